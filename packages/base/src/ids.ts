@@ -1,0 +1,67 @@
+/**
+ * Identifiers, branded so that one kind can't be passed for another.
+ *
+ * Every identifier that may stand in a NATS subject is a token: `[A-Za-z0-9_-]{1,64}`. The NATS
+ * client does not check subjects, so an unchecked space or line break would forge a command.
+ */
+declare const brand: unique symbol;
+type Branded<T, Name extends string> = T & { readonly [brand]: Name };
+
+export type TenantId = Branded<string, 'TenantId'>;
+export type TaskId = Branded<string, 'TaskId'>;
+export type FunctionName = Branded<string, 'FunctionName'>;
+export type NodeId = Branded<string, 'NodeId'>;
+/** One row of the process table; keeps its id over restarts (see `incarnation`). */
+export type ProcessId = Branded<string, 'ProcessId'>;
+export type KernelId = Branded<string, 'KernelId'>;
+/** `Llmos-Key`: tasks of one key run one at a time and in order. */
+export type TaskKey = Branded<string, 'TaskKey'>;
+/** Number of one leadership: the revision of the write that granted the lease. */
+export type Epoch = Branded<number, 'Epoch'>;
+
+export type Token =
+  | TenantId
+  | TaskId
+  | FunctionName
+  | NodeId
+  | ProcessId
+  | KernelId
+  | TaskKey;
+
+export const MAX_TOKEN_LENGTH = 64;
+const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
+
+export function isToken(text: unknown): text is string {
+  return typeof text === 'string' && TOKEN_PATTERN.test(text);
+}
+
+/** Returns the text as the token type asked for, or undefined where it is not a token. */
+export function tryToken<T extends Token>(text: unknown): T | undefined {
+  return isToken(text) ? (text as unknown as T) : undefined;
+}
+
+/** Throws a TypeError that quotes the (shortened) text where it is not a token. */
+export function asToken<T extends Token>(text: unknown, what = 'token'): T {
+  if (isToken(text)) return text as unknown as T;
+  throw new TypeError(`${what} ${quoteShort(text)} must match [A-Za-z0-9_-]{1,64}`);
+}
+
+export function asEpoch(value: number): Epoch {
+  return value as Epoch;
+}
+
+/** The id of a task that was published without one. */
+export function taskIdOfSequence(sequence: number): TaskId {
+  return `s${sequence}` as TaskId;
+}
+
+/** Deterministic order of ids: by UTF-16 code unit, the same on every machine. */
+export function compareIds(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Quotes a foreign value for a message, escaped and cut to 80 characters. */
+export function quoteShort(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

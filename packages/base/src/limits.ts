@@ -1,0 +1,21 @@
+/** Bounds of the wire contract; every one has its reason. Each program adds its own `limits.ts`. */
+export const WIRE_LIMITS = {
+  /** Headers grow on the way (attempt, history, trace), so a body must leave this much room. */
+  bodyReserveBytes: 64 * 1024,
+  /** The kernel reads no more than this of a body; a larger one names its model in a header. */
+  kernelParseBytes: 64 * 1024,
+  defaultAttempts: 3,
+  maxAttempts: 100,
+  /** A task may not outlive its result: at most half of the time results are kept. */
+  resultMaxAgeMs: 24 * 60 * 60 * 1000,
+  maxTimeoutMs: 12 * 60 * 60 * 1000,
+  /** A `call` without a deadline of its own: no one waits longer for an interactive answer. */
+  defaultCallTimeoutMs: 60_000,
+  /** Chunks serve readers of running generations and those that come back soon after. */
+  streamMaxAgeMs: 60 * 60 * 1000,
+  eventMaxAgeMs: 24 * 60 * 60 * 1000,
+  /** Texts of one embed, classify or extract call. */
+  maxTexts: 1024,
+  /** A name or a quoted value in an error message. */
+  maxQuotedChars: 80,
+} as const;

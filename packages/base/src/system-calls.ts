@@ -1,0 +1,101 @@
+/** Requests and answers of the system calls (`llmos.v1.sys.<principal>.<call>`). */
+import type { FunctionDefinition } from './functions/function-definition';
+import type { ModelRegistration } from './model-package';
+import type { TaskClass } from './task-class';
+
+/** One row of `ps`. */
+export interface ProcessRow {
+  readonly pid: string;
+  /** Of the process host; absent until it has started. */
+  readonly osPid?: number;
+  /** `name@version`, or the name of a built-in program. */
+  readonly model: string;
+  readonly node: string;
+  readonly state: 'starting' | 'ready' | 'draining' | 'backing-off' | 'exited';
+  /** How often it was started. */
+  readonly incarnation: number;
+  readonly device: string;
+  readonly running: number;
+  readonly permits: number;
+  readonly queued: number;
+  readonly footprintBytes: number;
+  readonly reason?: string;
+}
+
+export interface DeviceRow {
+  /** `cpu`, `webgpu:0`, `cuda:0`. */
+  readonly id: string;
+  readonly provider: 'cpu' | 'webgpu' | 'cuda';
+  readonly name: string;
+  readonly capacityBytes: number;
+  readonly reservedBytes: number;
+  readonly committedBytes: number;
+}
+
+/** One row of `nodes`. */
+export interface NodeRow {
+  readonly node: string;
+  readonly state: 'alive' | 'suspect' | 'lost';
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly devices: readonly DeviceRow[];
+  readonly providers: readonly string[];
+  readonly versions: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Milliseconds left of its lease. */
+  readonly leaseMs: number;
+  readonly isDraining: boolean;
+  readonly processes: number;
+}
+
+export type TaskStatus =
+  | { readonly state: 'unknown' }
+  | {
+      readonly state: 'queued' | 'running' | 'retrying' | 'finishing';
+      readonly class: TaskClass;
+      readonly function: string;
+      readonly attempts: number;
+      readonly pid?: string;
+    };
+
+export interface SpawnRequest {
+  /** NAME, NAME@VERSION, or the name of a built-in program. */
+  readonly model: string;
+  /** Processes to keep running; 0 stops them all. */
+  readonly replicas: number;
+}
+
+export interface SystemInfo {
+  readonly kernel: string;
+  readonly epoch: number;
+  readonly version: string;
+  readonly httpUrl: string;
+  readonly queued: Readonly<Record<TaskClass, number>>;
+  readonly running: number;
+}
+
+/** Call name → request and answer. Only the leader answers. */
+export interface SystemCalls {
+  readonly ps: { request: object; output: { processes: readonly ProcessRow[] } };
+  readonly nodes: { request: object; output: { nodes: readonly NodeRow[] } };
+  readonly models: { request: object; output: { models: readonly ModelRegistration[] } };
+  readonly functions: { request: object; output: { functions: readonly FunctionDefinition[] } };
+  readonly info: { request: object; output: SystemInfo };
+  readonly status: { request: { task: string }; output: TaskStatus };
+  readonly spawn: { request: SpawnRequest; output: { model: string; replicas: number } };
+  readonly kill: { request: { pid: string }; output: { pid: string } };
+  readonly 'model-add': {
+    request: Omit<ModelRegistration, 'version' | 'addedWallMs'> & { version?: string };
+    output: { model: ModelRegistration; added: boolean };
+  };
+  readonly 'model-remove': { request: { model: string }; output: { removed: readonly string[] } };
+}
+export type SystemCallName = keyof SystemCalls;
+
+/** Calls that only the principal `operator` may make (and, on a laptop, `default`). */
+export const OPERATOR_CALLS: ReadonlySet<SystemCallName> = new Set<SystemCallName>([
+  'spawn',
+  'kill',
+  'model-add',
+  'model-remove',
+]);

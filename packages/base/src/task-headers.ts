@@ -1,0 +1,182 @@
+/**
+ * The optional headers of a task, read from untrusted bytes.
+ *
+ * Reading never throws: a header that can't be read yields a typed error that names it, and the
+ * task ends with that error as its result.
+ */
+import type { ErrorBody } from './errors';
+import { errorBody } from './errors';
+import type { TaskId, TaskKey } from './ids';
+import { quoteShort, tryToken } from './ids';
+import { WIRE_LIMITS } from './limits';
+import type { ModelRef } from './model-ref';
+import { parseModelRef } from './model-ref';
+import type { TaskClass } from './task-class';
+import { DEFAULT_PRIORITY, MAX_PRIORITY, isTaskClass } from './task-class';
+
+export const HEADERS = {
+  id: 'Llmos-Id',
+  model: 'Llmos-Model',
+  priority: 'Llmos-Priority',
+  timeoutMs: 'Llmos-Timeout-Ms',
+  deadline: 'Llmos-Deadline',
+  key: 'Llmos-Key',
+  maxAttempts: 'Llmos-Max-Attempts',
+  stream: 'Llmos-Stream',
+  parent: 'Llmos-Parent',
+  root: 'Llmos-Root',
+  class: 'Llmos-Class',
+  attempt: 'Llmos-Attempt',
+  reason: 'Llmos-Reason',
+  attempts: 'Llmos-Attempts',
+  lastError: 'Llmos-Last-Error',
+  history: 'Llmos-History',
+  traceparent: 'traceparent',
+  contentType: 'Content-Type',
+} as const;
+
+export const JSON_CONTENT_TYPE = 'application/json';
+export const PROTOBUF_CONTENT_TYPE = 'application/x-protobuf';
+export type BodyFormat = 'json' | 'protobuf';
+
+/** Every field a task's headers can set; absent ones have their documented defaults. */
+export interface TaskHeaders {
+  readonly id?: TaskId;
+  readonly model?: ModelRef;
+  readonly priority: number;
+  /** Milliseconds from the moment JetStream stored the task. */
+  readonly timeoutMs?: number;
+  readonly deadlineWallMs?: number;
+  readonly key?: TaskKey;
+  readonly maxAttempts: number;
+  readonly stream: boolean;
+  readonly parent?: TaskId;
+  readonly root?: TaskId;
+  /** Only for `call` and `submit`. */
+  readonly class?: TaskClass;
+  readonly traceparent?: string;
+  readonly format: BodyFormat;
+}
+
+export type TaskHeadersOutcome =
+  | { readonly kind: 'read'; readonly headers: TaskHeaders }
+  | { readonly kind: 'invalid'; readonly error: ErrorBody; readonly format: BodyFormat };
+
+export type HeaderSource = (name: string) => string | undefined;
+
+class InvalidHeader extends Error {}
+
+/** @param get answers the value of a header, or undefined (or '') where it is absent. */
+export function readTaskHeaders(get: HeaderSource): TaskHeadersOutcome {
+  let format: BodyFormat = 'json';
+  try {
+    format = readFormat(get);
+    return { kind: 'read', headers: readAll(get, format) };
+  } catch (thrown) {
+    if (!(thrown instanceof InvalidHeader)) throw thrown;
+    return { kind: 'invalid', error: errorBody('INVALID_ARGUMENT', thrown.message), format };
+  }
+}
+
+function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
+  const fields = {
+    id: readToken<TaskId>(get, HEADERS.id),
+    model: readModel(get),
+    timeoutMs: readInteger(get, HEADERS.timeoutMs, 1, WIRE_LIMITS.maxTimeoutMs),
+    deadlineWallMs: readDeadline(get),
+    key: readToken<TaskKey>(get, HEADERS.key),
+    parent: readToken<TaskId>(get, HEADERS.parent),
+    root: readToken<TaskId>(get, HEADERS.root),
+    class: readClass(get),
+    traceparent: readTraceparent(get),
+  };
+  return {
+    ...(withoutUndefined(fields) as Partial<TaskHeaders>),
+    priority: readInteger(get, HEADERS.priority, 0, MAX_PRIORITY) ?? DEFAULT_PRIORITY,
+    maxAttempts:
+      readInteger(get, HEADERS.maxAttempts, 1, WIRE_LIMITS.maxAttempts) ??
+      WIRE_LIMITS.defaultAttempts,
+    stream: readBoolean(get, HEADERS.stream),
+    format,
+  };
+}
+
+function present(get: HeaderSource, name: string): string | undefined {
+  const value = get(name)?.trim();
+  return value === undefined || value === '' ? undefined : value;
+}
+
+function refuse(name: string, value: string, rule: string): never {
+  throw new InvalidHeader(`header ${name} is ${quoteShort(value)}: ${rule}`);
+}
+
+function readToken<T extends TaskId | TaskKey>(get: HeaderSource, name: string): T | undefined {
+  const value = present(get, name);
+  if (value === undefined) return undefined;
+  return tryToken<T>(value) ?? refuse(name, value, 'it must match [A-Za-z0-9_-]{1,64}');
+}
+
+function readInteger(
+  get: HeaderSource,
+  name: string,
+  least: number,
+  most: number,
+): number | undefined {
+  const value = present(get, name);
+  if (value === undefined) return undefined;
+  const number = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  return refuse(name, value, `it must be an integer from ${least} to ${most}`);
+}
+
+function readBoolean(get: HeaderSource, name: string): boolean {
+  const value = present(get, name);
+  if (value === undefined || value === 'false') return false;
+  return value === 'true' ? true : refuse(name, value, 'it must be true or false');
+}
+
+function readClass(get: HeaderSource): TaskClass | undefined {
+  const value = present(get, HEADERS.class);
+  if (value === undefined || isTaskClass(value)) return value;
+  return refuse(HEADERS.class, value, 'it must be interactive, standard or batch');
+}
+
+function readModel(get: HeaderSource): ModelRef | undefined {
+  const value = present(get, HEADERS.model);
+  if (value === undefined) return undefined;
+  return parseModelRef(value) ?? refuse(HEADERS.model, value, 'it must be NAME or NAME@VERSION');
+}
+
+const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/** RFC 3339, or milliseconds since 1970. */
+function readDeadline(get: HeaderSource): number | undefined {
+  const value = present(get, HEADERS.deadline);
+  if (value === undefined) return undefined;
+  const wallMs = /^\d{1,15}$/.test(value)
+    ? Number(value)
+    : RFC3339.test(value)
+      ? Date.parse(value)
+      : Number.NaN;
+  if (Number.isFinite(wallMs)) return wallMs;
+  return refuse(HEADERS.deadline, value, 'it must be RFC 3339 or milliseconds since 1970');
+}
+
+function readTraceparent(get: HeaderSource): string | undefined {
+  const value = present(get, HEADERS.traceparent);
+  // A broken trace context must not break the task (W3C Trace Context, section 3.2).
+  return value !== undefined && /^[0-9a-f-]{1,128}$/.test(value) ? value : undefined;
+}
+
+function readFormat(get: HeaderSource): BodyFormat {
+  const value = present(get, HEADERS.contentType);
+  const type = value?.split(';')[0]?.trim().toLowerCase();
+  if (type === undefined || type === JSON_CONTENT_TYPE || type === 'text/json') return 'json';
+  if (type === PROTOBUF_CONTENT_TYPE || type === 'application/protobuf') return 'protobuf';
+  const rule = `it must be ${JSON_CONTENT_TYPE} or ${PROTOBUF_CONTENT_TYPE}`;
+  return refuse(HEADERS.contentType, value ?? '', rule);
+}
+
+function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
