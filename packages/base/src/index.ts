@@ -12,6 +12,7 @@ export * from './limits';
 export * from './logger';
 export * from './model-package';
 export * from './model-ref';
+export * from './program-link';
 export * from './random';
 export * from './result';
 export * from './subjects';

@@ -1,0 +1,38 @@
+/**
+ * The face of the pure core: a deterministic state machine, `(state, event, now) → decisions`.
+ *
+ * No clock, no randomness, no I/O, no promises. The control loop drives it in production, the
+ * simulator in tests. A core lives for one epoch.
+ */
+import type { Instant, ProcessRow, NodeRow, TaskClass, TaskStatus, TenantId, TaskId } from '@llmos/base';
+import type { KernelDecision } from './kernel-decision';
+import type { KernelEvent } from './kernel-event';
+
+/** Counts for `info`, health and metrics. */
+export interface CoreCounts {
+  readonly queued: Readonly<Record<TaskClass, number>>;
+  readonly running: number;
+  /** Tasks of every state that the core holds. */
+  readonly tasks: number;
+  readonly processes: number;
+  readonly nodes: number;
+  /** Rises with every accepted, finished, started or loaded thing; readiness means progress. */
+  readonly progress: number;
+  readonly isRecovering: boolean;
+}
+
+export interface KernelCore {
+  /** Takes one fact in. Cheap; planning waits for `plan`. */
+  apply(event: KernelEvent, now: Instant): void;
+  /** One tick: expiries, reconciliation, scheduling. Returns what to do, in order. */
+  plan(now: Instant): KernelDecision[];
+  /** When `plan` must run again even if no event comes; undefined: never. */
+  nextWakeMs(): number | undefined;
+  /** Every violated invariant, by name; empty in a sound core (K1, K2, …). */
+  violations(): string[];
+  // Views for system calls.
+  processes(now: Instant): ProcessRow[];
+  nodes(now: Instant): NodeRow[];
+  statusOf(tenant: TenantId, task: TaskId): TaskStatus;
+  counts(): CoreCounts;
+}

@@ -1,0 +1,95 @@
+/**
+ * Everything the core can want from the world. One union: the core's whole output.
+ *
+ * The control loop carries decisions out in order. Those that answer come back as an event, named
+ * here; the core repeats or times out what must not be lost.
+ */
+import type { ErrorBody, NodeId, ProcessId, Result, TaskId, TenantId } from '@llmos/base';
+import type { AttemptRef, TaskSpec } from './tasks/task-spec';
+
+/** The address of one started process. */
+export interface ProcessAddress {
+  readonly nodeId: NodeId;
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+}
+
+export type CancelReason = 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'ABORTED';
+
+export type KernelDecision =
+  // Tasks.
+  /** Is there a result, and how many attempts were made? Answer: result-looked-up. */
+  | { readonly kind: 'look-up-result'; readonly spec: TaskSpec }
+  /** Write llmos_attempts before attempt 2 and later. Answer: attempt-recorded. */
+  | {
+      readonly kind: 'record-attempt';
+      readonly spec: TaskSpec;
+      readonly attempt: number;
+      readonly isApart: boolean;
+    }
+  /** Send to the mailbox; the core repeats it until accepted. */
+  | {
+      readonly kind: 'execute';
+      readonly to: ProcessAddress;
+      readonly spec: TaskSpec;
+      readonly attempt: number;
+      /** When the attempt must have ended. */
+      readonly deadlineWallMs: number;
+    }
+  | {
+      readonly kind: 'cancel-attempt';
+      readonly to: ProcessAddress;
+      readonly attempt: AttemptRef;
+      /** ABORTED: another attempt replaced this one; it must commit nothing. */
+      readonly reason: CancelReason;
+    }
+  | {
+      readonly kind: 'confirm-finished';
+      readonly to: ProcessAddress;
+      readonly attempts: readonly AttemptRef[];
+    }
+  /** Ask for a heartbeat at once. */
+  | { readonly kind: 'greet-process'; readonly to: ProcessAddress }
+  /** Store a result with expected last subject sequence 0. Answer: result-committed. */
+  | {
+      readonly kind: 'commit-result';
+      readonly tenant: TenantId;
+      readonly task: TaskId;
+      readonly function: string;
+      readonly format: TaskSpec['format'];
+      readonly result: Result;
+    }
+  /** Store a dead letter. Answer: dead-letter-stored. */
+  | {
+      readonly kind: 'store-dead-letter';
+      readonly spec: TaskSpec;
+      readonly reason: string;
+      readonly attempts: number;
+      readonly lastError: ErrorBody;
+    }
+  /** Acknowledge the message in LLMOS_TASKS: nothing about this task is left to do. */
+  | {
+      readonly kind: 'acknowledge';
+      readonly sequence: number;
+      /** Set where llmos_attempts holds a row to delete. */
+      readonly forget?: { readonly tenant: TenantId; readonly task: TaskId };
+    }
+  // Processes.
+  | {
+      readonly kind: 'start-process';
+      readonly to: ProcessAddress;
+      /** `name@version` or a built-in program. */
+      readonly target: string;
+      readonly device: string;
+      readonly reservedBytes: number;
+    }
+  | { readonly kind: 'stop-process'; readonly to: ProcessAddress; readonly graceMs: number }
+  // For people: lifecycle events on `llmos.v1.event.…`, logs and metrics.
+  | {
+      readonly kind: 'announce';
+      readonly principal: string;
+      readonly entity: 'task' | 'process' | 'node' | 'kernel';
+      readonly id: string;
+      readonly what: string;
+      readonly fields: Readonly<Record<string, unknown>>;
+    };

@@ -1,0 +1,127 @@
+/**
+ * Everything that can happen to the kernel, as facts. One union: the core's whole input.
+ *
+ * Adapters and the simulator make these; only `applyEvent` reads them.
+ */
+import type {
+  Epoch,
+  ErrorBody,
+  FunctionDefinition,
+  KernelId,
+  ModelRegistration,
+  NodeId,
+  ProcessId,
+  SpawnRequest,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
+import type { NodeCapabilities } from './nodes/node-capabilities';
+import type { AttemptRef, TaskSpec } from './tasks/task-spec';
+
+/** How a process says that an attempt ended. */
+export type AttemptOutcome =
+  /** The result is stored: this attempt's, or one that was there already. */
+  | { readonly kind: 'committed'; readonly ok: boolean; readonly errorCode?: string }
+  /** Nothing was stored. */
+  | { readonly kind: 'failed'; readonly error: ErrorBody }
+  /** Stopped because the kernel cancelled the attempt; nothing was stored. */
+  | { readonly kind: 'stopped'; readonly reason: string };
+
+/** What a node says of one of its processes. */
+export type ProcessReport =
+  | { readonly kind: 'starting'; readonly osPid?: number; readonly progress?: string }
+  | {
+      readonly kind: 'ready';
+      readonly osPid: number;
+      readonly permits: number;
+      readonly footprintBytes: number;
+      readonly device: string;
+    }
+  | {
+      readonly kind: 'exited';
+      readonly reason: 'stopped' | 'crashed' | 'load-failed';
+      readonly message: string;
+      readonly isRetryable: boolean;
+    };
+
+export interface ReportedProcess {
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+  readonly report: ProcessReport;
+  /** `name@version` or a built-in program; lets a new leader adopt the process. */
+  readonly target: string;
+  readonly device: string;
+  readonly reservedBytes: number;
+}
+
+/** Where a report came from. */
+export interface ReportOrigin {
+  readonly nodeId: NodeId;
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+}
+
+export type KernelEvent =
+  // Leadership: the first event of every core.
+  | {
+      readonly kind: 'leadership-began';
+      readonly epoch: Epoch;
+      readonly kernelId: KernelId;
+      /** Tasks up to this stream sequence may have run before: look their results up first. */
+      readonly recoverUpToSequence: number;
+      /** Desired state, as stored. */
+      readonly desired: readonly SpawnRequest[];
+    }
+  // Intake. Idempotent by sequence.
+  | { readonly kind: 'task-stored'; readonly spec: TaskSpec }
+  /** A message whose subject is right but whose headers or body can't be read: ends in this error. */
+  | { readonly kind: 'task-malformed'; readonly spec: TaskSpec; readonly error: ErrorBody }
+  | { readonly kind: 'cancel-requested'; readonly tenant: TenantId; readonly task: TaskId }
+  // Answers to decisions that ask the world.
+  | {
+      readonly kind: 'result-looked-up';
+      readonly sequence: number;
+      readonly isCommitted: boolean;
+      /** From llmos_attempts. */
+      readonly attempts: number;
+      readonly isApart: boolean;
+    }
+  | { readonly kind: 'attempt-recorded'; readonly sequence: number; readonly attempt: number }
+  /** The kernel's own result is stored, or one was there already. */
+  | { readonly kind: 'result-committed'; readonly tenant: TenantId; readonly task: TaskId }
+  | { readonly kind: 'dead-letter-stored'; readonly tenant: TenantId; readonly task: TaskId }
+  // Reports of processes.
+  | { readonly kind: 'attempt-accepted'; readonly origin: ReportOrigin; readonly attempt: AttemptRef }
+  | {
+      readonly kind: 'attempt-finished';
+      readonly origin: ReportOrigin;
+      readonly attempt: AttemptRef;
+      readonly outcome: AttemptOutcome;
+    }
+  | { readonly kind: 'attempt-preempted'; readonly origin: ReportOrigin; readonly attempt: AttemptRef }
+  | {
+      readonly kind: 'process-heartbeat';
+      readonly origin: ReportOrigin;
+      /** Accepted and not finished, or finished and not confirmed. */
+      readonly running: readonly AttemptRef[];
+    }
+  // Nodes.
+  | {
+      readonly kind: 'node-attached';
+      readonly nodeId: NodeId;
+      /** Changes with every start of the agent: processes of another session are gone. */
+      readonly session: string;
+      readonly capabilities: NodeCapabilities;
+      readonly processes: readonly ReportedProcess[];
+    }
+  | { readonly kind: 'node-heartbeat'; readonly nodeId: NodeId; readonly freeMemoryBytes: number }
+  /** The stream closed; the node is lost only when its lease ends. */
+  | { readonly kind: 'node-detached'; readonly nodeId: NodeId; readonly session: string }
+  | { readonly kind: 'process-changed'; readonly nodeId: NodeId; readonly process: ReportedProcess }
+  // Registry and desired state.
+  | { readonly kind: 'models-changed'; readonly models: readonly ModelRegistration[] }
+  | { readonly kind: 'functions-changed'; readonly functions: readonly FunctionDefinition[] }
+  | { readonly kind: 'spawn-requested'; readonly request: SpawnRequest }
+  | { readonly kind: 'kill-requested'; readonly pid: ProcessId }
+  /** Nothing happened but time. */
+  | { readonly kind: 'time-passed' };

@@ -1,0 +1,32 @@
+import type { Epoch, KernelId } from '@llmos/base';
+
+/** The record of the leader, as every kernel and node agent reads it. */
+export interface LeaderRecord {
+  readonly kernelId: KernelId;
+  /** 0 in the granting write itself: the epoch is then the revision of that write. */
+  readonly epoch: number;
+  readonly httpUrl: string;
+  readonly grpcUrl: string;
+  /** True once the leader gave the lease up; anyone may take it at once. */
+  readonly isReleased: boolean;
+}
+
+export interface StoredLeader {
+  readonly record: LeaderRecord;
+  /** Bucket-wide, rises with every write. */
+  readonly revision: number;
+}
+
+/** Compare-and-set on one key. An outcome `conflict` means that someone else wrote first. */
+export interface LeadershipStore {
+  read(): Promise<StoredLeader | undefined>;
+  /** @param expectedRevision 0 where no record was read. */
+  write(
+    record: LeaderRecord,
+    expectedRevision: number,
+  ): Promise<{ kind: 'written'; revision: number } | { kind: 'conflict' }>;
+}
+
+export function epochOf(stored: StoredLeader): Epoch {
+  return (stored.record.epoch === 0 ? stored.revision : stored.record.epoch) as Epoch;
+}

@@ -1,0 +1,48 @@
+import type { Epoch, ErrorBody, Result, TaskId, TenantId } from '@llmos/base';
+import type { KernelEvent } from '../kernel-event';
+import type { TaskSpec } from '../tasks/task-spec';
+
+export interface LookedUp {
+  readonly isCommitted: boolean;
+  readonly attempts: number;
+  readonly isApart: boolean;
+}
+
+export interface DeadLetter {
+  readonly spec: TaskSpec;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly lastError: ErrorBody;
+}
+
+/**
+ * The durable side of tasks: intake, results, attempts, dead letters.
+ *
+ * Intake delivers each unacknowledged message at least once per epoch, in stream order within a
+ * class. Every promise retries inside until it succeeds or the leadership ends (then it rejects);
+ * each operation is idempotent.
+ */
+export interface TaskStream {
+  /**
+   * Deletes the consumers of lower epochs, creates this epoch's and starts delivering
+   * `task-stored` and `task-malformed` events. Resolves with the last sequence stored before.
+   */
+  begin(epoch: Epoch, deliver: (event: KernelEvent) => void): Promise<{ lastSequence: number }>;
+  /** Stops delivering; unacknowledged messages go to the next leader. */
+  end(): Promise<void>;
+  lookUp(spec: TaskSpec): Promise<LookedUp>;
+  recordAttempt(spec: TaskSpec, attempt: number, isApart: boolean): Promise<void>;
+  /** Resolves when a result of the task is stored, this one or an earlier one. */
+  commitResult(of: {
+    readonly tenant: TenantId;
+    readonly task: TaskId;
+    readonly function: string;
+    readonly format: TaskSpec['format'];
+    readonly result: Result;
+  }): Promise<void>;
+  storeDeadLetter(letter: DeadLetter): Promise<void>;
+  /** Fire and forget; a lost acknowledgement is repaired by the next leader's look-up. */
+  acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void;
+  /** The body, while the byte budget holds it; undefined: the host reads it by sequence. */
+  bodyOf(sequence: number): Uint8Array | undefined;
+}
