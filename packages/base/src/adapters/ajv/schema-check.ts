@@ -4,6 +4,7 @@ import type { ErrorObject, ValidateFunction } from 'ajv';
 import type { ErrorBody } from '../../errors';
 import { errorBody } from '../../errors';
 import { quoteShort } from '../../ids';
+import { isRecord } from '../../result';
 import type { JsonSchema } from '../../functions/json-schema';
 
 export type SchemaCheck = (value: unknown) => ErrorBody | undefined;
@@ -13,36 +14,48 @@ export function compileSchemaCheck(schema: JsonSchema, what: string): SchemaChec
   const ajv = new Ajv({ allErrors: false, strict: false, verbose: true, ownProperties: true });
   const validate: ValidateFunction = ajv.compile(schema);
   return (value) => {
+    if (schema.type === 'object' && !isRecord(value)) {
+      return errorBody('INVALID_ARGUMENT', `${what}: must be an object, not ${quoteShort(value)}`);
+    }
     if (validate(value)) return undefined;
-    const [first] = validate.errors ?? [];
-    return errorBody('INVALID_ARGUMENT', `${what}: ${describe(first, value)}`);
+    return errorBody('INVALID_ARGUMENT', `${what}: ${describe(validate.errors ?? [])}`);
   };
 }
 
-function describe(error: ErrorObject | undefined, value: unknown): string {
+/** Ajv lists the failures inside the branches of a choice before the choice itself. */
+function describe(errors: readonly ErrorObject[]): string {
+  const choice = errors.find((error) => error.keyword === 'oneOf' || error.keyword === 'anyOf');
+  const error = choice ?? errors[0];
   if (error === undefined) return 'is not valid';
   const place = error.instancePath === '' ? '' : `${error.instancePath.slice(1)} `;
-  if (error.keyword === 'additionalProperties') {
-    const name = (error.params as { additionalProperty: string }).additionalProperty;
-    return `${place}unknown field ${quoteShort(name)}`;
-  }
-  if (error.keyword === 'oneOf' || error.keyword === 'required') {
-    return describeRequired(error, place, value);
-  }
-  const allowed = (error.params as { allowedValues?: unknown[] }).allowedValues;
-  const rule = allowed === undefined ? error.message : `must be one of ${allowed.join(', ')}`;
-  return `${place}${rule ?? 'is not valid'}, not ${quoteShort(error.data)}`;
+  return `${place}${describeRule(error)}`;
 }
 
-function describeRequired(error: ErrorObject, place: string, value: unknown): string {
-  const branches = (error.parentSchema as JsonSchema | undefined)?.oneOf;
-  const names = branches?.flatMap((branch) => branch.required ?? []);
-  const isNested = error.schemaPath.includes('/oneOf/');
-  if (names !== undefined || isNested) {
-    const given = Object.keys((value ?? {}) as object);
-    const choice = names ?? [(error.params as { missingProperty: string }).missingProperty];
-    return `${place}needs exactly one of ${choice.join(', ')}; it has ${given.join(', ') || 'no field'}`;
+function describeRule(error: ErrorObject): string {
+  const params = error.params as Readonly<Record<string, unknown>>;
+  switch (error.keyword) {
+    case 'additionalProperties':
+      return `unknown field ${quoteShort(params['additionalProperty'])}`;
+    case 'required':
+      return `needs the field ${quoteShort(params['missingProperty'])}`;
+    case 'enum':
+      return `must be one of ${String(params['allowedValues'])}, not ${quoteShort(error.data)}`;
+    case 'oneOf':
+    case 'anyOf':
+      return describeChoice(error);
+    default:
+      return `${error.message ?? 'is not valid'}, not ${quoteShort(error.data)}`;
   }
-  const missing = (error.params as { missingProperty: string }).missingProperty;
-  return `${place}needs the field ${quoteShort(missing)}`;
+}
+
+function describeChoice(error: ErrorObject): string {
+  const schema = error.parentSchema as JsonSchema | undefined;
+  const names = schema?.oneOf?.flatMap((branch) => branch.required ?? []) ?? [];
+  if (names.length > 0 && isRecord(error.data)) {
+    const given = Object.keys(error.data).map((name) => name.slice(0, 40));
+    const has = given.length === 0 ? 'no field' : given.slice(0, 20).join(', ');
+    return `needs exactly one of ${names.join(', ')}; it has ${has}`;
+  }
+  const types = [...(schema?.anyOf ?? []), ...(schema?.oneOf ?? [])].map((branch) => branch.type);
+  return `must be a valid ${types.join(' or ')}, not ${quoteShort(error.data)}`;
 }
