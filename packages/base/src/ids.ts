@@ -19,14 +19,7 @@ export type TaskKey = Branded<string, 'TaskKey'>;
 /** Number of one leadership: the revision of the write that granted the lease. */
 export type Epoch = Branded<number, 'Epoch'>;
 
-export type Token =
-  | TenantId
-  | TaskId
-  | FunctionName
-  | NodeId
-  | ProcessId
-  | KernelId
-  | TaskKey;
+export type Token = TenantId | TaskId | FunctionName | NodeId | ProcessId | KernelId | TaskKey;
 
 export const MAX_TOKEN_LENGTH = 64;
 const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;

@@ -1,5 +1,11 @@
 import type { FunctionName, TaskId, TenantId } from './ids';
-import { isAnswerable, parseTaskSubject, parseTenantFunction, parseTenantTask, subjects } from './subjects';
+import {
+  isAnswerable,
+  parseTaskSubject,
+  parseTenantFunction,
+  parseTenantTask,
+  subjects,
+} from './subjects';
 
 const hostileTokens = [
   '',
@@ -59,7 +65,14 @@ describe('subjects', () => {
   it('answers inboxes only', () => {
     expect(isAnswerable('_INBOX.abc.1')).toBe(true);
     expect(isAnswerable('_R_.abc')).toBe(true);
-    for (const reply of [undefined, '', '$JS.API.STREAM.PURGE.LLMOS_TASKS', '_INBOX.a b', '_INBOX.>', `_INBOX.${'x'.repeat(300)}`]) {
+    for (const reply of [
+      undefined,
+      '',
+      '$JS.API.STREAM.PURGE.LLMOS_TASKS',
+      '_INBOX.a b',
+      '_INBOX.>',
+      `_INBOX.${'x'.repeat(300)}`,
+    ]) {
       expect(isAnswerable(reply)).toBe(false);
     }
   });

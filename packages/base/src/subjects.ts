@@ -129,4 +129,3 @@ export function isAnswerable(reply: string | undefined): reply is string {
   if (reply === undefined || reply.length > 256) return false;
   return REPLY_PREFIXES.some((prefix) => reply.startsWith(prefix)) && /^[\w$.-]+$/.test(reply);
 }
-

@@ -79,14 +79,17 @@ const tensor: JsonSchema = {
 const tensors: JsonSchema = { type: 'object', additionalProperties: tensor, maxProperties: 256 };
 
 const label = object({ label: string, score: number }, ['label', 'score']);
-const entity = object(
-  { type: string, text: string, start: integer, end: integer, score: number },
-  ['type', 'text', 'start', 'end', 'score'],
-);
-const message = object(
-  { role: { type: 'string', minLength: 1, maxLength: 64 }, content: string },
-  ['role', 'content'],
-);
+const entity = object({ type: string, text: string, start: integer, end: integer, score: number }, [
+  'type',
+  'text',
+  'start',
+  'end',
+  'score',
+]);
+const message = object({ role: { type: 'string', minLength: 1, maxLength: 64 }, content: string }, [
+  'role',
+  'content',
+]);
 
 const echo: FunctionDefinition = {
   name: 'echo',

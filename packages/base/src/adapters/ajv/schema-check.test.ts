@@ -38,6 +38,7 @@ describe('input schemas of the built-in functions', () => {
   });
 
   it('refuse what is not an object', () => {
-    for (const value of [null, 7, 'x', []]) expect(check('embed', value)).toContain('must be an object, not');
+    for (const value of [null, 7, 'x', []])
+      expect(check('embed', value)).toContain('must be an object, not');
   });
 });

@@ -1,0 +1,146 @@
+/** The models that ship give the golden outputs of their cards, through the SDK, on real programs. */
+import type {
+  GoldenEmbeddings,
+  GoldenEntities,
+  GoldenLabels,
+  GoldenStory,
+} from '../support/golden';
+import { dot, readGolden } from '../support/golden';
+import type { TestSystem } from '../support/test-system';
+import { shippedModel, startTestSystem } from '../support/test-system';
+
+const models = [
+  'storyteller',
+  'mini-encoder',
+  'support-intents',
+  'finance-sentiment',
+  'contract-entities',
+];
+let system: TestSystem;
+
+beforeAll(async () => {
+  system = await startTestSystem({ models, workerEnv: { LLMOS_DEVICE: 'cpu' } });
+}, 120_000);
+afterAll(() => system?.stop(), 60_000);
+
+describe('the shipped models, through the SDK', () => {
+  it('storyteller writes its golden texts, token by token', async () => {
+    for (const story of readGolden<GoldenStory[]>(shippedModel('storyteller'))) {
+      const output = await system.os.generate({
+        model: 'storyteller',
+        prompt: story.prompt,
+        maxTokens: story.greedy_ids.length,
+        temperature: 0,
+      });
+      expect(output.tokens).toEqual(story.greedy_ids);
+      expect(output.text).toBe(story.greedy_text);
+      expect(output.promptTokens).toBe(story.prompt_ids.length);
+    }
+  }, 60_000);
+
+  it('storyteller streams the text that it answers', async () => {
+    const [story] = readGolden<GoldenStory[]>(shippedModel('storyteller'));
+    if (story === undefined) throw new Error('no golden story');
+    const stream = system.os.generate.stream({
+      model: 'storyteller',
+      prompt: story.prompt,
+      maxTokens: story.greedy_ids.length,
+      temperature: 0,
+    });
+    const tokens: number[] = [];
+    let text = '';
+    let chunks = 0;
+    for await (const chunk of stream) {
+      expect(chunk.index).toBe(tokens.length);
+      tokens.push(...chunk.tokens);
+      text += chunk.text;
+      chunks += 1;
+    }
+    expect(tokens).toEqual(story.greedy_ids);
+    expect(text).toBe(story.greedy_text);
+    expect(chunks).toBeGreaterThan(1);
+  }, 60_000);
+
+  it('storyteller repeats a seeded generation', async () => {
+    const input = {
+      model: 'storyteller',
+      prompt: 'The old king',
+      maxTokens: 24,
+      temperature: 0.8,
+      topP: 0.95,
+      repetitionPenalty: 1.1,
+      seed: 7,
+    };
+    const first = await system.os.generate(input);
+    expect((await system.os.generate(input)).tokens).toEqual(first.tokens);
+    expect((await system.os.generate({ ...input, seed: 8 })).tokens).not.toEqual(first.tokens);
+  }, 60_000);
+
+  it('mini-encoder embeds its golden sentences', async () => {
+    const golden = readGolden<GoldenEmbeddings>(shippedModel('mini-encoder'));
+    const texts = golden.items.map((item) => item.text);
+    const { embeddings } = await system.os.embed({ model: 'mini-encoder', texts });
+    golden.items.forEach((item, row) => {
+      item.embedding_first8.forEach((value, column) => {
+        expect(embeddings[row]?.[column]).toBeCloseTo(value, 3);
+      });
+      golden.cosine[row]?.forEach((value, other) => {
+        expect(dot(embeddings[row] ?? [], embeddings[other] ?? [])).toBeCloseTo(value, 3);
+      });
+    });
+  }, 60_000);
+
+  it.each(['support-intents', 'finance-sentiment'])(
+    '%s gives its golden labels',
+    async (model) => {
+      const golden = readGolden<GoldenLabels[]>(shippedModel(model));
+      const texts = golden.map((item) => item.text);
+      const { labels } = await system.os.classify({ model, texts, topK: 3 });
+      golden.forEach((item, row) => {
+        item.top.forEach((top, rank) => {
+          expect(labels[row]?.[rank]?.label).toBe(top.label);
+          expect(labels[row]?.[rank]?.score).toBeCloseTo(top.score, 3);
+        });
+      });
+    },
+    60_000,
+  );
+
+  it('contract-entities finds its golden spans', async () => {
+    for (const item of readGolden<GoldenEntities[]>(shippedModel('contract-entities'))) {
+      const { entities } = await system.os.extract({ model: 'contract-entities', text: item.text });
+      const spans = entities.map(({ type, start, end, text }) => ({
+        label: type,
+        start,
+        end,
+        text,
+      }));
+      expect(spans).toEqual(
+        item.entities.map(({ label, start, end, text }) => ({ label, start, end, text })),
+      );
+    }
+  }, 60_000);
+
+  it('answers bad input with a typed error and then the next good task', async () => {
+    const os = system.os;
+    await expect(os.embed({ model: 'mini-encoder', texts: [] })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    await expect(os.embed({ model: 'no-such-model', text: 'a' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('no-such-model') as unknown,
+    });
+    await expect(os.classify({ model: 'mini-encoder', text: 'a' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    await expect(
+      os.embed({ model: 'mini-encoder', text: 'word '.repeat(1_000) }),
+    ).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/256/) as unknown,
+    });
+    await expect(os.call('no-such-function', {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const { embeddings } = await os.embed({ model: 'mini-encoder', text: 'still here' });
+    expect(embeddings[0]).toHaveLength(384);
+  }, 60_000);
+});

@@ -1,0 +1,128 @@
+/**
+ * A real NATS server for one test file: a free port, a store of its own, gone when stopped.
+ * `LLMOS_TEST_NATS_SERVER` names the server program to use instead of the one found.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findNatsServer, freePort, waitForNats } from '@llmos/local';
+
+export interface NatsServerOptions {
+  /** Default true. */
+  readonly jetstream?: boolean;
+  /** More lines of the server's configuration file. */
+  readonly config?: string;
+}
+
+export interface TestNatsServer {
+  readonly url: string;
+  readonly port: number;
+  /** Ends the server and removes its store. */
+  stop(): Promise<void>;
+  /** Ends the server at once (SIGKILL); its store stays. */
+  kill(): Promise<void>;
+  /** Ends the server cleanly if it runs, and starts it on the same port and store. */
+  restart(): Promise<void>;
+}
+
+const READY_MS = 20_000;
+const TRIES = 5;
+const running = new Set<ChildProcess>();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+export async function natsServerPath(): Promise<string> {
+  const chosen = process.env['LLMOS_TEST_NATS_SERVER'];
+  return chosen ?? (await findNatsServer()).path;
+}
+
+export async function startNatsServer(options: NatsServerOptions = {}): Promise<TestNatsServer> {
+  const path = await natsServerPath();
+  const folder = mkdtempSync(join(tmpdir(), 'llmos-nats-'));
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort();
+    const start = (): Promise<ChildProcess> => launch({ path, folder, port, options });
+    try {
+      return control({ folder, port, start, first: await start() });
+    } catch (error) {
+      // Someone may have taken the port between the choice and its use.
+      if (attempt === TRIES) throw error;
+    }
+  }
+}
+
+interface Launch {
+  readonly path: string;
+  readonly folder: string;
+  readonly port: number;
+  readonly options: NatsServerOptions;
+}
+
+async function launch(of: Launch): Promise<ChildProcess> {
+  const config = join(of.folder, 'nats.conf');
+  const log = join(of.folder, 'nats.log');
+  const store = join(of.folder, 'store');
+  const jetstream = of.options.jetstream === false ? '' : `jetstream { store_dir: "${store}" }`;
+  const lines = ['host: "127.0.0.1"', `port: ${of.port}`, jetstream, of.options.config ?? ''];
+  writeFileSync(config, lines.join('\n'));
+  const child = spawn(of.path, ['-c', config, '-l', log], { stdio: 'ignore' });
+  running.add(child);
+  const gone = new AbortController();
+  child.once('exit', () => {
+    running.delete(child);
+    gone.abort();
+  });
+  child.once('error', () => gone.abort());
+  try {
+    await waitForNats(
+      { host: '127.0.0.1', port: of.port },
+      { limitMs: READY_MS, signal: gone.signal },
+    );
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw new Error(`nats-server did not start: ${tail(log)}`, { cause: error });
+  }
+  // Another server on this port would also have answered.
+  if (gone.signal.aborted) throw new Error(`nats-server ended at once: ${tail(log)}`);
+  return child;
+}
+
+function control(of: {
+  readonly folder: string;
+  readonly port: number;
+  readonly start: () => Promise<ChildProcess>;
+  readonly first: ChildProcess;
+}): TestNatsServer {
+  let child = of.first;
+  return {
+    url: `nats://127.0.0.1:${of.port}`,
+    port: of.port,
+    stop: async () => {
+      await end(child, 'SIGTERM');
+      rmSync(of.folder, { recursive: true, force: true });
+    },
+    kill: () => end(child, 'SIGKILL'),
+    restart: async () => {
+      await end(child, 'SIGTERM');
+      child = await of.start();
+    },
+  };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  const last = setTimeout(() => child.kill('SIGKILL'), 5_000);
+  await exited;
+  clearTimeout(last);
+}
+
+function tail(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').split('\n').slice(-5).join(' | ');
+  } catch {
+    return 'no log';
+  }
+}
