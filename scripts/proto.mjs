@@ -1,6 +1,14 @@
 // Generates proto/gen from proto/llmos; --check fails where the committed code is not fresh.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, relative } from 'node:path';
 import { tmpdir } from 'node:os';
 
@@ -37,7 +45,10 @@ if (!isCheck) {
   const copy = mkdtempSync(join(tmpdir(), 'llmos-proto-'));
   try {
     const inner = join(copy, 'proto');
-    cpSync(protoFolder, inner, { recursive: true, filter: (path) => !/(dist|node_modules)$/.test(path) });
+    cpSync(protoFolder, inner, {
+      recursive: true,
+      filter: (path) => !/(dist|node_modules)$/.test(path),
+    });
     cpSync(join(protoFolder, '..', 'package.json'), join(copy, 'package.json'));
     spawnSync('ln', ['-s', join(protoFolder, '..', 'node_modules'), join(copy, 'node_modules')]);
     generate(inner);
@@ -45,8 +56,11 @@ if (!isCheck) {
     const committed = existsSync(join(protoFolder, 'gen')) ? files(join(protoFolder, 'gen')) : [];
     const stale = [...new Set([...fresh, ...committed])].filter((name) => {
       const ours = join(protoFolder, 'gen', name);
-      return !existsSync(ours) || !existsSync(join(inner, 'gen', name)) ||
-        readFileSync(ours, 'utf8') !== readFileSync(join(inner, 'gen', name), 'utf8');
+      return (
+        !existsSync(ours) ||
+        !existsSync(join(inner, 'gen', name)) ||
+        readFileSync(ours, 'utf8') !== readFileSync(join(inner, 'gen', name), 'utf8')
+      );
     });
     if (stale.length > 0) {
       console.error(`stale, run npm run proto: ${stale.join(', ')}`);

@@ -196,8 +196,17 @@ export class FakeKernel {
 
   private async commit(of: { tenant: TenantId; id: TaskId }, result: Result): Promise<void> {
     const subject = subjects.result({ tenant: of.tenant, task: of.id });
-    const expect = { lastSubjectSequence: 0 };
-    await this.js.publish(subject, encodeJson(result), { expect }).catch(() => undefined);
+    const options = { expect: { lastSubjectSequence: 0 }, timeout: 1_000 };
+    for (let attempt = 1; attempt <= 30 && !this.connection.isClosed(); attempt += 1) {
+      try {
+        await this.js.publish(subject, encodeJson(result), options);
+        return;
+      } catch (error) {
+        // Another result is there already; anything else is a server that is away.
+        if (String(error).includes('wrong last sequence')) return;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
   }
 
   private async onCancel(msg: Msg): Promise<void> {

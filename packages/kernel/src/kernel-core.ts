@@ -4,7 +4,15 @@
  * No clock, no randomness, no I/O, no promises. The control loop drives it in production, the
  * simulator in tests. A core lives for one epoch.
  */
-import type { Instant, ProcessRow, NodeRow, TaskClass, TaskStatus, TenantId, TaskId } from '@llmos/base';
+import type {
+  Instant,
+  ProcessRow,
+  NodeRow,
+  TaskClass,
+  TaskStatus,
+  TenantId,
+  TaskId,
+} from '@llmos/base';
 import type { KernelDecision } from './kernel-decision';
 import type { KernelEvent } from './kernel-event';
 

@@ -91,14 +91,22 @@ export type KernelEvent =
   | { readonly kind: 'result-committed'; readonly tenant: TenantId; readonly task: TaskId }
   | { readonly kind: 'dead-letter-stored'; readonly tenant: TenantId; readonly task: TaskId }
   // Reports of processes.
-  | { readonly kind: 'attempt-accepted'; readonly origin: ReportOrigin; readonly attempt: AttemptRef }
+  | {
+      readonly kind: 'attempt-accepted';
+      readonly origin: ReportOrigin;
+      readonly attempt: AttemptRef;
+    }
   | {
       readonly kind: 'attempt-finished';
       readonly origin: ReportOrigin;
       readonly attempt: AttemptRef;
       readonly outcome: AttemptOutcome;
     }
-  | { readonly kind: 'attempt-preempted'; readonly origin: ReportOrigin; readonly attempt: AttemptRef }
+  | {
+      readonly kind: 'attempt-preempted';
+      readonly origin: ReportOrigin;
+      readonly attempt: AttemptRef;
+    }
   | {
       readonly kind: 'process-heartbeat';
       readonly origin: ReportOrigin;

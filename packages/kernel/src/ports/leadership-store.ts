@@ -25,6 +25,8 @@ export interface LeadershipStore {
     record: LeaderRecord,
     expectedRevision: number,
   ): Promise<{ kind: 'written'; revision: number } | { kind: 'conflict' }>;
+  /** Calls back after each change; only a hint to read. Answers how to stop. */
+  watch(onChange: () => void): Promise<() => void>;
 }
 
 export function epochOf(stored: StoredLeader): Epoch {

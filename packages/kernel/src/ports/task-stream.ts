@@ -28,6 +28,8 @@ export interface TaskStream {
    * `task-stored` and `task-malformed` events. Resolves with the last sequence stored before.
    */
   begin(epoch: Epoch, deliver: (event: KernelEvent) => void): Promise<{ lastSequence: number }>;
+  /** Backpressure: while closed, tasks stay in the stream; what was asked for already may come. */
+  setIntakeOpen(isOpen: boolean): void;
   /** Stops delivering; unacknowledged messages go to the next leader. */
   end(): Promise<void>;
   lookUp(spec: TaskSpec): Promise<LookedUp>;

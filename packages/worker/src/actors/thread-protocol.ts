@@ -27,6 +27,8 @@ export interface ThreadRequest {
   readonly key?: string;
   /** From the header Llmos-Model, so that a body may leave its model out. */
   readonly model?: string;
+  /** Whose task it is: the state of a stateful model is kept per tenant and key. */
+  readonly tenant?: string;
   readonly stream: boolean;
   /** Tokens that an earlier attempt streamed already: go on after them. */
   readonly resumeTokens?: readonly number[];

@@ -1,0 +1,96 @@
+/** What a command gets from whoever runs it, and the options that every command has. */
+import type { Command } from 'commander';
+import { LlmosError } from '@llmos/base';
+import type { LlmosClient } from '@llmos/sdk';
+import { withClient } from './connection';
+import type { Environment } from './connection';
+import type { OutputStream } from './output/terminal';
+import { Terminal } from './output/terminal';
+
+/** System calls: longer than a kernel takes to replace one that died, short for who waits. */
+export const SYSTEM_CALL = { timeoutMs: 15_000 } as const;
+
+/** Long enough for a cancellation to be sent. */
+const INTERRUPT_GRACE_MS = 1_000;
+
+export interface CommandHost {
+  readonly out: OutputStream;
+  readonly err: OutputStream;
+  readonly env: Environment;
+  /** Aborted by the first Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly readStdin: () => Promise<string>;
+}
+
+export interface CommonOptions {
+  readonly nats?: string;
+  readonly data?: string;
+  readonly tenant: string;
+  readonly json?: boolean;
+}
+
+/** A command that talks to a running system. */
+export function systemCommand(parent: Command, nameAndArguments: string): Command {
+  return parent
+    .command(nameAndArguments)
+    .option('--nats <url>', 'NATS server of the system (default: LLMOS_SERVERS, the running up)')
+    .option('--data <dir>', 'state folder of the `llmos up` to talk to')
+    .option('--tenant <name>', 'on whose behalf', 'default')
+    .option('--json', 'print one JSON value');
+}
+
+export function terminalOf(host: CommandHost, options: { readonly json?: boolean }): Terminal {
+  const { out, err, env } = host;
+  return new Terminal({ out, err, env, isJson: options.json === true });
+}
+
+export interface SystemUse {
+  readonly client: LlmosClient;
+  readonly terminal: Terminal;
+}
+
+/** Connects, runs the command and disconnects. */
+export function useSystem(
+  host: CommandHost,
+  options: CommonOptions,
+  use: (of: SystemUse) => Promise<void>,
+): Promise<void> {
+  const terminal = terminalOf(host, options);
+  return withClient(options, host.env, (client) =>
+    unlessInterrupted(use({ client, terminal }), host.signal),
+  );
+}
+
+/** What heeds the signal ends by itself, cancelling its task; the rest is not waited for. */
+async function unlessInterrupted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = whenAborted(signal).then(
+    () =>
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(interrupted()), INTERRUPT_GRACE_MS);
+      }),
+  );
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Examples below a command's help. */
+export function withExamples(command: Command, examples: readonly string[]): Command {
+  const lines = examples.map((example) => `  $ ${example}`);
+  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+}
+
+/** Resolves once the host asks the command to end. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function interrupted(): LlmosError {
+  return new LlmosError('CANCELLED', 'interrupted');
+}

@@ -1,0 +1,162 @@
+/** `ps`, `nodes`, `spawn`, `kill`, `functions`, `info`: what runs where. */
+import type { Command } from 'commander';
+import type { FunctionDefinition, NodeRow, ProcessRow } from '@llmos/base';
+import type { CommandHost, CommonOptions } from '../command-host';
+import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
+import { formatTable } from '../output/table';
+import type { Style } from '../output/style';
+import { formatBytes, formatMs } from '../output/units';
+import { integer } from './task-options';
+
+interface SpawnOptions extends CommonOptions {
+  readonly replicas: number;
+}
+
+export function registerProcesses(program: Command, host: CommandHost): void {
+  withExamples(
+    systemCommand(program, 'ps')
+      .description('list the processes: loaded models and built-in programs')
+      .action((options: CommonOptions) =>
+        useSystem(host, options, async ({ client, terminal }) => {
+          const processes = await client.ps(SYSTEM_CALL);
+          if (terminal.isJson) terminal.json(processes);
+          else terminal.line(formatProcesses(processes, terminal.style));
+        }),
+      ),
+    ['llmos ps', 'llmos ps --json'],
+  );
+
+  systemCommand(program, 'nodes')
+    .description('list the machines: cores, memory, devices, leases')
+    .action((options: CommonOptions) =>
+      useSystem(host, options, async ({ client, terminal }) => {
+        const nodes = await client.nodes(SYSTEM_CALL);
+        if (terminal.isJson) terminal.json(nodes);
+        else terminal.line(formatNodes(nodes, terminal.style));
+      }),
+    );
+
+  const spawn = systemCommand(program, 'spawn <model>')
+    .description('keep processes of a model running; --replicas 0 stops them all')
+    .option('--replicas <n>', 'how many', integer(0, 1_000), 1)
+    .action((model: string, options: SpawnOptions) =>
+      useSystem(host, options, async ({ client, terminal }) => {
+        const output = await client.spawn({ model, replicas: options.replicas }, SYSTEM_CALL);
+        if (terminal.isJson) terminal.json(output);
+        else terminal.line(`${output.model}: ${output.replicas} wanted`);
+      }),
+    );
+  withExamples(spawn, ['llmos spawn storyteller --replicas 2', 'llmos spawn echo --replicas 0']);
+
+  withExamples(
+    systemCommand(program, 'kill <pid>')
+      .description('stop a process; its tasks go back to the queue')
+      .action((pid: string, options: CommonOptions) =>
+        useSystem(host, options, async ({ client, terminal }) => {
+          const output = await client.kill(pid, SYSTEM_CALL);
+          if (terminal.isJson) terminal.json(output);
+          else terminal.line(`stopping ${pid}`);
+        }),
+      ),
+    ['llmos kill p4-2'],
+  );
+}
+
+export function registerInfo(program: Command, host: CommandHost): void {
+  systemCommand(program, 'functions')
+    .description('list the functions and what they take')
+    .action((options: CommonOptions) =>
+      useSystem(host, options, async ({ client, terminal }) => {
+        const functions = await client.functions(SYSTEM_CALL);
+        if (terminal.isJson) terminal.json(functions);
+        else terminal.line(formatFunctions(functions, terminal.style));
+      }),
+    );
+
+  systemCommand(program, 'info')
+    .description('show the leading kernel and the queue')
+    .action((options: CommonOptions) =>
+      useSystem(host, options, async ({ client, terminal }) => {
+        const info = await client.info(SYSTEM_CALL);
+        if (terminal.isJson) return terminal.json(info);
+        const { queued } = info;
+        terminal.line(`kernel   ${info.kernel} (version ${info.version}, epoch ${info.epoch})`);
+        terminal.line(`http     ${info.httpUrl}`);
+        terminal.line(
+          `queued   ${queued.interactive} interactive, ${queued.standard} standard, ` +
+            `${queued.batch} batch`,
+        );
+        terminal.line(`running  ${info.running}`);
+      }),
+    );
+}
+
+export function formatProcesses(processes: readonly ProcessRow[], style: Style): string {
+  if (processes.length === 0) return style.dim('no processes; models are loaded when needed');
+  return formatTable<ProcessRow>(
+    [
+      { title: 'PID', cell: (row) => style.bold(row.pid) },
+      { title: 'MODEL', cell: (row) => row.model },
+      { title: 'NODE', cell: (row) => row.node },
+      { title: 'STATE', cell: (row) => colorState(row.state, style) },
+      { title: 'DEVICE', cell: (row) => row.device },
+      { title: 'RUNNING', align: 'right', cell: (row) => `${row.running}/${row.permits}` },
+      { title: 'QUEUED', align: 'right', cell: (row) => String(row.queued) },
+      { title: 'MEMORY', align: 'right', cell: (row) => formatBytes(row.footprintBytes) },
+      { title: 'OS PID', align: 'right', cell: (row) => String(row.osPid ?? '–') },
+      { title: 'STARTS', align: 'right', cell: (row) => String(row.incarnation) },
+      { title: '', cell: (row) => row.reason ?? '' },
+    ],
+    processes,
+    style,
+  );
+}
+
+export function formatNodes(nodes: readonly NodeRow[], style: Style): string {
+  if (nodes.length === 0) return style.dim('no nodes; start a worker');
+  return formatTable<NodeRow>(
+    [
+      { title: 'NODE', cell: (row) => style.bold(row.node) },
+      { title: 'STATE', cell: (row) => colorState(row.isDraining ? 'draining' : row.state, style) },
+      { title: 'CORES', align: 'right', cell: (row) => String(row.cores) },
+      { title: 'MEMORY', align: 'right', cell: (row) => formatBytes(row.memoryBytes) },
+      { title: 'DEVICES', cell: (row) => row.devices.map(formatDevice).join(', ') },
+      { title: 'PROCESSES', align: 'right', cell: (row) => String(row.processes) },
+      { title: 'LEASE', align: 'right', cell: (row) => formatMs(Math.max(0, row.leaseMs)) },
+      { title: 'LABELS', cell: (row) => pairs(row.labels) },
+    ],
+    nodes,
+    style,
+  );
+}
+
+function formatDevice(device: NodeRow['devices'][number]): string {
+  const usedBytes = device.reservedBytes + device.committedBytes;
+  return `${device.id} ${formatBytes(usedBytes)}/${formatBytes(device.capacityBytes)}`;
+}
+
+function pairs(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
+}
+
+function formatFunctions(functions: readonly FunctionDefinition[], style: Style): string {
+  return formatTable<FunctionDefinition>(
+    [
+      { title: 'FUNCTION', cell: (row) => style.bold(row.name) },
+      {
+        title: 'TAKES',
+        cell: (row) => Object.keys(row.input.properties ?? {}).join(', ') || 'any',
+      },
+      { title: '', cell: (row) => style.dim(row.description) },
+    ],
+    functions,
+    style,
+  );
+}
+
+function colorState(state: string, style: Style): string {
+  if (state === 'ready' || state === 'alive') return style.green(state);
+  return state === 'exited' || state === 'lost' ? style.red(state) : style.yellow(state);
+}

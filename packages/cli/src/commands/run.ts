@@ -1,0 +1,74 @@
+/** `llmos run`: one function, now, with its output. */
+import type { Command } from 'commander';
+import type { GenerateInput } from '@llmos/base';
+import type { CommandHost, SystemUse } from '../command-host';
+import { systemCommand, useSystem, withExamples } from '../command-host';
+import { formatOutput } from '../output/function-output';
+import { safeText } from '../output/table';
+import { readTaskInput } from '../task-input';
+import { UsageError } from '../usage-error';
+import type { TaskCommandOptions } from './task-options';
+import { taskOptionsOf, withTaskOptions } from './task-options';
+
+interface RunOptions extends TaskCommandOptions {
+  readonly stream?: boolean;
+}
+
+export function registerRun(program: Command, host: CommandHost): void {
+  const command = withTaskOptions(systemCommand(program, 'run <function> [input]'))
+    .description('run a function and print its output')
+    .option('--stream', 'print a generation as it comes')
+    .action((name: string, argument: string | undefined, options: RunOptions) =>
+      run({ name, argument, options }, host),
+    );
+  command.addHelpText(
+    'after',
+    '\nThe input is JSON, - for JSON on stdin, or for classify, embed, extract and generate a text.',
+  );
+  withExamples(command, [
+    'llmos run classify "Where is my card?" --model support-intents',
+    `llmos run embed '{"model":"mini-encoder","texts":["a","b"]}' --json`,
+    'llmos run generate "Once upon a time" --model storyteller --stream',
+    'echo \'{"hello":"world"}\' | llmos run echo -',
+  ]);
+}
+
+interface Run {
+  readonly name: string;
+  readonly argument: string | undefined;
+  readonly options: RunOptions;
+}
+
+async function run(of: Run, host: CommandHost): Promise<void> {
+  const { name, options } = of;
+  if (options.stream === true && name !== 'generate') {
+    throw new UsageError(`--stream is for generate, not for ${name}`);
+  }
+  const { model } = options;
+  const { readStdin } = host;
+  const input = await readTaskInput({ function: name, argument: of.argument, model, readStdin });
+  await useSystem(host, options, async (use) => {
+    const task = { ...taskOptionsOf(options), signal: host.signal };
+    if (options.stream === true && !use.terminal.isJson) {
+      return stream(use, input as GenerateInput, task);
+    }
+    const output = await use.client.call(name, input, task);
+    show(use, name, output);
+  });
+}
+
+async function stream(
+  { client, terminal }: SystemUse,
+  input: GenerateInput,
+  task: Parameters<SystemUse['client']['generate']['stream']>[1],
+): Promise<void> {
+  for await (const chunk of client.generate.stream(input, task)) {
+    terminal.write(safeText(chunk.text));
+  }
+  terminal.line();
+}
+
+export function show({ terminal }: SystemUse, name: string, output: unknown): void {
+  if (terminal.isJson) terminal.json(output);
+  else terminal.line(formatOutput(name, output, terminal.style));
+}

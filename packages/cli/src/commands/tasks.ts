@@ -1,0 +1,99 @@
+/** `submit`, `result`, `status`, `cancel`: work that outlives the command that asked for it. */
+import type { Command } from 'commander';
+import type { TaskHandleStatus } from '@llmos/sdk';
+import type { CommandHost, CommonOptions, SystemUse } from '../command-host';
+import { systemCommand, useSystem, withExamples } from '../command-host';
+import { readTaskInput } from '../task-input';
+import { show } from './run';
+import type { TaskCommandOptions } from './task-options';
+import { integer, taskOptionsOf, withTaskOptions } from './task-options';
+
+interface SubmitOptions extends TaskCommandOptions {
+  readonly wait?: boolean;
+}
+
+interface WaitOptions extends CommonOptions {
+  readonly timeoutMs?: number;
+}
+
+export function registerTasks(program: Command, host: CommandHost): void {
+  const submitCommand = withTaskOptions(systemCommand(program, 'submit <function> [input]'))
+    .description('submit a task and print its id; the task is stored before the id is printed')
+    .option('--wait', 'wait for its result and print that instead')
+    .action((name: string, argument: string | undefined, options: SubmitOptions) =>
+      submit({ name, argument, options }, host),
+    );
+  withExamples(submitCommand, [
+    'llmos submit classify "Where is my card?" --model support-intents --class batch',
+    'llmos result "$(llmos submit echo 1)"',
+  ]);
+
+  systemCommand(program, 'result <task>')
+    .description('wait for the result of a task and print it')
+    .option('--timeout-ms <ms>', 'wait no longer than this', integer(1, 43_200_000))
+    .action((id: string, options: WaitOptions) =>
+      useSystem(host, options, async (use) => {
+        const { timeoutMs } = options;
+        const wait = { signal: host.signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+        show(use, '', await use.client.task(id).result(wait));
+      }),
+    );
+
+  systemCommand(program, 'status <task>')
+    .description('say where a task stands')
+    .action((id: string, options: CommonOptions) =>
+      useSystem(host, options, async (use) => {
+        const status = await use.client.task(id).status({ signal: host.signal });
+        if (use.terminal.isJson) use.terminal.json({ task: id, ...status });
+        else use.terminal.line(describeStatus(status));
+      }),
+    );
+
+  systemCommand(program, 'cancel <task>')
+    .description('cancel a task, queued or running')
+    .action((id: string, options: CommonOptions) =>
+      useSystem(host, options, async (use) => {
+        const isCancelled = await use.client.task(id).cancel({ signal: host.signal });
+        if (use.terminal.isJson) use.terminal.json({ task: id, cancelled: isCancelled });
+        else use.terminal.line(isCancelled ? 'cancelled' : 'it had ended before');
+      }),
+    );
+}
+
+async function submit(
+  of: {
+    readonly name: string;
+    readonly argument: string | undefined;
+    readonly options: SubmitOptions;
+  },
+  host: CommandHost,
+): Promise<void> {
+  const { name, argument, options } = of;
+  const { readStdin } = host;
+  const input = await readTaskInput({
+    function: name,
+    argument,
+    model: options.model,
+    readStdin,
+  });
+  await useSystem(host, options, async (use: SystemUse) => {
+    const task = await use.client.submit(name, input, taskOptionsOf(options));
+    if (options.wait === true) return show(use, name, await task.result({ signal: host.signal }));
+    if (use.terminal.isJson) use.terminal.json({ task: task.id, duplicate: task.isDuplicate });
+    else use.terminal.line(task.id);
+  });
+}
+
+export function describeStatus(status: TaskHandleStatus): string {
+  switch (status.state) {
+    case 'unknown':
+      return 'unknown';
+    case 'finished':
+      return status.ok ? 'finished' : `finished with ${status.error.code}: ${status.error.message}`;
+    default: {
+      const attempts = status.attempts > 1 ? `, attempt ${status.attempts}` : '';
+      const where = status.pid === undefined ? '' : ` on ${status.pid}`;
+      return `${status.state}${where} (${status.class} ${status.function}${attempts})`;
+    }
+  }
+}

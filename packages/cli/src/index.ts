@@ -1,0 +1,2 @@
+export * from './command-host';
+export * from './run-cli';

@@ -1,0 +1,83 @@
+import { createStyle, widthOf } from './style';
+import { formatOutput } from './function-output';
+import { formatTable, safeLine, safeText } from './table';
+import { bar, formatBytes, formatMs } from './units';
+
+const plain = createStyle({ isTerminal: false, env: {} });
+const colored = createStyle({ isTerminal: true, env: {} });
+
+describe('colours', () => {
+  it('are left out for pipes, NO_COLOR and dumb terminals', () => {
+    expect(colored.red('x')).toBe('\u001b[31mx\u001b[39m');
+    expect(plain.red('x')).toBe('x');
+    expect(createStyle({ isTerminal: true, env: { NO_COLOR: '1' } }).red('x')).toBe('x');
+    expect(createStyle({ isTerminal: true, env: { TERM: 'dumb' } }).red('x')).toBe('x');
+  });
+
+  it('take no width', () => {
+    expect(widthOf(colored.bold(colored.red('ab')))).toBe(2);
+  });
+});
+
+describe('tables', () => {
+  it('align their columns', () => {
+    const rows = [
+      { name: 'a', size: 5 },
+      { name: 'long name', size: 12345 },
+    ];
+    const table = formatTable<(typeof rows)[number]>(
+      [
+        { title: 'NAME', cell: (row) => row.name },
+        { title: 'SIZE', align: 'right', cell: (row) => String(row.size) },
+      ],
+      rows,
+      plain,
+    );
+    expect(table.split('\n')).toEqual(['NAME        SIZE', 'a              5', 'long name  12345']);
+  });
+
+  it('show control characters of foreign names instead of obeying them', () => {
+    expect(safeLine('a\u001b[2Jb\nc')).toBe('a\ufffd[2Jb\ufffdc');
+    expect(safeLine(colored.red('x'))).toBe(colored.red('x'));
+    expect(safeText('a\nb\u001b[31m')).toBe('a\nb\ufffd[31m');
+  });
+});
+
+describe('numbers', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1536, '1.5 KiB'],
+    [12 * 1024 * 1024, '12 MiB'],
+    [3.2 * 1024 ** 4, '3.2 TiB'],
+  ])('%d bytes are %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+  it.each([
+    [4.21, '4.2 ms'],
+    [450.4, '450 ms'],
+    [1_234, '1.2 s'],
+    [180_000, '3 min'],
+  ])('%d ms are %s', (ms, text) => expect(formatMs(ms)).toBe(text));
+
+  it('draw as bars within their width', () => {
+    expect(bar(0.5, 4)).toBe('██░░');
+    expect(bar(7, 4)).toBe('████');
+    expect(bar(-1, 4)).toBe('░░░░');
+  });
+});
+
+describe('the output of a function', () => {
+  it('is a text for generate, and a table for labels and entities', () => {
+    expect(formatOutput('generate', { text: 'Once' }, plain)).toBe('Once');
+    const labels = { labels: [[{ label: 'a', score: 0.25 }], [{ label: 'b', score: 1 }]] };
+    expect(formatOutput('classify', labels, plain)).toMatch(/a +0\.250[^]*\n\n[^]*b +1\.000/);
+    const entities = { entities: [{ type: 'ORG', text: 'Acme', start: 1, end: 5, score: 1 }] };
+    expect(formatOutput('extract', entities, plain)).toMatch(/ORG +Acme +1–5 +1\.000/);
+    expect(formatOutput('extract', { entities: [] }, plain)).toBe('no entities');
+  });
+
+  it('is JSON for whatever has not the expected form', () => {
+    expect(formatOutput('classify', { labels: [{ label: 1 }] }, plain)).toContain('"label": 1');
+    expect(formatOutput('mine', [1], plain)).toBe('[\n  1\n]');
+  });
+});

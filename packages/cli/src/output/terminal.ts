@@ -1,0 +1,83 @@
+/**
+ * Where a command writes: answers on stdout, everything else on stderr, so that a pipe gets only
+ * what was asked for. The only writer of both.
+ */
+import type { Style } from './style';
+import { createStyle } from './style';
+
+export interface OutputStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface TerminalParts {
+  readonly out: OutputStream;
+  readonly err: OutputStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** One JSON value on stdout, no talk on stderr. */
+  readonly isJson: boolean;
+}
+
+export class Terminal {
+  readonly style: Style;
+  readonly isJson: boolean;
+  #hasTransient = false;
+
+  constructor(private readonly parts: TerminalParts) {
+    this.isJson = parts.isJson;
+    this.style = createStyle({ isTerminal: parts.out.isTTY === true, env: parts.env });
+  }
+
+  get isInteractive(): boolean {
+    return this.parts.err.isTTY === true;
+  }
+
+  get columns(): number {
+    return this.parts.out.columns ?? 100;
+  }
+
+  /** A line of the answer. */
+  line(text = ''): void {
+    this.#clearTransient();
+    this.parts.out.write(`${text}\n`);
+  }
+
+  /** A part of the answer, as it comes. */
+  write(text: string): void {
+    this.#clearTransient();
+    this.parts.out.write(text);
+  }
+
+  json(value: unknown): void {
+    this.#clearTransient();
+    this.parts.out.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** A remark beside the answer. */
+  note(text: string): void {
+    if (this.isJson) return;
+    this.#clearTransient();
+    this.parts.err.write(`${text}\n`);
+  }
+
+  /** What takes time: on a terminal a line that the next one replaces, elsewhere nothing. */
+  progress(text: string): void {
+    if (this.isJson || !this.isInteractive) return;
+    this.#clearTransient();
+    const width = Math.max(20, (this.parts.err.columns ?? 80) - 1);
+    this.parts.err.write(this.style.dim(text.slice(0, width)));
+    this.#hasTransient = true;
+  }
+
+  error(text: string): void {
+    this.#clearTransient();
+    this.parts.err.write(`${text}\n`);
+  }
+
+  #clearTransient(): void {
+    if (!this.#hasTransient) return;
+    this.parts.err.write('\r\u001b[2K');
+    this.#hasTransient = false;
+  }
+}

@@ -1,0 +1,50 @@
+/** Runs one command line to its exit code. Expected errors are one line, never a stack trace. */
+import { CommanderError } from 'commander';
+import { LlmosError, errorBody, failure, toErrorBody } from '@llmos/base';
+import type { ErrorBody } from '@llmos/base';
+import type { CommandHost } from './command-host';
+import { terminalOf } from './command-host';
+import { safeText } from './output/table';
+import { formatMs } from './output/units';
+import { createProgram } from './program';
+import { EXIT_CODES, UsageError } from './usage-error';
+
+/** @param args without the program's own name. */
+export async function runCli(args: readonly string[], host: CommandHost): Promise<number> {
+  const isJson = args.includes('--json');
+  // commander writes its complaints by itself; with --json they go into the one value.
+  const shown = isJson ? { ...host, err: { write: () => true } } : host;
+  try {
+    await createProgram(shown).parseAsync([...args], { from: 'user' });
+    return EXIT_CODES.ok;
+  } catch (error) {
+    return reportFailure(error, { host, isJson });
+  }
+}
+
+function reportFailure(
+  error: unknown,
+  of: { readonly host: CommandHost; readonly isJson: boolean },
+): number {
+  const terminal = terminalOf(of.host, { json: of.isJson });
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT_CODES.ok;
+    const message = error.message.replace(/^error: /, '');
+    if (of.isJson) terminal.json(failure(errorBody('INVALID_ARGUMENT', message)));
+    return EXIT_CODES.usage;
+  }
+  const body = toErrorBody(error);
+  if (of.isJson) terminal.json(failure(body));
+  else terminal.error(describeError(body, terminal.style.red('error:')));
+  if (error instanceof UsageError) return EXIT_CODES.usage;
+  if (!(error instanceof LlmosError) && of.host.env['LLMOS_LOG_LEVEL'] === 'debug') {
+    terminal.error(error instanceof Error ? (error.stack ?? '') : '');
+  }
+  return of.host.signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.failed;
+}
+
+export function describeError(body: ErrorBody, label: string): string {
+  const retryAfterMs = body.details?.['retryAfterMs'];
+  const hint = typeof retryAfterMs === 'number' ? `; try again in ${formatMs(retryAfterMs)}` : '';
+  return `${label} ${safeText(body.message)}${hint} (${body.code})`;
+}

@@ -1,0 +1,11 @@
+/** A command that was written wrongly: exit code 2, and no use in trying again. */
+import { LlmosError } from '@llmos/base';
+
+export class UsageError extends LlmosError {
+  constructor(message: string) {
+    super('INVALID_ARGUMENT', message);
+    this.name = 'UsageError';
+  }
+}
+
+export const EXIT_CODES = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;

@@ -1,0 +1,156 @@
+/**
+ * One leadership: a core, its control loop and everything that only the leader does.
+ *
+ * Begins when the lease is granted and ends at once when it is lost; nothing of it outlives the
+ * epoch. What was begun is ended in reverse order.
+ */
+import type { Clock, Epoch, KernelId, Logger, SystemInfo } from '@llmos/base';
+import { readClock } from '@llmos/base';
+import { DecisionCarrier } from './carry-out';
+import { ControlLoop } from './control-loop';
+import { EDGE_LIMITS } from './edge-limits';
+import type { CoreCounts, KernelCore } from './kernel-core';
+import type { KernelEvent } from './kernel-event';
+import type { EventLog } from './ports/event-log';
+import type { KernelCounters } from './ports/kernel-counters';
+import type { NodeLink } from './ports/node-link';
+import type { ProcessLink } from './ports/process-link';
+import type { RegistryStore } from './ports/registry-store';
+import type { RequestLink, ServedSubject } from './ports/request-link';
+import type { TaskStream } from './ports/task-stream';
+import type { ModelRegistrar } from './services/model-registration';
+import type { Registry } from './services/registry';
+import { startSystemService } from './services/system-service';
+
+export interface ActiveKernelParts {
+  readonly createCore: () => KernelCore;
+  readonly taskStream: TaskStream;
+  readonly processLink: ProcessLink;
+  readonly nodeLink: NodeLink;
+  readonly eventLog: EventLog;
+  readonly requests: RequestLink;
+  readonly registry: Registry;
+  readonly registryStore: RegistryStore;
+  readonly registrar: ModelRegistrar;
+  readonly counters: KernelCounters;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly kernelId: KernelId;
+  readonly info: (epoch: Epoch, counts: CoreCounts) => SystemInfo;
+  readonly isLeading: () => boolean;
+  /** The leadership can't go on; called at most once. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class ActiveKernel {
+  readonly core: KernelCore;
+  private readonly loop: ControlLoop;
+  private readonly carrier: DecisionCarrier;
+  private served: ServedSubject | undefined;
+  private unlisten: () => void = () => undefined;
+  private isEnded = false;
+  private hasBegun = false;
+
+  constructor(
+    private readonly parts: ActiveKernelParts,
+    readonly epoch: Epoch,
+  ) {
+    this.core = parts.createCore();
+    const deliver = (event: KernelEvent): void => this.loop.deliver(event);
+    const onFailure = (error: unknown): void => this.fail(error);
+    const isEnded = (): boolean => this.isEnded;
+    this.carrier = new DecisionCarrier({ ...parts, deliver, isEnded, onFailure });
+    this.loop = new ControlLoop({
+      core: this.core,
+      clock: parts.clock,
+      counters: parts.counters,
+      carryOut: (decision) => this.carrier.carryOut(decision),
+      afterTick: () => this.afterTick(),
+      isLeading: parts.isLeading,
+      onFailure,
+    });
+  }
+
+  /** Whether the core runs: intake was taken over and the first event delivered. */
+  isRunning(): boolean {
+    return this.hasBegun && !this.isEnded;
+  }
+
+  /** Never rejects; what fails goes to `onFailure`. */
+  async begin(): Promise<void> {
+    try {
+      const desired = await this.parts.registryStore.readDesired();
+      if (this.isEnded) return;
+      this.beginLinks();
+      const deliver = (event: KernelEvent): void => this.loop.deliver(event);
+      const { lastSequence } = await this.parts.taskStream.begin(this.epoch, deliver);
+      if (this.isEnded) return;
+      this.loop.start({
+        kind: 'leadership-began',
+        epoch: this.epoch,
+        kernelId: this.parts.kernelId,
+        recoverUpToSequence: lastSequence,
+        desired,
+      });
+      this.hasBegun = true;
+      this.serve();
+    } catch (error) {
+      if (!this.isEnded) this.fail(error);
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.loop.end();
+    this.served?.stop();
+    this.unlisten();
+    this.parts.nodeLink.end();
+    this.parts.processLink.end();
+    await this.parts.taskStream.end();
+  }
+
+  private beginLinks(): void {
+    const { processLink, nodeLink, registry, counters } = this.parts;
+    processLink.begin(this.epoch, (event) => {
+      // Reports are repeated; dropping some is better than falling behind for good.
+      if (this.loop.isFull()) counters.add('reports_dropped');
+      else this.loop.deliver(event);
+    });
+    const tellRegistry = (): void => {
+      this.loop.deliver({ kind: 'functions-changed', functions: registry.functions() });
+      if (!registry.isReady()) return;
+      this.loop.deliver({ kind: 'models-changed', models: registry.models() });
+    };
+    tellRegistry();
+    this.unlisten = registry.onChange(tellRegistry);
+    nodeLink.begin(this.epoch, (event) => this.loop.deliver(event));
+  }
+
+  private serve(): void {
+    const { requests, registry, registrar, registryStore, counters, clock, log } = this.parts;
+    this.served = startSystemService({
+      requests,
+      registry,
+      registrar,
+      counters,
+      log,
+      core: this.core,
+      store: registryStore,
+      deliver: (event) => this.loop.deliver(event),
+      now: () => readClock(clock),
+      info: () => this.parts.info(this.epoch, this.core.counts()),
+    });
+  }
+
+  private afterTick(): void {
+    this.carrier.beginTick();
+    // Below the bound the stream is drained; above it, tasks wait where they are durable.
+    this.parts.taskStream.setIntakeOpen(this.core.counts().tasks < EDGE_LIMITS.maxHeldTasks);
+  }
+
+  private fail(error: unknown): void {
+    this.parts.log.error('leadership-failed', { epoch: this.epoch, error });
+    this.parts.onFailure(error);
+  }
+}

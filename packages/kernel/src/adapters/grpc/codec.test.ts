@@ -1,0 +1,53 @@
+import type { node as wire } from '@llmos/proto';
+import { InvalidNodeMessage, readProcessChange, readRegistration } from './codec';
+
+const spec = { target: 'echo', registrationJson: '', device: 'cpu', reservedBytes: 5 };
+const ready: wire.ProcessChange = {
+  process: 'p1-1',
+  incarnation: 1,
+  spec,
+  state: {
+    $case: 'ready',
+    value: { osPid: 7, permits: 4, footprintBytes: 9, device: 'cpu' },
+  },
+};
+const register: wire.Register = {
+  node: 'n1',
+  session: 's1',
+  cores: 2,
+  memoryBytes: 1_000,
+  devices: [{ id: 'cpu', provider: 'cpu', name: 'CPU', capacityBytes: 1_000 }],
+  providers: ['cpu'],
+  versions: { onnxruntime: '1.30.0' },
+  labels: { zone: 'a' },
+  processes: [ready],
+};
+
+it('reads a registration with the processes that survived', () => {
+  expect(readRegistration(register)).toMatchObject({
+    nodeId: 'n1',
+    session: 's1',
+    capabilities: { cores: 2, devices: [{ id: 'cpu' }], labels: { zone: 'a' } },
+    processes: [{ pid: 'p1-1', target: 'echo', report: { kind: 'ready', permits: 4 } }],
+  });
+});
+
+it.each<[string, Partial<wire.Register>]>([
+  ['a node that is no token', { node: 'a.b' }],
+  ['an empty session', { session: '' }],
+  ['more cores than there are', { cores: 1_000_000 }],
+  ['an unknown provider', { devices: [{ id: 'x', provider: 'tpu', name: '', capacityBytes: 1 }] }],
+  [
+    'a device with a path',
+    { devices: [{ id: '../', provider: 'cpu', name: '', capacityBytes: 1 }] },
+  ],
+  ['too many devices', { devices: Array(65).fill(register.devices[0]) as wire.Device[] }],
+  ['a process without a spec', { processes: [{ ...ready, spec: undefined }] }],
+])('refuses %s', (_name, more) => {
+  expect(() => readRegistration({ ...register, ...more })).toThrow(InvalidNodeMessage);
+});
+
+it('refuses an exit for a reason that is none', () => {
+  const value = { reason: 'bored', message: '', retryable: false };
+  expect(() => readProcessChange({ ...ready, state: { $case: 'exited', value } })).toThrow('bored');
+});

@@ -1,0 +1,153 @@
+/**
+ * The gRPC server that node agents attach to. One stream per node: a newer one replaces an older.
+ *
+ * A kernel that does not lead answers every agent with the leader's address. Commands to a node
+ * without a stream are dropped, as the port says.
+ */
+import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import type { Epoch, Logger, NodeId } from '@llmos/base';
+import { LlmosError } from '@llmos/base';
+import { node as wire } from '@llmos/proto';
+import { EDGE_LIMITS } from '../../edge-limits';
+import type { ProcessAddress } from '../../kernel-decision';
+import type { KernelEvent } from '../../kernel-event';
+import type { NodeLink } from '../../ports/node-link';
+import type { Registration } from './codec';
+import { startMessage, stopMessage } from './codec';
+import type { AttachCall } from './node-stream';
+import { NodeStream } from './node-stream';
+
+export interface NodeLinkOptions {
+  readonly log: Logger;
+  readonly nodeLeaseMs: number;
+  /** Where the leader's registry is, as far as this kernel knows; '' if it does not. */
+  readonly leaderUrl: () => string;
+}
+
+interface Leadership {
+  readonly epoch: Epoch;
+  readonly deliver: (event: KernelEvent) => void;
+}
+
+export class GrpcNodeLink implements NodeLink {
+  private readonly server: Server;
+  private readonly streams = new Set<NodeStream>();
+  private readonly byNode = new Map<NodeId, NodeStream>();
+  private active: Leadership | undefined;
+
+  constructor(private readonly options: NodeLinkOptions) {
+    this.server = new Server({
+      'grpc.max_receive_message_length': EDGE_LIMITS.maxNodeMessageBytes,
+      'grpc.max_send_message_length': EDGE_LIMITS.maxKernelMessageBytes,
+      'grpc.keepalive_time_ms': EDGE_LIMITS.grpcKeepaliveMs,
+      'grpc.keepalive_timeout_ms': EDGE_LIMITS.grpcKeepaliveTimeoutMs,
+      'grpc.keepalive_permit_without_calls': 1,
+    });
+    this.server.addService(wire.NodeRegistryServiceService, {
+      attach: (call: AttachCall) => this.attach(call),
+    });
+  }
+
+  /** Answers the port. Rejects with an LlmosError that names the address. */
+  listen(host: string, port: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const address = `${host}:${port}`;
+      this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) return resolve(bound);
+        const message = `the node registry can't listen at ${address}: ${error.message}`;
+        reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
+      });
+    });
+  }
+
+  begin(epoch: Epoch, deliver: (event: KernelEvent) => void): void {
+    this.active = { epoch, deliver };
+  }
+
+  end(): void {
+    this.active = undefined;
+    for (const stream of [...this.streams]) stream.sendAway(this.options.leaderUrl());
+    this.byNode.clear();
+  }
+
+  startProcess(of: Parameters<NodeLink['startProcess']>[0]): void {
+    const { active } = this;
+    if (active === undefined) return;
+    this.byNode.get(of.to.nodeId)?.send(startMessage({ epoch: active.epoch, ...of }));
+  }
+
+  stopProcess(to: ProcessAddress, graceMs: number): void {
+    const { active } = this;
+    if (active === undefined) return;
+    this.byNode.get(to.nodeId)?.send(stopMessage(active.epoch, to, graceMs));
+  }
+
+  get nodeCount(): number {
+    return this.byNode.size;
+  }
+
+  /** Stops taking streams and ends those there are. */
+  async close(): Promise<void> {
+    this.end();
+    await new Promise<void>((resolve) => {
+      const force = setTimeout(() => {
+        this.server.forceShutdown();
+        resolve();
+      }, 500);
+      this.server.tryShutdown(() => {
+        clearTimeout(force);
+        resolve();
+      });
+    });
+  }
+
+  private attach(call: AttachCall): void {
+    const stream = new NodeStream({
+      call,
+      log: this.options.log,
+      onRegister: (from, registration) => this.letIn(from, registration),
+      onEvent: (from, event) => {
+        if (from.nodeId !== undefined && this.byNode.get(from.nodeId) === from) {
+          this.active?.deliver(event);
+        }
+      },
+      onClose: (from) => this.leave(from),
+    });
+    this.streams.add(stream);
+    if (this.active === undefined) stream.sendAway(this.options.leaderUrl());
+  }
+
+  private letIn(stream: NodeStream, registration: Registration): boolean {
+    const { active } = this;
+    if (active === undefined) {
+      stream.sendAway(this.options.leaderUrl());
+      return false;
+    }
+    const { nodeId, session } = registration;
+    const before = this.byNode.get(nodeId);
+    if (before === undefined && this.byNode.size >= EDGE_LIMITS.maxNodes) {
+      stream.fail(status.RESOURCE_EXHAUSTED, `${this.byNode.size} nodes are attached already`);
+      return false;
+    }
+    this.byNode.set(nodeId, stream);
+    before?.close();
+    const { nodeLeaseMs } = this.options;
+    const welcome = {
+      heartbeatMs: Math.max(50, Math.floor(nodeLeaseMs / 5)),
+      leaseMs: nodeLeaseMs,
+    };
+    stream.send({ epoch: active.epoch, message: { $case: 'welcome', value: welcome } });
+    this.options.log.info('node-registered', { nodeId, session });
+    return true;
+  }
+
+  private leave(stream: NodeStream): void {
+    this.streams.delete(stream);
+    const { nodeId, session } = stream;
+    if (nodeId === undefined || session === undefined) return;
+    if (this.byNode.get(nodeId) !== stream) return;
+    this.byNode.delete(nodeId);
+    this.options.log.info('node-detached', { nodeId, session });
+    this.active?.deliver({ kind: 'node-detached', nodeId, session });
+  }
+}

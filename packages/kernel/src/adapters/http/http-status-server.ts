@@ -1,0 +1,86 @@
+/** `/livez`, `/readyz` and `/metrics`. */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { LlmosError } from '@llmos/base';
+
+export interface Readiness {
+  readonly isReady: boolean;
+  /** For people: what it is, or what it waits for. */
+  readonly state: string;
+}
+
+export interface HttpStatusOptions {
+  readonly readiness: () => Readiness;
+  readonly metrics: () => Promise<string>;
+  readonly metricsType: string;
+}
+
+export class HttpStatusServer {
+  private readonly server: Server;
+
+  constructor(private readonly options: HttpStatusOptions) {
+    this.server = createServer((request, response) => {
+      this.answer(request, response).catch(() => response.destroy());
+    });
+    this.server.requestTimeout = 10_000;
+    this.server.headersTimeout = 10_000;
+    this.server.maxConnections = 256;
+  }
+
+  /** Answers the URL. Rejects with an LlmosError that names the address. */
+  listen(host: string, port: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', (error) => {
+        const message = `the HTTP port can't listen at ${host}:${port}: ${error.message}`;
+        reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
+      });
+      this.server.listen(port, host, () => {
+        const address = this.server.address();
+        const bound = typeof address === 'object' && address !== null ? address.port : port;
+        const name = host.includes(':') ? `[${host}]` : host;
+        resolve(`http://${name}:${bound}`);
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.server.close(() => resolve());
+      this.server.closeAllConnections();
+    });
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').split('?')[0];
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return send(response, { code: 405, type: 'text/plain', body: 'only GET\n' });
+    }
+    switch (path) {
+      case '/livez':
+        return send(response, { code: 200, type: 'text/plain', body: 'ok\n' });
+      case '/readyz': {
+        const readiness = this.options.readiness();
+        const body = `${JSON.stringify(readiness)}\n`;
+        return send(response, {
+          code: readiness.isReady ? 200 : 503,
+          type: 'application/json',
+          body,
+        });
+      }
+      case '/metrics': {
+        const body = await this.options.metrics();
+        return send(response, { code: 200, type: this.options.metricsType, body });
+      }
+      default:
+        return send(response, { code: 404, type: 'text/plain', body: 'not found\n' });
+    }
+  }
+}
+
+function send(
+  response: ServerResponse,
+  of: { readonly code: number; readonly type: string; readonly body: string },
+): void {
+  response.writeHead(of.code, { 'content-type': of.type, 'cache-control': 'no-store' });
+  response.end(of.body);
+}

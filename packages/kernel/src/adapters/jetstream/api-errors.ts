@@ -1,0 +1,42 @@
+/** Reads the errors of the JetStream API by their numbers. */
+import { NatsError } from 'nats';
+
+export const API_ERRORS = {
+  consumerNotFound: 10014,
+  noMessageFound: 10037,
+  insufficientStorage: 10047,
+  streamNameInUse: 10058,
+  streamNotFound: 10059,
+  subjectsOverlap: 10065,
+  wrongLastSequence: 10071,
+  replicasNotSupported: 10074,
+  insufficientResources: 10023,
+  noSuitablePeers: 10005,
+  storeFailed: 10077,
+  consumerNotUnique: 10100,
+} as const;
+
+export function apiErrorCode(error: unknown): number | undefined {
+  return error instanceof NatsError ? error.api_error?.err_code : undefined;
+}
+
+export function isApiError(
+  error: unknown,
+  ...names: readonly (keyof typeof API_ERRORS)[]
+): boolean {
+  const code = apiErrorCode(error);
+  return code !== undefined && names.some((name) => API_ERRORS[name] === code);
+}
+
+/** Whether the server refused because something else was written first. */
+export function isConflict(error: unknown): boolean {
+  if (isApiError(error, 'wrongLastSequence')) return true;
+  return isApiError(error, 'storeFailed') && describeApiError(error).includes('per subject');
+}
+
+export function describeApiError(error: unknown): string {
+  if (error instanceof NatsError && error.api_error !== undefined) {
+    return error.api_error.description;
+  }
+  return error instanceof Error ? error.message : String(error);
+}

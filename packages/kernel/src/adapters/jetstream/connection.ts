@@ -1,0 +1,85 @@
+/**
+ * The kernel's connection to NATS: waits for the server at start, then reconnects for ever.
+ */
+import { LlmosError } from '@llmos/base';
+import type { Logger } from '@llmos/base';
+import { DebugEvents, Events, connect } from 'nats';
+import type { JetStreamManager, NatsConnection } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+
+export interface ConnectionOptions {
+  readonly servers: readonly string[];
+  readonly name: string;
+  readonly log: Logger;
+  readonly waitMs: number;
+}
+
+/** Rejects with UNAVAILABLE, naming the servers, where none answers within `waitMs`. */
+export async function connectToNats(options: ConnectionOptions): Promise<NatsConnection> {
+  const { servers, name, log } = options;
+  const untilMs = performance.now() + options.waitMs;
+  for (;;) {
+    try {
+      const connection = await connect({
+        servers: [...servers],
+        name,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: EDGE_LIMITS.reconnectWaitMs,
+        pingInterval: EDGE_LIMITS.pingIntervalMs,
+        timeout: EDGE_LIMITS.connectTryMs,
+        noAsyncTraces: true,
+        ignoreClusterUpdates: false,
+      });
+      void logStatus(connection, log);
+      return connection;
+    } catch (error) {
+      if (performance.now() >= untilMs) throw noServer(servers, error);
+      log.info('waiting-for-nats', { servers: servers.map(withoutSecret) });
+      await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.reconnectWaitMs));
+    }
+  }
+}
+
+/** A URL may carry a password or token. */
+function withoutSecret(server: string): string {
+  return server.replace(/\/\/[^@/]*@/, '//***@');
+}
+
+function noServer(servers: readonly string[], cause: unknown): LlmosError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new LlmosError(
+    'UNAVAILABLE',
+    `no NATS server answers at ${servers.map(withoutSecret).join(', ')} (${reason}): ` +
+      'start one with JetStream on, or set LLMOS_SERVERS',
+    { cause },
+  );
+}
+
+const ROUTINE: ReadonlySet<string> = new Set([DebugEvents.PingTimer, Events.Update]);
+
+async function logStatus(connection: NatsConnection, log: Logger): Promise<void> {
+  try {
+    for await (const status of connection.status()) {
+      const { type, data } = status;
+      if (ROUTINE.has(type)) continue;
+      log.info('nats-status', { type, value: typeof data === 'object' ? 'change' : data });
+    }
+  } catch (error) {
+    log.warn('nats-status-ended', { error });
+  }
+}
+
+/** Rejects with FAILED_PRECONDITION where the server runs without JetStream. */
+export async function openJetStream(connection: NatsConnection): Promise<JetStreamManager> {
+  try {
+    const manager = await connection.jetstreamManager({ timeout: EDGE_LIMITS.requestTimeoutMs });
+    await manager.getAccountInfo();
+    return manager;
+  } catch (error) {
+    throw new LlmosError(
+      'FAILED_PRECONDITION',
+      `the NATS server at ${connection.getServer()} has no JetStream: start it with -js`,
+      { cause: error },
+    );
+  }
+}

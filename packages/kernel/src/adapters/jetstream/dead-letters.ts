@@ -1,0 +1,59 @@
+/** What a dead letter carries: the original message, and why it was given up. */
+import type { HeaderSource } from '@llmos/base';
+import { HEADERS, STREAMS } from '@llmos/base';
+import { headers as newHeaders } from 'nats';
+import type { JetStreamManager, MsgHdrs } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+import type { DeadLetter } from '../../ports/task-stream';
+import { headerText, readHeaders } from './headers';
+import { readSequence } from './leader-reads';
+
+export interface OriginalMessage {
+  readonly body: Uint8Array;
+  readonly header: HeaderSource;
+}
+
+/** undefined where the message is gone from the stream. */
+export async function readOriginal(
+  manager: JetStreamManager,
+  sequence: number,
+): Promise<OriginalMessage | undefined> {
+  const stored = await readSequence(manager, STREAMS.tasks, sequence);
+  if (stored === undefined) return undefined;
+  return { body: stored.data, header: readHeaders(() => stored.header).get };
+}
+
+/** Only headers of the protocol are kept: others could steer JetStream itself. */
+const KEPT = [
+  HEADERS.model,
+  HEADERS.priority,
+  HEADERS.timeoutMs,
+  HEADERS.deadline,
+  HEADERS.key,
+  HEADERS.maxAttempts,
+  HEADERS.stream,
+  HEADERS.parent,
+  HEADERS.root,
+  HEADERS.traceparent,
+  HEADERS.contentType,
+] as const;
+
+export function deadLetterHeaders(letter: DeadLetter, original: HeaderSource): MsgHdrs {
+  const { spec, reason, attempts, lastError } = letter;
+  const headers = newHeaders();
+  const set = (name: string, value: string): void =>
+    headers.set(name, headerText(value, EDGE_LIMITS.maxHeaderChars));
+  for (const name of KEPT) {
+    const value = original(name);
+    if (value !== undefined && value !== '') set(name, value);
+  }
+  set(HEADERS.id, spec.id);
+  set(HEADERS.class, spec.class);
+  set(HEADERS.reason, reason);
+  set(HEADERS.attempts, String(attempts));
+  const message = headerText(lastError.message, EDGE_LIMITS.maxHeaderChars / 2);
+  set(HEADERS.lastError, `${lastError.code}: ${message}`);
+  const history = [{ attempt: attempts, code: lastError.code, message }];
+  headers.set(HEADERS.history, JSON.stringify(history));
+  return headers;
+}

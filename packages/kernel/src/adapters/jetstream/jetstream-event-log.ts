@@ -1,0 +1,51 @@
+/**
+ * Lifecycle events, published without waiting: JetStream stores what arrives, and nobody waits for
+ * an event. While the connection is down they are dropped and counted, never piled up.
+ */
+import { encodeJson, subjects } from '@llmos/base';
+import { Events } from 'nats';
+import type { NatsConnection } from 'nats';
+import type { Announcement, EventLog } from '../../ports/event-log';
+import type { KernelCounters } from '../../ports/kernel-counters';
+
+export class JetStreamEventLog implements EventLog {
+  private isConnected = true;
+
+  constructor(
+    private readonly options: {
+      readonly connection: NatsConnection;
+      readonly counters: KernelCounters;
+      readonly wallMs: () => number;
+    },
+  ) {
+    void this.watchConnection();
+  }
+
+  publish(announcement: Announcement): void {
+    if (!this.isConnected || this.options.connection.isClosed()) {
+      this.options.counters.add('announcements_dropped');
+      return;
+    }
+    const { principal, entity, id, what, fields } = announcement;
+    const subject = subjects.event({
+      principal: tokenOf(principal),
+      entity,
+      id: tokenOf(id),
+      what: tokenOf(what),
+    });
+    const event = { ...fields, entity, id, what, wallMs: this.options.wallMs() };
+    this.options.connection.publish(subject, encodeJson(event));
+  }
+
+  private async watchConnection(): Promise<void> {
+    for await (const status of this.options.connection.status()) {
+      if (status.type === Events.Disconnect) this.isConnected = false;
+      if (status.type === Events.Reconnect) this.isConnected = true;
+    }
+  }
+}
+
+/** Targets such as `name@1` are no tokens; the body has the exact text. */
+function tokenOf(text: string): string {
+  return text.replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 64) || '-';
+}

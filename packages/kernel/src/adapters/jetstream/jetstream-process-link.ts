@@ -1,0 +1,82 @@
+/** Mailboxes and reports of processes, over core NATS. */
+import type { Epoch, Logger } from '@llmos/base';
+import { parseNodeProcess, patterns, subjects } from '@llmos/base';
+import type { Msg, NatsConnection, Subscription } from 'nats';
+import type { CancelReason, ProcessAddress } from '../../kernel-decision';
+import type { KernelEvent } from '../../kernel-event';
+import type { KernelCounters } from '../../ports/kernel-counters';
+import type { ProcessLink } from '../../ports/process-link';
+import type { AttemptRef } from '../../tasks/task-spec';
+import { decodeReport, encodeMailbox, executeCommand } from './codec';
+
+export interface ProcessLinkOptions {
+  readonly connection: NatsConnection;
+  readonly log: Logger;
+  readonly counters: KernelCounters;
+}
+
+type Command = Parameters<typeof encodeMailbox>[0]['command'];
+
+export class JetStreamProcessLink implements ProcessLink {
+  private epoch: Epoch | undefined;
+  private subscription: Subscription | undefined;
+
+  constructor(private readonly options: ProcessLinkOptions) {}
+
+  begin(epoch: Epoch, deliver: (event: KernelEvent) => void): void {
+    this.end();
+    this.epoch = epoch;
+    this.subscription = this.options.connection.subscribe(patterns.reports, {
+      callback: (error, msg) => {
+        if (error === null) this.receive(msg, deliver);
+        else this.options.log.warn('report-subscription-failed', { error });
+      },
+    });
+  }
+
+  end(): void {
+    this.subscription?.unsubscribe();
+    this.subscription = undefined;
+    this.epoch = undefined;
+  }
+
+  execute(of: Parameters<ProcessLink['execute']>[0]): void {
+    this.send(of.to, executeCommand(of));
+  }
+
+  cancel(to: ProcessAddress, attempt: AttemptRef, reason: CancelReason): void {
+    this.send(to, { $case: 'cancel', value: { attempt, reason } });
+  }
+
+  confirm(to: ProcessAddress, attempts: readonly AttemptRef[]): void {
+    this.send(to, { $case: 'confirm', value: { attempts: [...attempts] } });
+  }
+
+  greet(to: ProcessAddress): void {
+    this.send(to, { $case: 'hello', value: {} });
+  }
+
+  private send(to: ProcessAddress, command: Command): void {
+    if (this.epoch === undefined) return;
+    const bytes = encodeMailbox({ epoch: this.epoch, incarnation: to.incarnation, command });
+    this.options.connection.publish(subjects.mailbox({ node: to.nodeId, process: to.pid }), bytes);
+  }
+
+  private receive(msg: Msg, deliver: (event: KernelEvent) => void): void {
+    const { counters, log } = this.options;
+    const from = parseNodeProcess('report', msg.subject);
+    let events: readonly KernelEvent[];
+    try {
+      if (from === undefined) throw new TypeError('the subject names no node and process');
+      events = decodeReport(from, msg.data);
+    } catch (error) {
+      counters.add('reports_malformed');
+      log.warn('report-refused', { subject: msg.subject.slice(0, 256), error });
+      return;
+    }
+    for (const event of events) {
+      if (event.kind === 'attempt-finished') counters.add('attempts_ended', event.outcome.kind);
+      deliver(event);
+    }
+  }
+}

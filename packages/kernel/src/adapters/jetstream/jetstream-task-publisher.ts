@@ -1,0 +1,52 @@
+/** Stores the tasks of `submit` and `call`. */
+import { LlmosError, WIRE_LIMITS, subjects } from '@llmos/base';
+import { ErrorCode, NatsError, headers as newHeaders } from 'nats';
+import type { JetStreamClient, NatsConnection } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+import type { StoredTask, TaskPublisher } from '../../ports/task-publisher';
+import { describeApiError, isApiError } from './api-errors';
+
+/** What a server announces if it says nothing. */
+const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
+
+export class JetStreamTaskPublisher implements TaskPublisher {
+  private readonly jetstream: JetStreamClient;
+
+  constructor(private readonly connection: NatsConnection) {
+    this.jetstream = connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
+  }
+
+  maxBodyBytes(): number {
+    const maxPayload = this.connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES;
+    return maxPayload - WIRE_LIMITS.bodyReserveBytes;
+  }
+
+  async publish(of: Parameters<TaskPublisher['publish']>[0]): Promise<StoredTask> {
+    const headers = of.headers.size === 0 ? undefined : newHeaders();
+    for (const [name, value] of of.headers) headers?.set(name, value);
+    try {
+      const ack = await this.jetstream.publish(
+        subjects.task(of.subject),
+        of.body,
+        headers === undefined ? {} : { headers },
+      );
+      return { sequence: ack.seq };
+    } catch (error) {
+      throw publishError(error);
+    }
+  }
+}
+
+function publishError(error: unknown): LlmosError {
+  const reason = describeApiError(error);
+  const details = { retryAfterMs: EDGE_LIMITS.retryAfterMs };
+  if (isApiError(error, 'storeFailed', 'insufficientResources')) {
+    const message = `the task queue is full: ${reason}`;
+    return new LlmosError('RESOURCE_EXHAUSTED', message, { cause: error, details });
+  }
+  if (error instanceof NatsError && error.code === (ErrorCode.BadHeader as string)) {
+    return new LlmosError('INVALID_ARGUMENT', reason, { cause: error });
+  }
+  const message = `it is not known whether the task was stored: ${reason}`;
+  return new LlmosError('UNAVAILABLE', message, { cause: error, details });
+}

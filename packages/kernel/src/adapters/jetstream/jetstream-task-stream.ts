@@ -1,0 +1,220 @@
+/**
+ * The durable side of tasks on JetStream: intake, results, attempts, dead letters.
+ *
+ * One writer per leadership. Reads that decide something go to the stream's leader, because a
+ * follower may not know yet what was committed.
+ */
+import type { BodyFormat, Epoch, Logger, Result, TaskId, TenantId } from '@llmos/base';
+import { STREAMS, TASK_CLASSES, parseTaskSubject, subjects } from '@llmos/base';
+import { Events, headers as newHeaders } from 'nats';
+import type { JetStreamClient, JetStreamManager, Msg, NatsConnection } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+import type { KernelEvent } from '../../kernel-event';
+import type { KernelCounters } from '../../ports/kernel-counters';
+import type { DeadLetter, LookedUp, TaskStream } from '../../ports/task-stream';
+import type { IntakeContext } from '../../services/task-intake';
+import { readTask } from '../../services/task-intake';
+import type { TaskSpec } from '../../tasks/task-spec';
+import type { EncodedResult } from '../protobuf/codec';
+import { isConflict } from './api-errors';
+import { AttemptRows } from './attempt-rows';
+import { deadLetterHeaders, readOriginal } from './dead-letters';
+import { parseDelivery } from './delivery';
+import { readHeaders } from './headers';
+import { HeldMessages } from './held-messages';
+import { intakeConsumerName, takeOverConsumers } from './intake-consumers';
+import { IntakePull } from './intake-pull';
+import { readLast } from './leader-reads';
+import { Persistence } from './retry';
+
+export interface TaskStreamOptions {
+  readonly connection: NatsConnection;
+  readonly manager: JetStreamManager;
+  readonly log: Logger;
+  readonly counters: KernelCounters;
+  readonly intake: IntakeContext;
+  readonly bodyCacheBytes: number;
+  readonly encodeResult: (result: Result, format: BodyFormat) => EncodedResult;
+}
+
+interface Leadership {
+  readonly epoch: Epoch;
+  readonly deliver: (event: KernelEvent) => void;
+  readonly pulls: readonly IntakePull[];
+  readonly persistence: Persistence;
+  readonly held: HeldMessages;
+  /** Tasks after this one were never seen by another leader. */
+  readonly lastSequence: number;
+}
+
+export class JetStreamTaskStream implements TaskStream {
+  private readonly jetstream: JetStreamClient;
+  private readonly attempts: AttemptRows;
+  private active: Leadership | undefined;
+  private isOpen = true;
+  /** Rises with every begin and end, so that a late begin notices that it was ended. */
+  private generation = 0;
+
+  constructor(private readonly options: TaskStreamOptions) {
+    const timeout = EDGE_LIMITS.requestTimeoutMs;
+    this.jetstream = options.connection.jetstream({ timeout });
+    this.attempts = new AttemptRows(options);
+    void this.watchReconnects();
+  }
+
+  async begin(
+    epoch: Epoch,
+    deliver: (event: KernelEvent) => void,
+  ): Promise<{ lastSequence: number }> {
+    const generation = ++this.generation;
+    const { manager, log, counters, connection } = this.options;
+    const isEnded = (): boolean => generation !== this.generation;
+    await takeOverConsumers({ manager, log, epoch, isEnded });
+    // After the old consumers are gone: no other leader was given anything later.
+    const info = await manager.streams.info(STREAMS.tasks);
+    const lastSequence = info.state.last_seq;
+    if (isEnded()) return { lastSequence };
+    const pulls = TASK_CLASSES.map(
+      (taskClass) =>
+        new IntakePull({
+          connection,
+          log,
+          consumer: intakeConsumerName(epoch, taskClass),
+          isOpen: () => this.isOpen,
+          onMessage: (msg) => this.take(msg),
+        }),
+    );
+    const persistence = new Persistence(log, counters);
+    const held = new HeldMessages(this.options.bodyCacheBytes);
+    this.isOpen = true;
+    this.active = { epoch, deliver, pulls, persistence, held, lastSequence };
+    for (const pull of pulls) pull.pump();
+    return { lastSequence };
+  }
+
+  setIntakeOpen(isOpen: boolean): void {
+    if (this.isOpen === isOpen) return;
+    this.isOpen = isOpen;
+    if (isOpen) for (const pull of this.active?.pulls ?? []) pull.pump();
+  }
+
+  async end(): Promise<void> {
+    this.generation += 1;
+    const ended = this.active;
+    this.active = undefined;
+    for (const pull of ended?.pulls ?? []) pull.end();
+    ended?.persistence.end();
+    ended?.held.clear();
+    return Promise.resolve();
+  }
+
+  lookUp(spec: TaskSpec): Promise<LookedUp> {
+    const { persistence, lastSequence } = this.leadership();
+    const subject = subjects.result({ tenant: spec.tenant, task: spec.id });
+    return persistence.run('look-up-result', async () => {
+      const mayHaveRun = spec.sequence <= lastSequence;
+      const [stored, row] = await Promise.all([
+        readLast(this.options.manager, STREAMS.results, subject),
+        mayHaveRun ? this.attempts.read(spec.tenant, spec.id) : undefined,
+      ]);
+      const attempts = row?.attempt ?? 0;
+      return { isCommitted: stored !== undefined, attempts, isApart: row?.isApart ?? false };
+    });
+  }
+
+  recordAttempt(spec: TaskSpec, attempt: number, isApart: boolean): Promise<void> {
+    const { persistence } = this.leadership();
+    return persistence.run('record-attempt', () =>
+      this.attempts.write(spec.tenant, spec.id, { attempt, isApart }),
+    );
+  }
+
+  commitResult(of: {
+    readonly tenant: TenantId;
+    readonly task: TaskId;
+    readonly function: string;
+    readonly format: BodyFormat;
+    readonly result: Result;
+  }): Promise<void> {
+    const { persistence } = this.leadership();
+    const { body, contentType } = this.options.encodeResult(of.result, of.format);
+    const headers = newHeaders();
+    if (contentType !== undefined) headers.set('Content-Type', contentType);
+    return persistence.run('commit-result', async () => {
+      try {
+        const expect = { lastSubjectSequence: 0 };
+        await this.jetstream.publish(subjects.result(of), body, { expect, headers });
+      } catch (error) {
+        // One is there already: this one, if an answer was lost, or the process's.
+        if (!isConflict(error)) throw error;
+      }
+    });
+  }
+
+  storeDeadLetter(letter: DeadLetter): Promise<void> {
+    const { persistence } = this.leadership();
+    const { spec } = letter;
+    return persistence.run('store-dead-letter', async () => {
+      const original = await readOriginal(this.options.manager, spec.sequence);
+      const headers = deadLetterHeaders(letter, original?.header ?? (() => undefined));
+      await this.jetstream.publish(
+        subjects.dead({ tenant: spec.tenant, function: spec.function }),
+        original?.body ?? new Uint8Array(0),
+        { headers, msgID: `${spec.tenant}/${spec.id}/${spec.sequence}` },
+      );
+    });
+  }
+
+  acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
+    const reply = this.active?.held.release(sequence);
+    if (reply !== undefined) this.options.connection.publish(reply);
+    if (forget !== undefined) this.attempts.forget(forget.tenant, forget.task);
+  }
+
+  bodyOf(sequence: number): Uint8Array | undefined {
+    return this.active?.held.bodyOf(sequence);
+  }
+
+  private leadership(): Leadership {
+    if (this.active === undefined) throw new Error('no leadership is active');
+    return this.active;
+  }
+
+  private take(msg: Msg): void {
+    const { active } = this;
+    if (active === undefined) return;
+    const { counters, log, connection } = this.options;
+    try {
+      const delivery = parseDelivery(msg.reply ?? '');
+      const subject = parseTaskSubject(msg.subject);
+      if (delivery === undefined) return;
+      if (subject === undefined) return this.drop(msg);
+      const { get, isReadable } = readHeaders(() => msg.headers);
+      const event = readTask(
+        { ...delivery, subject, header: get, areHeadersReadable: isReadable, body: msg.data },
+        this.options.intake,
+      );
+      active.held.hold(delivery.sequence, msg.reply ?? '', msg.data);
+      counters.add('tasks_taken_in', subject.class);
+      if (event.kind === 'task-malformed') counters.add('tasks_malformed');
+      active.deliver(event);
+    } catch (error) {
+      // Never lets one message stop the connection; it comes again with the next leader.
+      log.error('intake-failed', { subject: msg.subject, error, server: connection.getServer() });
+    }
+  }
+
+  /** A tenant or function that is not a token can't have a result subject either. */
+  private drop(msg: Msg): void {
+    this.options.counters.add('tasks_malformed');
+    this.options.log.warn('task-subject-refused', { subject: msg.subject.slice(0, 256) });
+    if (msg.reply !== undefined) this.options.connection.publish(msg.reply);
+  }
+
+  private async watchReconnects(): Promise<void> {
+    for await (const status of this.options.connection.status()) {
+      if (status.type !== Events.Reconnect) continue;
+      for (const pull of this.active?.pulls ?? []) pull.restart();
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/** Requests over core NATS, behind a guard: nothing foreign may throw into the client. */
+import type { BodyFormat, Logger } from '@llmos/base';
+import { HEADERS, PROTOBUF_CONTENT_TYPE, isAnswerable } from '@llmos/base';
+import { headers as newHeaders } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
+import type { KernelCounters } from '../../ports/kernel-counters';
+import type { ForeignRequest, RequestLink, ServedSubject } from '../../ports/request-link';
+import { readHeaders } from './headers';
+
+const PROTOBUF_HEADERS = newHeaders();
+PROTOBUF_HEADERS.set(HEADERS.contentType, PROTOBUF_CONTENT_TYPE);
+
+export class NatsRequestLink implements RequestLink {
+  constructor(
+    private readonly options: {
+      readonly connection: NatsConnection;
+      readonly log: Logger;
+      readonly counters: KernelCounters;
+    },
+  ) {}
+
+  serve(of: Parameters<RequestLink['serve']>[0]): ServedSubject {
+    const { connection, log } = this.options;
+    const subscription = connection.subscribe(of.pattern, {
+      ...(of.queue === undefined ? {} : { queue: of.queue }),
+      callback: (error, msg) => {
+        if (error !== null) return log.warn('request-subscription-failed', { error });
+        try {
+          this.receive(msg, of);
+        } catch (thrown) {
+          log.error('request-failed', { subject: msg.subject.slice(0, 256), error: thrown });
+        }
+      },
+    });
+    return { stop: () => subscription.unsubscribe() };
+  }
+
+  private receive(msg: Msg, of: Parameters<RequestLink['serve']>[0]): void {
+    const reply = msg.reply === '' ? undefined : msg.reply;
+    const canAnswer = isAnswerable(reply);
+    if (!canAnswer && of.isAnswerOptional !== true) {
+      this.options.counters.add('requests_unanswerable');
+      return;
+    }
+    of.handle(this.requestOf(msg, canAnswer ? reply : undefined));
+  }
+
+  private requestOf(msg: Msg, reply: string | undefined): ForeignRequest {
+    const { connection } = this.options;
+    let isAnswered = reply === undefined;
+    return {
+      subject: msg.subject,
+      header: readHeaders(() => msg.headers).get,
+      body: msg.data,
+      answer: (body: Uint8Array, format: BodyFormat = 'json'): void => {
+        if (isAnswered || reply === undefined || connection.isClosed()) return;
+        isAnswered = true;
+        if (format === 'json') connection.publish(reply, body);
+        else connection.publish(reply, body, { headers: PROTOBUF_HEADERS });
+      },
+    };
+  }
+}

@@ -1,0 +1,124 @@
+/** The only reader of events: each is handed to the function that knows what it means. */
+import { assertNever } from '@llmos/base';
+import type { KernelEvent } from './kernel-event';
+import type { KernelState } from './kernel-state';
+import { applyLookUp, rerouteTasks, takeIn } from './scheduling/admission';
+import {
+  applyAccepted,
+  applyAttemptRecorded,
+  applyFinished,
+  applyPreempted,
+} from './scheduling/attempts';
+import { cancelTask } from './scheduling/cancellation';
+import { killProcess, setDesired } from './scheduling/desired-state';
+import { applyProcessChange, attachNode, detachNode, hearNode } from './scheduling/node-life';
+import { applyHeartbeat } from './scheduling/reconciliation';
+import { beginLeadership } from './scheduling/recovery';
+import { applyDeadLetterStored, applyResultCommitted } from './scheduling/stored-answers';
+import { retire } from './scheduling/task-end';
+
+export function applyEvent(state: KernelState, event: KernelEvent): void {
+  switch (event.kind) {
+    case 'leadership-began':
+      beginLeadership(state, event);
+      for (const request of event.desired) setDesired(state, request);
+      return;
+    case 'task-stored':
+      takeIn(state, event.spec);
+      return;
+    case 'task-malformed':
+      takeIn(state, event.spec, event.error);
+      return;
+    case 'cancel-requested':
+      cancelTask(state, event.tenant, event.task);
+      return;
+    case 'result-looked-up':
+    case 'attempt-recorded':
+    case 'result-committed':
+    case 'dead-letter-stored':
+      applyAnswer(state, event);
+      return;
+    case 'attempt-accepted':
+      applyAccepted(state, event.origin, event.attempt);
+      return;
+    case 'attempt-finished':
+      applyFinished(state, event);
+      return;
+    case 'attempt-preempted':
+      applyPreempted(state, event.origin, event.attempt);
+      return;
+    case 'process-heartbeat':
+      applyHeartbeat(state, event.origin, event.running);
+      return;
+    case 'node-attached':
+      attachNode(state, event);
+      return;
+    case 'node-heartbeat':
+      hearNode(state, event.nodeId, event.freeMemoryBytes);
+      return;
+    case 'node-detached':
+      detachNode(state, event.nodeId, event.session);
+      return;
+    case 'process-changed':
+      applyProcessChange(state, event.nodeId, event.process);
+      return;
+    case 'models-changed':
+      state.catalog.replaceModels(event.models);
+      applyRegistryChange(state);
+      return;
+    case 'functions-changed':
+      state.catalog.replaceFunctions(event.functions);
+      if (state.catalog.isKnown) applyRegistryChange(state);
+      return;
+    case 'spawn-requested':
+      setDesired(state, event.request);
+      return;
+    case 'kill-requested':
+      killProcess(state, event.pid);
+      return;
+    case 'time-passed':
+      return;
+    default:
+      assertNever(event);
+  }
+}
+
+type Answer = Extract<
+  KernelEvent,
+  { kind: 'result-looked-up' | 'attempt-recorded' | 'result-committed' | 'dead-letter-stored' }
+>;
+
+/** What the world answered to a decision. */
+function applyAnswer(state: KernelState, event: Answer): void {
+  switch (event.kind) {
+    case 'result-looked-up': {
+      const task = state.tasks.get(event.sequence);
+      if (task !== undefined) applyLookUp(state, task, event);
+      return;
+    }
+    case 'attempt-recorded': {
+      const task = state.tasks.get(event.sequence);
+      if (task === undefined) return;
+      applyAttemptRecorded(state, task);
+      if (task.state.kind === 'settling') retire(state, task);
+      return;
+    }
+    case 'result-committed':
+      applyResultCommitted(state, event.tenant, event.task);
+      return;
+    case 'dead-letter-stored':
+      applyDeadLetterStored(state, event.tenant, event.task);
+      return;
+    default:
+      assertNever(event);
+  }
+}
+
+function applyRegistryChange(state: KernelState): void {
+  // What was broken may have been mended by registering it again.
+  for (const target of state.faults.keys()) {
+    if (!state.catalog.isTarget(target)) state.faults.delete(target);
+  }
+  rerouteTasks(state);
+  state.needsProvisioning = true;
+}

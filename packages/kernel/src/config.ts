@@ -1,0 +1,123 @@
+/** The kernel's settings, read once from the environment; what can't be read stops the program. */
+import { randomBytes } from 'node:crypto';
+import type { KernelId, LogLevel } from '@llmos/base';
+import { LOG_LEVELS, LlmosError, WIRE_LIMITS, quoteShort, tryToken } from '@llmos/base';
+import { EDGE_LIMITS } from './edge-limits';
+
+export interface KernelConfig {
+  readonly servers: readonly string[];
+  readonly kernelId: KernelId;
+  readonly logLevel: LogLevel;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly grpcHost: string;
+  readonly grpcPort: number;
+  /** `host:port` that node agents dial; undefined: the address listened at. */
+  readonly grpcUrl: string | undefined;
+  readonly leaseMs: number;
+  readonly nodeLeaseMs: number;
+  readonly storageBytes: number;
+  readonly bodyCacheBytes: number;
+  readonly resultMaxAgeMs: number;
+  readonly connectWaitMs: number;
+  /** Tests only: share of mailbox and report messages that are dropped. */
+  readonly faultDropRate: number;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const MIN_STORAGE_BYTES = 64 * 1024 * 1024;
+
+/** Throws an LlmosError INVALID_ARGUMENT that names the variable and its value. */
+export function readKernelConfig(environment: Environment): KernelConfig {
+  const read = new SettingReader(environment);
+  return {
+    servers: read.servers('LLMOS_SERVERS'),
+    kernelId: read.kernelId('LLMOS_KERNEL_ID'),
+    logLevel: read.logLevel('LLMOS_LOG_LEVEL'),
+    httpHost: read.text('LLMOS_HTTP_HOST') ?? '127.0.0.1',
+    httpPort: read.integer('LLMOS_HTTP_PORT', { fallback: 0, least: 0, most: 65_535 }),
+    grpcHost: read.text('LLMOS_GRPC_HOST') ?? '127.0.0.1',
+    grpcPort: read.integer('LLMOS_GRPC_PORT', { fallback: 0, least: 0, most: 65_535 }),
+    grpcUrl: read.text('LLMOS_GRPC_URL'),
+    leaseMs: read.integer('LLMOS_LEASE_MS', { fallback: 5_000, least: 300, most: 600_000 }),
+    nodeLeaseMs: read.integer('LLMOS_NODE_LEASE_MS', {
+      fallback: 5_000,
+      least: 300,
+      most: 600_000,
+    }),
+    storageBytes: read.integer('LLMOS_STORAGE_BYTES', {
+      fallback: EDGE_LIMITS.storageBytes,
+      least: MIN_STORAGE_BYTES,
+    }),
+    bodyCacheBytes: read.integer('LLMOS_BODY_CACHE_BYTES', {
+      fallback: EDGE_LIMITS.bodyCacheBytes,
+      least: 0,
+    }),
+    resultMaxAgeMs: read.integer('LLMOS_RESULT_MAX_AGE_MS', {
+      fallback: WIRE_LIMITS.resultMaxAgeMs,
+      // A task's lifetime is at most half as long.
+      least: 2 * WIRE_LIMITS.maxTimeoutMs,
+    }),
+    connectWaitMs: read.integer('LLMOS_CONNECT_WAIT_MS', {
+      fallback: EDGE_LIMITS.connectWaitMs,
+      least: 0,
+    }),
+    faultDropRate: read.share('LLMOS_FAULT_DROP_RATE'),
+  };
+}
+
+class SettingReader {
+  constructor(private readonly environment: Environment) {}
+
+  text(name: string): string | undefined {
+    const value = this.environment[name]?.trim();
+    return value === undefined || value === '' ? undefined : value;
+  }
+
+  servers(name: string): readonly string[] {
+    const value = this.text(name) ?? 'nats://127.0.0.1:4222';
+    const servers = value.split(',').map((server) => server.trim());
+    const wrong = servers.find((server) => !/^((nats|tls):\/\/)?[^\s/,]+$/.test(server));
+    if (wrong !== undefined) this.refuse(name, wrong, 'it must be such as nats://127.0.0.1:4222');
+    return servers;
+  }
+
+  kernelId(name: string): KernelId {
+    const value = this.text(name) ?? `kernel-${randomBytes(4).toString('hex')}`;
+    return (
+      tryToken<KernelId>(value) ?? this.refuse(name, value, 'it must match [A-Za-z0-9_-]{1,64}')
+    );
+  }
+
+  logLevel(name: string): LogLevel {
+    const value = this.text(name) ?? 'info';
+    const level = LOG_LEVELS.find((known) => known === value);
+    return level ?? this.refuse(name, value, `it must be one of ${LOG_LEVELS.join(', ')}`);
+  }
+
+  integer(
+    name: string,
+    of: { readonly fallback: number; readonly least: number; readonly most?: number },
+  ): number {
+    const value = this.text(name);
+    if (value === undefined) return of.fallback;
+    const most = of.most ?? Number.MAX_SAFE_INTEGER;
+    const number = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+    if (number >= of.least && number <= most) return number;
+    return this.refuse(name, value, `it must be an integer from ${of.least} to ${most}`);
+  }
+
+  share(name: string): number {
+    const value = this.text(name);
+    if (value === undefined) return 0;
+    const number = /^\d*\.?\d+$/.test(value) ? Number(value) : Number.NaN;
+    return number >= 0 && number < 1
+      ? number
+      : this.refuse(name, value, 'it must be from 0 to below 1');
+  }
+
+  private refuse(name: string, value: string, rule: string): never {
+    throw new LlmosError('INVALID_ARGUMENT', `${name} is ${quoteShort(value)}: ${rule}`);
+  }
+}

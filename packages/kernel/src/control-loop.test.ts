@@ -1,0 +1,91 @@
+import { manualClock } from '@llmos/base/testing';
+import { ControlLoop } from './control-loop';
+import { EDGE_LIMITS } from './edge-limits';
+import type { KernelCore } from './kernel-core';
+import type { KernelDecision } from './kernel-decision';
+import type { KernelEvent } from './kernel-event';
+import { silentCounters } from './ports/kernel-counters';
+
+const first: KernelEvent = { kind: 'time-passed' };
+const decision = { kind: 'acknowledge', sequence: 1 } as KernelDecision;
+
+function loopOf(core: Partial<KernelCore>, more: { isLeading?: () => boolean } = {}) {
+  const applied: string[] = [];
+  const carried: KernelDecision[] = [];
+  const failures: unknown[] = [];
+  let ticks = 0;
+  const loop = new ControlLoop({
+    clock: manualClock(),
+    counters: silentCounters,
+    core: {
+      apply: (event: KernelEvent) => void applied.push(event.kind),
+      plan: () => [],
+      nextWakeMs: () => undefined,
+      ...core,
+    } as KernelCore,
+    carryOut: (wanted) => void carried.push(wanted),
+    afterTick: () => (ticks += 1),
+    isLeading: more.isLeading ?? (() => true),
+    onFailure: (error) => void failures.push(error),
+  });
+  return { loop, applied, carried, failures, ticks: () => ticks };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+it('holds events until it starts, and applies the first event before them', async () => {
+  const { loop, applied } = loopOf({});
+  loop.deliver({ kind: 'models-changed', models: [] });
+  await turn();
+  expect(applied).toEqual([]);
+  loop.start({ kind: 'functions-changed', functions: [] });
+  await turn();
+  expect(applied).toEqual(['functions-changed', 'models-changed']);
+});
+
+it('takes events that arrive together in one tick, and carries decisions out in order', async () => {
+  const { loop, applied, carried, ticks } = loopOf({ plan: () => [decision, decision] });
+  loop.start(first);
+  loop.deliver(first);
+  loop.deliver(first);
+  await turn();
+  expect([applied.length, ticks(), carried.length]).toEqual([3, 1, 2]);
+});
+
+it('bounds the work of one tick and goes on with the rest', async () => {
+  const { loop, applied, ticks } = loopOf({});
+  for (let n = 0; n < EDGE_LIMITS.maxEventsPerTick * 2; n += 1) loop.deliver(first);
+  loop.start(first);
+  await Promise.resolve();
+  expect(ticks()).toBe(1);
+  while (ticks() < 3) await turn();
+  expect(applied.length).toBe(EDGE_LIMITS.maxEventsPerTick * 2 + 1);
+});
+
+it('ends for good at the first exception of the core', async () => {
+  const { loop, failures, applied } = loopOf({
+    plan: () => {
+      throw new Error('broken');
+    },
+  });
+  loop.start(first);
+  await turn();
+  loop.deliver(first);
+  await turn();
+  expect(failures).toHaveLength(1);
+  expect(applied).toHaveLength(1);
+});
+
+it('does nothing any more once the lease is not valid', async () => {
+  let isLeading = true;
+  const { loop, applied } = loopOf({}, { isLeading: () => isLeading });
+  loop.start(first);
+  await turn();
+  isLeading = false;
+  loop.deliver(first);
+  await turn();
+  isLeading = true;
+  loop.deliver(first);
+  await turn();
+  expect(applied).toHaveLength(1);
+});

@@ -1,0 +1,118 @@
+/**
+ * Collect → apply → plan → carry out. A tick starts as soon as an event waits.
+ *
+ * Events that arrive in one turn of Node's event loop are taken together; a timer runs only for
+ * the core's own wake-up. Whatever throws in here ends the leadership: a core that failed once is
+ * never trusted again, and the next leader rebuilds everything from the streams.
+ */
+import type { Clock } from '@llmos/base';
+import { readClock } from '@llmos/base';
+import { EDGE_LIMITS } from './edge-limits';
+import type { KernelCore } from './kernel-core';
+import type { KernelDecision } from './kernel-decision';
+import type { KernelEvent } from './kernel-event';
+import type { KernelCounters } from './ports/kernel-counters';
+
+export interface ControlLoopOptions {
+  readonly core: KernelCore;
+  readonly clock: Clock;
+  readonly counters: KernelCounters;
+  /** Must not wait; answers come back through `deliver`. */
+  readonly carryOut: (decision: KernelDecision) => void;
+  /** Called after each tick, with its counts. */
+  readonly afterTick: () => void;
+  /** False: the lease ran out while this program did not run. */
+  readonly isLeading: () => boolean;
+  /** Called once; nothing is applied or carried out after it. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class ControlLoop {
+  private events: KernelEvent[] = [];
+  private state: 'held' | 'running' | 'ended' = 'held';
+  private isTickDue = false;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: ControlLoopOptions) {}
+
+  /** The first event of the core, before everything that was delivered meanwhile. */
+  start(first: KernelEvent): void {
+    if (this.state !== 'held') return;
+    this.state = 'running';
+    this.events.unshift(first);
+    this.wake();
+  }
+
+  deliver(event: KernelEvent): void {
+    if (this.state === 'ended') return;
+    this.events.push(event);
+    if (this.state === 'running') this.wake();
+  }
+
+  isFull(): boolean {
+    return this.events.length >= EDGE_LIMITS.maxQueuedEvents;
+  }
+
+  end(): void {
+    this.state = 'ended';
+    this.events = [];
+    clearTimeout(this.timer);
+  }
+
+  private wake(): void {
+    if (this.isTickDue) return;
+    this.isTickDue = true;
+    // After the messages that arrived together, before anything else waits.
+    queueMicrotask(() => this.tick());
+  }
+
+  private tick(): void {
+    this.isTickDue = false;
+    if (this.state !== 'running') return;
+    try {
+      this.turn();
+    } catch (error) {
+      this.end();
+      this.options.onFailure(error);
+    }
+  }
+
+  private turn(): void {
+    const { core, clock, counters, carryOut } = this.options;
+    if (!this.options.isLeading()) return this.end();
+    const now = readClock(clock);
+    const batch = this.takeBatch();
+    for (const event of batch) core.apply(event, now);
+    const decisions = core.plan(now);
+    for (const decision of decisions) carryOut(decision);
+    counters.add('ticks');
+    counters.add('events', undefined, batch.length);
+    this.options.afterTick();
+    this.scheduleNext(now.nowMs);
+  }
+
+  private takeBatch(): KernelEvent[] {
+    if (this.events.length <= EDGE_LIMITS.maxEventsPerTick) {
+      const all = this.events;
+      this.events = [];
+      return all;
+    }
+    return this.events.splice(0, EDGE_LIMITS.maxEventsPerTick);
+  }
+
+  private scheduleNext(nowMs: number): void {
+    if (this.state !== 'running') return;
+    clearTimeout(this.timer);
+    if (this.isTickDue) return;
+    if (this.events.length > 0) {
+      // More than one tick's worth: let the network be served in between.
+      this.isTickDue = true;
+      setImmediate(() => this.tick());
+      return;
+    }
+    const wakeAtMs = this.options.core.nextWakeMs();
+    if (wakeAtMs === undefined) return;
+    const waitMs = Math.min(Math.max(0, wakeAtMs - nowMs), EDGE_LIMITS.maxTimerMs);
+    this.timer = setTimeout(() => this.wake(), waitMs);
+  }
+}

@@ -1,0 +1,98 @@
+/** Bounds of the kernel's edge (network, streams, requests); every one has its reason. */
+export const EDGE_LIMITS = {
+  // Connection.
+  /** A kernel often starts together with its NATS server; longer than this it is not coming. */
+  connectWaitMs: 30_000,
+  connectTryMs: 2_000,
+  /** A reconnect soon enough to keep the lease; the client adds jitter. */
+  reconnectWaitMs: 250,
+  pingIntervalMs: 5_000,
+  /** One JetStream request; shorter than a lease, so that a stuck one is repeated in time. */
+  requestTimeoutMs: 3_000,
+
+  // Streams. A laptop's disk must not be filled by a demo.
+  storageBytes: 8 * 1024 ** 3,
+  /** Where the server has less room than asked, budgets are halved down to this. */
+  leastStreamBytes: 16 * 1024 * 1024,
+  /** The smallest window a server accepts: its deduplication is keyed across tenants. */
+  duplicateWindowMs: 100,
+  /** A dead letter is stored again only by a kernel that took over in the middle. */
+  deadDuplicateWindowMs: 10 * 60_000,
+  maxReplicas: 3,
+
+  // Intake.
+  maxAckPending: 1_000_000,
+  /** No progress acknowledgements are sent; a task lives at most half as long. */
+  ackWaitMs: 24 * 60 * 60 * 1000,
+  /** Of one pull request; two per class are in flight, so that none waits for a round trip. */
+  pullBatch: 512,
+  pullExpiresMs: 30_000,
+  /** An unanswered pull is given up this long after it should have ended. */
+  pullGraceMs: 3_000,
+  /** Beyond this, tasks wait in the stream; a little below what the core refuses to hold. */
+  maxHeldTasks: 450_000,
+  bodyCacheBytes: 256 * 1024 * 1024,
+  /** Look-ups, commits and attempt records in flight at once. */
+  maxStoreRequests: 256,
+  /** Consumers of lower epochs are deleted again while the server reports an overlap. */
+  takeoverTries: 50,
+  takeoverRetryMs: 100,
+
+  // Control loop. Bounded work per tick keeps the network served.
+  maxEventsPerTick: 4_096,
+  /** Reports beyond this are dropped; processes repeat them. */
+  maxQueuedEvents: 200_000,
+  /** A timer must not be longer than Node can count. */
+  maxTimerMs: 60_000,
+
+  // Leadership.
+  /** Queued work, free hands, and nothing happens: longer than a model takes to load. */
+  stuckMs: 180_000,
+  maxStuckMs: 60 * 60_000,
+  stuckCheckMs: 1_000,
+
+  // Requests.
+  maxWaiters: 100_000,
+  /** Results that arrived before their task's sequence was known. */
+  maxEarlyResults: 1_024,
+  maxEarlyBytes: 16 * 1024 * 1024,
+  waiterSweepMs: 500,
+  /** A result whose delivery was lost is found by a look-up after this. */
+  waiterLookUpMs: 5_000,
+  maxLookUpsPerSweep: 64,
+  /** The core commits an expired task's error first; the waiter answers by itself after this. */
+  waiterGraceMs: 2_000,
+  retryAfterMs: 1_000,
+  maxSystemCallBytes: 1024 * 1024,
+  maxReplicasPerModel: 256,
+  maxModels: 10_000,
+  maxFunctions: 10_000,
+  maxPackageFiles: 2_048,
+  /** Of one registration, which travels inside one message. */
+  maxRegistrationBytes: 512 * 1024,
+  maxVersionTries: 10,
+  maxAnnouncementsPerTick: 1_000,
+
+  // Foreign text that is stored or forwarded.
+  maxMessageChars: 2_048,
+  maxHeaderChars: 1_024,
+
+  // Nodes.
+  maxNodes: 1_024,
+  maxNodeMessageBytes: 1024 * 1024,
+  maxKernelMessageBytes: 4 * 1024 * 1024,
+  /** A stream that does not register is closed. */
+  registerWithinMs: 10_000,
+  maxDevices: 64,
+  maxNodeEntries: 64,
+  maxNodeProcesses: 1_024,
+  maxCores: 65_536,
+  maxPermits: 65_536,
+  /** Unsent commands to one node; a node that does not read is dropped. */
+  maxUnsentMessages: 10_000,
+  grpcKeepaliveMs: 10_000,
+  grpcKeepaliveTimeoutMs: 5_000,
+
+  // Stopping.
+  stopWithinMs: 5_000,
+} as const;

@@ -1,0 +1,10 @@
+export { readKernelConfig } from './config';
+export type { Environment, KernelConfig } from './config';
+export type { CoreOptions } from './core-options';
+export { startKernel } from './kernel';
+export type { RunningKernel } from './kernel';
+export type { CoreCounts, KernelCore } from './kernel-core';
+export type { KernelDecision } from './kernel-decision';
+export type { KernelEvent } from './kernel-event';
+export type { LeaderRecord } from './ports/leadership-store';
+export { epochOf } from './ports/leadership-store';

@@ -1,0 +1,131 @@
+/**
+ * The rules that hold after every event, each with its name. Pure: reads the state, changes nothing.
+ *
+ * K1 permits: a process has at most its permits running, and exactly the running tasks hold them.
+ * K2 places: a live task is where its state says, and in no second place.
+ * K3 memory: reserved + committed never exceeds a device; exactly the placed processes hold bytes.
+ * K4 identity: the indexes of live tasks agree. K5 keys: only the first task of a key is on its way.
+ * K6 ends: what is acknowledged has a result (checked where it is acknowledged).
+ * K7 homes: a process that serves is on a node that is not lost.
+ * K8 apart: a task that runs apart is alone. K9 clock: what waits has an alarm.
+ */
+import type { KernelState } from './kernel-state';
+import { isPlaced, isServing } from './processes/process';
+import { isOpen, type Task } from './tasks/task';
+
+export function findViolations(state: KernelState): string[] {
+  return [
+    ...state.breaches,
+    ...permitViolations(state),
+    ...placeViolations(state),
+    ...memoryViolations(state),
+    ...keyViolations(state),
+    ...homeViolations(state),
+  ];
+}
+
+function permitViolations(state: KernelState): string[] {
+  const found: string[] = [];
+  let spent = 0;
+  for (const process of state.processes.all()) {
+    spent += process.running.size;
+    const isLive = process.state.kind === 'ready' || process.state.kind === 'draining';
+    if (process.running.size > (isLive ? process.permits : 0)) {
+      found.push(`K1: ${process.pid} runs ${process.running.size} of ${process.permits}`);
+    }
+    if ((process.running.size === 0) !== (process.idleSinceMs !== undefined)) {
+      found.push(`K1: ${process.pid} is wrong about being idle`);
+    }
+    for (const sequence of process.running) {
+      const task = state.tasks.get(sequence);
+      if (task?.state.kind !== 'running' || task.state.place.pid !== process.pid) {
+        found.push(`K1: ${process.pid} lost the permit of ${sequence}`);
+      } else if (task.isApart && process.running.size > 1) {
+        found.push(`K8: ${task.spec.id} runs apart and is not alone in ${process.pid}`);
+      }
+    }
+  }
+  if (spent !== state.runningCount) {
+    found.push(`K1: ${spent} permits are spent, ${state.runningCount} tasks run`);
+  }
+  return found;
+}
+
+function placeViolations(state: KernelState): string[] {
+  const found: string[] = [];
+  let queued = 0;
+  let running = 0;
+  for (const task of state.tasks.all()) {
+    const { spec } = task;
+    if (task.state.kind === 'queued') queued += 1;
+    if (task.state.kind === 'running') running += 1;
+    if (state.queue.has(task) !== (task.state.kind === 'queued')) {
+      found.push(`K2: ${spec.id} is ${task.state.kind} and the queue disagrees`);
+    }
+    if (task.state.kind === 'running' && !holdsPermit(state, task)) {
+      found.push(`K2: ${spec.id} runs where no process has it`);
+    }
+    if (task.state.kind === 'held' && state.recovery.kind === 'over') {
+      found.push(`K2: ${spec.id} is held after the recovery`);
+    }
+    if (state.tasks.find(spec.tenant, spec.id) !== task) {
+      found.push(`K4: ${spec.tenant}/${spec.id} is live twice`);
+    }
+    if (isOpen(task) && !state.taskAlarms.has(spec.sequence)) {
+      found.push(`K9: ${spec.id} is ${task.state.kind} without an alarm`);
+    }
+  }
+  if (queued !== state.queue.size) found.push(`K2: the queue holds tasks that are not live`);
+  if (running !== state.runningCount) {
+    found.push(`K1: ${running} tasks run, ${state.runningCount} are counted`);
+  }
+  return found;
+}
+
+function holdsPermit(state: KernelState, task: Task): boolean {
+  if (task.state.kind !== 'running') return false;
+  const { pid, incarnation } = task.state.place;
+  const process = state.processes.get(pid);
+  return process?.incarnation === incarnation && process.running.has(task.spec.sequence);
+}
+
+function memoryViolations(state: KernelState): string[] {
+  const found = state.ledger.violations();
+  const holders = new Set(state.ledger.holders());
+  for (const process of state.processes.all()) {
+    if (isPlaced(process) !== holders.delete(process.pid)) {
+      found.push(`K3: ${process.pid} is ${process.state.kind} and the ledger disagrees`);
+    }
+  }
+  for (const pid of holders) found.push(`K3: ${pid} holds bytes and has no row`);
+  return found;
+}
+
+function keyViolations(state: KernelState): string[] {
+  const found: string[] = [];
+  for (const line of state.chains.lines()) {
+    line.forEach((task, index) => {
+      const before = line[index - 1];
+      if (before === undefined) return;
+      if (before.spec.sequence >= task.spec.sequence) {
+        found.push(`K5: key ${task.spec.key} is out of order`);
+      }
+      const { kind } = task.state;
+      if (kind === 'queued' || kind === 'running' || kind === 'held' || kind === 'backing-off') {
+        found.push(`K5: ${task.spec.id} is ${kind} behind ${before.spec.id} of its key`);
+      }
+    });
+  }
+  return found;
+}
+
+function homeViolations(state: KernelState): string[] {
+  return state.processes
+    .all()
+    .filter((process) => isServing(process))
+    .filter((process) => {
+      const kind = state.nodes.get(process.nodeId)?.state.kind;
+      return kind === undefined || kind === 'lost';
+    })
+    .map((process) => `K7: ${process.pid} serves on ${process.nodeId}, which is not there`);
+}

@@ -1,0 +1,217 @@
+/**
+ * One kernel program: the services of every kernel, the campaign for the lease, and, while it
+ * leads, an ActiveKernel. Everything it uses is given to it.
+ */
+import type { Epoch, SystemInfo, TaskId, TenantId } from '@llmos/base';
+import type { ActiveKernelParts } from './active-kernel';
+import { ActiveKernel } from './active-kernel';
+import { EDGE_LIMITS } from './edge-limits';
+import type { CoreCounts } from './kernel-core';
+import { LeadershipDriver } from './leadership-driver';
+import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
+import type { ServedSubject } from './ports/request-link';
+import type { ResultStore } from './ports/result-store';
+import type { TaskPublisher } from './ports/task-publisher';
+import type { ProgressView } from './progress-watch';
+import { applyCounts, isStandingStill, isStuck } from './progress-watch';
+import type { CallServiceOptions } from './services/call-service';
+import { startCallService } from './services/call-service';
+import { ResultWaiters } from './services/result-waiters';
+import { startSubmitService } from './services/submit-service';
+import type { ProtobufBodyReader } from './services/task-body';
+import type { TaskRequestContext } from './services/task-request';
+import { KERNEL_VERSION } from './version';
+
+type SharedParts = Omit<ActiveKernelParts, 'kernelId' | 'info' | 'isLeading' | 'onFailure'>;
+
+export interface KernelNodeParts extends SharedParts {
+  readonly self: Pick<LeaderRecord, 'kernelId' | 'httpUrl' | 'grpcUrl'>;
+  readonly leaseMs: number;
+  readonly leadershipStore: LeadershipStore;
+  readonly results: ResultStore;
+  readonly publisher: TaskPublisher;
+  readonly encodeResult: CallServiceOptions['encodeResult'];
+  readonly readProtobuf: ProtobufBodyReader;
+  readonly isConnected: () => boolean;
+}
+
+export interface KernelGauges {
+  readonly counts: () => CoreCounts | undefined;
+  readonly isLeading: () => boolean;
+  readonly epoch: () => number;
+  readonly waitingCalls: () => number;
+}
+
+export class KernelNode {
+  private readonly leadership: LeadershipDriver;
+  private readonly waiters: ResultWaiters;
+  private active: ActiveKernel | undefined;
+  private progress: ProgressView | undefined;
+  private stuckBoundMs: number = EDGE_LIMITS.stuckMs;
+  private served: readonly ServedSubject[] = [];
+  private timers: readonly NodeJS.Timeout[] = [];
+  private stopping: Promise<void> | undefined;
+
+  constructor(private readonly parts: KernelNodeParts) {
+    const { clock, log, results } = parts;
+    this.leadership = new LeadershipDriver({
+      store: parts.leadershipStore,
+      clock,
+      log,
+      leaseMs: parts.leaseMs,
+      self: parts.self,
+      onGranted: (epoch) => this.beginLeadership(epoch),
+      onLost: () => this.endLeadership(),
+    });
+    this.waiters = new ResultWaiters({
+      clock,
+      maxWaiters: EDGE_LIMITS.maxWaiters,
+      lookUp: (of) => results.read(of),
+      onLookUpFailed: (error) => log.warn('result-look-up-failed', { error }),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { parts, waiters } = this;
+    await parts.results.watch((of, result) => waiters.onResult(of, result));
+    const shared = { ...parts, context: this.requestContext() };
+    this.served = [
+      startSubmitService({
+        ...shared,
+        readResult: (of) => parts.results.read(of),
+        isHeld: (tenant, task) => this.isHeld(tenant, task),
+      }),
+      startCallService({ ...shared, waiters }),
+    ];
+    this.timers = [
+      setInterval(() => waiters.sweep(), EDGE_LIMITS.waiterSweepMs),
+      setInterval(() => this.checkProgress(), EDGE_LIMITS.stuckCheckMs),
+    ];
+    this.leadership.start();
+  }
+
+  /** Takes nothing new, answers who waits, then releases the lease. May be called twice. */
+  stop(): Promise<void> {
+    this.stopping ??= this.shutDown();
+    return this.stopping;
+  }
+
+  isLeading(): boolean {
+    return this.leadership.isLeading() && this.active?.isRunning() === true;
+  }
+
+  /** Where node agents go; '' while nobody leads. */
+  leaderUrl(): string {
+    const leader = this.leadership.leader();
+    return leader === undefined || leader.isReleased ? '' : leader.grpcUrl;
+  }
+
+  /** A follower is ready when it watches; a leader while its work makes progress. */
+  readiness(): { readonly isReady: boolean; readonly state: string } {
+    if (this.stopping !== undefined) return { isReady: false, state: 'stopping' };
+    if (!this.parts.isConnected()) return { isReady: false, state: 'disconnected' };
+    if (!this.leadership.isLeading()) {
+      const isWatching = this.leadership.leader() !== undefined && this.parts.registry.isReady();
+      return { isReady: isWatching, state: isWatching ? 'following' : 'starting' };
+    }
+    if (this.active?.isRunning() !== true) return { isReady: false, state: 'taking-over' };
+    const nowMs = this.parts.clock.nowMs();
+    const isSlow =
+      this.progress !== undefined && isStuck(this.progress, EDGE_LIMITS.stuckMs / 2, nowMs);
+    return isSlow ? { isReady: false, state: 'no-progress' } : { isReady: true, state: 'leading' };
+  }
+
+  gauges(): KernelGauges {
+    return {
+      counts: () => this.core()?.counts(),
+      isLeading: () => this.isLeading(),
+      epoch: () => this.active?.epoch ?? 0,
+      waitingCalls: () => this.waiters.count,
+    };
+  }
+
+  private core(): ActiveKernel['core'] | undefined {
+    return this.active?.isRunning() === true ? this.active.core : undefined;
+  }
+
+  private isHeld(tenant: TenantId, task: TaskId): boolean {
+    const status = this.core()?.statusOf(tenant, task);
+    return status !== undefined && status.state !== 'unknown';
+  }
+
+  private requestContext(): TaskRequestContext {
+    const { registry, publisher, readProtobuf } = this.parts;
+    return {
+      functionOf: (name) => registry.functionOf(name),
+      inputCheckOf: (name) => registry.inputCheckOf(name),
+      functionNames: () => registry.functions().map((definition) => definition.name),
+      readProtobuf,
+      maxBodyBytes: () => publisher.maxBodyBytes(),
+    };
+  }
+
+  private beginLeadership(epoch: Epoch): void {
+    const { parts } = this;
+    parts.counters.add('leaderships', 'began');
+    this.progress = undefined;
+    const active = new ActiveKernel(
+      {
+        ...parts,
+        kernelId: parts.self.kernelId,
+        info: (of, counts) => this.info(of, counts),
+        isLeading: () => this.leadership.isLeading(),
+        onFailure: () => this.giveUp(),
+      },
+      epoch,
+    );
+    this.active = active;
+    void active.begin();
+  }
+
+  private endLeadership(): void {
+    this.parts.counters.add('leaderships', 'ended');
+    const ended = this.active;
+    this.active = undefined;
+    ended?.end().catch((error: unknown) => {
+      this.parts.log.warn('leadership-end-failed', { error });
+    });
+  }
+
+  private giveUp(): void {
+    this.leadership.giveUp().catch((error: unknown) => {
+      this.parts.log.warn('lease-release-failed', { error });
+    });
+  }
+
+  private checkProgress(): void {
+    const core = this.core();
+    if (core === undefined) return;
+    const nowMs = this.parts.clock.nowMs();
+    const counts = core.counts();
+    this.progress = applyCounts(this.progress, counts, nowMs);
+    if (!isStandingStill(counts)) return;
+    if (!isStuck(this.progress, this.stuckBoundMs, nowMs)) return;
+    this.parts.log.error('leader-without-progress', { counts, boundMs: this.stuckBoundMs });
+    this.stuckBoundMs = Math.min(2 * this.stuckBoundMs, EDGE_LIMITS.maxStuckMs);
+    this.giveUp();
+  }
+
+  private info(epoch: Epoch, counts: CoreCounts): SystemInfo {
+    return {
+      kernel: this.parts.self.kernelId,
+      epoch,
+      version: KERNEL_VERSION,
+      httpUrl: this.parts.self.httpUrl,
+      queued: counts.queued,
+      running: counts.running,
+    };
+  }
+
+  private async shutDown(): Promise<void> {
+    for (const subject of this.served) subject.stop();
+    for (const timer of this.timers) clearInterval(timer);
+    this.waiters.stop();
+    await this.leadership.stop();
+    await this.parts.results.close();
+  }
+}

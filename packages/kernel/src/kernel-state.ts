@@ -1,0 +1,126 @@
+/**
+ * Everything the core knows, as one value. Each table names its sole writer in its own file; the
+ * functions of `scheduling/` take the whole state and change it in place.
+ */
+import type {
+  Epoch,
+  ErrorBody,
+  Instant,
+  KernelId,
+  NodeId,
+  ProcessId,
+  TaskClass,
+} from '@llmos/base';
+import type { CoreConfig } from './core-options';
+import type { KernelDecision, ProcessAddress } from './kernel-decision';
+import { CORE_LIMITS } from './limits';
+import { MemoryLedger } from './memory/memory-ledger';
+import { NodeTable } from './nodes/node-table';
+import { ProcessTable } from './processes/process-table';
+import { Alarms } from './scheduling/alarms';
+import { RecentMap } from './scheduling/recent-map';
+import { RunQueue } from './scheduling/run-queue';
+import { Catalog } from './tasks/catalog';
+import { KeyChains } from './tasks/key-chains';
+import type { AttemptRef } from './tasks/task-spec';
+import { TaskTable } from './tasks/task-table';
+
+export type RecoveryState =
+  /** Tasks that may run somewhere are held until the nodes had time to say so. */
+  | { readonly kind: 'recovering'; readonly startedAtMs: number; lastAttachMs: number | undefined }
+  | { readonly kind: 'over' };
+
+/** Why a target can't be started, for the tasks that ask for it in the next seconds. */
+export interface TargetFault {
+  readonly error: ErrorBody;
+  readonly untilMs: number;
+}
+
+export interface PendingConfirm {
+  readonly to: ProcessAddress;
+  readonly attempts: Map<string, AttemptRef>;
+}
+
+export interface KernelState {
+  readonly config: CoreConfig;
+  /** Of the event or tick that is being handled. */
+  now: Instant;
+  epoch: Epoch;
+  kernelId: KernelId | undefined;
+  recoverUpToSequence: number;
+  recovery: RecoveryState;
+  /** When the last task of before this leadership came in; orphans are judged only after. */
+  lastRecoveredIntakeMs: number;
+
+  readonly catalog: Catalog;
+  readonly tasks: TaskTable;
+  readonly chains: KeyChains;
+  readonly queue: RunQueue;
+  readonly nodes: NodeTable;
+  readonly processes: ProcessTable;
+  readonly ledger: MemoryLedger;
+
+  /** Replicas to keep, by the name the spawn request gave. */
+  readonly desired: Map<string, number>;
+  readonly faults: Map<string, TargetFault>;
+  /** Key, class, tenant and target → the process that served the key last. */
+  readonly affinities: RecentMap<string, ProcessId>;
+  /** Names of tasks that were cancelled, for what comes in later. */
+  readonly cancelled: RecentMap<string, true>;
+  readonly highestSequence: Map<TaskClass, number>;
+
+  readonly taskAlarms: Alarms<number>;
+  readonly processAlarms: Alarms<ProcessId>;
+  readonly nodeAlarms: Alarms<NodeId>;
+
+  /** Targets whose queue or permits changed since the last tick. */
+  readonly dirtyTargets: Set<string>;
+  /** Something changed that may start, stop or evict a process. */
+  needsProvisioning: boolean;
+  outbox: KernelDecision[];
+  readonly confirms: Map<string, PendingConfirm>;
+  progress: number;
+  runningCount: number;
+  lastProcessNumber: number;
+  /** Broken rules that can only be seen in the moment. */
+  readonly breaches: string[];
+}
+
+export function createKernelState(config: CoreConfig): KernelState {
+  return {
+    config,
+    now: { nowMs: 0, wallMs: 0 },
+    epoch: 0 as Epoch,
+    kernelId: undefined,
+    recoverUpToSequence: 0,
+    recovery: { kind: 'over' },
+    lastRecoveredIntakeMs: Number.NEGATIVE_INFINITY,
+    catalog: new Catalog(),
+    tasks: new TaskTable(),
+    chains: new KeyChains(),
+    queue: new RunQueue(),
+    nodes: new NodeTable(),
+    processes: new ProcessTable(),
+    ledger: new MemoryLedger(config.headroomShare),
+    desired: new Map(),
+    faults: new Map(),
+    affinities: new RecentMap(CORE_LIMITS.maxKeyAffinities),
+    cancelled: new RecentMap(CORE_LIMITS.maxCancelledIds),
+    highestSequence: new Map(),
+    taskAlarms: new Alarms(),
+    processAlarms: new Alarms(),
+    nodeAlarms: new Alarms(),
+    dirtyTargets: new Set(),
+    needsProvisioning: false,
+    outbox: [],
+    confirms: new Map(),
+    progress: 0,
+    runningCount: 0,
+    lastProcessNumber: 0,
+    breaches: [],
+  };
+}
+
+export function emit(state: KernelState, decision: KernelDecision): void {
+  state.outbox.push(decision);
+}

@@ -1,0 +1,217 @@
+/**
+ * Composition root of the kernel: builds the adapters, starts them in order, stops them in reverse.
+ *
+ * Every kernel serves `submit` and `call`, watches the registry and answers health. The one that
+ * holds the lease also runs an ActiveKernel: the core and everything that only the leader does.
+ */
+import type { Logger } from '@llmos/base';
+import { hashText, seededRandom, systemClock } from '@llmos/base';
+import type { JetStreamManager, NatsConnection } from 'nats';
+import { GrpcNodeLink } from './adapters/grpc/grpc-node-link';
+import { HttpStatusServer } from './adapters/http/http-status-server';
+import { PrometheusMetrics } from './adapters/http/prometheus-metrics';
+import { connectToNats, openJetStream } from './adapters/jetstream/connection';
+import { JetStreamEventLog } from './adapters/jetstream/jetstream-event-log';
+import { JetStreamLeadershipStore } from './adapters/jetstream/jetstream-leadership-store';
+import { JetStreamPackageStore } from './adapters/jetstream/jetstream-package-store';
+import type { ProcessLinkOptions } from './adapters/jetstream/jetstream-process-link';
+import { JetStreamProcessLink } from './adapters/jetstream/jetstream-process-link';
+import { JetStreamRegistryStore } from './adapters/jetstream/jetstream-registry-store';
+import { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
+import { JetStreamTaskPublisher } from './adapters/jetstream/jetstream-task-publisher';
+import { JetStreamTaskStream } from './adapters/jetstream/jetstream-task-stream';
+import { LossyProcessLink } from './adapters/jetstream/lossy-process-link';
+import { NatsRequestLink } from './adapters/jetstream/nats-request-link';
+import { prepareStreams } from './adapters/jetstream/streams';
+import { encodeResult, readProtobufBody } from './adapters/protobuf/codec';
+import type { KernelConfig } from './config';
+import { createKernelCore } from './core';
+import { KernelNode } from './kernel-node';
+import type { ProcessLink } from './ports/process-link';
+import { ModelRegistrar } from './services/model-registration';
+import { Registry } from './services/registry';
+
+export interface RunningKernel {
+  readonly kernelId: string;
+  readonly httpUrl: string;
+  readonly grpcUrl: string;
+  isLeading(): boolean;
+  /** Releases the lease, so that a standby takes over at once. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** Runs what was pushed, last first; goes on when one fails. */
+class Closers {
+  private readonly steps: { readonly name: string; readonly close: () => Promise<unknown> }[] = [];
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly log: Logger) {}
+
+  push(name: string, close: () => Promise<unknown>): void {
+    this.steps.push({ name, close });
+  }
+
+  closeAll(): Promise<void> {
+    this.closing ??= this.run();
+    return this.closing;
+  }
+
+  private async run(): Promise<void> {
+    for (const { name, close } of this.steps.reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        this.log.warn('close-failed', { part: name, error });
+      }
+    }
+  }
+}
+
+/** Rejects with an LlmosError for people where NATS, JetStream, a stream or a port is missing. */
+export async function startKernel(config: KernelConfig, log: Logger): Promise<RunningKernel> {
+  const closers = new Closers(log);
+  try {
+    return await compose({ config, log, closers });
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+}
+
+/** What the adapters share. */
+interface Wire {
+  readonly config: KernelConfig;
+  readonly connection: NatsConnection;
+  readonly manager: JetStreamManager;
+  readonly log: Logger;
+  readonly counters: PrometheusMetrics;
+}
+
+async function compose(of: {
+  readonly config: KernelConfig;
+  readonly log: Logger;
+  readonly closers: Closers;
+}): Promise<RunningKernel> {
+  const { config, log, closers } = of;
+  const connection = await connectToNats({
+    servers: config.servers,
+    name: `llmos-kernel-${config.kernelId}`,
+    log,
+    waitMs: config.connectWaitMs,
+  });
+  closers.push('nats', () => connection.close());
+  const manager = await openJetStream(connection);
+  await prepareStreams({ ...config, connection, manager, log });
+  const wire: Wire = { config, connection, manager, log, counters: new PrometheusMetrics() };
+
+  // What listens answers "starting" until there is a node.
+  const nodes: KernelNode[] = [];
+  const ports = await listen(wire, closers, () => nodes[0]);
+  const node = await buildNode(wire, closers, ports);
+  nodes.push(node);
+  wire.counters.watch(node.gauges());
+  closers.push('kernel', () => node.stop());
+  await node.start();
+  const { httpUrl, grpcUrl } = ports;
+  const { kernelId } = config;
+  log.info('kernel-started', { kernelId, httpUrl, grpcUrl, nats: connection.getServer() });
+  return {
+    kernelId,
+    httpUrl,
+    grpcUrl,
+    isLeading: () => node.isLeading(),
+    close: () => closers.closeAll(),
+  };
+}
+
+interface ListeningPorts {
+  readonly httpUrl: string;
+  readonly grpcUrl: string;
+  readonly nodeLink: GrpcNodeLink;
+}
+
+async function listen(
+  wire: Wire,
+  closers: Closers,
+  node: () => KernelNode | undefined,
+): Promise<ListeningPorts> {
+  const { config, counters, log } = wire;
+  const http = new HttpStatusServer({
+    readiness: () => node()?.readiness() ?? { isReady: false, state: 'starting' },
+    metrics: () => counters.text(),
+    metricsType: counters.contentType,
+  });
+  closers.push('http', () => http.close());
+  const httpUrl = await http.listen(config.httpHost, config.httpPort);
+  const nodeLink = new GrpcNodeLink({
+    log,
+    nodeLeaseMs: config.nodeLeaseMs,
+    leaderUrl: () => node()?.leaderUrl() ?? '',
+  });
+  closers.push('grpc', () => nodeLink.close());
+  const grpcPort = await nodeLink.listen(config.grpcHost, config.grpcPort);
+  return { httpUrl, nodeLink, grpcUrl: config.grpcUrl ?? `${config.grpcHost}:${grpcPort}` };
+}
+
+async function openRegistry(
+  wire: Wire,
+  closers: Closers,
+): Promise<{ registry: Registry; registryStore: JetStreamRegistryStore }> {
+  const registry = new Registry(wire.log);
+  const registryStore = await JetStreamRegistryStore.open(wire.connection, wire.log);
+  closers.push('registry', () => registryStore.close());
+  await registryStore.watchFunctions((functions) => registry.setFunctions(functions));
+  await registryStore.watchModels((models) => registry.setModels(models));
+  return { registry, registryStore };
+}
+
+async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
+  const { config, connection, counters, log } = wire;
+  const { kernelId, nodeLeaseMs } = config;
+  const wallMs = (): number => systemClock.wallMs();
+  const { registry, registryStore } = await openRegistry(wire, closers);
+  const publisher = new JetStreamTaskPublisher(connection);
+  const packages = await JetStreamPackageStore.open(connection);
+  return new KernelNode({
+    self: { kernelId, httpUrl: ports.httpUrl, grpcUrl: ports.grpcUrl },
+    leaseMs: config.leaseMs,
+    clock: systemClock,
+    log,
+    counters,
+    registry,
+    registryStore,
+    publisher,
+    encodeResult,
+    readProtobuf: readProtobufBody,
+    nodeLink: ports.nodeLink,
+    results: new JetStreamResultStore(wire),
+    createCore: () => createKernelCore({ nodeLeaseMs }),
+    leadershipStore: await JetStreamLeadershipStore.open(connection),
+    requests: new NatsRequestLink(wire),
+    eventLog: new JetStreamEventLog({ connection, counters, wallMs }),
+    registrar: new ModelRegistrar({ registry, store: registryStore, packages, wallMs }),
+    processLink: processLinkOf(config, wire),
+    taskStream: new JetStreamTaskStream({
+      ...wire,
+      bodyCacheBytes: config.bodyCacheBytes,
+      encodeResult,
+      intake: {
+        functionOf: (name) => registry.functionOf(name),
+        readProtobuf: readProtobufBody,
+        get maxBodyBytes() {
+          return publisher.maxBodyBytes();
+        },
+      },
+    }),
+    isConnected: () => !connection.isClosed(),
+  });
+}
+
+function processLinkOf(config: KernelConfig, wire: ProcessLinkOptions): ProcessLink {
+  const inner = new JetStreamProcessLink(wire);
+  const { faultDropRate: dropRate, kernelId } = config;
+  if (dropRate === 0) return inner;
+  wire.log.warn('faults-on', { dropRate });
+  const random = seededRandom(hashText(kernelId));
+  return new LossyProcessLink({ inner, dropRate, random, counters: wire.counters });
+}

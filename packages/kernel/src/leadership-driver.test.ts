@@ -1,0 +1,111 @@
+import type { Epoch, KernelId } from '@llmos/base';
+import { silentLogger, systemClock } from '@llmos/base';
+import { LeadershipDriver } from './leadership-driver';
+import type { LeaderRecord, LeadershipStore, StoredLeader } from './ports/leadership-store';
+
+/** One key with compare-and-set; writes can be made to hang. */
+class MemoryStore implements LeadershipStore {
+  stored: StoredLeader | undefined;
+  isHanging = false;
+  private readonly watchers = new Set<() => void>();
+
+  read(): Promise<StoredLeader | undefined> {
+    return this.isHanging ? new Promise(() => undefined) : Promise.resolve(this.stored);
+  }
+
+  write(
+    record: LeaderRecord,
+    expectedRevision: number,
+  ): Promise<{ kind: 'written'; revision: number } | { kind: 'conflict' }> {
+    if (this.isHanging) return new Promise(() => undefined);
+    if ((this.stored?.revision ?? 0) !== expectedRevision) {
+      return Promise.resolve({ kind: 'conflict' });
+    }
+    const revision = expectedRevision + 1;
+    this.stored = { record, revision };
+    for (const notify of this.watchers) notify();
+    return Promise.resolve({ kind: 'written', revision });
+  }
+
+  watch(onChange: () => void): Promise<() => void> {
+    this.watchers.add(onChange);
+    return Promise.resolve(() => this.watchers.delete(onChange));
+  }
+}
+
+const drivers: LeadershipDriver[] = [];
+afterEach(async () => {
+  await Promise.all(drivers.splice(0).map((driver) => driver.stop()));
+});
+
+function driverOf(store: LeadershipStore, name: string, leaseMs = 600) {
+  const granted: Epoch[] = [];
+  const lost: string[] = [];
+  const driver = new LeadershipDriver({
+    store,
+    clock: systemClock,
+    log: silentLogger,
+    leaseMs,
+    self: { kernelId: name as KernelId, httpUrl: '', grpcUrl: name },
+    onGranted: (epoch) => granted.push(epoch),
+    onLost: (reason) => lost.push(reason),
+  });
+  drivers.push(driver);
+  driver.start();
+  return { driver, granted, lost };
+}
+
+async function until(look: () => boolean, what: string): Promise<void> {
+  const endMs = performance.now() + 10_000;
+  while (!look()) {
+    if (performance.now() > endMs) throw new Error(`waited for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+it('grants the lease to one of two, and keeps it there', async () => {
+  const store = new MemoryStore();
+  const one = driverOf(store, 'one');
+  const two = driverOf(store, 'two');
+  await until(() => one.driver.isLeading() || two.driver.isLeading(), 'a leader');
+  const revision = store.stored?.revision ?? 0;
+  await until(() => (store.stored?.revision ?? 0) > revision + 3, 'some renewals');
+  expect(one.granted.length + two.granted.length).toBe(1);
+  expect(one.driver.leader()?.kernelId).toBe(two.driver.leader()?.kernelId);
+});
+
+it('lets a standby in at once after a clean stop, far before the lease ends', async () => {
+  const store = new MemoryStore();
+  const one = driverOf(store, 'one', 60_000);
+  await until(() => one.driver.isLeading(), 'the first leader');
+  const two = driverOf(store, 'two', 60_000);
+  await until(() => two.driver.leader()?.kernelId === 'one', 'the standby to watch');
+  await one.driver.stop();
+  await until(() => two.driver.isLeading(), 'the standby to lead');
+  expect(one.lost).toEqual(['stopping']);
+  expect(two.granted[0]).toBeGreaterThan(one.granted[0] ?? 0);
+});
+
+it('steps down in time while the store does not answer, and leads again afterwards', async () => {
+  const store = new MemoryStore();
+  const { driver, granted, lost } = driverOf(store, 'one');
+  await until(() => driver.isLeading(), 'the leader');
+  store.isHanging = true;
+  await until(() => lost.length === 1, 'the end of the leadership');
+  expect(lost).toEqual(['lease-expired']);
+  expect(driver.isLeading()).toBe(false);
+  store.isHanging = false;
+  await until(() => granted.length === 2, 'the next leadership');
+  expect(granted[1]).toBeGreaterThan(granted[0] ?? 0);
+});
+
+it('gives the lease up to whoever stands by', async () => {
+  const store = new MemoryStore();
+  const one = driverOf(store, 'one');
+  await until(() => one.driver.isLeading(), 'the first leader');
+  const two = driverOf(store, 'two');
+  await until(() => two.driver.leader() !== undefined, 'the standby to watch');
+  await one.driver.giveUp();
+  await until(() => two.driver.isLeading(), 'the standby to lead');
+  expect(one.driver.isLeading()).toBe(false);
+});

@@ -1,0 +1,246 @@
+/**
+ * Drives leadership.ts against the store: reads, takes, renews, steps down, releases.
+ *
+ * One loop, one write in flight. `onGranted` and `onLost` alternate; after `onLost` (or once
+ * `isLeading()` is false) nothing may be done in the name of the epoch. The loop never ends before
+ * `stop`: what fails is tried again.
+ */
+import type { Clock, Epoch, Logger } from '@llmos/base';
+import type { LeaseState } from './leadership';
+import {
+  applyGrant,
+  applyReading,
+  applyRenewal,
+  applyRenewalFailure,
+  chooseLeaseStep,
+  isLeaseValid,
+  judgeConflict,
+  startObserving,
+} from './leadership';
+import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
+
+export interface LeadershipOptions {
+  readonly store: LeadershipStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly leaseMs: number;
+  readonly self: Pick<LeaderRecord, 'kernelId' | 'httpUrl' | 'grpcUrl'>;
+  readonly onGranted: (epoch: Epoch) => void;
+  readonly onLost: (reason: string) => void;
+}
+
+type LostReason = 'lease-expired' | 'replaced' | 'gave-up' | 'stopping';
+
+export class LeadershipDriver {
+  private state: LeaseState;
+  private isStopped = false;
+  private isWatching = false;
+  private wakeUp: () => void = () => undefined;
+  private unwatch: () => void = () => undefined;
+  private expiry: NodeJS.Timeout | undefined;
+  private loop: Promise<void> | undefined;
+  private lastRecord: LeaderRecord | undefined;
+
+  constructor(private readonly options: LeadershipOptions) {
+    this.state = startObserving(options.clock.nowMs());
+  }
+
+  start(): void {
+    this.loop ??= this.run();
+  }
+
+  isLeading(): boolean {
+    return isLeaseValid(this.state, this.options.clock.nowMs());
+  }
+
+  /** The last leader that was seen, us included. */
+  leader(): LeaderRecord | undefined {
+    return this.lastRecord;
+  }
+
+  /** Ends the leadership and lets another kernel go first. */
+  async giveUp(): Promise<void> {
+    const { clock, leaseMs } = this.options;
+    await this.release('gave-up', clock.nowMs() + 2 * leaseMs);
+    this.wakeUp();
+  }
+
+  /** Releases the lease, so that a standby takes over at once. May be called twice. */
+  async stop(): Promise<void> {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    this.unwatch();
+    this.wakeUp();
+    await this.release('stopping', Number.POSITIVE_INFINITY);
+    await this.loop;
+  }
+
+  private async run(): Promise<void> {
+    while (!this.isStopped) {
+      try {
+        await this.watchOnce();
+        await this.step();
+      } catch (error) {
+        this.options.log.warn('leadership-step-failed', { error });
+        await this.pause(this.options.leaseMs / 10);
+      }
+    }
+  }
+
+  private async watchOnce(): Promise<void> {
+    if (this.isWatching) return;
+    this.isWatching = true;
+    try {
+      this.unwatch = await this.limited(this.options.store.watch(() => this.onHint()));
+    } catch (error) {
+      // Reading at intervals goes on without it.
+      this.options.log.warn('leadership-watch-failed', { error });
+    }
+  }
+
+  private onHint(): void {
+    if (this.state.kind === 'observing') {
+      this.state = { ...this.state, readAtMs: 0 };
+      this.wakeUp();
+    }
+  }
+
+  private async step(): Promise<void> {
+    const { clock, leaseMs } = this.options;
+    const step = chooseLeaseStep(this.state, { nowMs: clock.nowMs(), leaseMs });
+    switch (step.kind) {
+      case 'wait':
+        return this.pause(step.untilMs - clock.nowMs());
+      case 'read':
+        return this.read();
+      case 'take':
+        return this.take(step.expectedRevision);
+      case 'renew':
+        return this.renew(step.expectedRevision);
+      case 'step-down':
+        return this.lose('lease-expired', clock.nowMs());
+    }
+  }
+
+  private async read(): Promise<void> {
+    const stored = await this.limited(this.options.store.read());
+    const { clock, leaseMs } = this.options;
+    if (this.state.kind !== 'observing') return;
+    this.lastRecord = stored?.record;
+    this.state = applyReading(this.state, stored, { nowMs: clock.nowMs(), leaseMs });
+  }
+
+  private async take(expectedRevision: number): Promise<void> {
+    const { clock, leaseMs, store, log } = this.options;
+    const sentAtMs = clock.nowMs();
+    const record = this.record(0);
+    const written = await this.limited(store.write(record, expectedRevision));
+    if (this.isStopped || written.kind === 'conflict') return this.read();
+    const granted = applyGrant(written.revision, { sentAtMs, leaseMs });
+    if (granted.kind !== 'leading' || !isLeaseValid(granted, clock.nowMs())) return this.read();
+    this.state = granted;
+    this.lastRecord = { ...record, epoch: granted.epoch };
+    this.watchExpiry(granted.validUntilMs);
+    log.info('leadership-began', { epoch: granted.epoch });
+    this.options.onGranted(granted.epoch);
+  }
+
+  private async renew(expectedRevision: number): Promise<void> {
+    const { clock, leaseMs, store, log } = this.options;
+    const before = this.state;
+    if (before.kind !== 'leading') return;
+    const sentAtMs = clock.nowMs();
+    try {
+      const record = this.record(before.epoch);
+      const written = await this.limited(store.write(record, expectedRevision));
+      if (this.state !== before) return;
+      if (written.kind === 'conflict') return await this.judge(before);
+      this.state = applyRenewal(before, written.revision, { sentAtMs, leaseMs });
+      if (this.state.kind === 'leading') this.watchExpiry(this.state.validUntilMs);
+    } catch (error) {
+      log.warn('lease-renewal-failed', { epoch: before.epoch, error });
+      if (this.state === before) {
+        this.state = applyRenewalFailure(before, { nowMs: clock.nowMs(), leaseMs });
+      }
+    }
+  }
+
+  private async judge(before: Extract<LeaseState, { kind: 'leading' }>): Promise<void> {
+    const stored = await this.limited(this.options.store.read());
+    if (this.state !== before) return;
+    const nowMs = this.options.clock.nowMs();
+    const kernelId = this.options.self.kernelId;
+    const judged = judgeConflict(before, stored, { nowMs, kernelId });
+    if (judged.kind === 'leading') this.state = judged;
+    else this.lose('replaced', nowMs);
+  }
+
+  /** Fires even while a write hangs. */
+  private watchExpiry(validUntilMs: number): void {
+    clearTimeout(this.expiry);
+    const waitMs = Math.max(1, validUntilMs - this.options.clock.nowMs());
+    this.expiry = setTimeout(() => {
+      const nowMs = this.options.clock.nowMs();
+      if (this.state.kind === 'leading' && nowMs >= this.state.validUntilMs) {
+        this.lose('lease-expired', nowMs);
+      }
+    }, waitMs);
+  }
+
+  private lose(reason: LostReason, notBeforeMs: number): void {
+    if (this.state.kind !== 'leading') return;
+    const { epoch } = this.state;
+    clearTimeout(this.expiry);
+    this.state = startObserving(this.options.clock.nowMs(), notBeforeMs);
+    this.options.log.warn('leadership-ended', { epoch, reason });
+    this.options.onLost(reason);
+  }
+
+  private async release(reason: LostReason, notBeforeMs: number): Promise<void> {
+    const before = this.state;
+    if (before.kind !== 'leading') return;
+    this.lose(reason, notBeforeMs);
+    const record: LeaderRecord = { ...this.record(before.epoch), isReleased: true };
+    try {
+      const first = await this.limited(this.options.store.write(record, before.revision));
+      if (first.kind === 'written') return;
+      // A renewal of ours was in flight: release on top of it, and only of it.
+      const stored = await this.limited(this.options.store.read());
+      const at = { nowMs: this.options.clock.nowMs(), kernelId: this.options.self.kernelId };
+      const judged = judgeConflict(before, stored, at);
+      if (judged.kind === 'leading') {
+        await this.limited(this.options.store.write(record, judged.revision));
+      }
+    } catch (error) {
+      // The lease then simply runs out.
+      this.options.log.warn('lease-release-failed', { epoch: before.epoch, error });
+    }
+  }
+
+  private record(epoch: number): LeaderRecord {
+    return { ...this.options.self, epoch, isReleased: false };
+  }
+
+  private pause(waitMs: number): Promise<void> {
+    if (this.isStopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.max(1, waitMs));
+      this.wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** No request to the store holds the loop for longer than a third of the lease. */
+  private limited<T>(promise: Promise<T>): Promise<T> {
+    const limitMs = Math.max(200, this.options.leaseMs / 3);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`no answer of the leadership store in ${Math.round(limitMs)} ms`)),
+        limitMs,
+      );
+      void promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+}

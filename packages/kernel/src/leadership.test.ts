@@ -1,0 +1,104 @@
+import type { KernelId } from '@llmos/base';
+import type { LeaseState } from './leadership';
+import {
+  applyGrant,
+  applyReading,
+  applyRenewal,
+  applyRenewalFailure,
+  chooseLeaseStep,
+  isLeaseValid,
+  judgeConflict,
+  startObserving,
+} from './leadership';
+import type { StoredLeader } from './ports/leadership-store';
+
+const leaseMs = 1_000;
+
+function stored(revision: number, more: Partial<StoredLeader['record']> = {}): StoredLeader {
+  const record = {
+    kernelId: 'other' as KernelId,
+    epoch: 0,
+    httpUrl: '',
+    grpcUrl: '',
+    isReleased: false,
+    ...more,
+  };
+  return { record, revision };
+}
+
+type Observing = Extract<LeaseState, { kind: 'observing' }>;
+type Leading = Extract<LeaseState, { kind: 'leading' }>;
+
+function observe(state: LeaseState, leader: StoredLeader | undefined, nowMs: number): Observing {
+  return applyReading(state as Observing, leader, { nowMs, leaseMs }) as Observing;
+}
+
+function step(state: LeaseState, nowMs: number): string {
+  return chooseLeaseStep(state, { nowMs, leaseMs }).kind;
+}
+
+it('reads before it takes, and takes at once where nobody leads', () => {
+  const fresh = startObserving(0);
+  expect(step(fresh, 0)).toBe('read');
+  const chosen = chooseLeaseStep(observe(fresh, undefined, 5), { nowMs: 5, leaseMs });
+  expect(chosen).toEqual({ kind: 'take', expectedRevision: 0 });
+});
+
+it('takes a released lease at once, expecting exactly the revision it saw', () => {
+  const seen = observe(startObserving(0), stored(7, { isReleased: true }), 5);
+  const chosen = chooseLeaseStep(seen, { nowMs: 5, leaseMs });
+  expect(chosen).toEqual({ kind: 'take', expectedRevision: 7 });
+});
+
+it('waits a lease of its own clock after the last new revision, not after the last reading', () => {
+  let state = observe(startObserving(0), stored(7), 0);
+  state = observe(state, stored(7), 900);
+  expect(step(state, 1_050)).not.toBe('take');
+  expect(step(state, 1_101)).toBe('take');
+  state = observe(state, stored(8), 1_000);
+  expect(step(state, 2_000)).not.toBe('take');
+  expect(step(state, 2_101)).toBe('take');
+});
+
+it('ends the leader’s own view before any observer’s', () => {
+  const sentAtMs = 100;
+  const leader = applyGrant(9, { sentAtMs, leaseMs });
+  const observer = observe(startObserving(0), stored(9), sentAtMs);
+  for (let nowMs = sentAtMs; nowMs < sentAtMs + 3 * leaseMs; nowMs += 1) {
+    const isTaken = step(observer, nowMs) === 'take';
+    expect(isTaken && isLeaseValid(leader, nowMs)).toBe(false);
+  }
+});
+
+it('renews after a third of the lease and steps down when it could not', () => {
+  let state: LeaseState = applyGrant(9, { sentAtMs: 0, leaseMs });
+  expect(step(state, 300)).toBe('wait');
+  expect(step(state, 334)).toBe('renew');
+  state = applyRenewalFailure(state as Leading, { nowMs: 400, leaseMs });
+  expect(step(state, 450)).toBe('wait');
+  expect(step(state, 500)).toBe('renew');
+  expect(step(state, 1_000)).toBe('step-down');
+});
+
+it('keeps the epoch of the granting write through renewals', () => {
+  const granted = applyGrant(9, { sentAtMs: 0, leaseMs }) as Leading;
+  const renewed = applyRenewal(granted, 12, { sentAtMs: 400, leaseMs }) as Leading;
+  expect([renewed.epoch, renewed.revision, renewed.validUntilMs]).toEqual([9, 12, 1_400]);
+});
+
+it('recognises its own renewal whose answer was lost, and nobody else’s', () => {
+  const kernelId = 'me' as KernelId;
+  const granted = applyGrant(9, { sentAtMs: 0, leaseMs }) as Leading;
+  const at = { nowMs: 500, kernelId };
+  const own = judgeConflict(granted, stored(11, { kernelId, epoch: 9 }), at) as Leading;
+  expect([own.kind, own.revision, own.validUntilMs]).toEqual(['leading', 11, 1_000]);
+  expect(judgeConflict(granted, stored(11, { epoch: 9 }), at).kind).toBe('observing');
+  expect(judgeConflict(granted, stored(11, { kernelId, epoch: 0 }), at).kind).toBe('observing');
+  expect(judgeConflict(granted, undefined, at).kind).toBe('observing');
+});
+
+it('lets others go first after it gave the lease up', () => {
+  const state = observe(startObserving(0, 5_000), stored(9, { isReleased: true }), 10);
+  expect(step(state, 4_000)).not.toBe('take');
+  expect(step(state, 5_000)).toBe('take');
+});

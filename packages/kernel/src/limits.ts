@@ -1,0 +1,42 @@
+/** Bounds of the kernel's core; every one has its reason. Adapters keep their own beside them. */
+import type { BackoffPolicy } from '@llmos/base';
+
+const MIB = 1024 * 1024;
+
+export const CORE_LIMITS = {
+  /** A task costs up to about 1 kB here: half a million stay well below 1 GB. */
+  maxTasks: 500_000,
+  /** No tenant may fill the whole table. */
+  maxTasksPerTenant: 200_000,
+  /** What a client over its limit is told; long enough for a few thousand tasks to end. */
+  retryAfterMs: 1_000,
+  /** Cancelled ids that are remembered for tasks and children that come in later. */
+  maxCancelledIds: 10_000,
+  /** Keys whose process is remembered; a forgotten key may go anywhere. */
+  maxKeyAffinities: 100_000,
+  maxNodes: 1_000,
+  maxProcesses: 10_000,
+  /** Of one process; a host that claims more gets this many. */
+  maxPermits: 4_096,
+  maxReplicas: 256,
+  /** Rows of ended processes that `ps` still shows. */
+  maxExitedRows: 100,
+  exitedRowMs: 5 * 60_000,
+  /** Rows of lost nodes that `nodes` still shows. */
+  lostNodeRowMs: 10 * 60_000,
+  /** Names listed in an error message. */
+  maxListedNames: 10,
+  /** An OS process of Node that runs no model. */
+  programFootprintBytes: 64 * MIB,
+  /** Of a message that came from outside, in an error or an event. */
+  maxMessageChars: 500,
+  /** Running attempts that one heartbeat may name; the rest wait for the next. */
+  maxReportedAttempts: 8_192,
+} as const;
+
+/** Retries of a task: soon for a hiccup, and no busy loop for what stays broken. */
+export const RETRY_BACKOFF: BackoffPolicy = { firstMs: 200, factor: 2, maxMs: 10_000 };
+/** Restarts of a process. */
+export const RESTART_BACKOFF: BackoffPolicy = { firstMs: 100, factor: 2, maxMs: 10_000 };
+/** Repeats of an execute message that is not accepted yet. */
+export const EXECUTE_BACKOFF: BackoffPolicy = { firstMs: 1_000, factor: 1.5, maxMs: 5_000 };

@@ -1,0 +1,28 @@
+import type { BodyFormat, HeaderSource } from '@llmos/base';
+
+/** One request from outside: nothing in it was checked, except that it may be answered. */
+export interface ForeignRequest {
+  readonly subject: string;
+  readonly header: HeaderSource;
+  readonly body: Uint8Array;
+  /** Answers once; never throws. */
+  answer(body: Uint8Array, format?: BodyFormat): void;
+}
+
+export interface ServedSubject {
+  stop(): void;
+}
+
+/**
+ * Requests over core NATS. A request whose reply subject may not be answered is ignored and
+ * counted, unless `isAnswerOptional`; then its `answer` does nothing.
+ */
+export interface RequestLink {
+  serve(of: {
+    readonly pattern: string;
+    /** Each request goes to one kernel of the group; without it every subscriber gets it. */
+    readonly queue?: string;
+    readonly isAnswerOptional?: boolean;
+    readonly handle: (request: ForeignRequest) => void;
+  }): ServedSubject;
+}

@@ -1,0 +1,27 @@
+/** A process as `ps` shows it. */
+import type { ProcessRow } from '@llmos/base';
+import type { Process } from './process';
+
+export function processRow(process: Process, queued: number): ProcessRow {
+  const { state } = process;
+  const reason =
+    state.kind === 'draining'
+      ? state.reason
+      : state.kind === 'backing-off'
+        ? state.message
+        : undefined;
+  return {
+    pid: process.pid,
+    ...(process.osPid === undefined ? {} : { osPid: process.osPid }),
+    model: process.target,
+    node: process.nodeId,
+    state: state.kind,
+    incarnation: process.incarnation,
+    device: process.deviceId,
+    running: process.running.size,
+    permits: process.permits,
+    queued,
+    footprintBytes: process.footprintBytes === 0 ? process.reservedBytes : process.footprintBytes,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * A row of the process table: one loaded model, or built-in program, on one node.
+ *
+ * The row keeps its id over restarts; `incarnation` counts them. A permit is the right to run one
+ * more task: `running` holds the sequences that spent one (invariant K1).
+ */
+import type { NodeId, ProcessId } from '@llmos/base';
+
+export type DrainReason =
+  | 'killed'
+  | 'evicted'
+  | 'idle'
+  | 'scaled-down'
+  | 'model-removed'
+  | 'load-timeout'
+  | 'silent'
+  | 'refused';
+
+export type ProcessState =
+  | { readonly kind: 'starting'; readonly giveUpAtMs: number }
+  | { readonly kind: 'ready'; readonly sinceMs: number }
+  /** Told to stop; the command is repeated until the node says that it exited. */
+  | {
+      readonly kind: 'draining';
+      readonly reason: DrainReason;
+      readonly graceMs: number;
+      nextSendAtMs: number;
+    }
+  /** Holds nothing; may be started again from then on. */
+  | { readonly kind: 'backing-off'; readonly untilMs: number; readonly message: string };
+
+export interface Process {
+  readonly pid: ProcessId;
+  readonly target: string;
+  /** Of the current incarnation, or the last one while backing off. */
+  nodeId: NodeId;
+  deviceId: string;
+  reservedBytes: number;
+  incarnation: number;
+  state: ProcessState;
+  osPid: number | undefined;
+  footprintBytes: number;
+  permits: number;
+  /** Sequences of the tasks that hold a permit. */
+  readonly running: Set<number>;
+  /** Attempts it runs that are not (or not yet) ours: name → number. They take room, too. */
+  readonly foreign: Map<string, number>;
+  /** Attempts whose end we know, until a heartbeat no longer names them. */
+  readonly settled: Map<string, number>;
+  /** False for one that an earlier leader started, until its first heartbeat to us. */
+  isReconciled: boolean;
+  nextGreetAtMs: number;
+  lastHeardMs: number;
+  /** Since when nothing runs in it; undefined while something does. */
+  idleSinceMs: number | undefined;
+  /** When it failed, within the restart window. */
+  failuresAtMs: number[];
+}
+
+export interface ProcessBirth {
+  readonly pid: ProcessId;
+  readonly target: string;
+  readonly nodeId: NodeId;
+  readonly deviceId: string;
+  readonly reservedBytes: number;
+  readonly incarnation: number;
+  readonly state: ProcessState;
+  readonly isReconciled: boolean;
+  readonly nowMs: number;
+}
+
+export function createProcess(birth: ProcessBirth): Process {
+  const { nowMs, ...fields } = birth;
+  return {
+    ...fields,
+    osPid: undefined,
+    footprintBytes: 0,
+    permits: 0,
+    running: new Set(),
+    foreign: new Map(),
+    settled: new Map(),
+    nextGreetAtMs: nowMs,
+    lastHeardMs: nowMs,
+    idleSinceMs: nowMs,
+    failuresAtMs: [],
+  };
+}
+
+/** How many more tasks it may get now. */
+export function freePermits(process: Process): number {
+  if (process.state.kind !== 'ready' || !process.isReconciled) return 0;
+  return Math.max(0, process.permits - process.running.size - process.foreign.size);
+}
+
+/** Holds memory on its device. */
+export function isPlaced(process: Process): boolean {
+  return process.state.kind !== 'backing-off';
+}
+
+/** Serves its target, or will soon. */
+export function isServing(process: Process): boolean {
+  return process.state.kind === 'starting' || process.state.kind === 'ready';
+}

@@ -1,0 +1,132 @@
+/**
+ * Intake: every stored message becomes a live task, shares a live one's result, or ends at once.
+ * Idempotent by stream sequence; one live task per tenant and id (K4).
+ */
+import type { ErrorBody } from '@llmos/base';
+import { WIRE_LIMITS, errorBody } from '@llmos/base';
+import { emit, type KernelState } from '../kernel-state';
+import { CORE_LIMITS } from '../limits';
+import { chooseTarget } from '../tasks/routing';
+import type { Task } from '../tasks/task';
+import { stopError } from '../tasks/task-outcomes';
+import type { TaskSpec } from '../tasks/task-spec';
+import { taskName } from '../tasks/task-table';
+import { readyTask } from './readiness';
+import { endTask, finishTask } from './task-end';
+import { moveTask } from './task-moves';
+
+/** @param malformed set where headers or body can't be read. */
+export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody): void {
+  if (state.tasks.get(spec.sequence) !== undefined) return;
+  const isRepeated = noteSequence(state, spec);
+  if (state.tasks.find(spec.tenant, spec.id) !== undefined) {
+    // The live task keeps its own message unacknowledged until the result that both share is there.
+    emit(state, { kind: 'acknowledge', sequence: spec.sequence });
+    return;
+  }
+  const refusal = malformed ?? limitError(state, spec);
+  const task = createTask(state, spec);
+  state.tasks.add(task);
+  state.chains.add(task);
+  const error = refusal ?? endedBefore(state, task);
+  if (error !== undefined) {
+    endTask(state, task, error);
+  } else if (spec.hasOwnId || task.mayRunElsewhere || isRepeated) {
+    moveTask(state, task, { kind: 'looking-up' });
+    emit(state, { kind: 'look-up-result', spec });
+  } else {
+    routeTask(state, task);
+  }
+}
+
+export interface LookUpAnswer {
+  readonly isCommitted: boolean;
+  readonly attempts: number;
+  readonly isApart: boolean;
+}
+
+export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer): void {
+  if (answer.attempts > 0) task.hasAttemptRow = true;
+  if (task.state.kind !== 'looking-up') return;
+  task.attempt = Math.max(1, answer.attempts);
+  task.isApart = answer.isApart;
+  if (answer.isCommitted) finishTask(state, task, 'known');
+  else routeTask(state, task);
+}
+
+/** Finds out what serves it; waits where the models are not known yet. */
+export function routeTask(state: KernelState, task: Task): void {
+  if (!state.catalog.isKnown) {
+    moveTask(state, task, { kind: 'unrouted' });
+    return;
+  }
+  const outcome = chooseTarget(task.spec, state.catalog);
+  if (outcome.kind === 'refused') {
+    endTask(state, task, outcome.error);
+    return;
+  }
+  task.target = outcome.target;
+  readyTask(state, task);
+}
+
+/** The models changed: routes what waited for them, ends what waits for one that is gone. */
+export function rerouteTasks(state: KernelState): void {
+  for (const task of [...state.tasks.all()]) {
+    const { kind } = task.state;
+    if (kind === 'unrouted') routeTask(state, task);
+    const isWaiting =
+      kind === 'blocked' || kind === 'held' || kind === 'queued' || kind === 'backing-off';
+    if (!isWaiting || task.target === undefined || state.catalog.isTarget(task.target)) continue;
+    endTask(state, task, errorBody('NOT_FOUND', `model ${task.target} was removed`));
+  }
+}
+
+function createTask(state: KernelState, spec: TaskSpec): Task {
+  const capWallMs = spec.storedWallMs + WIRE_LIMITS.maxTimeoutMs;
+  return {
+    spec,
+    deadlineWallMs: Math.min(spec.deadlineWallMs ?? capWallMs, capWallMs),
+    mayRunElsewhere: spec.sequence <= state.recoverUpToSequence,
+    target: undefined,
+    state: { kind: 'unrouted' },
+    attempt: 1,
+    uncountedAttempts: 0,
+    isApart: false,
+    hasAttemptRow: false,
+    isRecording: false,
+    lastError: undefined,
+  };
+}
+
+/** True where the sequence may have been here before: its result must be looked up. */
+function noteSequence(state: KernelState, spec: TaskSpec): boolean {
+  const highest = state.highestSequence.get(spec.class) ?? 0;
+  if (spec.sequence <= state.recoverUpToSequence) state.lastRecoveredIntakeMs = state.now.nowMs;
+  if (spec.sequence <= highest) return true;
+  state.highestSequence.set(spec.class, spec.sequence);
+  return false;
+}
+
+function limitError(state: KernelState, spec: TaskSpec): ErrorBody | undefined {
+  const { maxTasks, maxTasksPerTenant } = state.config;
+  const details = { retryAfterMs: CORE_LIMITS.retryAfterMs };
+  if (state.tasks.size >= maxTasks) {
+    const message = `the kernel holds ${state.tasks.size} tasks, its limit is ${maxTasks}`;
+    return errorBody('RESOURCE_EXHAUSTED', message, { details });
+  }
+  const count = state.tasks.sizeOf(spec.tenant);
+  if (count < maxTasksPerTenant) return undefined;
+  const message = `tenant ${spec.tenant} has ${count} tasks, its limit is ${maxTasksPerTenant}`;
+  return errorBody('RESOURCE_EXHAUSTED', message, { details });
+}
+
+/** Cancelled before it came in, itself or its family, or too late already. */
+function endedBefore(state: KernelState, task: Task): ErrorBody | undefined {
+  const { tenant, id, parent, root } = task.spec;
+  const isCancelled = [id, parent, root].some(
+    (name) => name !== undefined && state.cancelled.has(taskName(tenant, name)),
+  );
+  if (isCancelled) return stopError('CANCELLED', task);
+  const isLate = state.now.wallMs >= task.deadlineWallMs;
+  return isLate ? stopError('DEADLINE_EXCEEDED', task) : undefined;
+}

@@ -1,0 +1,53 @@
+/** One alarm per name: setting it again moves it. Entries that go off come out in time order. */
+import { IndexedHeap, type HeapEntry } from './indexed-heap';
+
+interface Alarm<Name> {
+  readonly name: Name;
+  readonly atMs: number;
+  /** Ties go off in the order in which they were set. */
+  readonly order: number;
+}
+
+export class Alarms<Name extends string | number> {
+  private readonly heap = new IndexedHeap<Alarm<Name>>((a, b) =>
+    a.atMs === b.atMs ? a.order < b.order : a.atMs < b.atMs,
+  );
+  private readonly byName = new Map<Name, HeapEntry<Alarm<Name>>>();
+  private nextOrder = 0;
+
+  set(name: Name, atMs: number): void {
+    const present = this.byName.get(name);
+    if (present !== undefined) {
+      if (present.value.atMs === atMs) return;
+      this.heap.remove(present);
+    }
+    this.nextOrder += 1;
+    this.byName.set(name, this.heap.push({ name, atMs, order: this.nextOrder }));
+  }
+
+  clear(name: Name): void {
+    const present = this.byName.get(name);
+    if (present === undefined) return;
+    this.heap.remove(present);
+    this.byName.delete(name);
+  }
+
+  has(name: Name): boolean {
+    return this.byName.has(name);
+  }
+
+  nextMs(): number | undefined {
+    return this.heap.peek()?.atMs;
+  }
+
+  /** Takes out everything that is due. */
+  due(nowMs: number): Name[] {
+    const names: Name[] = [];
+    for (;;) {
+      const first = this.heap.peek();
+      if (first === undefined || first.atMs > nowMs) return names;
+      this.clear(first.name);
+      names.push(first.name);
+    }
+  }
+}

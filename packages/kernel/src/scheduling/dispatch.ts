@@ -1,0 +1,71 @@
+/** Sends queued tasks to processes: the most urgent first, one permit each. */
+import { backoffMs } from '@llmos/base';
+import { emit, type KernelState } from '../kernel-state';
+import { freePermits, type Process } from '../processes/process';
+import type { RunningState, Task } from '../tasks/task';
+import { stopTask } from './cancellation';
+import { isMoreUrgent } from './run-queue';
+import { hasApartTask, moveTask, runningState } from './task-moves';
+
+/** Looks only at targets whose queue or permits changed. */
+export function dispatchTasks(state: KernelState): void {
+  const targets = state.queue.byUrgency(state.dirtyTargets);
+  state.dirtyTargets.clear();
+  for (const target of targets) {
+    for (let choice = choose(state, target); choice !== undefined; choice = choose(state, target)) {
+      dispatch(state, choice);
+    }
+  }
+}
+
+/** Sends the attempt, or sends it again: processes take it once. */
+export function sendExecute(state: KernelState, task: Task, running: RunningState): void {
+  running.sendCount += 1;
+  running.nextSendAtMs =
+    state.now.nowMs + backoffMs(state.config.executeBackoff, running.sendCount);
+  emit(state, {
+    kind: 'execute',
+    to: running.place,
+    spec: task.spec,
+    attempt: task.attempt,
+    deadlineWallMs: task.deadlineWallMs,
+  });
+}
+
+interface Choice {
+  readonly task: Task;
+  readonly process: Process;
+}
+
+function dispatch(state: KernelState, choice: Choice): void {
+  const { task, process } = choice;
+  if (state.now.wallMs >= task.deadlineWallMs) {
+    // Its alarm is a moment late.
+    stopTask(state, task, 'DEADLINE_EXCEEDED');
+    return;
+  }
+  task.mayRunElsewhere = false;
+  const running = runningState({ process, nowMs: state.now.nowMs, isAccepted: false });
+  sendExecute(state, task, running);
+  moveTask(state, task, running);
+}
+
+/** The most urgent task that some process of the target may take now. */
+function choose(state: KernelState, target: string): Choice | undefined {
+  let best: Choice | undefined;
+  for (const process of state.processes.ofTarget(target)) {
+    if (freePermits(process) === 0 || hasApartTask(state, process)) continue;
+    const task = state.queue.bestFor(target, process.pid);
+    if (task === undefined) continue;
+    // Less urgent work must not slip past an apart task, or the process would never be empty.
+    if (task.isApart && process.running.size + process.foreign.size > 0) continue;
+    const choice = { task, process };
+    if (best === undefined || isBetter(choice, best)) best = choice;
+  }
+  return best;
+}
+
+function isBetter(a: Choice, b: Choice): boolean {
+  if (a.task !== b.task) return isMoreUrgent(a.task, b.task);
+  return freePermits(a.process) > freePermits(b.process);
+}

@@ -1,0 +1,60 @@
+/** One tick: what time did, then processes, then tasks; everything to do leaves in this order. */
+import type { KernelDecision } from '../kernel-decision';
+import type { KernelState } from '../kernel-state';
+import { dispatchTasks } from './dispatch';
+import { judgeNode } from './node-life';
+import { wakeProcess } from './process-alarms';
+import { provision } from './provisioning';
+import { checkRecovery, recoveryEndMs } from './recovery';
+import { wakeTask } from './task-alarms';
+
+export function planTick(state: KernelState): KernelDecision[] {
+  ringAlarms(state);
+  checkRecovery(state);
+  provision(state);
+  dispatchTasks(state);
+  flushConfirms(state);
+  const decisions = state.outbox;
+  state.outbox = [];
+  return decisions;
+}
+
+/** When the next tick is due if no event comes before. */
+export function nextTickMs(state: KernelState): number | undefined {
+  const isPending = state.outbox.length > 0 || state.confirms.size > 0;
+  const hasWork = state.needsProvisioning && state.catalog.isKnown;
+  if (isPending || hasWork || state.dirtyTargets.size > 0) return state.now.nowMs;
+  const times = [
+    state.taskAlarms.nextMs(),
+    state.processAlarms.nextMs(),
+    state.nodeAlarms.nextMs(),
+    recoveryEndMs(state),
+    ...[...state.faults.values()].map((fault) => fault.untilMs),
+  ];
+  const next = Math.min(...times.map((atMs) => atMs ?? Number.POSITIVE_INFINITY));
+  return Number.isFinite(next) ? next : undefined;
+}
+
+function ringAlarms(state: KernelState): void {
+  const { nowMs } = state.now;
+  for (const nodeId of state.nodeAlarms.due(nowMs)) judgeNode(state, nodeId);
+  for (const pid of state.processAlarms.due(nowMs)) {
+    const process = state.processes.get(pid);
+    if (process !== undefined) wakeProcess(state, process);
+  }
+  for (const sequence of state.taskAlarms.due(nowMs)) {
+    const task = state.tasks.get(sequence);
+    if (task !== undefined) wakeTask(state, task);
+  }
+  for (const fault of state.faults.values()) {
+    if (nowMs >= fault.untilMs) state.needsProvisioning = true;
+  }
+}
+
+/** One message per process and tick. */
+function flushConfirms(state: KernelState): void {
+  for (const { to, attempts } of state.confirms.values()) {
+    state.outbox.push({ kind: 'confirm-finished', to, attempts: [...attempts.values()] });
+  }
+  state.confirms.clear();
+}

@@ -1,0 +1,280 @@
+/**
+ * The life of a process: started, ready, draining, dead, started again. Sole writer of process
+ * state and of the ledger's entries.
+ */
+import type { ErrorBody, NodeId, ProcessId } from '@llmos/base';
+import { assertNever, errorBody } from '@llmos/base';
+import type { ReportedProcess } from '../kernel-event';
+import { emit, type KernelState } from '../kernel-state';
+import { CORE_LIMITS } from '../limits';
+import type { DrainReason, Process, ProcessState } from '../processes/process';
+import { processRow } from '../processes/process-row';
+import { judgeRestart } from '../processes/restart-policy';
+import { shorten, stopError } from '../tasks/task-outcomes';
+import { failAttempt, repeatAttempt } from './attempts';
+import { endTask } from './task-end';
+import { leaveProcess } from './task-moves';
+
+export function addressOf(process: Process): {
+  nodeId: NodeId;
+  pid: ProcessId;
+  incarnation: number;
+} {
+  return { nodeId: process.nodeId, pid: process.pid, incarnation: process.incarnation };
+}
+
+/** The caller has reserved its memory. */
+export function sendStart(state: KernelState, process: Process): void {
+  const { target, deviceId: device, reservedBytes } = process;
+  const to = addressOf(process);
+  emit(state, { kind: 'start-process', to, target, device, reservedBytes });
+}
+
+/** Takes nothing new; what still runs when it exits goes on elsewhere. */
+export function drainProcess(
+  state: KernelState,
+  process: Process,
+  how: { readonly reason: DrainReason; readonly graceMs: number },
+): void {
+  if (process.state.kind === 'draining') return;
+  if (process.state.kind === 'backing-off') {
+    removeProcess(state, process, how.reason);
+    return;
+  }
+  setState(state, process, { kind: 'draining', ...how, nextSendAtMs: state.now.nowMs });
+  state.queue.unpin(process.target, process.pid);
+  announceProcess(state, process, 'draining', { reason: how.reason });
+  sendStop(state, process);
+}
+
+export function sendStop(state: KernelState, process: Process): void {
+  if (process.state.kind !== 'draining') return;
+  process.state.nextSendAtMs = state.now.nowMs + state.config.repeatMs;
+  emit(state, {
+    kind: 'stop-process',
+    to: addressOf(process),
+    graceMs: process.state.graceMs,
+  });
+  armProcess(state, process);
+}
+
+/** What the node says of the current incarnation. */
+export function applyReport(state: KernelState, process: Process, reported: ReportedProcess): void {
+  const { report } = reported;
+  switch (report.kind) {
+    case 'starting':
+      process.osPid = report.osPid ?? process.osPid;
+      if (process.state.kind !== 'starting') return;
+      setState(state, process, { kind: 'starting', giveUpAtMs: loadTimeoutAtMs(state) });
+      return;
+    case 'ready':
+      process.osPid = report.osPid;
+      if (process.state.kind === 'starting') becomeReady(state, process, report);
+      return;
+    case 'exited':
+      applyExit(state, process, report);
+      return;
+    default:
+      assertNever(report);
+  }
+}
+
+type ExitReport = Extract<ReportedProcess['report'], { kind: 'exited' }>;
+
+function applyExit(state: KernelState, process: Process, report: ExitReport): void {
+  const message = shorten(report.message);
+  if (report.reason === 'load-failed' && !report.isRetryable) {
+    setFault(state, process.target, errorBody('FAILED_PRECONDITION', message));
+    loseProcess(state, process, { message, isFinal: true });
+    return;
+  }
+  loseProcess(state, process, { message: `${report.reason}: ${message}` });
+}
+
+export interface Loss {
+  readonly message: string;
+  /** Not to be started again. */
+  readonly isFinal?: boolean;
+  /** Not its own failure: its node went. */
+  readonly isNodeLoss?: boolean;
+}
+
+/** The incarnation is gone. Its memory is free, its tasks go on, and it may start again. */
+export function loseProcess(state: KernelState, process: Process, loss: Loss): void {
+  const before = process.state;
+  if (before.kind === 'backing-off') return;
+  const wasAsked = before.kind === 'draining' && !isFailure(before.reason);
+  const hadWork = process.running.size > 0;
+  state.ledger.release(process.pid);
+  process.foreign.clear();
+  process.settled.clear();
+  process.isReconciled = false;
+  process.permits = 0;
+  setState(state, process, {
+    kind: 'backing-off',
+    untilMs: state.now.nowMs,
+    message: loss.message,
+  });
+  state.queue.unpin(process.target, process.pid);
+  releaseTasks(state, process, { ...loss, isCounted: !wasAsked });
+  announceProcess(state, process, 'exited', { message: loss.message });
+  if (wasAsked || loss.isFinal === true) {
+    removeProcess(state, process, wasAsked ? before.reason : loss.message);
+  } else if (loss.isNodeLoss !== true) {
+    planRestart(state, process, { hadWork, message: loss.message });
+  }
+}
+
+/** Ends the row. Nothing runs in it and it holds nothing. */
+export function removeProcess(state: KernelState, process: Process, reason: string): void {
+  const row = { ...processRow(process, 0), state: 'exited' as const, reason };
+  state.ledger.release(process.pid);
+  state.queue.unpin(process.target, process.pid);
+  state.processAlarms.clear(process.pid);
+  state.processes.remove(process, row, state.now.nowMs);
+  state.needsProvisioning = true;
+}
+
+export function setState(state: KernelState, process: Process, next: ProcessState): void {
+  process.state = next;
+  state.needsProvisioning = true;
+  state.dirtyTargets.add(process.target);
+  armProcess(state, process);
+}
+
+export function loadTimeoutAtMs(state: KernelState): number {
+  return state.now.nowMs + state.config.loadTimeoutMs;
+}
+
+/** Sets the time at which something must happen to it if nothing else does. */
+export function armProcess(state: KernelState, process: Process): void {
+  const atMs = nextStepMs(state, process);
+  if (atMs === Number.POSITIVE_INFINITY) state.processAlarms.clear(process.pid);
+  else state.processAlarms.set(process.pid, atMs);
+}
+
+function nextStepMs(state: KernelState, process: Process): number {
+  const current = process.state;
+  switch (current.kind) {
+    case 'starting':
+      return current.giveUpAtMs;
+    case 'draining':
+      return current.nextSendAtMs;
+    case 'backing-off':
+      return current.untilMs > state.now.nowMs ? current.untilMs : Number.POSITIVE_INFINITY;
+    case 'ready': {
+      const greetAtMs = process.isReconciled ? Number.POSITIVE_INFINITY : process.nextGreetAtMs;
+      // Silence and idleness are looked at once a while: no alarm moves with every message.
+      return Math.min(greetAtMs, state.now.nowMs + state.config.processSilenceMs / 4);
+    }
+    default:
+      return assertNever(current);
+  }
+}
+
+function becomeReady(
+  state: KernelState,
+  process: Process,
+  report: Extract<ReportedProcess['report'], { kind: 'ready' }>,
+): void {
+  const { nowMs } = state.now;
+  process.permits = boundPermits(report.permits);
+  process.footprintBytes = report.footprintBytes;
+  process.lastHeardMs = nowMs;
+  process.idleSinceMs = nowMs;
+  state.ledger.commit(process.pid, report.footprintBytes);
+  state.faults.delete(process.target);
+  state.progress += 1;
+  setState(state, process, { kind: 'ready', sinceMs: nowMs });
+  announceProcess(state, process, 'ready', {
+    device: process.deviceId,
+    footprintBytes: report.footprintBytes,
+  });
+}
+
+/** What a host claims is foreign: anything that is no count means one. */
+function boundPermits(permits: number): number {
+  if (!Number.isFinite(permits)) return 1;
+  return Math.max(1, Math.min(CORE_LIMITS.maxPermits, Math.floor(permits)));
+}
+
+function releaseTasks(
+  state: KernelState,
+  process: Process,
+  loss: Loss & { readonly isCounted: boolean },
+): void {
+  const died: ErrorBody = errorBody(
+    'UNAVAILABLE',
+    `process ${process.pid} of ${process.target} on node ${process.nodeId} died: ${loss.message}`,
+  );
+  for (const sequence of [...process.running]) {
+    const task = state.tasks.get(sequence);
+    if (task?.state.kind !== 'running') continue;
+    const { stop } = task.state;
+    leaveProcess(state, task);
+    if (stop !== undefined) {
+      endTask(state, task, stopError(stop.reason, task));
+    } else if (loss.isCounted) {
+      // Whoever was in it runs alone from now on, so that the guilty one is found.
+      task.isApart = true;
+      failAttempt(state, task, died);
+    } else {
+      repeatAttempt(state, task);
+    }
+  }
+}
+
+function planRestart(
+  state: KernelState,
+  process: Process,
+  failure: { readonly hadWork: boolean; readonly message: string },
+): void {
+  const { restartLimit: limit, restartWindowMs: windowMs, restartBackoff: backoff } = state.config;
+  const verdict = judgeRestart(
+    { failuresAtMs: process.failuresAtMs, hadWork: failure.hadWork, nowMs: state.now.nowMs },
+    { limit, windowMs, backoff },
+  );
+  if (verdict.kind === 'restart') {
+    process.failuresAtMs = verdict.failuresAtMs;
+    const { message } = failure;
+    setState(state, process, { kind: 'backing-off', untilMs: verdict.atMs, message });
+    return;
+  }
+  const message =
+    `${process.target} failed ${verdict.failures} times within ${windowMs} ms; ` +
+    `last: ${failure.message}`;
+  setFault(state, process.target, errorBody('UNAVAILABLE', message));
+  announceProcess(state, process, 'restart-limit', { failures: verdict.failures });
+  removeProcess(state, process, 'restart-limit');
+}
+
+/** Tasks that wait for the target are answered with it, unless another process serves them. */
+function setFault(state: KernelState, target: string, error: ErrorBody): void {
+  state.faults.set(target, { error, untilMs: state.now.nowMs + state.config.targetFaultMs });
+  state.needsProvisioning = true;
+}
+
+function isFailure(reason: DrainReason): boolean {
+  return reason === 'silent' || reason === 'load-timeout';
+}
+
+export function announceProcess(
+  state: KernelState,
+  process: Process,
+  what: string,
+  fields: Readonly<Record<string, unknown>>,
+): void {
+  emit(state, {
+    kind: 'announce',
+    principal: 'system',
+    entity: 'process',
+    id: process.pid,
+    what,
+    fields: {
+      target: process.target,
+      node: process.nodeId,
+      incarnation: process.incarnation,
+      ...fields,
+    },
+  });
+}

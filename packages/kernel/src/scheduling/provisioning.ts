@@ -1,0 +1,195 @@
+/**
+ * Gives every target the processes it needs: one where tasks wait, as many as spawn requests ask
+ * for; stops what is too many; makes room by eviction. One load per target and missing process.
+ */
+import type { ErrorBody, ProcessId } from '@llmos/base';
+import { assertNever, compareIds, errorBody } from '@llmos/base';
+import type { KernelState } from '../kernel-state';
+import { CORE_LIMITS } from '../limits';
+import { footprintBytesOf } from '../memory/footprint';
+import { choosePlacement, type PlacementOutcome } from '../placement/placement';
+import { createProcess, isServing, type Process } from '../processes/process';
+import { desiredReplicas, isSpare } from './demand';
+import { viewNodes } from './node-views';
+import {
+  announceProcess,
+  drainProcess,
+  loadTimeoutAtMs,
+  removeProcess,
+  sendStart,
+  setState,
+} from './process-life';
+import { endTask } from './task-end';
+
+export function provision(state: KernelState): void {
+  if (!state.needsProvisioning || !state.catalog.isKnown) return;
+  state.needsProvisioning = false;
+  failUnservable(state);
+  for (const target of state.processes.targets()) trim(state, target);
+  // What a more urgent target waits for must not be taken by the next one.
+  const promised = new Set<string>();
+  for (const target of wantedTargets(state)) {
+    while (isShort(state, target)) {
+      if (!tryStart(state, target, promised)) break;
+    }
+  }
+}
+
+/** Ends the tasks of targets that are gone or can't be started now. */
+function failUnservable(state: KernelState): void {
+  for (const target of state.queue.targets()) {
+    if (!state.catalog.isTarget(target)) {
+      failQueued(state, target, errorBody('NOT_FOUND', `model ${target} was removed`));
+    }
+  }
+  for (const [target, fault] of state.faults) {
+    if (state.now.nowMs >= fault.untilMs) state.faults.delete(target);
+    else if (!state.processes.ofTarget(target).some(isServing)) {
+      failQueued(state, target, fault.error);
+    }
+  }
+}
+
+/** Most urgent work first, then what spawn requests ask for. */
+function wantedTargets(state: KernelState): string[] {
+  const urgent = state.queue.byUrgency(state.queue.targets());
+  const desired = [...state.desired.keys()]
+    .map((name) => state.catalog.resolveTarget(name))
+    .filter((target): target is string => target !== undefined)
+    .sort(compareIds);
+  return [...new Set([...urgent, ...desired])];
+}
+
+function neededProcesses(state: KernelState, target: string): number {
+  return Math.max(desiredReplicas(state, target), state.queue.sizeOf(target) > 0 ? 1 : 0);
+}
+
+function isShort(state: KernelState, target: string): boolean {
+  if (state.faults.has(target)) return false;
+  const { nowMs } = state.now;
+  const present = state.processes.ofTarget(target).filter((process) => {
+    const current = process.state;
+    // One that waits for its restart is on its way; a second one would be no single flight.
+    return isServing(process) || (current.kind === 'backing-off' && current.untilMs > nowMs);
+  });
+  return present.length < neededProcesses(state, target);
+}
+
+/** Drops rows that nobody needs to restart, replicas beyond a lowered number, removed models. */
+function trim(state: KernelState, target: string): void {
+  const processes = state.processes.ofTarget(target);
+  if (!state.catalog.isTarget(target)) {
+    const { killGraceMs: graceMs } = state.config;
+    for (const process of processes) {
+      drainProcess(state, process, { reason: 'model-removed', graceMs });
+    }
+    return;
+  }
+  const needed = neededProcesses(state, target);
+  let serving = processes.filter(isServing).length;
+  for (const process of processes) {
+    const current = process.state;
+    if (current.kind !== 'backing-off' || current.untilMs > state.now.nowMs) continue;
+    if (serving >= needed) removeProcess(state, process, current.message);
+    else serving += 1;
+  }
+}
+
+/** False where nothing can be started for it now. */
+function tryStart(state: KernelState, target: string, promised: Set<string>): boolean {
+  const waiting = state.processes
+    .ofTarget(target)
+    .find((process) => process.state.kind === 'backing-off');
+  if (waiting === undefined && state.processes.size >= CORE_LIMITS.maxProcesses) return false;
+  const registration = state.catalog.model(target);
+  const bytes = footprintBytesOf(registration);
+  const wantsCpu = registration === undefined;
+  const outcome = choosePlacement({ bytes, wantsCpu }, viewNodes(state, target, promised));
+  switch (outcome.kind) {
+    case 'placed':
+      return start(state, { target, bytes, waiting, place: outcome });
+    case 'deferred':
+      evict(state, outcome.evict);
+      promised.add(`${outcome.nodeId}/${outcome.deviceId}`);
+      return false;
+    case 'infeasible':
+      // A node that fits it may still be on its way back to a new leader.
+      if (state.recovery.kind === 'over') {
+        failQueued(state, target, infeasibleError(target, bytes, outcome.largestUsableBytes));
+      }
+      return false;
+    case 'blocked':
+    case 'no-nodes':
+      return false;
+    default:
+      return assertNever(outcome);
+  }
+}
+
+interface Start {
+  readonly target: string;
+  readonly bytes: number;
+  /** A row to start again; else a new one is made. */
+  readonly waiting: Process | undefined;
+  readonly place: Extract<PlacementOutcome, { kind: 'placed' }>;
+}
+
+function start(state: KernelState, of: Start): boolean {
+  const { nodeId, deviceId } = of.place;
+  const pid = of.waiting?.pid ?? nextProcessId(state);
+  if (!state.ledger.tryReserve({ pid, nodeId, deviceId, bytes: of.bytes })) return false;
+  const starting = { kind: 'starting', giveUpAtMs: loadTimeoutAtMs(state) } as const;
+  const process =
+    of.waiting ??
+    createProcess({
+      pid,
+      target: of.target,
+      nodeId,
+      deviceId,
+      reservedBytes: of.bytes,
+      incarnation: 0,
+      state: starting,
+      isReconciled: true,
+      nowMs: state.now.nowMs,
+    });
+  if (of.waiting === undefined) state.processes.add(process);
+  process.nodeId = nodeId;
+  process.deviceId = deviceId;
+  process.reservedBytes = of.bytes;
+  process.incarnation += 1;
+  process.osPid = undefined;
+  process.isReconciled = true;
+  setState(state, process, starting);
+  announceProcess(state, process, 'starting', { device: deviceId, reservedBytes: of.bytes });
+  sendStart(state, process);
+  return true;
+}
+
+function evict(state: KernelState, pids: readonly ProcessId[]): void {
+  const { killGraceMs: graceMs } = state.config;
+  for (const pid of pids) {
+    const process = state.processes.get(pid);
+    // Each one was spare by itself; after the first, the others may be needed.
+    if (process !== undefined && isSpare(state, process)) {
+      drainProcess(state, process, { reason: 'evicted', graceMs });
+    }
+  }
+}
+
+function nextProcessId(state: KernelState): ProcessId {
+  state.lastProcessNumber += 1;
+  return `p${state.epoch}-${state.lastProcessNumber}` as ProcessId;
+}
+
+function failQueued(state: KernelState, target: string, error: ErrorBody): void {
+  for (const task of state.queue.tasksOf(target)) endTask(state, task, error);
+}
+
+function infeasibleError(target: string, bytes: number, largestBytes: number): ErrorBody {
+  const message =
+    `${target} needs ${bytes} bytes; the largest device offers ${largestBytes} ` +
+    'after its headroom';
+  return errorBody('FAILED_PRECONDITION', message, {
+    details: { requiredBytes: bytes, largestUsableBytes: largestBytes },
+  });
+}

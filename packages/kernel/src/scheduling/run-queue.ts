@@ -1,0 +1,146 @@
+/**
+ * Tasks that could run now, per target, most urgent first: class, then priority, then age.
+ *
+ * A task whose key is bound to a process waits in that process's own line of the target, all others
+ * in the shared one; every change is O(log n). Sole writer of its lines.
+ */
+import type { ProcessId, TaskClass } from '@llmos/base';
+import { MAX_PRIORITY, classRank } from '@llmos/base';
+import type { Task } from '../tasks/task';
+import { IndexedHeap, type HeapEntry } from './indexed-heap';
+
+/** Whether `a` goes before `b`. Total: sequences are unique. */
+export function isMoreUrgent(a: Task, b: Task): boolean {
+  const byUrgency = urgencyRank(a) - urgencyRank(b);
+  return byUrgency === 0 ? a.spec.sequence < b.spec.sequence : byUrgency < 0;
+}
+
+function urgencyRank(task: Task): number {
+  return classRank(task.spec.class) * (MAX_PRIORITY + 1) + MAX_PRIORITY - task.spec.priority;
+}
+
+type Line = IndexedHeap<Task>;
+interface TargetLines {
+  readonly shared: Line;
+  readonly pinned: Map<ProcessId, Line>;
+  size: number;
+}
+interface Place {
+  readonly line: Line;
+  readonly entry: HeapEntry<Task>;
+  readonly target: string;
+}
+
+export class RunQueue {
+  private readonly lines = new Map<string, TargetLines>();
+  private readonly places = new Map<number, Place>();
+  private readonly counts = { interactive: 0, standard: 0, batch: 0 };
+
+  get size(): number {
+    return this.places.size;
+  }
+
+  countsByClass(): Record<TaskClass, number> {
+    return { ...this.counts };
+  }
+
+  sizeOf(target: string): number {
+    return this.lines.get(target)?.size ?? 0;
+  }
+
+  has(task: Task): boolean {
+    return this.places.has(task.spec.sequence);
+  }
+
+  /** Targets that have a task waiting. */
+  targets(): string[] {
+    return [...this.lines.keys()];
+  }
+
+  add(task: Task, target: string, pinnedTo: ProcessId | undefined): void {
+    const lines = this.linesOf(target);
+    const line = pinnedTo === undefined ? lines.shared : pinnedLine(lines, pinnedTo);
+    this.places.set(task.spec.sequence, { line, entry: line.push(task), target });
+    lines.size += 1;
+    this.counts[task.spec.class] += 1;
+  }
+
+  remove(task: Task): void {
+    const place = this.places.get(task.spec.sequence);
+    if (place === undefined) return;
+    this.places.delete(task.spec.sequence);
+    place.line.remove(place.entry);
+    this.counts[task.spec.class] -= 1;
+    const lines = this.linesOf(place.target);
+    lines.size -= 1;
+    if (lines.size === 0) this.lines.delete(place.target);
+  }
+
+  /** What this process should run next: its own or a shared task. */
+  bestFor(target: string, pid: ProcessId): Task | undefined {
+    const lines = this.lines.get(target);
+    const shared = lines?.shared.peek();
+    const pinned = lines?.pinned.get(pid)?.peek();
+    return moreUrgentOf(shared, pinned);
+  }
+
+  /** The most urgent task of a target, whoever may run it. */
+  headOf(target: string): Task | undefined {
+    const lines = this.lines.get(target);
+    let head = lines?.shared.peek();
+    for (const line of lines?.pinned.values() ?? []) head = moreUrgentOf(head, line.peek());
+    return head;
+  }
+
+  /** Those of the targets that have tasks, in the order of their most urgent one. */
+  byUrgency(targets: Iterable<string>): string[] {
+    const heads = [...targets].flatMap((target) => {
+      const head = this.headOf(target);
+      return head === undefined ? [] : [{ target, head }];
+    });
+    heads.sort((a, b) => (isMoreUrgent(a.head, b.head) ? -1 : 1));
+    return heads.map(({ target }) => target);
+  }
+
+  /** The process is gone: its tasks may go anywhere. */
+  unpin(target: string, pid: ProcessId): void {
+    const lines = this.lines.get(target);
+    const line = lines?.pinned.get(pid);
+    if (lines === undefined || line === undefined) return;
+    lines.pinned.delete(pid);
+    for (const task of line.values()) {
+      const entry = lines.shared.push(task);
+      this.places.set(task.spec.sequence, { line: lines.shared, entry, target });
+    }
+  }
+
+  /** In no particular order. */
+  tasksOf(target: string): Task[] {
+    const lines = this.lines.get(target);
+    if (lines === undefined) return [];
+    return [lines.shared, ...lines.pinned.values()].flatMap((line) => line.values());
+  }
+
+  private linesOf(target: string): TargetLines {
+    let lines = this.lines.get(target);
+    if (lines === undefined) {
+      lines = { shared: new IndexedHeap(isMoreUrgent), pinned: new Map(), size: 0 };
+      this.lines.set(target, lines);
+    }
+    return lines;
+  }
+}
+
+function pinnedLine(lines: TargetLines, pid: ProcessId): Line {
+  let line = lines.pinned.get(pid);
+  if (line === undefined) {
+    line = new IndexedHeap(isMoreUrgent);
+    lines.pinned.set(pid, line);
+  }
+  return line;
+}
+
+function moreUrgentOf(a: Task | undefined, b: Task | undefined): Task | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return isMoreUrgent(a, b) ? a : b;
+}

@@ -1,0 +1,89 @@
+/**
+ * How tasks end: the kernel's own result is committed first (`endTask`), or one is there already
+ * (`finishTask`); only then is the message acknowledged (invariant K6).
+ */
+import type { ErrorBody } from '@llmos/base';
+import { failure } from '@llmos/base';
+import { emit, type KernelState } from '../kernel-state';
+import type { Task } from '../tasks/task';
+import { taskName } from '../tasks/task-table';
+import { readyTask } from './readiness';
+import { attemptRef, moveTask, processAt } from './task-moves';
+
+/** Ends a task with an error of the kernel. What runs of it is told to stop. */
+export function endTask(state: KernelState, task: Task, error: ErrorBody): void {
+  abandonAttempt(state, task);
+  const result = failure(error);
+  moveTask(state, task, { kind: 'committing', result });
+  const { tenant, id, function: name, format } = task.spec;
+  emit(state, { kind: 'commit-result', tenant, task: id, function: name, format, result });
+}
+
+/** Some result of it is stored. @param how `known` where somebody else has announced its end. */
+export function finishTask(state: KernelState, task: Task, how: EndSummary | 'known'): void {
+  abandonAttempt(state, task);
+  state.progress += 1;
+  if (how !== 'known') announceEnd(state, task, how);
+  if (task.isRecording) {
+    // Deleting the row before its write is answered would leave it behind for ever.
+    moveTask(state, task, { kind: 'settling' });
+    return;
+  }
+  retire(state, task);
+}
+
+export interface EndSummary {
+  readonly ok: boolean;
+  readonly code?: string;
+}
+
+/** Acknowledges the message and forgets the task; the next one of its key may go. */
+export function retire(state: KernelState, task: Task): void {
+  const { tenant, id, sequence } = task.spec;
+  moveTask(state, task, { kind: 'settling' });
+  emit(state, {
+    kind: 'acknowledge',
+    sequence,
+    ...(task.hasAttemptRow ? { forget: { tenant, task: id } } : {}),
+  });
+  state.taskAlarms.clear(sequence);
+  state.tasks.remove(task);
+  const next = state.chains.remove(task);
+  if (next?.state.kind === 'blocked') readyTask(state, next);
+}
+
+/**
+ * The task goes on without its running attempt. The process is told, and the attempt keeps taking
+ * room there until a heartbeat no longer names it.
+ */
+export function abandonAttempt(state: KernelState, task: Task): void {
+  if (task.state.kind !== 'running') return;
+  const { place } = task.state;
+  const process = processAt(state, place);
+  if (process === undefined) return;
+  process.foreign.set(taskName(task.spec.tenant, task.spec.id), task.attempt);
+  emit(state, {
+    kind: 'cancel-attempt',
+    to: place,
+    attempt: attemptRef(task),
+    reason: 'ABORTED',
+  });
+}
+
+function announceEnd(state: KernelState, task: Task, how: EndSummary): void {
+  const { spec } = task;
+  emit(state, {
+    kind: 'announce',
+    principal: spec.tenant,
+    entity: 'task',
+    id: spec.id,
+    what: how.ok ? 'completed' : 'failed',
+    fields: {
+      function: spec.function,
+      class: spec.class,
+      attempts: task.attempt,
+      ageMs: Math.max(0, state.now.wallMs - spec.storedWallMs),
+      ...(how.code === undefined ? {} : { code: how.code }),
+    },
+  });
+}

@@ -1,0 +1,186 @@
+/**
+ * `llmos.v1.call.<tenant>.<function>`: stores a task, waits, answers with its committed result.
+ *
+ * With an own id the waiter stands before anything is published or looked up, so that no result is
+ * missed; without one, the id comes with the publish acknowledgement (see ResultWaiters).
+ */
+import type { BodyFormat, Clock, ErrorBody, Logger, Result, TenantTask } from '@llmos/base';
+import {
+  HEADERS,
+  WIRE_LIMITS,
+  errorBody,
+  failure,
+  patterns,
+  taskIdOfSequence,
+  toErrorBody,
+} from '@llmos/base';
+import { EDGE_LIMITS } from '../edge-limits';
+import type { KernelCounters } from '../ports/kernel-counters';
+import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type { ResultStore, StoredResult } from '../ports/result-store';
+import type { TaskPublisher } from '../ports/task-publisher';
+import type { ResultWaiters, WaitOutcome } from './result-waiters';
+import { KERNEL_QUEUE } from './submit-service';
+import { deadlineOf } from './task-intake';
+import type { TaskRequest, TaskRequestContext } from './task-request';
+import { readTaskRequest } from './task-request';
+
+export interface CallServiceOptions {
+  readonly requests: RequestLink;
+  readonly publisher: TaskPublisher;
+  readonly results: Pick<ResultStore, 'read'>;
+  readonly waiters: ResultWaiters;
+  readonly context: TaskRequestContext;
+  readonly counters: KernelCounters;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly encodeResult: (
+    result: Result,
+    format: BodyFormat,
+  ) => { readonly body: Uint8Array; readonly contentType?: string };
+}
+
+export function startCallService(options: CallServiceOptions): ServedSubject {
+  const service = new CallService(options);
+  return options.requests.serve({
+    pattern: patterns.calls,
+    queue: KERNEL_QUEUE,
+    handle: (request) => service.handle(request),
+  });
+}
+
+class CallService {
+  constructor(private readonly options: CallServiceOptions) {}
+
+  handle(request: ForeignRequest): void {
+    const { subject, header, body } = request;
+    const outcome = readTaskRequest({ kind: 'call', subject, header, body }, this.options.context);
+    if (outcome.kind === 'refused') return this.refuse(request, outcome.error, outcome.format);
+    const { headers, forwarded } = outcome.request;
+    if (this.options.waiters.isFull()) {
+      return this.refuse(request, this.tooManyWaiters(), headers.format);
+    }
+    const limits =
+      headers.timeoutMs === undefined && headers.deadlineWallMs === undefined
+        ? { timeoutMs: WIRE_LIMITS.defaultCallTimeoutMs }
+        : headers;
+    if (limits !== headers) forwarded.set(HEADERS.timeoutMs, String(limits.timeoutMs));
+    const waitMs = this.waitMsOf(limits);
+    const call = new PendingCall({ request, task: outcome.request, waitMs, service: this.options });
+    void call.run().catch((error: unknown) => {
+      this.refuse(request, toErrorBody(error), headers.format);
+    });
+  }
+
+  private waitMsOf(limits: { timeoutMs?: number; deadlineWallMs?: number }): number {
+    const wallMs = this.options.clock.wallMs();
+    const leftMs = (deadlineOf(limits, wallMs) ?? wallMs) - wallMs;
+    return Math.min(Math.max(0, leftMs), WIRE_LIMITS.maxTimeoutMs);
+  }
+
+  private tooManyWaiters(): ErrorBody {
+    const message = `${EDGE_LIMITS.maxWaiters} calls wait for their results already`;
+    const details = { retryAfterMs: EDGE_LIMITS.retryAfterMs };
+    return errorBody('RESOURCE_EXHAUSTED', message, { details });
+  }
+
+  private refuse(request: ForeignRequest, error: ErrorBody, format: BodyFormat): void {
+    this.options.counters.add('requests_refused', error.code);
+    this.options.log.debug('call-refused', { subject: request.subject.slice(0, 256), error });
+    request.answer(this.options.encodeResult(failure(error), format).body, format);
+  }
+}
+
+class PendingCall {
+  private isSettled = false;
+
+  constructor(
+    private readonly parts: {
+      readonly request: ForeignRequest;
+      readonly task: TaskRequest;
+      readonly waitMs: number;
+      readonly service: CallServiceOptions;
+    },
+  ) {}
+
+  run(): Promise<void> {
+    return this.parts.task.headers.id === undefined ? this.runUnnamed() : this.runNamed();
+  }
+
+  private async runUnnamed(): Promise<void> {
+    const { waiters } = this.parts.service;
+    waiters.expectUnnamed();
+    try {
+      const { sequence } = await this.publish();
+      this.wait({ tenant: this.parts.task.of.tenant, task: taskIdOfSequence(sequence) });
+    } finally {
+      waiters.endUnnamed();
+    }
+  }
+
+  private async runNamed(): Promise<void> {
+    const { task, service } = this.parts;
+    const id = task.headers.id;
+    if (id === undefined) return;
+    const of: TenantTask = { tenant: task.of.tenant, task: id };
+    const stopWaiting = this.wait(of);
+    try {
+      // A repeated call finds the result of the first one; both requests travel together.
+      const [, earlier] = await Promise.all([this.publish(), this.readEarlier(of)]);
+      if (earlier !== undefined) service.waiters.onResult(of, earlier);
+    } catch (error) {
+      if (this.isSettled) return;
+      this.isSettled = true;
+      stopWaiting();
+      throw error;
+    }
+  }
+
+  private async readEarlier(of: TenantTask): Promise<StoredResult | undefined> {
+    try {
+      return await this.parts.service.results.read(of);
+    } catch (error) {
+      // The waiters' sweep looks again.
+      this.parts.service.log.warn('result-look-up-failed', { task: of.task, error });
+      return undefined;
+    }
+  }
+
+  private publish(): Promise<{ readonly sequence: number }> {
+    const { task, service } = this.parts;
+    return service.publisher.publish({
+      subject: { ...task.of, class: task.class },
+      headers: task.forwarded,
+      body: task.body,
+    });
+  }
+
+  private wait(of: TenantTask): () => void {
+    const { service, waitMs } = this.parts;
+    // The core ends an expired task first, with the error that everyone then reads.
+    const untilMs = service.clock.nowMs() + waitMs + EDGE_LIMITS.waiterGraceMs;
+    const settle = (outcome: WaitOutcome): void => this.settle(of, outcome);
+    return service.waiters.add({ of, untilMs, settle });
+  }
+
+  private settle(of: TenantTask, outcome: WaitOutcome): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    const { request, service, task } = this.parts;
+    if (outcome.kind === 'result') {
+      service.counters.add('requests', 'call');
+      return request.answer(outcome.result.body, outcome.result.format);
+    }
+    const error = this.unanswered(of, outcome.kind);
+    service.counters.add('requests_refused', error.code);
+    const { format } = task.headers;
+    request.answer(service.encodeResult(failure(error), format).body, format);
+  }
+
+  private unanswered(of: TenantTask, kind: 'timed-out' | 'stopping'): ErrorBody {
+    const details = { task: of.task };
+    return kind === 'timed-out'
+      ? errorBody('DEADLINE_EXCEEDED', `task ${of.task} has no result in time`, { details })
+      : errorBody('UNAVAILABLE', `this kernel stops; task ${of.task} goes on`, { details });
+  }
+}

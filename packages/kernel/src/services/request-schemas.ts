@@ -1,0 +1,139 @@
+/** Schemas of system calls, and of the rows that people may have written into buckets. */
+import type { JsonSchema, SchemaCheck, SystemCallName } from '@llmos/base';
+import {
+  MODEL_TASKS,
+  compileSchemaCheck,
+  errorBody,
+  isModelName,
+  isModelVersion,
+  isRecord,
+  quoteShort,
+} from '@llmos/base';
+import { EDGE_LIMITS } from '../edge-limits';
+
+const TOKEN: JsonSchema = { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' };
+const SHA256: JsonSchema = { type: 'string', pattern: '^[0-9a-f]{64}$' };
+const TEXT: JsonSchema = { type: 'string', maxLength: 4_096 };
+const COUNT: JsonSchema = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+const MODEL: JsonSchema = { type: 'string', minLength: 1, maxLength: 129 };
+
+function object(
+  properties: Readonly<Record<string, JsonSchema>>,
+  required: readonly string[] = Object.keys(properties),
+): JsonSchema {
+  return { type: 'object', properties, required, additionalProperties: false };
+}
+
+const PATH: JsonSchema = { type: 'string', minLength: 1, maxLength: 512 };
+const FILE = object({ path: PATH, sha256: SHA256, bytes: COUNT });
+const STATE_PAIR = object({
+  input: TEXT,
+  output: TEXT,
+  dims: { type: 'array', items: COUNT, maxItems: 16 },
+  type: TEXT,
+});
+/** Newer packages may say more about themselves than this kernel knows. */
+const MANIFEST: JsonSchema = {
+  type: 'object',
+  required: ['task', 'graph'],
+  additionalProperties: true,
+  maxProperties: 64,
+  properties: {
+    task: { type: 'string', enum: MODEL_TASKS },
+    graph: PATH,
+    maxTokens: { type: 'integer', minimum: 1 },
+    pooling: { type: 'string', enum: ['mean', 'cls', 'none'] },
+    normalize: { type: 'boolean' },
+    state: { type: 'array', items: STATE_PAIR, maxItems: 64 },
+    threads: { type: 'integer', minimum: 1, maximum: 1_024 },
+    description: TEXT,
+  },
+};
+
+const MODEL_FIELDS = {
+  name: { type: 'string', minLength: 1, maxLength: 64 },
+  version: TOKEN,
+  digest: SHA256,
+  files: { type: 'array', items: FILE, minItems: 1, maxItems: EDGE_LIMITS.maxPackageFiles },
+  manifest: MANIFEST,
+  footprintBytes: { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
+  addedWallMs: COUNT,
+} as const satisfies Record<string, JsonSchema>;
+
+const ADDED_FIELDS = ['name', 'digest', 'files', 'manifest', 'footprintBytes'] as const;
+const { addedWallMs: _stamped, ...REQUEST_FIELDS } = MODEL_FIELDS;
+
+const SPAWN = object({
+  model: MODEL,
+  replicas: { type: 'integer', minimum: 0, maximum: EDGE_LIMITS.maxReplicasPerModel },
+});
+
+const NOTHING = object({});
+
+const CALL_SCHEMAS: Readonly<Record<SystemCallName, JsonSchema>> = {
+  ps: NOTHING,
+  nodes: NOTHING,
+  models: NOTHING,
+  functions: NOTHING,
+  info: NOTHING,
+  status: object({ task: TOKEN }),
+  spawn: SPAWN,
+  kill: object({ pid: TOKEN }),
+  'model-add': object(REQUEST_FIELDS, ADDED_FIELDS),
+  'model-remove': object({ model: MODEL }),
+};
+
+/** One check for each system call. */
+export const SYSTEM_CALL_CHECKS: ReadonlyMap<string, SchemaCheck> = new Map(
+  Object.entries(CALL_SCHEMAS).map(([call, schema]) => {
+    const check = compileSchemaCheck(schema, `request of ${call}`);
+    return [call, call === 'model-add' ? withPackageRules(check) : check];
+  }),
+);
+
+export function isSystemCall(call: string): call is SystemCallName {
+  return SYSTEM_CALL_CHECKS.has(call);
+}
+
+export const checkModelRegistration: SchemaCheck = withPackageRules(
+  compileSchemaCheck(object(MODEL_FIELDS), 'model'),
+);
+
+const FUNCTION: JsonSchema = object({
+  name: TOKEN,
+  description: TEXT,
+  input: { type: 'object' },
+  output: { type: 'object' },
+  runs: { type: 'string', enum: ['model', 'program'] },
+});
+export const checkFunctionDefinition: SchemaCheck = compileSchemaCheck(FUNCTION, 'function');
+
+export const checkSpawnRequest: SchemaCheck = compileSchemaCheck(SPAWN, 'desired processes');
+
+/** What a schema can't say: names, and paths that stay inside the package. */
+function withPackageRules(check: SchemaCheck): SchemaCheck {
+  return (value) => {
+    const refusal = check(value);
+    if (refusal !== undefined || !isRecord(value)) return refusal;
+    const { name, version, files } = value;
+    if (!isModelName(name)) return invalid(`model name ${quoteShort(name)} is not NAME`);
+    if (version !== undefined && !isModelVersion(version)) {
+      return invalid(`model version ${quoteShort(version)} must match [A-Za-z0-9_-]{1,64}`);
+    }
+    const paths = (files as readonly { path: string }[]).map((file) => file.path);
+    const escaping = paths.find((path) => !isInside(path));
+    if (escaping !== undefined) {
+      return invalid(`file ${quoteShort(escaping)} must be relative, with / and without ..`);
+    }
+    return new Set(paths).size === paths.length ? undefined : invalid('a file is listed twice');
+  };
+}
+
+function isInside(path: string): boolean {
+  if (path.includes('\\') || path.includes('\0')) return false;
+  return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
+function invalid(message: string) {
+  return errorBody('INVALID_ARGUMENT', message);
+}

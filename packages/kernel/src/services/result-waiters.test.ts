@@ -1,0 +1,88 @@
+import type { TaskId, TenantId, TenantTask } from '@llmos/base';
+import { manualClock } from '@llmos/base/testing';
+import { EDGE_LIMITS } from '../edge-limits';
+import type { StoredResult } from '../ports/result-store';
+import type { WaitOutcome } from './result-waiters';
+import { ResultWaiters } from './result-waiters';
+
+const of: TenantTask = { tenant: 'acme' as TenantId, task: 's1' as TaskId };
+const result: StoredResult = { body: new Uint8Array([1]), format: 'json' };
+
+function setUp(stored: StoredResult | undefined = undefined) {
+  const clock = manualClock();
+  const lookedUp: TenantTask[] = [];
+  const waiters = new ResultWaiters({
+    clock,
+    maxWaiters: 2,
+    lookUp: (task) => {
+      lookedUp.push(task);
+      return Promise.resolve(stored);
+    },
+    onLookUpFailed: (error) => {
+      throw error;
+    },
+  });
+  const outcomes: string[] = [];
+  const settle = (outcome: WaitOutcome): void => void outcomes.push(outcome.kind);
+  const wait = (untilMs = 60_000) => waiters.add({ of, untilMs, settle });
+  return { clock, waiters, wait, outcomes, lookedUp };
+}
+
+it('answers everyone who waits for the same task, once', () => {
+  const { waiters, wait, outcomes } = setUp();
+  wait();
+  wait();
+  expect(waiters.isFull()).toBe(true);
+  waiters.onResult(of, result);
+  waiters.onResult(of, result);
+  expect(outcomes).toEqual(['result', 'result']);
+  expect(waiters.count).toBe(0);
+});
+
+it('keeps a result that comes before its waiter is known by name', () => {
+  const { waiters, wait, outcomes } = setUp();
+  waiters.onResult(of, result);
+  wait();
+  expect(outcomes).toEqual([]);
+  waiters.stop();
+  waiters.expectUnnamed();
+  waiters.onResult(of, result);
+  wait();
+  expect(outcomes).toEqual(['stopping', 'result']);
+  waiters.endUnnamed();
+  wait();
+  expect(outcomes).toHaveLength(2);
+});
+
+it('bounds the results it keeps, and never grows while publishes go on', () => {
+  const { waiters, outcomes } = setUp();
+  waiters.expectUnnamed();
+  const ids = Array.from({ length: EDGE_LIMITS.maxEarlyResults + 1 }, (_, n) => `s${n}` as TaskId);
+  for (const task of ids) waiters.onResult({ ...of, task }, result);
+  const settle = (outcome: WaitOutcome): void => void outcomes.push(outcome.kind);
+  waiters.add({ of: { ...of, task: ids[0] as TaskId }, untilMs: 1, settle });
+  expect(outcomes).toEqual([]);
+  waiters.add({ of: { ...of, task: ids.at(-1) as TaskId }, untilMs: 1, settle });
+  expect(outcomes).toEqual(['result']);
+});
+
+it('looks up what may have been missed', async () => {
+  const { clock, waiters, wait, outcomes, lookedUp } = setUp(result);
+  wait();
+  waiters.sweep();
+  expect(lookedUp).toEqual([]);
+  clock.advance(EDGE_LIMITS.waiterLookUpMs);
+  waiters.sweep();
+  await Promise.resolve();
+  expect([lookedUp.length, outcomes]).toEqual([1, ['result']]);
+});
+
+it('times out who waited too long, and forgets who went away', () => {
+  const { clock, waiters, wait, outcomes } = setUp();
+  wait(1_000);
+  const goAway = wait(1_000);
+  goAway();
+  clock.advance(1_000);
+  waiters.sweep();
+  expect([outcomes, waiters.count]).toEqual([['timed-out'], 0]);
+});

@@ -1,0 +1,153 @@
+/**
+ * Calls that wait for their result: bounded, each answered exactly once.
+ *
+ * A result may be delivered before its waiter is known by name (the sequence comes with the
+ * publish acknowledgement): while such publishes are in flight, recent results are kept.
+ * A delivery that was lost is repaired by a look-up.
+ */
+import type { Clock, TenantTask } from '@llmos/base';
+import { EDGE_LIMITS } from '../edge-limits';
+import type { StoredResult } from '../ports/result-store';
+
+export type WaitOutcome =
+  | { readonly kind: 'result'; readonly result: StoredResult }
+  | { readonly kind: 'timed-out' }
+  | { readonly kind: 'stopping' };
+
+export interface Waiter {
+  readonly of: TenantTask;
+  readonly untilMs: number;
+  readonly settle: (outcome: WaitOutcome) => void;
+}
+
+interface WaitingFor {
+  readonly of: TenantTask;
+  readonly waiters: Set<Waiter>;
+  lookUpAtMs: number;
+}
+
+export class ResultWaiters {
+  private readonly byTask = new Map<string, WaitingFor>();
+  private readonly early = new Map<string, StoredResult>();
+  private earlyBytes = 0;
+  private waiterCount = 0;
+  private unnamedCount = 0;
+
+  constructor(
+    private readonly options: {
+      readonly clock: Clock;
+      readonly maxWaiters: number;
+      readonly lookUp: (of: TenantTask) => Promise<StoredResult | undefined>;
+      readonly onLookUpFailed: (error: unknown) => void;
+    },
+  ) {}
+
+  get count(): number {
+    return this.waiterCount + this.unnamedCount;
+  }
+
+  isFull(): boolean {
+    return this.count >= this.options.maxWaiters;
+  }
+
+  /** Between the publish of a task without an id and its acknowledgement. */
+  expectUnnamed(): void {
+    this.unnamedCount += 1;
+  }
+
+  endUnnamed(): void {
+    this.unnamedCount -= 1;
+    if (this.unnamedCount > 0) return;
+    this.early.clear();
+    this.earlyBytes = 0;
+  }
+
+  /** Answers how to stop waiting without an answer. */
+  add(waiter: Waiter): () => void {
+    const key = keyOf(waiter.of);
+    const early = this.early.get(key);
+    if (early !== undefined) {
+      waiter.settle({ kind: 'result', result: early });
+      return () => undefined;
+    }
+    const lookUpAtMs = this.options.clock.nowMs() + EDGE_LIMITS.waiterLookUpMs;
+    const entry = this.byTask.get(key) ?? { of: waiter.of, waiters: new Set(), lookUpAtMs };
+    this.byTask.set(key, entry);
+    entry.waiters.add(waiter);
+    this.waiterCount += 1;
+    return () => this.remove(key, entry, waiter);
+  }
+
+  onResult(of: TenantTask, result: StoredResult): void {
+    const key = keyOf(of);
+    const entry = this.byTask.get(key);
+    if (entry === undefined) {
+      if (this.unnamedCount > 0) this.keepEarly(key, result);
+      return;
+    }
+    this.byTask.delete(key);
+    this.waiterCount -= entry.waiters.size;
+    for (const waiter of entry.waiters) waiter.settle({ kind: 'result', result });
+  }
+
+  /** Times out who waited too long, and looks up what may have been missed. */
+  sweep(): void {
+    const nowMs = this.options.clock.nowMs();
+    let lookUps = 0;
+    for (const [key, entry] of this.byTask) {
+      for (const waiter of entry.waiters) {
+        if (nowMs < waiter.untilMs) continue;
+        this.remove(key, entry, waiter);
+        waiter.settle({ kind: 'timed-out' });
+      }
+      if (nowMs < entry.lookUpAtMs || lookUps >= EDGE_LIMITS.maxLookUpsPerSweep) continue;
+      if (entry.waiters.size === 0) continue;
+      lookUps += 1;
+      entry.lookUpAtMs = nowMs + EDGE_LIMITS.waiterLookUpMs;
+      this.lookUp(entry.of);
+    }
+  }
+
+  stop(): void {
+    const entries = [...this.byTask.values()];
+    this.byTask.clear();
+    this.waiterCount = 0;
+    for (const entry of entries) {
+      for (const waiter of entry.waiters) waiter.settle({ kind: 'stopping' });
+    }
+  }
+
+  /** The oldest make room: a publish acknowledgement is never thousands of results late. */
+  private keepEarly(key: string, result: StoredResult): void {
+    this.early.set(key, result);
+    this.earlyBytes += result.body.length;
+    for (const [oldest, kept] of this.early) {
+      const isFull =
+        this.early.size > EDGE_LIMITS.maxEarlyResults ||
+        this.earlyBytes > EDGE_LIMITS.maxEarlyBytes;
+      if (!isFull) return;
+      this.early.delete(oldest);
+      this.earlyBytes -= kept.body.length;
+    }
+  }
+
+  private lookUp(of: TenantTask): void {
+    this.options.lookUp(of).then(
+      (result) => {
+        if (result !== undefined) this.onResult(of, result);
+      },
+      (error: unknown) => this.options.onLookUpFailed(error),
+    );
+  }
+
+  private remove(key: string, entry: WaitingFor, waiter: Waiter): void {
+    if (!entry.waiters.delete(waiter)) return;
+    if (this.byTask.get(key) !== entry) return;
+    this.waiterCount -= 1;
+    if (entry.waiters.size === 0) this.byTask.delete(key);
+  }
+}
+
+function keyOf(of: TenantTask): string {
+  return `${of.tenant}.${of.task}`;
+}

@@ -1,0 +1,186 @@
+/**
+ * `llmos.v1.sys.<principal>.<call>` and `llmos.v1.cancel.<tenant>.<task>`: the leader's alone.
+ *
+ * Started with each leadership and stopped with it. A mutating call answers after its write.
+ */
+import type { ErrorBody, Instant, Logger, ProcessId, Result, SystemCallName } from '@llmos/base';
+import type { SystemCalls, SystemInfo, TaskId, TenantId } from '@llmos/base';
+import {
+  LlmosError,
+  OPERATOR_CALLS,
+  decodeJson,
+  encodeJson,
+  errorBody,
+  failure,
+  parseModelRef,
+  parseSystemCall,
+  parseTenantTask,
+  patterns,
+  quoteShort,
+  success,
+  toErrorBody,
+} from '@llmos/base';
+import { EDGE_LIMITS } from '../edge-limits';
+import type { KernelCore } from '../kernel-core';
+import type { KernelEvent } from '../kernel-event';
+import type { KernelCounters } from '../ports/kernel-counters';
+import type { RegistryStore } from '../ports/registry-store';
+import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type { ModelRegistrar } from './model-registration';
+import type { Registry } from './registry';
+import { SYSTEM_CALL_CHECKS, isSystemCall } from './request-schemas';
+
+export interface SystemServiceOptions {
+  readonly requests: RequestLink;
+  readonly core: Pick<KernelCore, 'processes' | 'nodes' | 'statusOf'>;
+  readonly registry: Registry;
+  readonly registrar: ModelRegistrar;
+  readonly store: Pick<RegistryStore, 'writeDesired'>;
+  readonly deliver: (event: KernelEvent) => void;
+  readonly now: () => Instant;
+  readonly info: () => SystemInfo;
+  readonly counters: KernelCounters;
+  readonly log: Logger;
+}
+
+/** Who may make operator calls; `default` stands for the person at a laptop. */
+const OPERATORS: ReadonlySet<string> = new Set(['operator', 'default']);
+
+type Output<Name extends SystemCallName> = SystemCalls[Name]['output'];
+type Handlers = {
+  readonly [Name in SystemCallName]: (
+    request: SystemCalls[Name]['request'],
+    principal: TenantId,
+  ) => Output<Name> | Promise<Output<Name>>;
+};
+
+export function startSystemService(options: SystemServiceOptions): ServedSubject {
+  const handlers = handlersOf(options);
+  const served = [
+    options.requests.serve({
+      pattern: patterns.sys,
+      handle: (request) => handleCall(options, handlers, request),
+    }),
+    options.requests.serve({
+      pattern: patterns.cancels,
+      isAnswerOptional: true,
+      handle: (request) => handleCancel(options, request),
+    }),
+  ];
+  return {
+    stop: () => {
+      for (const subject of served) subject.stop();
+    },
+  };
+}
+
+function handleCancel(options: SystemServiceOptions, request: ForeignRequest): void {
+  const of = parseTenantTask('cancel', request.subject);
+  if (of === undefined) {
+    const message = `subject ${quoteShort(request.subject)}: tenant and task must be tokens`;
+    return request.answer(encodeJson(failure(errorBody('INVALID_ARGUMENT', message))));
+  }
+  options.counters.add('requests', 'cancel');
+  options.deliver({ kind: 'cancel-requested', tenant: of.tenant, task: of.task });
+  request.answer(encodeJson(success({ task: of.task })));
+}
+
+function handleCall(
+  options: SystemServiceOptions,
+  handlers: Handlers,
+  request: ForeignRequest,
+): void {
+  const parsed = readCall(request);
+  if ('code' in parsed) return refuse(options, request, parsed);
+  const { call, principal, value } = parsed;
+  // Each handler takes the request that its schema has just checked.
+  const handler = handlers[call] as (value: unknown, principal: TenantId) => unknown;
+  Promise.resolve()
+    .then(() => handler(value, principal))
+    .then(
+      (output) => {
+        options.counters.add('requests', call);
+        answer(options, request, success(output));
+      },
+      (error: unknown) => refuse(options, request, toErrorBody(error)),
+    );
+}
+
+function readCall(
+  request: ForeignRequest,
+): ErrorBody | { call: SystemCallName; principal: TenantId; value: unknown } {
+  const of = parseSystemCall(request.subject);
+  if (of === undefined) {
+    return errorBody('INVALID_ARGUMENT', `subject ${quoteShort(request.subject)} names no call`);
+  }
+  const { call, principal } = of;
+  if (!isSystemCall(call)) {
+    const known = [...SYSTEM_CALL_CHECKS.keys()].join(', ');
+    return errorBody('UNIMPLEMENTED', `no system call ${quoteShort(call)}; there are ${known}`);
+  }
+  if (OPERATOR_CALLS.has(call) && !OPERATORS.has(principal)) {
+    const message = `only an operator may call ${call}, not ${quoteShort(principal)}`;
+    return errorBody('PERMISSION_DENIED', message);
+  }
+  const { length } = request.body;
+  if (length > EDGE_LIMITS.maxSystemCallBytes) {
+    const message = `the request has ${length} bytes, at most ${EDGE_LIMITS.maxSystemCallBytes}`;
+    return errorBody('INVALID_ARGUMENT', message);
+  }
+  let value: unknown;
+  try {
+    value = length === 0 ? {} : decodeJson(request.body);
+  } catch {
+    return errorBody('INVALID_ARGUMENT', `the request of ${call} is not JSON`);
+  }
+  return SYSTEM_CALL_CHECKS.get(call)?.(value) ?? { call, principal, value };
+}
+
+function handlersOf(options: SystemServiceOptions): Handlers {
+  const { core, registry, registrar, now } = options;
+  return {
+    ps: () => ({ processes: core.processes(now()) }),
+    nodes: () => ({ nodes: core.nodes(now()) }),
+    models: () => ({ models: registry.models() }),
+    functions: () => ({ functions: registry.functions() }),
+    info: () => options.info(),
+    status: (request, principal) => core.statusOf(principal, request.task as TaskId),
+    spawn: async (request) => {
+      // What is not registered any more can still be stopped.
+      const target =
+        registry.resolveTarget(request.model) ??
+        (request.replicas === 0 ? versionedTarget(request.model) : undefined);
+      if (target === undefined) {
+        throw new LlmosError('NOT_FOUND', `no model ${quoteShort(request.model)} is registered`);
+      }
+      const desired = { model: target, replicas: request.replicas };
+      await options.store.writeDesired(desired);
+      options.deliver({ kind: 'spawn-requested', request: desired });
+      return desired;
+    },
+    kill: (request) => {
+      if (!core.processes(now()).some((row) => row.pid === request.pid)) {
+        throw new LlmosError('NOT_FOUND', `no process ${quoteShort(request.pid)}`);
+      }
+      options.deliver({ kind: 'kill-requested', pid: request.pid as ProcessId });
+      return { pid: request.pid };
+    },
+    'model-add': (request) => registrar.add(request),
+    'model-remove': (request) => registrar.remove(request.model),
+  };
+}
+
+function versionedTarget(text: string): string | undefined {
+  return parseModelRef(text)?.version === undefined ? undefined : text;
+}
+
+function answer(options: SystemServiceOptions, request: ForeignRequest, result: Result): void {
+  request.answer(encodeJson(result));
+  options.log.debug('request-answered', { subject: request.subject });
+}
+
+function refuse(options: SystemServiceOptions, request: ForeignRequest, error: ErrorBody): void {
+  options.counters.add('requests_refused', error.code);
+  options.log.debug('request-refused', { subject: request.subject.slice(0, 256), error });
+  request.answer(encodeJson(failure(error)));
+}

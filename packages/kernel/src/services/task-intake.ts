@@ -1,0 +1,178 @@
+/**
+ * Turns one foreign message of LLMOS_TASKS into an event. Pure; never throws on foreign input.
+ *
+ * What can't be read becomes `task-malformed`: it ends in an error under its own id, or under
+ * `s<sequence>` where its id or key is not a token.
+ */
+import type {
+  ErrorBody,
+  FunctionDefinition,
+  HeaderSource,
+  TaskHeaders,
+  TaskId,
+  TaskSubject,
+} from '@llmos/base';
+import {
+  DEFAULT_PRIORITY,
+  HEADERS,
+  WIRE_LIMITS,
+  errorBody,
+  isToken,
+  quoteShort,
+  readTaskHeaders,
+  taskIdOfSequence,
+  tryToken,
+} from '@llmos/base';
+import type { KernelEvent } from '../kernel-event';
+import type { TaskSpec } from '../tasks/task-spec';
+import type { ProtobufBodyReader } from './task-body';
+import { readTaskBody } from './task-body';
+
+export interface ForeignTask {
+  readonly subject: TaskSubject;
+  readonly sequence: number;
+  readonly storedWallMs: number;
+  readonly header: HeaderSource;
+  readonly areHeadersReadable: boolean;
+  readonly body: Uint8Array;
+}
+
+export interface IntakeContext {
+  readonly functionOf: (name: string) => FunctionDefinition | undefined;
+  readonly readProtobuf: ProtobufBodyReader;
+  /** The largest body that can be forwarded. */
+  readonly maxBodyBytes: number;
+}
+
+export type IntakeEvent = Extract<KernelEvent, { kind: 'task-stored' | 'task-malformed' }>;
+
+export function readTask(task: ForeignTask, context: IntakeContext): IntakeEvent {
+  if (!task.areHeadersReadable) {
+    const error = errorBody('INVALID_ARGUMENT', 'the headers of the message can’t be read');
+    return malformed(task, undefined, error);
+  }
+  const reading = readTaskHeaders(task.header);
+  if (reading.kind === 'invalid') {
+    return malformed(task, { format: reading.format }, reading.error);
+  }
+  const { headers } = reading;
+  const idError = headers.id === undefined ? undefined : checkOwnId(headers.id);
+  if (idError !== undefined) return malformed(task, { format: headers.format }, idError);
+  return readBody(task, headers, context);
+}
+
+/** Ids of the form `s<number>` belong to tasks without an id: no other message may carry one. */
+export function checkOwnId(id: TaskId): ErrorBody | undefined {
+  if (!isSequenceId(id)) return undefined;
+  return errorBody(
+    'INVALID_ARGUMENT',
+    `header ${HEADERS.id} is ${quoteShort(id)}: s<number> is the id of a task without one`,
+  );
+}
+
+/** The error for a body that could be stored but not forwarded with more headers. */
+export function checkBodySize(bytes: number, maxBytes: number): ErrorBody | undefined {
+  if (bytes <= maxBytes) return undefined;
+  return errorBody(
+    'INVALID_ARGUMENT',
+    `the body has ${bytes} bytes; at most ${maxBytes} bytes can be forwarded`,
+    { details: { bytes, maxBytes } },
+  );
+}
+
+function readBody(task: ForeignTask, headers: TaskHeaders, context: IntakeContext): IntakeEvent {
+  const base = specOf(task, headers);
+  const sizeError = checkBodySize(task.body.length, context.maxBodyBytes);
+  if (sizeError !== undefined) return { kind: 'task-malformed', spec: base, error: sizeError };
+  const definition = context.functionOf(task.subject.function);
+  // The core answers NOT_FOUND, with the functions there are.
+  if (definition === undefined) return { kind: 'task-stored', spec: base };
+  const reading = readTaskBody(
+    {
+      function: definition,
+      format: headers.format,
+      body: task.body,
+      ...(headers.model === undefined ? {} : { model: headers.model }),
+      ...(headers.key === undefined ? {} : { key: headers.key }),
+    },
+    context.readProtobuf,
+  );
+  if (reading.kind === 'invalid') {
+    return { kind: 'task-malformed', spec: base, error: reading.error };
+  }
+  const { model, key } = reading.fields;
+  const named = {
+    ...(model === undefined ? {} : { model }),
+    ...(key === undefined ? {} : { key }),
+  };
+  return { kind: 'task-stored', spec: { ...base, ...named } };
+}
+
+function specOf(task: ForeignTask, headers: TaskHeaders): TaskSpec {
+  const { subject, sequence, storedWallMs } = task;
+  const deadlineWallMs = deadlineOf(headers, storedWallMs);
+  return {
+    tenant: subject.tenant,
+    id: headers.id ?? taskIdOfSequence(sequence),
+    hasOwnId: headers.id !== undefined,
+    function: subject.function,
+    class: subject.class,
+    priority: headers.priority,
+    sequence,
+    storedWallMs,
+    ...(deadlineWallMs === undefined ? {} : { deadlineWallMs }),
+    maxAttempts: headers.maxAttempts,
+    stream: headers.stream,
+    format: headers.format,
+    ...(headers.key === undefined ? {} : { key: headers.key }),
+    ...(headers.model === undefined ? {} : { model: headers.model }),
+    ...(headers.parent === undefined ? {} : { parent: headers.parent }),
+    ...(headers.root === undefined ? {} : { root: headers.root }),
+    ...(headers.traceparent === undefined ? {} : { traceparent: headers.traceparent }),
+  };
+}
+
+export function deadlineOf(
+  headers: Pick<TaskHeaders, 'timeoutMs' | 'deadlineWallMs'>,
+  storedWallMs: number,
+): number | undefined {
+  const byTimeout = headers.timeoutMs === undefined ? undefined : storedWallMs + headers.timeoutMs;
+  if (headers.deadlineWallMs === undefined) return byTimeout;
+  return byTimeout === undefined
+    ? headers.deadlineWallMs
+    : Math.min(byTimeout, headers.deadlineWallMs);
+}
+
+function malformed(
+  task: ForeignTask,
+  known: { readonly format: TaskSpec['format'] } | undefined,
+  error: ErrorBody,
+): IntakeEvent {
+  const id = known === undefined ? undefined : ownIdOf(task.header);
+  const spec: TaskSpec = {
+    tenant: task.subject.tenant,
+    id: id ?? taskIdOfSequence(task.sequence),
+    hasOwnId: id !== undefined,
+    function: task.subject.function,
+    class: task.subject.class,
+    priority: DEFAULT_PRIORITY,
+    sequence: task.sequence,
+    storedWallMs: task.storedWallMs,
+    maxAttempts: WIRE_LIMITS.defaultAttempts,
+    stream: false,
+    format: known?.format ?? 'json',
+  };
+  return { kind: 'task-malformed', spec, error };
+}
+
+/** The id that a malformed task may still end under. */
+function ownIdOf(header: HeaderSource): TaskId | undefined {
+  const key = header(HEADERS.key)?.trim();
+  if (key !== undefined && key !== '' && !isToken(key)) return undefined;
+  const id = tryToken<TaskId>(header(HEADERS.id)?.trim());
+  return id === undefined || isSequenceId(id) ? undefined : id;
+}
+
+function isSequenceId(id: TaskId): boolean {
+  return /^s\d+$/.test(id);
+}

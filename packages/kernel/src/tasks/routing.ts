@@ -1,0 +1,64 @@
+/** Which model or program serves a task. Pure: the same catalog gives the same answer. */
+import type { ErrorBody, FunctionDefinition, ModelRegistration } from '@llmos/base';
+import { errorBody, formatModelRef, quoteShort } from '@llmos/base';
+import { CORE_LIMITS } from '../limits';
+import { targetOf, type Catalog } from './catalog';
+import type { TaskSpec } from './task-spec';
+
+export type RoutingOutcome =
+  | { readonly kind: 'routed'; readonly target: string }
+  | { readonly kind: 'refused'; readonly error: ErrorBody };
+
+/** The catalog must be known. */
+export function chooseTarget(spec: TaskSpec, catalog: Catalog): RoutingOutcome {
+  const definition = catalog.function(spec.function);
+  if (definition === undefined) {
+    const known = listNames(catalog.functionNames());
+    return refused('NOT_FOUND', `function ${quoteShort(spec.function)} is not known; ${known}`);
+  }
+  // A program has one process for everyone; a model that is named anyway means nothing to it.
+  if (definition.runs === 'program') return { kind: 'routed', target: definition.name };
+  return spec.model === undefined
+    ? chooseOnlyModel(definition, catalog)
+    : chooseNamedModel(definition, formatModelRef(spec.model), catalog, spec);
+}
+
+function chooseNamedModel(
+  definition: FunctionDefinition,
+  name: string,
+  catalog: Catalog,
+  spec: TaskSpec,
+): RoutingOutcome {
+  const model = spec.model === undefined ? undefined : catalog.resolve(spec.model);
+  if (model === undefined) {
+    return refused('NOT_FOUND', `model ${quoteShort(name)} is not registered`);
+  }
+  if (serves(model, definition.name)) return { kind: 'routed', target: targetOf(model) };
+  const message =
+    `model ${quoteShort(targetOf(model))} does not serve ${definition.name}: ` +
+    `it serves ${model.manifest.task === 'infer' ? 'infer' : `${model.manifest.task} and infer`}`;
+  return refused('INVALID_ARGUMENT', message);
+}
+
+function chooseOnlyModel(definition: FunctionDefinition, catalog: Catalog): RoutingOutcome {
+  const choices = catalog.newestModels().filter((model) => serves(model, definition.name));
+  const [only] = choices;
+  if (only !== undefined && choices.length === 1) return { kind: 'routed', target: targetOf(only) };
+  const names = listNames(choices.map((model) => model.name));
+  return refused('INVALID_ARGUMENT', `${definition.name} needs a model; ${names}`);
+}
+
+function serves(model: ModelRegistration, name: string): boolean {
+  return name === 'infer' || model.manifest.task === name;
+}
+
+function listNames(names: readonly string[]): string {
+  if (names.length === 0) return 'none is registered';
+  const shown = names.slice(0, CORE_LIMITS.maxListedNames).join(', ');
+  const more = names.length - CORE_LIMITS.maxListedNames;
+  return `known: ${shown}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function refused(code: 'NOT_FOUND' | 'INVALID_ARGUMENT', message: string): RoutingOutcome {
+  return { kind: 'refused', error: errorBody(code, message) };
+}

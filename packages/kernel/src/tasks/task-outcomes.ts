@@ -1,0 +1,33 @@
+/** What becomes of a failed attempt, and the errors that the kernel itself answers with. */
+import type { BackoffPolicy, ErrorBody } from '@llmos/base';
+import { backoffMs, errorBody } from '@llmos/base';
+import { CORE_LIMITS } from '../limits';
+import { countedAttempts, type StopReason, type Task } from './task';
+
+export type FailureVerdict =
+  | { readonly kind: 'retry'; readonly afterMs: number }
+  /** It failed too often with errors that another attempt might have mended. */
+  | { readonly kind: 'exhausted' }
+  | { readonly kind: 'final' };
+
+/** Judges the attempt that just failed; the task still carries its number. */
+export function judgeFailure(task: Task, error: ErrorBody, backoff: BackoffPolicy): FailureVerdict {
+  if (!error.retryable) return { kind: 'final' };
+  const failures = countedAttempts(task);
+  if (failures >= task.spec.maxAttempts) return { kind: 'exhausted' };
+  return { kind: 'retry', afterMs: backoffMs(backoff, failures) };
+}
+
+export function stopError(reason: StopReason, task: Task): ErrorBody {
+  return reason === 'CANCELLED'
+    ? errorBody('CANCELLED', `task ${task.spec.id} was cancelled`)
+    : errorBody('DEADLINE_EXCEEDED', `task ${task.spec.id} passed its deadline`, {
+        details: { deadlineWallMs: task.deadlineWallMs },
+      });
+}
+
+/** Messages from outside are cut: they end in results, dead letters and events. */
+export function shorten(message: string): string {
+  const max = CORE_LIMITS.maxMessageChars;
+  return message.length > max ? `${message.slice(0, max)}…` : message;
+}

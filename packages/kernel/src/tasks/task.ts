@@ -1,0 +1,93 @@
+/**
+ * One task and where it stands. Written by the functions of `scheduling/` through `moveTask`.
+ *
+ * A task passes: looking-up → unrouted → blocked | held | queued → running → committing → (gone),
+ * with backing-off and dead-lettering on the way of those that fail.
+ */
+import type { ErrorBody, NodeId, ProcessId, Result } from '@llmos/base';
+import type { TaskSpec } from './task-spec';
+
+/** Which started process an attempt was sent to. */
+export interface AttemptPlace {
+  readonly nodeId: NodeId;
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+}
+
+export type StopReason = 'CANCELLED' | 'DEADLINE_EXCEEDED';
+
+export interface RunningState {
+  readonly kind: 'running';
+  readonly place: AttemptPlace;
+  readonly startedAtMs: number;
+  /** Undefined until the process said so; a repeated execute makes it undefined again. */
+  acceptedAtMs: number | undefined;
+  /** Since when the current round of execute messages waits for an answer. */
+  askedAtMs: number;
+  sendCount: number;
+  nextSendAtMs: number;
+  /** Heartbeats in a row that did not name it although it was accepted. */
+  missedHeartbeats: number;
+  missedAtMs: number;
+  stop: StopRequest | undefined;
+}
+
+export interface StopRequest {
+  readonly reason: StopReason;
+  readonly giveUpAtMs: number;
+  nextSendAtMs: number;
+}
+
+export type TaskState =
+  /** Asked whether its result is there already. */
+  | { readonly kind: 'looking-up' }
+  /** Waits until the models are known. */
+  | { readonly kind: 'unrouted' }
+  /** An earlier task of its key is not over. */
+  | { readonly kind: 'blocked' }
+  /** May be running somewhere: a new leader waits for the nodes to say so. */
+  | { readonly kind: 'held' }
+  /** In the run queue. */
+  | { readonly kind: 'queued' }
+  | RunningState
+  /** Between two attempts: until the time is over and the next attempt is recorded. */
+  | { readonly kind: 'backing-off'; readonly untilMs: number }
+  | { readonly kind: 'dead-lettering'; readonly error: ErrorBody }
+  /** The kernel's own result is on its way. */
+  | { readonly kind: 'committing'; readonly result: Result }
+  /** Its result is stored; a record of its attempts is still on its way, to be deleted after. */
+  | { readonly kind: 'settling' };
+
+export interface Task {
+  readonly spec: TaskSpec;
+  /** Header, timeout and lifetime cap, whichever ends first. */
+  readonly deadlineWallMs: number;
+  /** May have run under an earlier leader, and was not dispatched by this one. */
+  mayRunElsewhere: boolean;
+  /** `name@version` or a built-in program, once routed. */
+  target: string | undefined;
+  state: TaskState;
+  /** Number of the current attempt, or of the next one while none runs; from 1. */
+  attempt: number;
+  /** Attempts that were no fault of the task: they don't count towards its maximum. */
+  uncountedAttempts: number;
+  /** It was in a host that died: it runs with no other task beside it. */
+  isApart: boolean;
+  /** llmos_attempts holds, or will hold, a row. */
+  hasAttemptRow: boolean;
+  /** A write of that row is not answered yet. */
+  isRecording: boolean;
+  lastError: ErrorBody | undefined;
+}
+
+export type TaskStateKind = TaskState['kind'];
+
+/** Before its end began: it can still be cancelled, expire or run. */
+export function isOpen(task: Task): boolean {
+  const kind = task.state.kind;
+  return kind !== 'committing' && kind !== 'dead-lettering' && kind !== 'settling';
+}
+
+export function countedAttempts(task: Task): number {
+  return task.attempt - task.uncountedAttempts;
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { PackageFile } from '@llmos/base';
+import { holdsExactly, listModelFolders } from './model-folders';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'llmos-models-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function write(path: string, text: string): PackageFile {
+  const file = join(folder, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  return { path, sha256, bytes: Buffer.byteLength(text) };
+}
+
+describe('a folder of models', () => {
+  it('lists the folders that hold a graph, by name', () => {
+    write('zebra/onnx/model.onnx', 'z');
+    write('ant/model.onnx', 'a');
+    write('notes/README.md', 'no model');
+    write('README.md', 'no folder');
+    expect(listModelFolders(folder).map((model) => model.name)).toEqual(['ant', 'zebra']);
+  });
+
+  it('throws NOT_FOUND where it does not exist', () => {
+    expect(() => listModelFolders(join(folder, 'none'))).toThrow(
+      expect.objectContaining({ code: 'NOT_FOUND' }),
+    );
+  });
+
+  it('knows a package that is as registered from one that changed', async () => {
+    const files = [write('config.json', '{}'), write('onnx/model.onnx', 'graph')];
+    write('.hidden', 'not part of it');
+    expect(await holdsExactly(folder, files)).toBe(true);
+    write('onnx/model.onnx', 'GRAPH');
+    expect(await holdsExactly(folder, files)).toBe(false);
+    write('onnx/model.onnx', 'graph');
+    write('tokenizer.json', '{}');
+    expect(await holdsExactly(folder, files)).toBe(false);
+  });
+});

@@ -1,0 +1,38 @@
+/** Bounds of a system on one machine; every one has its reason. */
+export const LOCAL_LIMITS = {
+  /** Opening a large JetStream store takes a server seconds, never this long on one machine. */
+  natsReadyMs: 30_000,
+  /** `nats-server --version` answers in milliseconds; a program of another kind may hang. */
+  versionProbeMs: 5_000,
+  /** One `apt-get` run: package lists over a slow line. */
+  installStepMs: 180_000,
+  /** A program connects, creates streams and probes devices; the first start reads cold files. */
+  programReadyMs: 60_000,
+  /** Longer than the grace that programs give their own work. */
+  programStopMs: 10_000,
+  /** After SIGKILL the operating system needs no more than this to reap. */
+  programReapMs: 5_000,
+  /** A NATS server writes its streams out in less; the group is killed after it. */
+  natsStopMs: 8_000,
+  /** A program that was up this long starts its backoff anew when it dies. */
+  steadyMs: 60_000,
+  /** A worker probes its devices, then attaches; the kernel may still be taking the lease. */
+  nodesAttachMs: 45_000,
+  nodesPollMs: 50,
+  /** Free ports tried before giving up: someone else may take each between choice and use. */
+  portTries: 5,
+  /** A program's log; the older half is kept once beside it. */
+  logBytes: 16 * 1024 * 1024,
+  logCheckMs: 30_000,
+  /** Lines of a program's log quoted where it failed to start. */
+  quotedLogLines: 4,
+  /** What is read of a log's end to find those lines. */
+  quotedLogBytes: 16 * 1024,
+  kernels: 9,
+  workers: 64,
+  /** Packages in the models folder. */
+  models: 1_000,
+} as const;
+
+/** A program that dies is started again after this. */
+export const RESTART_BACKOFF = { firstMs: 500, factor: 2, maxMs: 15_000 } as const;

@@ -1,0 +1,25 @@
+/** The configuration file of the NATS server that `llmos up` starts: loopback only, JetStream on. */
+export interface NatsConfig {
+  readonly port: number;
+  /** Folder of JetStream's files. */
+  readonly storeFolder: string;
+}
+
+export function formatNatsConfig(config: NatsConfig): string {
+  return [
+    '# Written by llmos at every start; changes here are lost.',
+    'host: "127.0.0.1"',
+    `port: ${config.port}`,
+    'server_name: "llmos-local"',
+    'jetstream {',
+    `  store_dir: ${quote(config.storeFolder)}`,
+    '}',
+    '',
+  ].join('\n');
+}
+
+/** A quoted string of the configuration language, whose escapes are those of C. */
+function quote(text: string): string {
+  const escaped = text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+  return `"${escaped}"`;
+}

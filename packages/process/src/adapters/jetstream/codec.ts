@@ -1,0 +1,209 @@
+/** Mailbox messages and reports on the wire. Whatever can't be read is undefined, never thrown. */
+import type { ErrorBody, FunctionName, TaskId, TaskKey, TenantId } from '@llmos/base';
+import { isErrorCode, isTaskClass, tryToken } from '@llmos/base';
+import { mailbox, report } from '@llmos/proto';
+import type { AttemptOutcome, AttemptRef, AttemptSpec, StopReason } from '../../attempt';
+import type { FinishedAttempt } from '../../finished-table';
+import { PROCESS_LIMITS } from '../../limits';
+import type { MailboxCommand, MailboxMessage } from '../../ports/mailbox-link';
+import type { Report } from '../../report-outbox';
+
+const STOP_REASONS: readonly StopReason[] = ['CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED'];
+
+export function decodeMailboxMessage(bytes: Uint8Array): MailboxMessage | undefined {
+  let message: mailbox.MailboxMessage;
+  try {
+    message = mailbox.MailboxMessage.decode(bytes);
+  } catch {
+    return undefined;
+  }
+  const command = readCommand(message.command);
+  if (command === undefined) return undefined;
+  return { epoch: message.epoch, incarnation: message.incarnation, command };
+}
+
+function readCommand(command: mailbox.MailboxMessage['command']): MailboxCommand | undefined {
+  switch (command?.$case) {
+    case 'execute': {
+      const spec = readExecute(command.value);
+      return spec === undefined ? undefined : { kind: 'execute', spec };
+    }
+    case 'cancel': {
+      const attempt = readRef(command.value.attempt);
+      const reason = STOP_REASONS.find((known) => known === command.value.reason);
+      if (attempt === undefined || reason === undefined) return undefined;
+      return { kind: 'cancel', attempt, reason };
+    }
+    case 'preempt': {
+      const attempt = readRef(command.value.attempt);
+      return attempt === undefined ? undefined : { kind: 'preempt', attempt };
+    }
+    case 'confirm': {
+      const attempts = command.value.attempts.map(readRef).filter((ref) => ref !== undefined);
+      return { kind: 'confirm', attempts };
+    }
+    case 'hello':
+      return { kind: 'hello' };
+    default:
+      return undefined;
+  }
+}
+
+function readRef(ref: mailbox.AttemptRef | undefined): AttemptRef | undefined {
+  const tenant = tryToken<TenantId>(ref?.tenant);
+  const task = tryToken<TaskId>(ref?.task);
+  if (ref === undefined || tenant === undefined || task === undefined) return undefined;
+  return { tenant, task, attempt: ref.attempt };
+}
+
+function readExecute(execute: mailbox.Execute): AttemptSpec | undefined {
+  const ref = readRef(execute);
+  const name = tryToken<FunctionName>(execute.function);
+  if (ref === undefined || name === undefined || !isTaskClass(execute.taskClass)) return undefined;
+  if (execute.format !== 'json' && execute.format !== 'protobuf') return undefined;
+  const key = tryToken<TaskKey>(execute.key);
+  return {
+    ...ref,
+    function: name,
+    class: execute.taskClass,
+    priority: execute.priority,
+    sequence: execute.sequence,
+    deadlineWallMs: execute.deadlineWallMs > 0 ? execute.deadlineWallMs : Infinity,
+    stream: execute.stream,
+    format: execute.format,
+    root: tryToken<TaskId>(execute.root) ?? ref.task,
+    ...(key === undefined ? {} : { key }),
+    ...(execute.model === '' ? {} : { model: execute.model }),
+    ...(execute.traceparent === '' ? {} : { traceparent: execute.traceparent }),
+    ...(execute.body === undefined ? {} : { body: execute.body }),
+  };
+}
+
+export function encodeReport(incarnation: number, of: Report): Uint8Array {
+  const ended = of.finished.filter((entry) => entry.outcome.kind !== 'preempted');
+  const preempted = of.finished.filter((entry) => entry.outcome.kind === 'preempted');
+  return report.ReportBatch.encode({
+    incarnation,
+    accepted: [...of.accepted],
+    finished: ended.map(writeFinished),
+    preempted: preempted.map((entry) => entry.ref),
+    heartbeat:
+      of.heartbeat === undefined
+        ? undefined
+        : { running: [...of.heartbeat.running], epoch: of.heartbeat.epoch },
+  }).finish();
+}
+
+function writeFinished(entry: FinishedAttempt): report.Finished {
+  return { attempt: entry.ref, outcome: writeOutcome(entry.outcome) };
+}
+
+function writeOutcome(outcome: AttemptOutcome): report.Finished['outcome'] {
+  switch (outcome.kind) {
+    case 'committed': {
+      const errorCode = outcome.errorCode ?? '';
+      return { $case: 'committed', value: { ok: outcome.ok, errorCode } };
+    }
+    case 'failed': {
+      const { code, retryable, message } = outcome.error;
+      const cut = message.slice(0, PROCESS_LIMITS.maxReportedMessageChars);
+      return { $case: 'failed', value: { code, retryable, message: cut } };
+    }
+    case 'stopped':
+      return { $case: 'stopped', value: { reason: outcome.reason } };
+    case 'preempted':
+      return undefined;
+  }
+}
+
+/** For tests and simulated leaders: the other direction of this codec. */
+export function encodeMailboxMessage(message: MailboxMessage): Uint8Array {
+  return mailbox.MailboxMessage.encode({
+    epoch: message.epoch,
+    incarnation: message.incarnation,
+    command: writeCommand(message.command),
+  }).finish();
+}
+
+function writeCommand(command: MailboxCommand): mailbox.MailboxMessage['command'] {
+  switch (command.kind) {
+    case 'execute':
+      return { $case: 'execute', value: writeExecute(command.spec) };
+    case 'cancel':
+      return { $case: 'cancel', value: { attempt: command.attempt, reason: command.reason } };
+    case 'preempt':
+      return { $case: 'preempt', value: { attempt: command.attempt } };
+    case 'confirm':
+      return { $case: 'confirm', value: { attempts: [...command.attempts] } };
+    case 'hello':
+      return { $case: 'hello', value: {} };
+  }
+}
+
+function writeExecute(spec: AttemptSpec): mailbox.Execute {
+  return {
+    tenant: spec.tenant,
+    task: spec.task,
+    attempt: spec.attempt,
+    function: spec.function,
+    taskClass: spec.class,
+    priority: spec.priority,
+    sequence: spec.sequence,
+    deadlineWallMs: Number.isFinite(spec.deadlineWallMs) ? spec.deadlineWallMs : 0,
+    stream: spec.stream,
+    key: spec.key ?? '',
+    model: spec.model ?? '',
+    format: spec.format,
+    traceparent: spec.traceparent ?? '',
+    body: spec.body === undefined ? undefined : Buffer.from(spec.body),
+    root: spec.root,
+  };
+}
+
+export interface DecodedReport {
+  readonly incarnation: number;
+  readonly accepted: readonly AttemptRef[];
+  readonly finished: readonly FinishedAttempt[];
+  readonly heartbeat?: { readonly running: readonly AttemptRef[]; readonly epoch: number };
+}
+
+export function decodeReport(bytes: Uint8Array): DecodedReport {
+  const batch = report.ReportBatch.decode(bytes);
+  const refs = (list: readonly mailbox.AttemptRef[]): AttemptRef[] =>
+    list.map(readRef).filter((ref) => ref !== undefined);
+  const preempted = refs(batch.preempted).map((ref): FinishedAttempt => ({
+    ref,
+    outcome: { kind: 'preempted' },
+  }));
+  const { heartbeat } = batch;
+  return {
+    incarnation: batch.incarnation,
+    accepted: refs(batch.accepted),
+    finished: [...batch.finished.flatMap(readFinished), ...preempted],
+    ...(heartbeat === undefined
+      ? {}
+      : { heartbeat: { running: refs(heartbeat.running), epoch: heartbeat.epoch } }),
+  };
+}
+
+function readFinished(finished: report.Finished): FinishedAttempt[] {
+  const ref = readRef(finished.attempt);
+  const { outcome } = finished;
+  if (ref === undefined || outcome === undefined) return [];
+  switch (outcome.$case) {
+    case 'committed': {
+      const { ok, errorCode } = outcome.value;
+      const end = errorCode === '' ? { ok } : { ok, errorCode };
+      return [{ ref, outcome: { kind: 'committed', ...end } }];
+    }
+    case 'failed':
+      return [{ ref, outcome: { kind: 'failed', error: readError(outcome.value) } }];
+    case 'stopped':
+      return [{ ref, outcome: { kind: 'stopped', reason: outcome.value.reason } }];
+  }
+}
+
+function readError(failed: report.Failed): ErrorBody {
+  const code = isErrorCode(failed.code) ? failed.code : 'UNKNOWN';
+  return { code, retryable: failed.retryable, message: failed.message };
+}

@@ -1,0 +1,166 @@
+/** Bodies, results and chunks in JetStream; every read asks the stream's leader. */
+import type { BodyFormat, GenerateChunk } from '@llmos/base';
+import {
+  HEADERS,
+  JSON_CONTENT_TYPE,
+  PROTOBUF_CONTENT_TYPE,
+  STREAMS,
+  parseTaskSubject,
+  subjects,
+} from '@llmos/base';
+import { headers } from 'nats';
+import type { JetStreamClient, JetStreamManager, NatsConnection, StoredMsg } from 'nats';
+import type { AttemptRef, AttemptSpec } from '../../attempt';
+import { PROCESS_LIMITS } from '../../limits';
+import type {
+  BodyOutcome,
+  ChunksOutcome,
+  PutOutcome,
+  ResultOutcome,
+  StoredChunk,
+  TaskStore,
+} from '../../ports/task-store';
+import { decodeChunk, encodeChunk } from './chunk-codec';
+import { encodeErrorResult, readStoredResult } from './result-codec';
+import { isNotFound, isTooLarge, isWrongLastSequence, messageOf } from './store-error';
+
+/** Asks the server nothing yet: streams that are missing make its answers `unavailable`. */
+export async function createTaskStore(connection: NatsConnection): Promise<TaskStore> {
+  const options = { timeout: PROCESS_LIMITS.storeTimeoutMs };
+  const jsm = await connection.jetstreamManager({ ...options, checkAPI: false });
+  return new JetStreamTaskStore(connection, connection.jetstream(options), jsm);
+}
+
+interface Put {
+  readonly subject: string;
+  readonly stream: string;
+  readonly body: Uint8Array;
+  readonly after: number;
+  readonly attempt: number;
+  readonly contentType: string;
+}
+
+class JetStreamTaskStore implements TaskStore {
+  readonly encodeError = encodeErrorResult;
+
+  constructor(
+    private readonly connection: NatsConnection,
+    private readonly js: JetStreamClient,
+    private readonly jsm: JetStreamManager,
+  ) {}
+
+  async readBody(of: AttemptSpec): Promise<BodyOutcome> {
+    const found = await this.find(STREAMS.tasks, { seq: of.sequence });
+    if (found.kind === 'unavailable') return found;
+    if (found.kind === 'none') return { kind: 'gone' };
+    // A sequence of another tenant's task would hand its body to this one.
+    const subject = parseTaskSubject(found.message.subject);
+    if (subject?.tenant !== of.tenant) return { kind: 'gone' };
+    return { kind: 'read', body: found.message.data };
+  }
+
+  putResult(of: AttemptRef, result: Uint8Array, format: BodyFormat): Promise<PutOutcome> {
+    return this.put({
+      subject: subjects.result(of),
+      stream: STREAMS.results,
+      body: result,
+      after: 0,
+      attempt: of.attempt,
+      contentType: format === 'json' ? JSON_CONTENT_TYPE : PROTOBUF_CONTENT_TYPE,
+    });
+  }
+
+  async readResult(of: AttemptRef): Promise<ResultOutcome> {
+    const found = await this.find(STREAMS.results, { last_by_subj: subjects.result(of) });
+    if (found.kind !== 'found') return found;
+    const type = headerOf(found.message, HEADERS.contentType);
+    const format = type === PROTOBUF_CONTENT_TYPE ? 'protobuf' : 'json';
+    return { kind: 'found', result: readStoredResult(found.message.data, format) };
+  }
+
+  putChunk(of: AttemptRef, chunk: GenerateChunk, after: number): Promise<PutOutcome> {
+    return this.put({
+      subject: subjects.stream(of),
+      stream: STREAMS.streams,
+      body: encodeChunk(chunk),
+      after,
+      attempt: of.attempt,
+      contentType: JSON_CONTENT_TYPE,
+    });
+  }
+
+  async readChunks(of: AttemptRef, after: number): Promise<ChunksOutcome> {
+    const subject = subjects.stream(of);
+    const last = await this.find(STREAMS.streams, { last_by_subj: subject });
+    if (last.kind === 'unavailable') return last;
+    if (last.kind === 'none') return { kind: 'read', chunks: [], lastSequence: 0 };
+    const lastSequence = last.message.seq;
+    const chunks: StoredChunk[] = [];
+    for (let sequence = after + 1; sequence <= lastSequence;) {
+      const isLast = sequence === lastSequence;
+      const next = isLast
+        ? last
+        : await this.find(STREAMS.streams, { seq: sequence, next_by_subj: subject });
+      if (next.kind === 'unavailable') return next;
+      if (next.kind === 'none') break;
+      chunks.push(readChunk(next.message));
+      sequence = next.message.seq + 1;
+      if (chunks.length >= PROCESS_LIMITS.maxStoredChunks) {
+        return { kind: 'unavailable', message: `more than ${chunks.length} chunks in ${subject}` };
+      }
+    }
+    return { kind: 'read', chunks, lastSequence };
+  }
+
+  private async put(of: Put): Promise<PutOutcome> {
+    const limitBytes =
+      (this.connection.info?.max_payload ?? 1024 * 1024) - PROCESS_LIMITS.headerReserveBytes;
+    if (of.body.length > limitBytes) return { kind: 'too-large', limitBytes };
+    const fields = headers();
+    fields.set(HEADERS.attempt, String(of.attempt));
+    fields.set(HEADERS.contentType, of.contentType);
+    try {
+      const ack = await this.js.publish(of.subject, of.body, {
+        headers: fields,
+        expect: { lastSubjectSequence: of.after, streamName: of.stream },
+        timeout: PROCESS_LIMITS.storeTimeoutMs,
+      });
+      return { kind: 'stored', sequence: ack.seq };
+    } catch (thrown) {
+      if (isWrongLastSequence(thrown)) return { kind: 'refused' };
+      if (isTooLarge(thrown)) return { kind: 'too-large', limitBytes: of.body.length - 1 };
+      return { kind: 'unavailable', message: messageOf(thrown) };
+    }
+  }
+
+  private async find(stream: string, query: MessageQuery): Promise<FindOutcome> {
+    try {
+      return { kind: 'found', message: await this.jsm.streams.getMessage(stream, query) };
+    } catch (thrown) {
+      if (isNotFound(thrown)) return { kind: 'none' };
+      return { kind: 'unavailable', message: messageOf(thrown) };
+    }
+  }
+}
+
+type FindOutcome =
+  | { readonly kind: 'found'; readonly message: StoredMsg }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+type MessageQuery =
+  { readonly seq: number; readonly next_by_subj?: string } | { readonly last_by_subj: string };
+
+function readChunk(message: StoredMsg): StoredChunk {
+  const attempt = Number(headerOf(message, HEADERS.attempt));
+  return {
+    sequence: message.seq,
+    attempt: Number.isSafeInteger(attempt) ? attempt : 0,
+    chunk: decodeChunk(message.data),
+  };
+}
+
+function headerOf(message: StoredMsg, name: string): string {
+  // A message without headers has none in the client, whatever its type says.
+  return (message.header as StoredMsg['header'] | undefined)?.get(name) ?? '';
+}

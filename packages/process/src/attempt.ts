@@ -1,0 +1,89 @@
+/** One try of a task, as a process sees it. */
+import type {
+  BodyFormat,
+  ErrorBody,
+  FunctionName,
+  GenerateChunk,
+  TaskClass,
+  TaskId,
+  TaskKey,
+  TenantId,
+} from '@llmos/base';
+
+export interface AttemptRef {
+  readonly tenant: TenantId;
+  readonly task: TaskId;
+  readonly attempt: number;
+}
+
+/** The attempt that the kernel wants executed. */
+export interface AttemptSpec extends AttemptRef {
+  readonly function: FunctionName;
+  readonly class: TaskClass;
+  readonly priority: number;
+  /** Of the message in LLMOS_TASKS. */
+  readonly sequence: number;
+  /** Wall clock; Infinity where there is none. */
+  readonly deadlineWallMs: number;
+  readonly stream: boolean;
+  readonly format: BodyFormat;
+  readonly root: TaskId;
+  readonly key?: TaskKey;
+  readonly model?: string;
+  readonly traceparent?: string;
+  /** Absent: read it from LLMOS_TASKS by sequence. */
+  readonly body?: Uint8Array;
+}
+
+/**
+ * Why an attempt must stop. ABORTED: the kernel knows of a newer attempt, say nothing and commit
+ * nothing. REPLACED: the same, but found out here. PREEMPTED: given back, the kernel runs it later.
+ */
+export type StopReason = 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'ABORTED' | 'REPLACED' | 'PREEMPTED';
+
+/** How an attempt ended, as the kernel is told. */
+export type AttemptOutcome =
+  | { readonly kind: 'committed'; readonly ok: boolean; readonly errorCode?: string }
+  | { readonly kind: 'failed'; readonly error: ErrorBody }
+  | { readonly kind: 'stopped'; readonly reason: string }
+  | { readonly kind: 'preempted' };
+
+/** What a handler works on. */
+export interface Attempt {
+  readonly spec: AttemptSpec;
+  readonly body: Uint8Array;
+  /** Aborts with a StopReason as its reason; the handler then ends as soon as it can. */
+  readonly signal: AbortSignal;
+  /** Tokens that earlier attempts streamed: go on after them. Empty for a fresh start. */
+  readonly resumeTokens: readonly number[];
+  /** Streams tokens to readers; ignored unless the task asked for a stream. */
+  emitChunk(chunk: GenerateChunk): void;
+}
+
+/**
+ * What a handler answers: the encoded result that is committed, or an error. An `answered` whose
+ * error is retryable is not committed: the kernel decides about another attempt.
+ */
+export type HandlerAnswer =
+  | {
+      readonly kind: 'answered';
+      readonly result: Uint8Array;
+      readonly error?: Pick<ErrorBody, 'code' | 'retryable' | 'message'>;
+    }
+  | { readonly kind: 'failed'; readonly error: ErrorBody };
+
+/** Throwing is the same as answering `failed` with the thrown error's body. */
+export type AttemptHandler = (attempt: Attempt) => Promise<HandlerAnswer>;
+
+/** Identifies an attempt inside one process; a space can't occur in a token. */
+export function attemptId(ref: AttemptRef): string {
+  return `${ref.tenant} ${ref.task} ${ref.attempt}`;
+}
+
+export function taskIdOf(ref: AttemptRef): string {
+  return `${ref.tenant} ${ref.task}`;
+}
+
+export function refOf(spec: AttemptRef): AttemptRef {
+  return { tenant: spec.tenant, task: spec.task, attempt: spec.attempt };
+}

@@ -1,0 +1,138 @@
+import type { GenerateChunk, TaskId, TenantId } from '@llmos/base';
+import { encodeJson } from '@llmos/base';
+import type { ChunkEnd } from './chunk-writer';
+import { ChunkWriter } from './chunk-writer';
+import { systemPause } from './pause';
+import type { PutOutcome, StoredChunk, TaskStore } from './ports/task-store';
+
+/** One stream subject, as JetStream keeps it. */
+class FakeStream {
+  readonly chunks: StoredChunk[] = [];
+  puts = 0;
+  /** The next put is stored, but its acknowledgement is lost. */
+  loseNextAck = false;
+
+  append(attempt: number, chunk: GenerateChunk): number {
+    const sequence = this.lastSequence() + 3;
+    this.chunks.push({ sequence, attempt, chunk });
+    return sequence;
+  }
+
+  lastSequence(): number {
+    return this.chunks.at(-1)?.sequence ?? 0;
+  }
+
+  tokens(): number[] {
+    return this.chunks.flatMap((stored) => stored.chunk?.tokens ?? []);
+  }
+
+  store(): TaskStore {
+    return {
+      readBody: async () => ({ kind: 'gone' }),
+      putResult: async () => ({ kind: 'refused' }),
+      readResult: async () => ({ kind: 'none' }),
+      encodeError: (error) => encodeJson(error),
+      putChunk: async (of, chunk, after): Promise<PutOutcome> => {
+        this.puts += 1;
+        if (after !== this.lastSequence()) return { kind: 'refused' };
+        const sequence = this.append(of.attempt, chunk);
+        if (!this.loseNextAck) return { kind: 'stored', sequence };
+        this.loseNextAck = false;
+        return { kind: 'unavailable', message: 'timeout' };
+      },
+      readChunks: async (_of, after) => ({
+        kind: 'read',
+        chunks: this.chunks.filter((stored) => stored.sequence > after),
+        lastSequence: this.lastSequence(),
+      }),
+    };
+  }
+}
+
+function createWriter(stream: FakeStream, attempt = 1) {
+  const ends: ChunkEnd[] = [];
+  const abort = new AbortController();
+  const writer = new ChunkWriter({
+    store: stream.store(),
+    ref: { tenant: 'acme' as TenantId, task: 'a' as TaskId, attempt },
+    pause: systemPause,
+    signal: abort.signal,
+    coalesceMs: 0,
+    onEnd: (end) => {
+      ends.push(end);
+      abort.abort('REPLACED');
+    },
+  });
+  return { writer, ends };
+}
+const token = (index: number): GenerateChunk => ({ index, text: `t${index}`, tokens: [index] });
+
+describe('chunk writer', () => {
+  it('stores every token once and in order, with few messages when they come fast', async () => {
+    const stream = new FakeStream();
+    const { writer } = createWriter(stream);
+    await writer.open();
+    for (let index = 0; index < 50; index += 1) writer.emit(token(index));
+    await writer.flush();
+    expect(stream.tokens()).toEqual(Array.from({ length: 50 }, (_, index) => index));
+    expect(stream.puts).toBeLessThan(5);
+  });
+
+  it('goes on after the tokens of an earlier attempt', async () => {
+    const stream = new FakeStream();
+    stream.append(1, token(0));
+    stream.append(1, token(1));
+    const { writer } = createWriter(stream, 2);
+    await writer.open();
+    expect(writer.resumeTokens).toEqual([0, 1]);
+    writer.emit(token(2));
+    await writer.flush();
+    expect(stream.tokens()).toEqual([0, 1, 2]);
+  });
+
+  it('stops when an attempt that replaced it has streamed', async () => {
+    const stream = new FakeStream();
+    const { writer, ends } = createWriter(stream, 1);
+    await writer.open();
+    writer.emit(token(0));
+    await writer.flush();
+    stream.append(2, token(1));
+    writer.emit(token(1));
+    expect(await writer.flush()).toEqual({ kind: 'replaced' });
+    expect(ends).toHaveLength(1);
+    expect(stream.tokens()).toEqual([0, 1]);
+  });
+
+  it('skips what a replaced attempt streamed after it took over', async () => {
+    const stream = new FakeStream();
+    const { writer, ends } = createWriter(stream, 2);
+    await writer.open();
+    stream.append(1, token(0));
+    writer.emit(token(0));
+    writer.emit(token(1));
+    await writer.flush();
+    expect(stream.tokens()).toEqual([0, 1]);
+    expect(ends).toEqual([]);
+  });
+
+  it('does not store a chunk twice when its acknowledgement is lost', async () => {
+    const stream = new FakeStream();
+    const { writer } = createWriter(stream);
+    await writer.open();
+    stream.loseNextAck = true;
+    writer.emit(token(0));
+    await writer.flush();
+    writer.emit({ ...token(1), finishReason: 'stop' });
+    await writer.flush();
+    expect(stream.tokens()).toEqual([0, 1]);
+  });
+
+  it('fails, rather than cut text, where another attempt streamed half of a piece', async () => {
+    const stream = new FakeStream();
+    const { writer } = createWriter(stream, 2);
+    await writer.open();
+    stream.append(1, token(0));
+    writer.emit({ index: 0, text: 'ab', tokens: [0, 1] });
+    expect(await writer.flush()).toMatchObject({ kind: 'failed', error: { code: 'ABORTED' } });
+  });
+});

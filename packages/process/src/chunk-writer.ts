@@ -1,0 +1,161 @@
+/**
+ * Streams one attempt's tokens: at most one chunk is on its way, and what arrives meanwhile goes
+ * together in the next. A refused chunk makes it read what got in between (see chunk-chain):
+ * another attempt's tokens are skipped, an attempt that replaced this one ends it.
+ */
+import type { ErrorBody, GenerateChunk } from '@llmos/base';
+import { backoffMs, errorBody } from '@llmos/base';
+import type { AttemptRef } from './attempt';
+import type { ChainState } from './chunk-chain';
+import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced, mergePieces } from './chunk-chain';
+import { PROCESS_LIMITS } from './limits';
+import type { Pause } from './pause';
+import type { ChunksOutcome, TaskStore } from './ports/task-store';
+
+export interface ChunkWriterParts {
+  readonly store: TaskStore;
+  readonly ref: AttemptRef;
+  readonly pause: Pause;
+  readonly signal: AbortSignal;
+  /** Waits this long for more tokens before each chunk; 0 sends at once. */
+  readonly coalesceMs: number;
+  /** Called once, when nothing more can be streamed: the attempt must stop. */
+  readonly onEnd: (end: ChunkEnd) => void;
+}
+
+export type ChunkEnd =
+  { readonly kind: 'replaced' } | { readonly kind: 'failed'; readonly error: ErrorBody };
+
+export class ChunkWriter {
+  private chain: ChainState = EMPTY_CHAIN;
+  private pending: GenerateChunk[] = [];
+  private pumping: Promise<void> | undefined;
+  private end: ChunkEnd | undefined;
+
+  constructor(private readonly parts: ChunkWriterParts) {}
+
+  /** Reads what earlier attempts streamed. Call once, before the first token. */
+  async open(): Promise<void> {
+    await this.catchUp();
+  }
+
+  /** Tokens to go on after; empty where the stream is empty or has a gap. */
+  get resumeTokens(): readonly number[] {
+    return this.chain.tokens ?? [];
+  }
+
+  emit(piece: GenerateChunk): void {
+    if (this.end !== undefined || this.parts.signal.aborted) return;
+    this.pending.push(piece);
+    this.startPump();
+  }
+
+  /** Resolves when every token is stored, or streaming has ended. */
+  async flush(): Promise<ChunkEnd | undefined> {
+    while (this.pumping !== undefined) await this.pumping;
+    return this.end;
+  }
+
+  private isOver(): boolean {
+    return this.end !== undefined || this.parts.signal.aborted;
+  }
+
+  private startPump(): void {
+    this.pumping ??= this.pump().finally(() => {
+      this.pumping = undefined;
+      // A token may have come between the pump's last look and this moment.
+      if (this.pending.length > 0 && !this.isOver()) this.startPump();
+    });
+  }
+
+  private async pump(): Promise<void> {
+    const { coalesceMs, pause, signal } = this.parts;
+    while (this.pending.length > 0 && !this.isOver()) {
+      const isLast = this.pending.at(-1)?.finishReason !== undefined;
+      if (coalesceMs > 0 && !isLast) await pause(coalesceMs, signal);
+      else await Promise.resolve();
+      this.dropStored();
+      const merged = mergePieces(this.pending, {
+        maxTokens: PROCESS_LIMITS.maxChunkTokens,
+        maxBytes: PROCESS_LIMITS.maxChunkBytes,
+      });
+      if (merged !== undefined && !this.isOver()) await this.store(merged.chunk);
+    }
+  }
+
+  /** Stores one chunk, or learns that others were stored first; then the pump tries again. */
+  private async store(chunk: GenerateChunk): Promise<void> {
+    const { store, ref, pause, signal } = this.parts;
+    for (let failures = 0, refusals = 0; !this.isOver();) {
+      const put = await store.putChunk(ref, chunk, this.chain.lastSequence);
+      if (put.kind === 'stored') {
+        const stored = { sequence: put.sequence, attempt: ref.attempt, chunk };
+        this.chain = applyStored(this.chain, [stored], put.sequence);
+        this.dropStored();
+        return;
+      }
+      if (put.kind === 'too-large') {
+        const message = `a chunk is larger than ${put.limitBytes} bytes`;
+        this.endWith({ kind: 'failed', error: errorBody('RESOURCE_EXHAUSTED', message, final) });
+        return;
+      }
+      if (put.kind === 'refused') {
+        refusals += 1;
+        const before = this.chain;
+        await this.catchUp();
+        if (this.chain.nextIndex !== before.nextIndex || this.chain.isFinished) return;
+        if (refusals < PROCESS_LIMITS.maxChunkRefusals) continue;
+        this.endWith({ kind: 'failed', error: errorBody('ABORTED', 'the stream is contested') });
+        return;
+      }
+      failures += 1;
+      await pause(backoffMs(PROCESS_LIMITS.storeRetry, failures), signal);
+    }
+  }
+
+  private async catchUp(): Promise<void> {
+    const read = await this.readAfter(this.chain.lastSequence);
+    if (read === undefined) return;
+    if (isReplaced(this.parts.ref.attempt, read.chunks)) {
+      this.endWith({ kind: 'replaced' });
+      return;
+    }
+    this.chain = applyStored(this.chain, read.chunks, read.lastSequence);
+    this.dropStored();
+  }
+
+  private async readAfter(
+    sequence: number,
+  ): Promise<Extract<ChunksOutcome, { kind: 'read' }> | undefined> {
+    const { store, ref, pause, signal } = this.parts;
+    for (let failures = 1; !this.isOver(); failures += 1) {
+      const read = await store.readChunks(ref, sequence);
+      if (read.kind === 'read') return read;
+      await pause(backoffMs(PROCESS_LIMITS.storeRetry, failures), signal);
+    }
+    return undefined;
+  }
+
+  private dropStored(): void {
+    while (this.pending.length > 0) {
+      const [piece] = this.pending;
+      const verdict = piece === undefined ? 'stored' : checkPiece(this.chain, piece);
+      if (verdict === 'new') return;
+      if (verdict === 'overlaps') {
+        const message = 'another attempt streamed a part of these tokens';
+        this.endWith({ kind: 'failed', error: errorBody('ABORTED', message) });
+        return;
+      }
+      this.pending.shift();
+    }
+  }
+
+  private endWith(end: ChunkEnd): void {
+    if (this.end !== undefined) return;
+    this.end = end;
+    this.pending = [];
+    this.parts.onEnd(end);
+  }
+}
+
+const final = { retryable: false } as const;

@@ -1,0 +1,72 @@
+/**
+ * Commits the one result of a task: stored only where none is there yet, retried while the attempt
+ * lives. Flow: put → stored | refused (read whose it is) | too large (an error takes its place) |
+ * unavailable (wait, again). A put that timed out may have been stored; the next one is then
+ * refused and the stored result is what counts.
+ */
+import type { BodyFormat } from '@llmos/base';
+import { backoffMs, errorBody } from '@llmos/base';
+import type { AttemptOutcome, AttemptRef, HandlerAnswer } from './attempt';
+import { PROCESS_LIMITS } from './limits';
+import type { Pause } from './pause';
+import type { PutOutcome, ResultOutcome, TaskStore } from './ports/task-store';
+
+export interface CommitParts {
+  readonly store: TaskStore;
+  readonly pause: Pause;
+  readonly signal: AbortSignal;
+  /** Told of each try that failed, for logs. */
+  readonly onUnavailable?: (message: string) => void;
+}
+
+export interface CommitRequest {
+  readonly ref: AttemptRef;
+  readonly format: BodyFormat;
+  readonly answer: Pick<Extract<HandlerAnswer, { kind: 'answered' }>, 'result' | 'error'>;
+}
+
+export async function commitResult(
+  parts: CommitParts,
+  request: CommitRequest,
+): Promise<AttemptOutcome> {
+  let { result } = request.answer;
+  let errorCode: string | undefined = request.answer.error?.code;
+  for (let failures = 0; !parts.signal.aborted;) {
+    const put = await parts.store.putResult(request.ref, result, request.format);
+    if (put.kind === 'stored') return committed(errorCode);
+    if (put.kind === 'too-large') {
+      const error = tooLarge(result.length, put);
+      result = parts.store.encodeError(error, request.format);
+      errorCode = error.code;
+      continue;
+    }
+    if (put.kind === 'refused') {
+      const found = await parts.store.readResult(request.ref);
+      if (found.kind === 'found') return committedBy(found);
+      // None: the result that was in the way has just expired, so this one may be stored.
+      if (found.kind === 'unavailable') parts.onUnavailable?.(found.message);
+    } else {
+      parts.onUnavailable?.(put.message);
+    }
+    failures += 1;
+    await parts.pause(backoffMs(PROCESS_LIMITS.storeRetry, failures), parts.signal);
+  }
+  return { kind: 'stopped', reason: String(parts.signal.reason) };
+}
+
+function committed(errorCode: string | undefined): AttemptOutcome {
+  if (errorCode === undefined) return { kind: 'committed', ok: true };
+  return { kind: 'committed', ok: false, errorCode };
+}
+
+function committedBy(found: Extract<ResultOutcome, { kind: 'found' }>): AttemptOutcome {
+  return { kind: 'committed', ...found.result };
+}
+
+function tooLarge(bytes: number, put: Extract<PutOutcome, { kind: 'too-large' }>) {
+  return errorBody(
+    'RESOURCE_EXHAUSTED',
+    `the result has ${bytes} bytes, the limit is ${put.limitBytes}`,
+    { retryable: false, details: { bytes, limitBytes: put.limitBytes } },
+  );
+}

@@ -1,0 +1,33 @@
+/** Bounds of one process, each with its reason. */
+export const PROCESS_LIMITS = {
+  /** A heartbeat names every running attempt, and must fit one message of 1 MiB. */
+  maxPermits: 1024,
+  /** Attempts accepted beyond the permits: a new leader may count differently for a moment. */
+  mailboxSpare: 64,
+  /** Ends that no leader confirmed; the oldest is dropped, and found by its absence in heartbeats. */
+  maxUnconfirmed: 4096,
+  /** Confirmed ends remembered, so that a late execute does not run an attempt again. */
+  maxConfirmed: 4096,
+  /** Entries of one report, so that it fits one message whatever the ids' lengths. */
+  maxReportEntries: 512,
+  /** An error message inside a report; the committed result holds the complete one. */
+  maxReportedMessageChars: 512,
+  heartbeatMs: 1000,
+  /** How often unconfirmed ends are looked at. */
+  resendTickMs: 100,
+  /** A leader confirms within milliseconds; a new one needs seconds to be elected. */
+  resend: { firstMs: 300, factor: 2, maxMs: 5000 },
+  /** JetStream unreachable or full: quick at first, then gentle. */
+  storeRetry: { firstMs: 50, factor: 2, maxMs: 5000 },
+  /** One request to JetStream; a server that fails over answers within seconds or not at all. */
+  storeTimeoutMs: 5000,
+  /** Other attempts that get between two chunks; more means a fight that no one should win. */
+  maxChunkRefusals: 16,
+  /** Tokens that wait while a chunk is on its way are sent together, at most this many. */
+  maxChunkTokens: 512,
+  maxChunkBytes: 256 * 1024,
+  /** Chunks read to resume one generation. */
+  maxStoredChunks: 100_000,
+  /** Bytes that headers of our own add to a result or chunk. */
+  headerReserveBytes: 4096,
+} as const;

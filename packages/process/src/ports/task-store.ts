@@ -1,0 +1,57 @@
+/** The durable side of one process: bodies of tasks, committed results, chunks of generations. */
+import type { BodyFormat, ErrorBody, GenerateChunk } from '@llmos/base';
+import type { AttemptRef, AttemptSpec } from '../attempt';
+
+export type PutOutcome =
+  | { readonly kind: 'stored'; readonly sequence: number }
+  /** The subject's last sequence is another one: someone wrote first, or a lost acknowledgement. */
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'too-large'; readonly limitBytes: number }
+  /** Unreachable, timed out (it may be stored all the same) or full: try again. */
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+export type BodyOutcome =
+  | { readonly kind: 'read'; readonly body: Uint8Array }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+export interface StoredResult {
+  readonly ok: boolean;
+  readonly errorCode?: string;
+}
+
+export type ResultOutcome =
+  | { readonly kind: 'found'; readonly result: StoredResult }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+export interface StoredChunk {
+  readonly sequence: number;
+  /** Of the attempt that wrote it. */
+  readonly attempt: number;
+  /** Undefined where the stored bytes are not a chunk. */
+  readonly chunk: GenerateChunk | undefined;
+}
+
+export type ChunksOutcome =
+  /** In order. `lastSequence`: of the subject, 0 where it is empty. */
+  | {
+      readonly kind: 'read';
+      readonly chunks: readonly StoredChunk[];
+      readonly lastSequence: number;
+    }
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+/** Every read is consistent (answered by the stream's leader). None of these throws. */
+export interface TaskStore {
+  readBody(of: AttemptSpec): Promise<BodyOutcome>;
+  /** Stored only if the task has no result yet. */
+  putResult(of: AttemptRef, result: Uint8Array, format: BodyFormat): Promise<PutOutcome>;
+  readResult(of: AttemptRef): Promise<ResultOutcome>;
+  /** Encodes an error as a result body of this format. */
+  encodeError(error: ErrorBody, format: BodyFormat): Uint8Array;
+  /** Stored only if the stream's last sequence is `after` (0: it is empty). */
+  putChunk(of: AttemptRef, chunk: GenerateChunk, after: number): Promise<PutOutcome>;
+  /** Chunks with a higher sequence than `after`. */
+  readChunks(of: AttemptRef, after: number): Promise<ChunksOutcome>;
+}

@@ -1,0 +1,248 @@
+import type { FunctionName, TaskId, TenantId } from '@llmos/base';
+import { encodeJson, silentLogger, systemClock } from '@llmos/base';
+import type { Attempt, AttemptHandler, AttemptOutcome, AttemptSpec } from './attempt';
+import { systemPause } from './pause';
+import type { MailboxCommand, MailboxMessage } from './ports/mailbox-link';
+import type { TaskStore } from './ports/task-store';
+import { ProcessRuntime } from './process-runtime';
+import type { Report } from './report-outbox';
+
+const RESULT = encodeJson({ ok: true, output: 1 });
+
+function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
+  return {
+    tenant: 'acme' as TenantId,
+    task: task as TaskId,
+    attempt: 1,
+    function: 'echo' as FunctionName,
+    class: 'standard',
+    priority: 5,
+    sequence: 1,
+    deadlineWallMs: Infinity,
+    stream: false,
+    format: 'json',
+    root: task as TaskId,
+    body: encodeJson({}),
+    ...more,
+  };
+}
+
+class Fixture {
+  readonly reports: Report[] = [];
+  readonly committed: string[] = [];
+  private deliver: (message: MailboxMessage) => void = () => undefined;
+  readonly runtime: ProcessRuntime;
+
+  constructor(handler: AttemptHandler, store: Partial<TaskStore> = {}) {
+    this.runtime = new ProcessRuntime({
+      link: {
+        open: async (deliver) => {
+          this.deliver = deliver;
+        },
+        send: (report) => this.reports.push(report),
+        close: () => undefined,
+      },
+      store: { ...this.store(), ...store },
+      handler,
+      incarnation: 2,
+      permits: 4,
+      concurrency: 2,
+      chunkCoalesceMs: 0,
+      clock: systemClock,
+      pause: systemPause,
+      log: silentLogger,
+    });
+  }
+
+  send(command: MailboxCommand, epoch = 5, incarnation = 2): void {
+    this.deliver({ epoch, incarnation, command });
+  }
+
+  execute(of: AttemptSpec, epoch = 5): void {
+    this.send({ kind: 'execute', spec: of }, epoch);
+  }
+
+  outcomes(task: string): AttemptOutcome[] {
+    return this.reports
+      .flatMap((report) => report.finished)
+      .filter((entry) => entry.ref.task === task)
+      .map((entry) => entry.outcome);
+  }
+
+  accepted(task: string): number {
+    return this.reports.flatMap((report) => report.accepted).filter((ref) => ref.task === task)
+      .length;
+  }
+
+  async until(isReached: () => boolean, what: string): Promise<void> {
+    const endMs = performance.now() + 5000;
+    while (!isReached()) {
+      if (performance.now() > endMs) throw new Error(`waited in vain: ${what}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  private store(): TaskStore {
+    return {
+      readBody: async () => ({ kind: 'gone' }),
+      putResult: async (of) => {
+        this.committed.push(of.task);
+        return { kind: 'stored', sequence: 1 };
+      },
+      readResult: async () => ({ kind: 'none' }),
+      encodeError: (error) => encodeJson({ ok: false, error }),
+      putChunk: async () => ({ kind: 'stored', sequence: 1 }),
+      readChunks: async () => ({ kind: 'read', chunks: [], lastSequence: 0 }),
+    };
+  }
+}
+
+const open: Fixture[] = [];
+async function start(handler: AttemptHandler, store?: Partial<TaskStore>): Promise<Fixture> {
+  const fixture = new Fixture(handler, store);
+  open.push(fixture);
+  await fixture.runtime.start();
+  return fixture;
+}
+const answer: AttemptHandler = async () => ({ kind: 'answered', result: RESULT });
+/** Ends only when its attempt is stopped. */
+const hang: AttemptHandler = (attempt: Attempt) =>
+  new Promise((resolve) => {
+    attempt.signal.addEventListener('abort', () => resolve({ kind: 'answered', result: RESULT }));
+  });
+
+afterEach(() => {
+  for (const fixture of open.splice(0)) fixture.runtime.close();
+});
+
+describe('process runtime', () => {
+  it('runs a repeated execute once and repeats its end until confirmed', async () => {
+    const fixture = await start(answer);
+    fixture.execute(spec('a'));
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.outcomes('a').length >= 2, 'a second report');
+    expect(fixture.committed).toEqual(['a']);
+    fixture.send({ kind: 'confirm', attempts: [spec('a')] });
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.outcomes('a').length >= 3, 'the end again');
+    expect(fixture.committed).toEqual(['a']);
+  });
+
+  it('refuses the commands of a lower epoch and of another incarnation', async () => {
+    const fixture = await start(answer);
+    fixture.execute(spec('a'), 7);
+    fixture.execute(spec('b'), 6);
+    fixture.send({ kind: 'execute', spec: spec('c') }, 8, 1);
+    fixture.execute(spec('d'), 7);
+    await fixture.until(() => fixture.outcomes('d').length > 0, 'the end of d');
+    expect(fixture.committed).toEqual(['a', 'd']);
+  });
+
+  it('stops a running attempt that is cancelled and commits nothing', async () => {
+    const fixture = await start(hang);
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.accepted('a') === 1, 'the acceptance');
+    fixture.send({ kind: 'cancel', attempt: spec('a'), reason: 'CANCELLED' });
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
+    expect(fixture.outcomes('a')[0]).toEqual({ kind: 'stopped', reason: 'CANCELLED' });
+    expect(fixture.committed).toEqual([]);
+  });
+
+  it('stops a waiting attempt without running it', async () => {
+    const fixture = await start(hang);
+    for (const task of ['a', 'b', 'c']) fixture.execute(spec(task));
+    fixture.send({ kind: 'cancel', attempt: spec('c'), reason: 'CANCELLED' });
+    await fixture.until(() => fixture.outcomes('c').length > 0, 'the end');
+    expect(fixture.runtime.counts()).toMatchObject({ running: 2, waiting: 0 });
+  });
+
+  it('says nothing of an attempt that the kernel replaced', async () => {
+    const fixture = await start(hang);
+    fixture.execute(spec('a'));
+    fixture.send({ kind: 'cancel', attempt: spec('a'), reason: 'ABORTED' });
+    await fixture.until(() => fixture.runtime.counts().running === 0, 'the stop');
+    expect(fixture.outcomes('a')).toEqual([]);
+    expect(fixture.committed).toEqual([]);
+  });
+
+  it('stops at the deadline, and does not start after it', async () => {
+    const fixture = await start(hang);
+    fixture.execute(spec('late', { deadlineWallMs: systemClock.wallMs() - 1 }));
+    fixture.execute(spec('soon', { deadlineWallMs: systemClock.wallMs() + 50 }));
+    await fixture.until(() => fixture.outcomes('soon').length > 0, 'the end');
+    const end = { kind: 'stopped', reason: 'DEADLINE_EXCEEDED' };
+    expect(fixture.outcomes('late')[0]).toEqual(end);
+    expect(fixture.outcomes('soon')[0]).toEqual(end);
+    expect(fixture.committed).toEqual([]);
+  });
+
+  it('commits a final error and leaves a retryable one to the kernel', async () => {
+    const fixture = await start(async (attempt) => {
+      const retryable = attempt.spec.task === 'again';
+      const error = { code: 'UNAVAILABLE', retryable, message: 'no' } as const;
+      return { kind: 'failed', error };
+    });
+    fixture.execute(spec('again'));
+    fixture.execute(spec('final'));
+    await fixture.until(() => fixture.outcomes('final').length > 0, 'the ends');
+    expect(fixture.outcomes('again')[0]).toMatchObject({ kind: 'failed' });
+    expect(fixture.outcomes('final')[0]).toMatchObject({ kind: 'committed', ok: false });
+    expect(fixture.committed).toEqual(['final']);
+  });
+
+  it('keeps trying to commit while the store is full, and loses nothing', async () => {
+    let tries = 0;
+    const fixture = await start(answer, {
+      putResult: async () => {
+        tries += 1;
+        if (tries < 4) return { kind: 'unavailable', message: 'maximum bytes exceeded' };
+        return { kind: 'stored', sequence: 1 };
+      },
+    });
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
+    expect(fixture.outcomes('a')[0]).toEqual({ kind: 'committed', ok: true });
+  });
+
+  it('commits an error in place of a result that is too large', async () => {
+    const kept: Uint8Array[] = [];
+    const fixture = await start(answer, {
+      putResult: async (_of, result) => {
+        if (result === RESULT) return { kind: 'too-large', limitBytes: 3 };
+        kept.push(result);
+        return { kind: 'stored', sequence: 1 };
+      },
+    });
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
+    const end = { kind: 'committed', ok: false, errorCode: 'RESOURCE_EXHAUSTED' };
+    expect(fixture.outcomes('a')[0]).toEqual(end);
+    expect(Buffer.from(kept[0] ?? []).toString()).toContain('the limit is 3');
+  });
+
+  it('names what it holds in a heartbeat when greeted', async () => {
+    const fixture = await start(hang);
+    fixture.execute(spec('a'));
+    fixture.send({ kind: 'hello' });
+    const latest = () => fixture.reports.findLast((report) => report.heartbeat !== undefined);
+    await fixture.until(() => latest()?.heartbeat?.running.length === 1, 'a heartbeat with a');
+    expect(latest()?.heartbeat?.epoch).toBe(5);
+  });
+
+  it('takes nothing new while it drains, and ends when all is confirmed', async () => {
+    let release: () => void = () => undefined;
+    const fixture = await start(async () => {
+      await new Promise<void>((resolve) => (release = resolve));
+      return { kind: 'answered', result: RESULT };
+    });
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.accepted('a') === 1, 'the acceptance');
+    const drained = fixture.runtime.drain(10_000);
+    fixture.execute(spec('b'));
+    release();
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
+    fixture.send({ kind: 'confirm', attempts: [spec('a')] });
+    await drained;
+    expect(fixture.committed).toEqual(['a']);
+  });
+});

@@ -1,0 +1,245 @@
+/**
+ * A process at work: takes commands from the mailbox, runs attempts, reports their ends.
+ *
+ * One writer of the mailbox and the finished table. Invariants: P1 an accepted attempt ends in the
+ * finished table, except one that was replaced (ABORTED); P2 a stale leader is never obeyed; P3 a
+ * heartbeat names every attempt that is held or unconfirmed.
+ */
+import type { Clock, Logger } from '@llmos/base';
+import type {
+  AttemptHandler,
+  AttemptOutcome,
+  AttemptRef,
+  AttemptSpec,
+  StopReason,
+} from './attempt';
+import { attemptId, refOf } from './attempt';
+import { EpochGuard } from './epoch-guard';
+import { FinishedTable } from './finished-table';
+import { PROCESS_LIMITS } from './limits';
+import { Mailbox } from './mailbox';
+import type { Pause } from './pause';
+import type { MailboxLink, MailboxMessage } from './ports/mailbox-link';
+import type { TaskStore } from './ports/task-store';
+import type { Heartbeat } from './report-outbox';
+import { ReportOutbox } from './report-outbox';
+import { runAttempt, stopped } from './run-attempt';
+
+export interface ProcessRuntimeParts {
+  readonly link: MailboxLink;
+  readonly store: TaskStore;
+  readonly handler: AttemptHandler;
+  readonly incarnation: number;
+  readonly permits: number;
+  /** Attempts that the handler works on at once. */
+  readonly concurrency: number;
+  readonly chunkCoalesceMs: number;
+  readonly clock: Clock;
+  readonly pause: Pause;
+  readonly log: Logger;
+}
+
+export interface ProcessCounts {
+  readonly running: number;
+  readonly waiting: number;
+  readonly unconfirmed: number;
+  readonly committed: number;
+  readonly failed: number;
+  readonly stopped: number;
+}
+
+export class ProcessRuntime {
+  private readonly guard = new EpochGuard();
+  private readonly mailbox: Mailbox;
+  private readonly finished = new FinishedTable(FINISHED_OPTIONS);
+  private readonly outbox = new ReportOutbox(PROCESS_LIMITS.maxReportEntries);
+  private readonly running = new Map<string, AbortController>();
+  private readonly ended = { committed: 0, failed: 0, stopped: 0 };
+  private readonly timers: NodeJS.Timeout[] = [];
+  private flushing: NodeJS.Immediate | undefined;
+  private isBeatDue = false;
+  private isDraining = false;
+  private isClosed = false;
+  private onQuiet: (() => void) | undefined;
+
+  constructor(private readonly parts: ProcessRuntimeParts) {
+    this.mailbox = new Mailbox(parts.permits + PROCESS_LIMITS.mailboxSpare);
+  }
+
+  async start(): Promise<void> {
+    await this.parts.link.open((message) => this.receive(message));
+    this.timers.push(
+      setInterval(() => this.beat(), PROCESS_LIMITS.heartbeatMs),
+      setInterval(() => this.resend(), PROCESS_LIMITS.resendTickMs),
+    );
+    this.beat();
+  }
+
+  counts(): ProcessCounts {
+    return {
+      running: this.running.size,
+      waiting: this.mailbox.waitingCount,
+      unconfirmed: this.finished.unconfirmedCount,
+      ...this.ended,
+    };
+  }
+
+  /** Takes nothing new; resolves when nothing is held and unconfirmed any more, or time is up. */
+  async drain(graceMs: number): Promise<void> {
+    this.isDraining = true;
+    if (this.isQuiet() || this.isClosed) return;
+    const quiet = new AbortController();
+    this.onQuiet = () => quiet.abort();
+    await this.parts.pause(graceMs, quiet.signal);
+  }
+
+  /** Stops everything at once; what runs is not reported. May be called twice. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.isDraining = true;
+    for (const timer of this.timers) clearInterval(timer);
+    if (this.flushing !== undefined) clearImmediate(this.flushing);
+    for (const abort of this.running.values()) abort.abort('ABORTED');
+    this.parts.link.close();
+  }
+
+  private receive(message: MailboxMessage): void {
+    const { command, incarnation, epoch } = message;
+    if (this.isClosed || incarnation !== this.parts.incarnation) return;
+    const verdict = this.guard.check(epoch);
+    if (verdict === 'stale') {
+      this.parts.log.warn('stale-leader-refused', { epoch, highest: this.guard.epoch });
+      return;
+    }
+    if (verdict === 'newer') {
+      this.finished.makeAllDue(this.parts.clock.nowMs());
+      this.resend();
+      this.beat();
+    }
+    if (command.kind === 'execute') this.accept(command.spec);
+    else if (command.kind === 'cancel') this.stop(command.attempt, command.reason);
+    else if (command.kind === 'preempt') this.stop(command.attempt, 'PREEMPTED');
+    else if (command.kind === 'confirm') this.confirm(command.attempts);
+    else this.beat();
+  }
+
+  private accept(spec: AttemptSpec): void {
+    if (this.finished.recall(spec, this.guard.epoch, this.parts.clock.nowMs())) {
+      this.resend();
+      return;
+    }
+    if (this.isDraining) return;
+    const offered = this.mailbox.offer(spec);
+    if (offered.kind === 'full' || offered.kind === 'superseded') {
+      this.parts.log.warn('execute-not-accepted', { ...refOf(spec), why: offered.kind });
+      return;
+    }
+    this.outbox.addAccepted(refOf(spec));
+    this.flushSoon();
+    if (offered.kind === 'duplicate') return;
+    if (offered.replaces !== undefined) this.stop(offered.replaces, 'ABORTED');
+    this.startNext();
+  }
+
+  private startNext(): void {
+    while (this.running.size < this.parts.concurrency) {
+      const spec = this.mailbox.takeNext();
+      if (spec === undefined) return;
+      const abort = new AbortController();
+      this.running.set(attemptId(spec), abort);
+      void this.run(spec, abort);
+    }
+  }
+
+  private async run(spec: AttemptSpec, abort: AbortController): Promise<void> {
+    const { store, handler, pause, clock, log, chunkCoalesceMs } = this.parts;
+    const leftMs = spec.deadlineWallMs - clock.wallMs();
+    const timer = setTimeout(() => abort.abort('DEADLINE_EXCEEDED'), boundedDelay(leftMs));
+    const outcome = await runAttempt(
+      { store, handler, pause, clock, log, chunkCoalesceMs, abort },
+      spec,
+    );
+    clearTimeout(timer);
+    this.running.delete(attemptId(spec));
+    this.finish(refOf(spec), outcome);
+    this.startNext();
+  }
+
+  private stop(ref: AttemptRef, reason: StopReason): void {
+    const state = this.mailbox.stateOf(ref);
+    if (state === 'running') this.running.get(attemptId(ref))?.abort(reason);
+    if (state !== 'waiting') return;
+    const abort = new AbortController();
+    abort.abort(reason);
+    this.finish(ref, stopped(abort.signal));
+  }
+
+  private finish(ref: AttemptRef, outcome: AttemptOutcome): void {
+    this.mailbox.remove(ref);
+    if (this.isClosed) return;
+    this.ended[outcome.kind === 'preempted' ? 'stopped' : outcome.kind] += 1;
+    // A replaced attempt says nothing of itself; a heartbeat without it is enough.
+    const isSilent = outcome.kind === 'stopped' && outcome.reason === 'ABORTED';
+    const dropped = isSilent
+      ? undefined
+      : this.finished.add({ ref, outcome }, this.parts.clock.nowMs());
+    if (dropped !== undefined) this.parts.log.warn('unconfirmed-end-dropped', { ...dropped.ref });
+    this.resend();
+    this.notifyQuiet();
+  }
+
+  private confirm(refs: readonly AttemptRef[]): void {
+    for (const ref of refs) this.finished.confirm(ref, this.guard.epoch);
+    this.notifyQuiet();
+  }
+
+  private resend(): void {
+    for (const entry of this.finished.takeDue(this.parts.clock.nowMs())) {
+      this.outbox.addFinished(entry);
+      this.flushSoon();
+    }
+  }
+
+  private beat(): void {
+    this.isBeatDue = true;
+    this.flushSoon();
+  }
+
+  /** At the end of this turn of the event loop: at once when idle, together under load. */
+  private flushSoon(): void {
+    if (this.isClosed) return;
+    this.flushing ??= setImmediate(() => {
+      this.flushing = undefined;
+      const heartbeat = this.isBeatDue ? this.heartbeat() : undefined;
+      this.isBeatDue = false;
+      for (const report of this.outbox.take(heartbeat)) this.parts.link.send(report);
+    });
+  }
+
+  private heartbeat(): Heartbeat {
+    return {
+      running: [...this.mailbox.refs(), ...this.finished.refs()],
+      epoch: this.guard.epoch,
+    };
+  }
+
+  private isQuiet(): boolean {
+    return this.mailbox.size === 0 && this.finished.unconfirmedCount === 0;
+  }
+
+  private notifyQuiet(): void {
+    if (this.isQuiet()) this.onQuiet?.();
+  }
+}
+
+const FINISHED_OPTIONS = {
+  maxUnconfirmed: PROCESS_LIMITS.maxUnconfirmed,
+  maxConfirmed: PROCESS_LIMITS.maxConfirmed,
+  resend: PROCESS_LIMITS.resend,
+};
+
+/** setTimeout fires at once for delays of 2^31 ms and more. */
+function boundedDelay(delayMs: number): number {
+  return Math.min(Math.max(0, delayMs), 2 ** 31 - 1);
+}

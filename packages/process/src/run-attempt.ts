@@ -1,0 +1,147 @@
+/**
+ * One attempt from its body to its end: body → earlier chunks → handler → last chunk → commit.
+ * Never throws; what the handler throws becomes the attempt's error.
+ */
+import type { Clock, ErrorBody, Logger } from '@llmos/base';
+import { backoffMs, errorBody, toErrorBody } from '@llmos/base';
+import type {
+  AttemptHandler,
+  AttemptOutcome,
+  AttemptSpec,
+  HandlerAnswer,
+  StopReason,
+} from './attempt';
+import { refOf } from './attempt';
+import type { ChunkEnd } from './chunk-writer';
+import { ChunkWriter } from './chunk-writer';
+import { commitResult } from './commit';
+import { PROCESS_LIMITS } from './limits';
+import type { Pause } from './pause';
+import type { TaskStore } from './ports/task-store';
+
+export interface AttemptParts {
+  readonly store: TaskStore;
+  readonly handler: AttemptHandler;
+  readonly pause: Pause;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly chunkCoalesceMs: number;
+  /** Aborted with a StopReason. */
+  readonly abort: AbortController;
+}
+
+export async function runAttempt(parts: AttemptParts, spec: AttemptSpec): Promise<AttemptOutcome> {
+  if (parts.clock.wallMs() >= spec.deadlineWallMs) parts.abort.abort('DEADLINE_EXCEEDED');
+  const run = new AttemptRun(parts, spec);
+  try {
+    return (await run.run()) ?? stopped(parts.abort.signal);
+  } catch (thrown) {
+    parts.log.error('attempt-broke', { ...refOf(spec), error: thrown });
+    return { kind: 'failed', error: toErrorBody(thrown) };
+  }
+}
+
+/** The outcome of an attempt whose signal has aborted. */
+export function stopped(signal: AbortSignal): AttemptOutcome {
+  const reason = signal.reason as StopReason;
+  return reason === 'PREEMPTED' ? { kind: 'preempted' } : { kind: 'stopped', reason };
+}
+
+class AttemptRun {
+  private chunkEnd: ChunkEnd | undefined;
+  private readonly signal: AbortSignal;
+
+  constructor(
+    private readonly parts: AttemptParts,
+    private readonly spec: AttemptSpec,
+  ) {
+    this.signal = parts.abort.signal;
+  }
+
+  /** Undefined where the signal aborted on the way. */
+  async run(): Promise<AttemptOutcome | undefined> {
+    const body = await this.readBody();
+    if (body === undefined) return undefined;
+    if (!(body instanceof Uint8Array)) return this.settle({ kind: 'failed', error: body });
+    const writer = this.spec.stream ? this.createWriter() : undefined;
+    await writer?.open();
+    if (this.signal.aborted) return this.endedByStream();
+    const answer = await this.handle(body, writer);
+    await writer?.flush();
+    if (this.signal.aborted) return this.endedByStream();
+    return this.settle(answer);
+  }
+
+  private createWriter(): ChunkWriter {
+    return new ChunkWriter({
+      store: this.parts.store,
+      ref: refOf(this.spec),
+      pause: this.parts.pause,
+      signal: this.signal,
+      coalesceMs: this.parts.chunkCoalesceMs,
+      onEnd: (end) => {
+        this.chunkEnd = end;
+        this.parts.log.warn('stream-ended', { ...refOf(this.spec), end });
+        this.parts.abort.abort('REPLACED');
+      },
+    });
+  }
+
+  private endedByStream(): AttemptOutcome | undefined {
+    if (this.chunkEnd?.kind !== 'failed') return undefined;
+    return { kind: 'failed', error: this.chunkEnd.error };
+  }
+
+  private async handle(body: Uint8Array, writer: ChunkWriter | undefined): Promise<HandlerAnswer> {
+    try {
+      return await this.parts.handler({
+        spec: this.spec,
+        body,
+        signal: this.signal,
+        resumeTokens: writer?.resumeTokens ?? [],
+        emitChunk: (chunk) => writer?.emit(chunk),
+      });
+    } catch (thrown) {
+      return { kind: 'failed', error: toErrorBody(thrown) };
+    }
+  }
+
+  /** Retryable errors go to the kernel, which decides; everything else is committed here. */
+  private async settle(answer: HandlerAnswer): Promise<AttemptOutcome | undefined> {
+    if (answer.error?.retryable === true) return { kind: 'failed', error: answer.error };
+    const { store, pause } = this.parts;
+    const { format } = this.spec;
+    const outcome = await commitResult(
+      {
+        store,
+        pause,
+        signal: this.signal,
+        onUnavailable: (message) =>
+          this.parts.log.warn('commit-delayed', { ...refOf(this.spec), message }),
+      },
+      {
+        ref: refOf(this.spec),
+        format,
+        answer:
+          answer.kind === 'answered'
+            ? answer
+            : { result: store.encodeError(answer.error, format), error: answer.error },
+      },
+    );
+    return outcome.kind === 'stopped' ? undefined : outcome;
+  }
+
+  private async readBody(): Promise<Uint8Array | ErrorBody | undefined> {
+    if (this.spec.body !== undefined) return this.signal.aborted ? undefined : this.spec.body;
+    for (let failures = 1; !this.signal.aborted; failures += 1) {
+      const outcome = await this.parts.store.readBody(this.spec);
+      if (outcome.kind === 'read') return outcome.body;
+      if (outcome.kind === 'gone') {
+        return errorBody('NOT_FOUND', `message ${this.spec.sequence} of the task is gone`);
+      }
+      this.parts.log.warn('body-delayed', { ...refOf(this.spec), message: outcome.message });
+      await this.parts.pause(backoffMs(PROCESS_LIMITS.storeRetry, failures), this.signal);
+    }
+    return undefined;
+  }
+}

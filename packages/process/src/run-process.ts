@@ -1,0 +1,65 @@
+/**
+ * Composition root: makes a process out of a handler and a NATS connection. The process has its
+ * mailbox once the promise resolves; announce it as ready only then. The connection stays the
+ * caller's.
+ */
+import type { Clock, Logger, NodeId, ProcessId } from '@llmos/base';
+import type { NatsConnection } from 'nats';
+import { createMailboxLink } from './adapters/jetstream/jetstream-mailbox-link';
+import { createTaskStore } from './adapters/jetstream/jetstream-task-store';
+import type { AttemptHandler } from './attempt';
+import { PROCESS_LIMITS } from './limits';
+import { systemPause } from './pause';
+import type { ProcessCounts } from './process-runtime';
+import { ProcessRuntime } from './process-runtime';
+
+export interface ProcessOptions {
+  readonly connection: NatsConnection;
+  readonly node: NodeId;
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+  /** Attempts that the kernel may have here at once. */
+  readonly permits: number;
+  /** Attempts the handler works on at once; default: all permits. */
+  readonly concurrency?: number;
+  readonly handler: AttemptHandler;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Waits this long to send more tokens in one chunk; default 0: each at once. */
+  readonly chunkCoalesceMs?: number;
+}
+
+export interface RunningProcess {
+  counts(): ProcessCounts;
+  /** Takes nothing new and waits, at most this long, until all has ended and is confirmed. */
+  drain(graceMs: number): Promise<void>;
+  /** Stops at once, reporting nothing more. May be called twice. */
+  close(): void;
+}
+
+export async function runProcess(options: ProcessOptions): Promise<RunningProcess> {
+  const { permits, log, clock, handler, incarnation } = options;
+  if (!Number.isInteger(permits) || permits < 1 || permits > PROCESS_LIMITS.maxPermits) {
+    throw new RangeError(
+      `permits is ${permits}: it must be from 1 to ${PROCESS_LIMITS.maxPermits}`,
+    );
+  }
+  const runtime = new ProcessRuntime({
+    link: createMailboxLink(options),
+    store: await createTaskStore(options.connection),
+    handler,
+    incarnation,
+    permits,
+    concurrency: options.concurrency ?? permits,
+    chunkCoalesceMs: options.chunkCoalesceMs ?? 0,
+    clock,
+    pause: systemPause,
+    log,
+  });
+  await runtime.start();
+  return {
+    counts: () => runtime.counts(),
+    drain: (graceMs) => runtime.drain(graceMs),
+    close: () => runtime.close(),
+  };
+}

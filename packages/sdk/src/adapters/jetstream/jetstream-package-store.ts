@@ -1,0 +1,163 @@
+/**
+ * Stores package files in a JetStream object store, in the layout that every NATS client reads:
+ * the pieces on `$O.<bucket>.C.<upload>`, then, once all are stored, the description on
+ * `$O.<bucket>.M.<name>`.
+ *
+ * Written here, not with the client's own `put`: that one sends a whole file without waiting for
+ * acknowledgements, and the first one that fails is a rejection that nobody handles.
+ */
+import { createHash } from 'node:crypto';
+import type { ErrorCode, Random } from '@llmos/base';
+import { LlmosError, PACKAGE_STORE, encodeJson, isRecord } from '@llmos/base';
+import { SDK_LIMITS } from '../../limits';
+import type { MessageLink, OutgoingMessage, RequestOutcome } from '../../ports/message-link';
+import type { PackageStore, StoreObject } from '../../ports/package-store';
+import type { StoredMessages } from '../../ports/stored-messages';
+import type { CreateAlarm } from '../../ports/alarm';
+import { readApiAnswer } from './api-answer';
+import { rebuffer } from './rebuffer';
+
+const STREAM = `OBJ_${PACKAGE_STORE}`;
+
+export interface PackageStoreParts {
+  readonly link: MessageLink;
+  readonly stored: StoredMessages;
+  readonly createAlarm: CreateAlarm;
+  readonly random: Random;
+  /** A new token for each upload. */
+  readonly newId: () => string;
+  readonly wallMs: () => number;
+}
+
+export function createJetStreamPackageStore(parts: PackageStoreParts): PackageStore {
+  return {
+    has: (of) => has(parts, of),
+    put: (of) => putWithRetries(parts, of),
+  };
+}
+
+async function has(
+  parts: PackageStoreParts,
+  of: { readonly name: string; readonly bytes: number },
+): Promise<boolean> {
+  const outcome = await parts.stored.readLast({ stream: STREAM, subject: metaSubject(of.name) });
+  if (outcome.kind === 'absent') return false;
+  if (outcome.kind === 'unavailable') {
+    const message = `the object store ${PACKAGE_STORE} can't be read: ${outcome.reason}`;
+    throw new LlmosError('UNAVAILABLE', message);
+  }
+  const meta = readApiAnswer(outcome.message.body);
+  return meta['deleted'] !== true && meta['size'] === of.bytes;
+}
+
+async function putWithRetries(parts: PackageStoreParts, of: StoreObject): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await putOnce(parts, of);
+    } catch (error) {
+      const mayHelp = error instanceof LlmosError && error.code === 'UNAVAILABLE';
+      if (!mayHelp || attempt === SDK_LIMITS.maxUploadAttempts) throw error;
+      const waitMs = 500 * attempt * (0.5 + parts.random.next());
+      await parts.createAlarm().wait(waitMs, of.signal, parts.link.closed);
+    }
+  }
+}
+
+/** Pieces of an upload that failed are removed, as far as the server answers. */
+async function putOnce(parts: PackageStoreParts, of: StoreObject): Promise<void> {
+  const upload = parts.newId();
+  const subject = `$O.${PACKAGE_STORE}.C.${upload}`;
+  try {
+    const sent = await putPieces(parts, { ...of, subject });
+    const headers = { 'Nats-Rollup': 'sub' };
+    const meta = {
+      name: of.name,
+      description: '',
+      options: { max_chunk_size: SDK_LIMITS.uploadPieceBytes },
+      bucket: PACKAGE_STORE,
+      nuid: upload,
+      size: sent.bytes,
+      chunks: sent.pieces,
+      mtime: new Date(parts.wallMs()).toISOString(),
+      digest: `SHA-256=${sent.digest}`,
+      deleted: false,
+    };
+    await store(parts, { subject: metaSubject(of.name), headers, body: encodeJson(meta) }, of);
+  } catch (error) {
+    const body = encodeJson({ filter: subject });
+    const purge = { subject: `$JS.API.STREAM.PURGE.${STREAM}`, body };
+    await parts.link.request(purge, { waitMs: SDK_LIMITS.readTimeoutMs });
+    throw error;
+  }
+}
+
+interface SentPieces {
+  readonly bytes: number;
+  readonly pieces: number;
+  readonly digest: string;
+}
+
+async function putPieces(
+  parts: PackageStoreParts,
+  of: StoreObject & { readonly subject: string },
+): Promise<SentPieces> {
+  const hash = createHash('sha256');
+  const sent = { bytes: 0, pieces: 0 };
+  const inFlight = new Set<Promise<void>>();
+  let failure: unknown;
+  const pieceBytes = Math.min(SDK_LIMITS.uploadPieceBytes, parts.link.maxPayloadBytes());
+  let storedBytes = 0;
+  for await (const piece of rebuffer(of.open(), pieceBytes)) {
+    hash.update(piece);
+    sent.bytes += piece.byteLength;
+    sent.pieces += 1;
+    const storing = store(parts, { subject: of.subject, body: piece }, of).then(
+      () => {
+        storedBytes += piece.byteLength;
+        of.onSent?.(storedBytes);
+        inFlight.delete(storing);
+      },
+      (error: unknown) => {
+        failure ??= error;
+        inFlight.delete(storing);
+      },
+    );
+    inFlight.add(storing);
+    if (inFlight.size >= SDK_LIMITS.maxPiecesInFlight) await Promise.race(inFlight);
+    if (failure !== undefined) break;
+  }
+  await Promise.all(inFlight);
+  if (failure !== undefined) throw failure as Error;
+  return { ...sent, digest: paddedBase64Url(hash.digest()) };
+}
+
+/** Publishes and waits for JetStream's acknowledgement. */
+async function store(
+  parts: PackageStoreParts,
+  message: OutgoingMessage,
+  of: StoreObject,
+): Promise<void> {
+  const wait = { waitMs: SDK_LIMITS.uploadAckMs, signal: of.signal };
+  const problem = problemOf(await parts.link.request(message, wait));
+  if (problem === undefined) return;
+  throw new LlmosError(problem.code, `storing ${of.name} in ${PACKAGE_STORE}: ${problem.reason}`);
+}
+
+function problemOf(outcome: RequestOutcome): { code: ErrorCode; reason: string } | undefined {
+  if (outcome.kind === 'aborted') return { code: 'CANCELLED', reason: 'aborted' };
+  if (outcome.kind === 'denied') return { code: 'PERMISSION_DENIED', reason: outcome.reason };
+  if (outcome.kind === 'closed') return { code: 'CANCELLED', reason: 'the client was closed' };
+  if (outcome.kind !== 'answered') return { code: 'UNAVAILABLE', reason: outcome.kind };
+  const { seq, error } = readApiAnswer(outcome.message.body);
+  if (typeof seq === 'number' && error === undefined) return undefined;
+  const reason = isRecord(error) ? String(error['description']) : 'an unreadable acknowledgement';
+  return { code: 'RESOURCE_EXHAUSTED', reason };
+}
+
+function metaSubject(name: string): string {
+  return `$O.${PACKAGE_STORE}.M.${paddedBase64Url(Buffer.from(name))}`;
+}
+
+function paddedBase64Url(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+}

@@ -1,0 +1,106 @@
+/**
+ * Reads stored messages by direct get, and by the stream API where a stream has no direct get.
+ *
+ * Of all of JetStream's API a tenant needs these two subjects at most, and of a result only its
+ * own: the subject of a direct get ends with the subject that is read, so permissions can tell.
+ */
+import { encodeJson, isRecord } from '@llmos/base';
+import { SDK_LIMITS } from '../../limits';
+import type { IncomingMessage, MessageLink } from '../../ports/message-link';
+import type { ReadLast, ReadOutcome, StoredMessages } from '../../ports/stored-messages';
+import { readApiAnswer } from './api-answer';
+
+const API = '$JS.API';
+const NO_MESSAGE = 404;
+/** JetStream's error code for "no message found". */
+const NO_MESSAGE_FOUND = 10_037;
+
+export function createJetStreamStoredMessages(link: MessageLink): StoredMessages {
+  // A stream without direct get does not answer at all; it is asked that way once.
+  const withoutDirect = new Set<string>();
+  const read = async (of: ReadLast, direct: DirectQuery): Promise<ReadOutcome> => {
+    const isDirect = !withoutDirect.has(of.stream);
+    const first = isDirect ? await directGet(link, of, direct) : undefined;
+    if (first !== undefined) return first;
+    const second = await messageGet(link, of, direct.query);
+    if (isDirect && second.kind !== 'unavailable') withoutDirect.add(of.stream);
+    return second;
+  };
+  return {
+    readLast: (of) => {
+      const query = { last_by_subj: of.subject };
+      return read(of, { query, suffix: `.${of.subject}`, body: new Uint8Array() });
+    },
+    readNext: (of) => {
+      const query = { seq: of.fromSequence, next_by_subj: of.subject };
+      return read(of, { query, suffix: '', body: encodeJson(query) });
+    },
+  };
+}
+
+interface DirectQuery {
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly suffix: string;
+  readonly body: Uint8Array;
+}
+
+/** @returns undefined where nobody answers: direct get is off, or there is no such stream. */
+async function directGet(
+  link: MessageLink,
+  of: ReadLast,
+  direct: DirectQuery,
+): Promise<ReadOutcome | undefined> {
+  const subject = `${API}.DIRECT.GET.${of.stream}${direct.suffix}`;
+  const outcome = await link.request({ subject, body: direct.body }, wait(of));
+  switch (outcome.kind) {
+    case 'answered':
+      return readDirectAnswer(outcome.message);
+    case 'silent':
+    case 'no-responders':
+    case 'denied':
+      return undefined;
+    default:
+      return { kind: 'unavailable', reason: outcome.kind };
+  }
+}
+
+function readDirectAnswer(message: IncomingMessage): ReadOutcome {
+  if (message.status === NO_MESSAGE) return { kind: 'absent' };
+  const sequence = Number(message.header('Nats-Sequence'));
+  if (message.status !== undefined || !Number.isSafeInteger(sequence)) {
+    return { kind: 'unavailable', reason: `status ${message.status ?? 'without a sequence'}` };
+  }
+  const contentType = message.header('Content-Type');
+  return { kind: 'found', message: { sequence, body: message.body, contentType } };
+}
+
+async function messageGet(
+  link: MessageLink,
+  of: ReadLast,
+  query: Readonly<Record<string, unknown>>,
+): Promise<ReadOutcome> {
+  const subject = `${API}.STREAM.MSG.GET.${of.stream}`;
+  const outcome = await link.request({ subject, body: encodeJson(query) }, wait(of));
+  if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.kind };
+  return readAnswer(outcome.message);
+}
+
+function readAnswer(answer: IncomingMessage): ReadOutcome {
+  const body = readApiAnswer(answer.body);
+  const error = body['error'];
+  if (isRecord(error)) {
+    if (error['err_code'] === NO_MESSAGE_FOUND) return { kind: 'absent' };
+    return { kind: 'unavailable', reason: String(error['description']) };
+  }
+  const message = isRecord(body['message']) ? body['message'] : {};
+  const { seq, data, hdrs } = message;
+  if (typeof seq !== 'number') return { kind: 'unavailable', reason: 'an answer without message' };
+  const headers = typeof hdrs === 'string' ? Buffer.from(hdrs, 'base64').toString('utf8') : '';
+  const contentType = /^Content-Type: *(.*)$/im.exec(headers)?.[1]?.trim();
+  const bytes = Buffer.from(typeof data === 'string' ? data : '', 'base64');
+  return { kind: 'found', message: { sequence: seq, body: bytes, contentType } };
+}
+
+function wait(of: ReadLast): { waitMs: number; signal: AbortSignal | undefined } {
+  return { waitMs: SDK_LIMITS.readTimeoutMs, signal: of.signal };
+}

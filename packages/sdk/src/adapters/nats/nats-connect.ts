@@ -1,0 +1,95 @@
+/** Opens the NATS connection of a client; every failure is an LlmosError that names the servers. */
+import { readFile } from 'node:fs/promises';
+import { LlmosError } from '@llmos/base';
+import { connect, credsAuthenticator } from 'nats';
+import type { ConnectionOptions, NatsConnection } from 'nats';
+import { SDK_LIMITS } from '../../limits';
+import { onAbort } from '../system/abort-listener';
+
+export interface NatsConnectOptions {
+  readonly servers: readonly string[];
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly token?: string | undefined;
+  readonly user?: string | undefined;
+  readonly pass?: string | undefined;
+  readonly credentialsFile?: string | undefined;
+  readonly tls?: NatsTlsOptions | undefined;
+  readonly inboxPrefix?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface NatsTlsOptions {
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+export async function connectToNats(options: NatsConnectOptions): Promise<NatsConnection> {
+  const { signal } = options;
+  if (signal?.aborted === true) throw cancelled(options);
+  const opening = connect(await connectionOptions(options));
+  if (signal === undefined) return opening.catch((cause: unknown) => refuse(options, cause));
+  let stopListening = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stopListening = onAbort(signal, () => reject(cancelled(options)));
+  });
+  try {
+    return await Promise.race([opening, aborted]);
+  } catch (cause) {
+    // Whoever opened it closes it, also when nobody waits for it any more.
+    void opening.then(
+      (connection) => connection.close(),
+      () => undefined,
+    );
+    return refuse(options, cause);
+  } finally {
+    stopListening();
+  }
+}
+
+async function connectionOptions(options: NatsConnectOptions): Promise<ConnectionOptions> {
+  const { token, user, pass, tls, inboxPrefix } = options;
+  return {
+    servers: [...options.servers],
+    name: options.name,
+    timeout: options.timeoutMs,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: SDK_LIMITS.reconnectWaitMs,
+    pingInterval: SDK_LIMITS.pingIntervalMs,
+    ...(token === undefined ? {} : { token }),
+    ...(user === undefined ? {} : { user }),
+    ...(pass === undefined ? {} : { pass }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+    ...(options.credentialsFile === undefined
+      ? {}
+      : { authenticator: credsAuthenticator(await readCredentials(options.credentialsFile)) }),
+  };
+}
+
+async function readCredentials(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    const message = `the credentials file ${JSON.stringify(file)} can't be read`;
+    throw new LlmosError('INVALID_ARGUMENT', message, { cause });
+  }
+}
+
+function refuse(options: NatsConnectOptions, cause: unknown): never {
+  if (cause instanceof LlmosError) throw cause;
+  const servers = options.servers.join(', ');
+  const code = (cause as { code?: unknown } | undefined)?.code;
+  if (code === 'AUTHORIZATION_VIOLATION' || code === 'AUTHENTICATION_TIMEOUT') {
+    const message = `the NATS server at ${servers} refuses the credentials`;
+    throw new LlmosError('UNAUTHENTICATED', message, { cause });
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `no NATS server answers at ${servers}: ${reason}`;
+  throw new LlmosError('UNAVAILABLE', message, { cause });
+}
+
+function cancelled(options: NatsConnectOptions): LlmosError {
+  return new LlmosError('CANCELLED', `connecting to ${options.servers.join(', ')} was aborted`);
+}

@@ -1,0 +1,189 @@
+/**
+ * The message link on a NATS connection.
+ *
+ * Requests share one inbox subscription of our own: unlike the client's, a request ends at once
+ * when its signal aborts, when the connection was lost and is back, or when the server refuses
+ * its subject. Sole owner of the connection and of the table of pending requests.
+ */
+import { createInbox, Events, headers as natsHeaders } from 'nats';
+import type { Msg, MsgHdrs, NatsConnection, Status } from 'nats';
+import { SDK_LIMITS } from '../../limits';
+import { onAbort } from '../system/abort-listener';
+import type {
+  IncomingMessage,
+  MessageHeaders,
+  MessageLink,
+  OutgoingMessage,
+  RequestOutcome,
+  RequestWait,
+} from '../../ports/message-link';
+
+interface PendingRequest {
+  readonly subject: string;
+  settle(outcome: RequestOutcome): void;
+}
+
+const NO_RESPONDERS = 503;
+/** Where the server's INFO names no limit. */
+const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
+
+export function createNatsMessageLink(connection: NatsConnection): MessageLink {
+  return new NatsMessageLink(connection);
+}
+
+class NatsMessageLink implements MessageLink {
+  private readonly inbox = createInbox();
+  private readonly pending = new Map<string, PendingRequest>();
+  private readonly reconnectCallbacks = new Set<() => void>();
+  private readonly closing = new AbortController();
+  private drained: Promise<void> | undefined;
+  private nextRequest = 0;
+
+  readonly closed = this.closing.signal;
+
+  constructor(private readonly connection: NatsConnection) {
+    connection.subscribe(`${this.inbox}.*`, {
+      callback: (error, msg) => this.onAnswer(error, msg),
+    });
+    void this.watchStatus(connection.status());
+    void connection.closed().then(() => this.endRequests());
+  }
+
+  maxPayloadBytes(): number {
+    return this.connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES;
+  }
+
+  publish(message: OutgoingMessage): void {
+    this.tryPublish(message);
+  }
+
+  subscribe(subject: string, deliver: (message: IncomingMessage) => void): () => void {
+    if (this.closed.aborted) return () => undefined;
+    const subscription = this.connection.subscribe(subject, {
+      callback: (error, msg) => {
+        if (error === null) deliver(readMessage(msg));
+      },
+    });
+    return () => {
+      if (!subscription.isClosed()) subscription.unsubscribe();
+    };
+  }
+
+  onReconnect(callback: () => void): () => void {
+    this.reconnectCallbacks.add(callback);
+    return () => this.reconnectCallbacks.delete(callback);
+  }
+
+  request(message: OutgoingMessage, wait: RequestWait): Promise<RequestOutcome> {
+    if (wait.signal?.aborted === true) return Promise.resolve({ kind: 'aborted' });
+    if (this.closed.aborted) return Promise.resolve({ kind: 'closed' });
+    if (this.pending.size >= SDK_LIMITS.maxPendingRequests) {
+      return Promise.resolve({ kind: 'full' });
+    }
+    return new Promise((resolve) => {
+      const token = (this.nextRequest += 1).toString(36);
+      const timer = setTimeout(() => pending.settle({ kind: 'silent' }), Math.max(1, wait.waitMs));
+      const pending: PendingRequest = {
+        subject: message.subject,
+        settle: (outcome) => {
+          this.pending.delete(token);
+          clearTimeout(timer);
+          stopListening();
+          resolve(outcome);
+        },
+      };
+      this.pending.set(token, pending);
+      const stopListening = onAbort(wait.signal, () => pending.settle({ kind: 'aborted' }));
+      const failure = this.tryPublish(message, `${this.inbox}.${token}`);
+      if (failure !== undefined) pending.settle(failure);
+    });
+  }
+
+  close(): Promise<void> {
+    this.drained ??= this.drain();
+    return this.drained;
+  }
+
+  /** @returns why it could not be written. */
+  private tryPublish(message: OutgoingMessage, reply?: string): RequestOutcome | undefined {
+    if (this.connection.isClosed()) return { kind: 'closed' };
+    try {
+      this.connection.publish(message.subject, message.body, {
+        ...(message.headers === undefined ? {} : { headers: writeHeaders(message.headers) }),
+        ...(reply === undefined ? {} : { reply }),
+      });
+      return undefined;
+    } catch (error) {
+      // Closed in this very moment, or a body above max_payload, which callers check before.
+      if (this.connection.isClosed()) return { kind: 'closed' };
+      return { kind: 'denied', reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  private onAnswer(error: Error | null, msg: Msg): void {
+    // Denied inbox: requests end by their own limit.
+    if (error !== null) return;
+    const pending = this.pending.get(msg.subject.slice(this.inbox.length + 1));
+    if (pending === undefined) return;
+    const message = readMessage(msg);
+    const isUnheard = message.status === NO_RESPONDERS && message.body.byteLength === 0;
+    pending.settle(isUnheard ? { kind: 'no-responders' } : { kind: 'answered', message });
+  }
+
+  private async watchStatus(statuses: AsyncIterable<Status>): Promise<void> {
+    for await (const status of statuses) {
+      if (status.type === Events.Reconnect) this.onReconnected();
+      const denied = status.permissionContext;
+      if (denied?.operation === 'publish') this.onDenied(denied.subject);
+    }
+  }
+
+  private onReconnected(): void {
+    for (const request of [...this.pending.values()]) request.settle({ kind: 'interrupted' });
+    for (const callback of [...this.reconnectCallbacks]) callback();
+  }
+
+  private onDenied(subject: string): void {
+    const reason = `the server refuses to publish to ${subject}`;
+    for (const request of [...this.pending.values()]) {
+      if (request.subject === subject) request.settle({ kind: 'denied', reason });
+    }
+  }
+
+  private endRequests(): void {
+    this.closing.abort();
+    for (const request of [...this.pending.values()]) request.settle({ kind: 'closed' });
+  }
+
+  private async drain(): Promise<void> {
+    this.endRequests();
+    if (this.connection.isClosed()) return;
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SDK_LIMITS.closeTimeoutMs);
+    });
+    // A drain waits for the server, which may be away; then closing loses nothing more.
+    await Promise.race([this.connection.drain().catch(() => undefined), limit]);
+    clearTimeout(timer);
+    if (!this.connection.isClosed()) await this.connection.close();
+  }
+}
+
+function writeHeaders(headers: MessageHeaders): MsgHdrs {
+  const written = natsHeaders();
+  for (const [name, value] of Object.entries(headers)) written.set(name, value);
+  return written;
+}
+
+function readMessage(msg: Msg): IncomingMessage {
+  const code = msg.headers?.code ?? 0;
+  return {
+    subject: msg.subject,
+    body: msg.data,
+    header: (name) => {
+      const value = msg.headers?.get(name);
+      return value === undefined || value === '' ? undefined : value;
+    },
+    status: code === 0 ? undefined : code,
+  };
+}

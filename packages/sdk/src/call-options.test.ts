@@ -1,0 +1,81 @@
+import { LlmosError } from '@llmos/base';
+import type { TaskId } from '@llmos/base';
+import type { TaskOptions } from './call-options';
+import { checkTaskOptions } from './call-options';
+import { encodeInput, headersOfLargeInput } from './task-body';
+
+const newId = (): TaskId => 'new1' as TaskId;
+
+it('writes every option as its header', () => {
+  const checked = checkTaskOptions(
+    {
+      id: 'mine',
+      class: 'batch',
+      priority: 0,
+      deadline: new Date(1_800_000_000_000),
+      key: 'k',
+      maxAttempts: 2,
+      parent: 'p',
+      root: 'r',
+      traceparent: '00-ab-cd-01',
+      timeoutMs: 5,
+    },
+    newId,
+  );
+  expect(checked.headers).toEqual({
+    'Llmos-Id': 'mine',
+    'Llmos-Class': 'batch',
+    'Llmos-Priority': '0',
+    'Llmos-Deadline': '1800000000000',
+    'Llmos-Key': 'k',
+    'Llmos-Max-Attempts': '2',
+    'Llmos-Parent': 'p',
+    'Llmos-Root': 'r',
+    traceparent: '00-ab-cd-01',
+  });
+  expect(checked.timeoutMs).toBe(5);
+});
+
+it('gives a task without an id a new one', () => {
+  expect(checkTaskOptions({}, newId).headers).toEqual({ 'Llmos-Id': 'new1' });
+});
+
+it.each<[TaskOptions, string]>([
+  [{ id: 'a.b' }, 'id is "a.b"'],
+  [{ id: 'a\r\nPUB x' }, 'id is "a'],
+  [{ key: '' }, 'key is ""'],
+  [{ priority: 10 }, 'priority is 10'],
+  [{ priority: 1.5 }, 'priority is 1.5'],
+  [{ timeoutMs: 0 }, 'timeoutMs is 0'],
+  [{ timeoutMs: 1e12 }, 'timeoutMs is 1000000000000'],
+  [{ class: 'urgent' as 'batch' }, 'class is "urgent"'],
+  [{ deadline: Number.NaN }, 'deadline is "NaN"'],
+  [{ maxAttempts: 101 }, 'maxAttempts is 101'],
+  [{ traceparent: 'a\nb' }, 'traceparent is'],
+])('refuses %j and names the value', (options, message) => {
+  expect(() => checkTaskOptions(options, newId)).toThrow(message);
+  expect(() => checkTaskOptions(options, newId)).toThrow(LlmosError);
+});
+
+it('refuses an input that is larger than the server takes, naming both sizes', () => {
+  const input = { text: 'x'.repeat(200_000) };
+  const limitBytes = 128 * 1024;
+  expect(() => encodeInput('embed', input, limitBytes + 64 * 1024)).toThrow(
+    `has 200011 bytes; at most ${limitBytes} fit`,
+  );
+});
+
+it.each([[undefined], [() => 1], [1n], [{ n: 1n }]])(
+  'refuses %p, which has no JSON form',
+  (input) => {
+    expect(() => encodeInput('echo', input, 1e6)).toThrow('no JSON form');
+  },
+);
+
+it('names model and key of a large input in headers, and of a small one not', () => {
+  const input = { model: 'm@1', key: 'k', inputs: {} };
+  expect(headersOfLargeInput(input, 100)).toEqual({});
+  const headers = { 'Llmos-Model': 'm@1', 'Llmos-Key': 'k' };
+  expect(headersOfLargeInput(input, 100_000)).toEqual(headers);
+  expect(headersOfLargeInput({ model: 'a b' }, 100_000)).toEqual({});
+});

@@ -1,0 +1,125 @@
+/** What callers may ask for besides the input, checked and written as headers of the task. */
+import type { LlmosErrorOptions, TaskClass, TaskId, TaskKey } from '@llmos/base';
+import {
+  HEADERS,
+  LlmosError,
+  MAX_PRIORITY,
+  TASK_CLASSES,
+  WIRE_LIMITS,
+  isTaskClass,
+  quoteShort,
+  tryToken,
+} from '@llmos/base';
+
+/** Options of everything that makes a task. */
+export interface TaskOptions {
+  /** Aborting it ends the wait with CANCELLED and cancels the task. */
+  readonly signal?: AbortSignal;
+  /**
+   * Milliseconds until the task expires with DEADLINE_EXCEEDED, 1 to 12 h.
+   * Of a call, also how long the caller waits; default: the client's `timeoutMs` (60 s).
+   */
+  readonly timeoutMs?: number;
+  /** The same as a point in time; a number is milliseconds since 1970. The earlier one holds. */
+  readonly deadline?: Date | number;
+  /** Default `interactive` for calls and streams, `standard` for `submit`. */
+  readonly class?: TaskClass;
+  /** 0 to 9, 9 first; default 5. */
+  readonly priority?: number;
+  /** Tasks of one key run one at a time and in order. */
+  readonly key?: string;
+  /** Tries before the task ends as a dead letter, 1 to 100; default 3. */
+  readonly maxAttempts?: number;
+  /**
+   * Task id and idempotency key, `[A-Za-z0-9_-]{1,64}`: a second task with the id of an earlier
+   * one has its result. Default: a new random one.
+   */
+  readonly id?: string;
+  /** W3C trace context. */
+  readonly traceparent?: string;
+  /** The task that this one belongs to; it inherits deadline and priority. */
+  readonly parent?: string;
+  readonly root?: string;
+}
+
+/** Options of whatever only waits. */
+export interface WaitOptions {
+  /** Aborting it ends the wait with CANCELLED; the task goes on. */
+  readonly signal?: AbortSignal;
+  /** How long to wait, in milliseconds; then DEADLINE_EXCEEDED. */
+  readonly timeoutMs?: number;
+}
+
+/** Options after checking; times are in milliseconds. */
+export interface CheckedOptions {
+  readonly id: TaskId;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number | undefined;
+  readonly deadlineWallMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Throws INVALID_ARGUMENT that names the option and its value. */
+export function checkTaskOptions(options: TaskOptions, newId: () => TaskId): CheckedOptions {
+  const id = options.id === undefined ? newId() : token<TaskId>('id', options.id);
+  const timeoutMs = checkTimeout(options.timeoutMs);
+  const deadlineWallMs = deadline(options.deadline);
+  const maxAttempts = integer('maxAttempts', options.maxAttempts, 1, WIRE_LIMITS.maxAttempts);
+  const fields: Record<string, string | number | undefined> = {
+    [HEADERS.id]: id,
+    [HEADERS.class]: taskClass(options.class),
+    [HEADERS.priority]: integer('priority', options.priority, 0, MAX_PRIORITY),
+    [HEADERS.deadline]: deadlineWallMs,
+    [HEADERS.key]: options.key === undefined ? undefined : token<TaskKey>('key', options.key),
+    [HEADERS.maxAttempts]: maxAttempts,
+    [HEADERS.parent]: optionalToken('parent', options.parent),
+    [HEADERS.root]: optionalToken('root', options.root),
+    [HEADERS.traceparent]: traceparent(options.traceparent),
+  };
+  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
+  const headers = Object.fromEntries(present.map(([name, value]) => [name, String(value)]));
+  return { id, headers, timeoutMs, deadlineWallMs, signal: options.signal };
+}
+
+export function checkTimeout(timeoutMs: number | undefined): number | undefined {
+  return integer('timeoutMs', timeoutMs, 1, WIRE_LIMITS.maxTimeoutMs);
+}
+
+export function invalid(message: string, options: LlmosErrorOptions = {}): LlmosError {
+  return new LlmosError('INVALID_ARGUMENT', message, options);
+}
+
+export function token<T extends TaskId | TaskKey>(name: string, value: unknown): T {
+  const checked = tryToken<T>(value);
+  if (checked !== undefined) return checked;
+  throw invalid(`${name} is ${quoteShort(value)}: it must match [A-Za-z0-9_-]{1,64}`);
+}
+
+function optionalToken(name: string, value: unknown): string | undefined {
+  return value === undefined ? undefined : token(name, value);
+}
+
+function integer(name: string, value: unknown, least: number, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  const isInside = typeof value === 'number' && value >= least && value <= most;
+  if (isInside && Number.isInteger(value)) return value;
+  throw invalid(`${name} is ${quoteShort(value)}: it must be an integer from ${least} to ${most}`);
+}
+
+function taskClass(value: unknown): TaskClass | undefined {
+  if (value === undefined || isTaskClass(value)) return value;
+  throw invalid(`class is ${quoteShort(value)}: it must be one of ${TASK_CLASSES.join(', ')}`);
+}
+
+function deadline(value: Date | number | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const wallMs = Math.floor(Number(value));
+  if (Number.isSafeInteger(wallMs) && wallMs >= 0) return wallMs;
+  const rule = 'it must be a Date, or milliseconds since 1970';
+  throw invalid(`deadline is ${quoteShort(String(value))}: ${rule}`);
+}
+
+function traceparent(value: string | undefined): string | undefined {
+  if (value === undefined || /^[0-9a-f-]{1,128}$/.test(value)) return value;
+  throw invalid(`traceparent is ${quoteShort(value)}: it must be a W3C trace context`);
+}

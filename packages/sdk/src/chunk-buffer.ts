@@ -1,0 +1,33 @@
+/** Chunks that wait for a reader: bounded, and nothing is lost, because a full one joins chunks. */
+import type { FinishReason, GenerateChunk } from '@llmos/base';
+import { SDK_LIMITS } from './limits';
+
+interface HeldChunk {
+  readonly index: number;
+  text: string;
+  readonly tokens: number[];
+  finishReason?: FinishReason;
+}
+
+export class ChunkBuffer {
+  private chunks: HeldChunk[] = [];
+
+  push(chunk: GenerateChunk): void {
+    const last = this.chunks.at(-1);
+    if (last === undefined || this.chunks.length < SDK_LIMITS.maxBufferedChunks) {
+      this.chunks.push({ ...chunk, tokens: [...chunk.tokens] });
+      return;
+    }
+    last.text += chunk.text;
+    for (const token of chunk.tokens) last.tokens.push(token);
+    if (chunk.finishReason !== undefined) last.finishReason = chunk.finishReason;
+  }
+
+  shift(): GenerateChunk | undefined {
+    return this.chunks.shift();
+  }
+
+  clear(): void {
+    this.chunks = [];
+  }
+}

@@ -1,0 +1,29 @@
+import { encodeJson } from '@llmos/base';
+import { parseChunk, parseGenerateOutput } from './chunk';
+
+it('reads a chunk', () => {
+  const chunk = { index: 3, text: 'x', tokens: [1, 2], finishReason: 'stop' };
+  expect(parseChunk(encodeJson(chunk))).toEqual(chunk);
+});
+
+it.each([
+  [{ index: -1, text: '', tokens: [] }],
+  [{ index: 0.5, text: '', tokens: [] }],
+  [{ index: 0, text: 1, tokens: [] }],
+  [{ index: 0, text: '', tokens: ['1'] }],
+  [{ index: 0, text: '', tokens: [], finishReason: 'tired' }],
+  ['text'],
+  [null],
+])('refuses %j as a chunk', (value) => {
+  expect(parseChunk(encodeJson(value))).toBeUndefined();
+});
+
+it('refuses bytes that are no JSON', () => {
+  expect(parseChunk(Uint8Array.of(0xff, 0x7b))).toBeUndefined();
+});
+
+it('refuses an output without tokens', () => {
+  const output = { text: 'a', promptTokens: 1, finishReason: 'stop' };
+  expect(parseGenerateOutput(output)).toBeUndefined();
+  expect(parseGenerateOutput({ ...output, tokens: [1] })).toEqual({ ...output, tokens: [1] });
+});

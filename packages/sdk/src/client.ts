@@ -1,0 +1,123 @@
+/** Composition root of the client library: `connect` makes a client of all its parts. */
+import { randomBytes } from 'node:crypto';
+import type { TaskId, TenantId } from '@llmos/base';
+import { isToken, quoteShort, seededRandom, systemClock } from '@llmos/base';
+import { createJetStreamPackageStore } from './adapters/jetstream/jetstream-package-store';
+import { createJetStreamStoredMessages } from './adapters/jetstream/jetstream-stored-messages';
+import type { NatsTlsOptions } from './adapters/nats/nats-connect';
+import { connectToNats } from './adapters/nats/nats-connect';
+import { createNatsMessageLink } from './adapters/nats/nats-message-link';
+import { filePackageFolder } from './adapters/system/file-package-folder';
+import { createSystemAlarm } from './adapters/system/system-alarm';
+import { checkTimeout, invalid } from './call-options';
+import type { ClientContext } from './client-context';
+import { SDK_LIMITS } from './limits';
+import type { LlmosClient } from './llmos-client';
+import { createClient } from './llmos-client';
+import type { ModelUploadParts } from './model-upload';
+import type { MessageLink } from './ports/message-link';
+
+export interface ConnectOptions {
+  /** NATS servers, as a list or separated by commas; default `nats://127.0.0.1:4222`. */
+  readonly servers?: string | readonly string[];
+  /** In whose name tasks are made; default `default`. */
+  readonly tenant?: string;
+  /** In whose name system calls are made: the tenant (default) or `operator`. */
+  readonly principal?: string;
+  /** Name of the connection, for people who look at the server; default `llmos-sdk`. */
+  readonly name?: string;
+  /** Default limit of calls, system calls and of handing a task in: 60,000 ms. */
+  readonly timeoutMs?: number;
+  readonly token?: string;
+  readonly user?: string;
+  readonly pass?: string;
+  /** Path of a NATS credentials file. */
+  readonly credentialsFile?: string;
+  readonly tls?: NatsTlsOptions;
+  /** Prefix of reply subjects, where permissions ask for one; it begins with `_INBOX`. */
+  readonly inboxPrefix?: string;
+  /** Aborts connecting. */
+  readonly signal?: AbortSignal;
+}
+
+/** Short enough to read, long enough never to meet again. Not `s…`: those are sequence numbers. */
+const TASK_ID_BYTES = 12;
+const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
+const DEFAULT_TIMEOUT_MS = 60_000;
+
+/**
+ * Connects to a running system. The connection comes back by itself for as long as the client is
+ * open; requests in between are repeated, within their time limits.
+ *
+ * Throws an LlmosError: UNAVAILABLE where no server answers within 10 s (or `timeoutMs`, if less),
+ * UNAUTHENTICATED, INVALID_ARGUMENT, or CANCELLED where the signal aborts.
+ *
+ * @example
+ * const os = await connect({ servers: 'nats://127.0.0.1:4222' });
+ * const reply = await os.generate({ model: 'storyteller', prompt: 'Once upon a time' });
+ * await os.close();
+ */
+export async function connect(options: ConnectOptions = {}): Promise<LlmosClient> {
+  const tenant = principal('tenant', options.tenant ?? 'default');
+  const caller = principal('principal', options.principal ?? tenant);
+  const timeoutMs = checkTimeout(options.timeoutMs) ?? DEFAULT_TIMEOUT_MS;
+  const connection = await connectToNats({
+    servers: serverList(options.servers),
+    name: options.name ?? 'llmos-sdk',
+    timeoutMs: Math.min(timeoutMs, SDK_LIMITS.connectTimeoutMs),
+    token: options.token,
+    user: options.user,
+    pass: options.pass,
+    credentialsFile: options.credentialsFile,
+    tls: options.tls,
+    inboxPrefix: inboxPrefix(options.inboxPrefix),
+    signal: options.signal,
+  });
+  const link = createNatsMessageLink(connection);
+  const context = createContext({ tenant, principal: caller, timeoutMs, link });
+  return createClient(context, createUploadParts(context));
+}
+
+function createContext(
+  of: Pick<ClientContext, 'tenant' | 'principal' | 'timeoutMs'> & { readonly link: MessageLink },
+): ClientContext {
+  return {
+    ...of,
+    stored: createJetStreamStoredMessages(of.link),
+    clock: systemClock,
+    random: seededRandom(randomBytes(4).readInt32LE()),
+    createAlarm: createSystemAlarm,
+    newTaskId: () => randomBytes(TASK_ID_BYTES).toString('hex') as TaskId,
+  };
+}
+
+function createUploadParts(context: ClientContext): ModelUploadParts {
+  const { link, stored, createAlarm, random, clock, newTaskId } = context;
+  const store = createJetStreamPackageStore({
+    link,
+    stored,
+    createAlarm,
+    random,
+    newId: newTaskId,
+    wallMs: () => clock.wallMs(),
+  });
+  return { store, folder: filePackageFolder };
+}
+
+function principal(name: string, value: string): TenantId {
+  if (isToken(value)) return value as unknown as TenantId;
+  throw invalid(`${name} is ${quoteShort(value)}: it must match [A-Za-z0-9_-]{1,64}`);
+}
+
+function serverList(servers: string | readonly string[] | undefined): readonly string[] {
+  const list = typeof servers === 'string' ? servers.split(',') : (servers ?? [DEFAULT_SERVER]);
+  const named = list.map((server) => server.trim()).filter((server) => server !== '');
+  if (named.length > 0) return named;
+  throw invalid(`servers is ${quoteShort(servers)}: it must name a NATS server`);
+}
+
+/** The kernel answers only reply subjects below `_INBOX.`. */
+function inboxPrefix(prefix: string | undefined): string | undefined {
+  if (prefix === undefined || /^_INBOX(\.[A-Za-z0-9_-]{1,64})*$/.test(prefix)) return prefix;
+  throw invalid(`inboxPrefix is ${quoteShort(prefix)}: it must begin with _INBOX`);
+}

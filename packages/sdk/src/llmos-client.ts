@@ -1,0 +1,142 @@
+/** What a client can do, put together from the parts that do it. */
+import type {
+  FunctionDefinition,
+  ModelRegistration,
+  NodeRow,
+  ProcessRow,
+  SpawnRequest,
+  SystemInfo,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
+import { HEADERS } from '@llmos/base';
+import type { TaskOptions, WaitOptions } from './call-options';
+import { token } from './call-options';
+import type { ClientContext } from './client-context';
+import type { BuiltInCalls } from './functions/built-in-calls';
+import { builtInCalls } from './functions/built-in-calls';
+import type { InputOf, OutputOf } from './functions/function-map';
+import { SDK_LIMITS } from './limits';
+import type { AddModelOptions, ModelUploadParts } from './model-upload';
+import { addModel } from './model-upload';
+import type { ReplyStream } from './reply-stream';
+import { openReplyStream } from './reply-stream';
+import { systemCall } from './system-requests';
+import type { TaskHandle } from './task-handle';
+import { createTaskHandle } from './task-handle';
+import { callTask, prepareTask, submitTask } from './task-requests';
+
+/**
+ * A client of one tenant. Everything that fails throws an LlmosError: its `code` is a gRPC
+ * canonical name, `retryable` says whether another try may help, `details.retryAfterMs` when.
+ *
+ * Calls are repeated where a request or an answer was lost, always with the same task id, so a
+ * task runs once. System calls are answered by the leading kernel; those that change something
+ * need the principal `operator` (on one machine, the tenant `default` may too).
+ */
+export interface LlmosClient extends BuiltInCalls {
+  readonly tenant: TenantId;
+  /**
+   * Runs any function and answers its output; class `interactive` unless the options say otherwise.
+   * @example const answer = await os.call('embed', { model: 'mini-encoder', text: 'Hello' });
+   */
+  call<Name extends string>(
+    name: Name,
+    input: InputOf<Name>,
+    options?: TaskOptions,
+  ): Promise<OutputOf<Name>>;
+  /**
+   * Hands a task in and answers once it is stored: from then on it is not lost, whoever dies.
+   * Class `standard` unless the options say otherwise; `timeoutMs` is the life of the task. The
+   * signal aborts handing in only; then the task is cancelled.
+   * @example const task = await os.submit('classify', { model, text }, { class: 'batch' });
+   */
+  submit<Name extends string>(
+    name: Name,
+    input: InputOf<Name>,
+    options?: TaskOptions,
+  ): Promise<TaskHandle<OutputOf<Name>>>;
+  /** A handle of a task by its id, whoever submitted it; asks nobody. */
+  task<Output = unknown>(id: string): TaskHandle<Output>;
+
+  /** The functions with the schemas of their inputs and outputs. */
+  functions(options?: WaitOptions): Promise<readonly FunctionDefinition[]>;
+  models(options?: WaitOptions): Promise<readonly ModelRegistration[]>;
+  ps(options?: WaitOptions): Promise<readonly ProcessRow[]>;
+  nodes(options?: WaitOptions): Promise<readonly NodeRow[]>;
+  info(options?: WaitOptions): Promise<SystemInfo>;
+  /** Keeps `replicas` processes of a model running from now on; 0 stops them. */
+  spawn(request: SpawnRequest, options?: WaitOptions): Promise<SpawnRequest>;
+  /** Ends one process; its tasks run elsewhere. */
+  kill(pid: string, options?: WaitOptions): Promise<{ readonly pid: string }>;
+
+  /** Stores the files of a checked package, those that are missing, and registers it. */
+  addModel(
+    options: AddModelOptions,
+  ): Promise<{ readonly model: ModelRegistration; readonly added: boolean }>;
+  /** @param model NAME for every version, or NAME@VERSION. */
+  removeModel(model: string, options?: WaitOptions): Promise<readonly string[]>;
+
+  /**
+   * Ends the connection within 5 s, after sending what was written. Whoever still waits gets
+   * CANCELLED; tasks go on. May be called twice.
+   */
+  close(): Promise<void>;
+}
+
+export function createClient(context: ClientContext, upload: ModelUploadParts): LlmosClient {
+  const call = async (name: string, input: unknown, options: TaskOptions = {}): Promise<unknown> =>
+    callTask(context, prepareTask(context, name, input, options));
+  const stream = (input: unknown, options?: TaskOptions): ReplyStream =>
+    streamGeneration(context, input, options ?? {});
+  return {
+    ...builtInCalls(call, stream),
+    ...systemMethods(context),
+    tenant: context.tenant,
+    call: (name, input, options) => call(name, input, options) as Promise<never>,
+    submit: async (name, input, options = {}) => {
+      const task = prepareTask(context, name, input, options);
+      const receipt = await submitTask(context, task);
+      return createTaskHandle(context, { id: task.id, isDuplicate: receipt.duplicate });
+    },
+    task: (id) =>
+      createTaskHandle(context, { id: token<TaskId>('task id', id), isDuplicate: false }),
+    addModel: (options) => addModel(context, upload, options),
+    close: () => context.link.close(),
+  };
+}
+
+type SystemMethods = Pick<
+  LlmosClient,
+  'functions' | 'models' | 'ps' | 'nodes' | 'info' | 'spawn' | 'kill' | 'removeModel'
+>;
+
+function systemMethods(context: ClientContext): SystemMethods {
+  return {
+    functions: async (options) => (await systemCall(context, 'functions', {}, options)).functions,
+    models: async (options) => (await systemCall(context, 'models', {}, options)).models,
+    ps: async (options) => (await systemCall(context, 'ps', {}, options)).processes,
+    nodes: async (options) => (await systemCall(context, 'nodes', {}, options)).nodes,
+    info: (options) => systemCall(context, 'info', {}, options),
+    spawn: (request, options) => systemCall(context, 'spawn', request, options),
+    kill: (pid, options) => systemCall(context, 'kill', { pid }, options),
+    removeModel: async (model, options) =>
+      (await systemCall(context, 'model-remove', { model }, options)).removed,
+  };
+}
+
+function streamGeneration(
+  context: ClientContext,
+  input: unknown,
+  options: TaskOptions,
+): ReplyStream {
+  const timeoutMs = options.timeoutMs ?? SDK_LIMITS.streamTimeoutMs;
+  const task = prepareTask(context, 'generate', input, { class: 'interactive', ...options });
+  const headers = { [HEADERS.stream]: 'true' };
+  return openReplyStream(context, {
+    task: task.id,
+    untilMs: context.clock.nowMs() + timeoutMs,
+    signal: options.signal,
+    source: { start: () => submitTask(context, task, { headers, timeoutMs }) },
+  });
+}

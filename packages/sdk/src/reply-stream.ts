@@ -1,0 +1,197 @@
+/**
+ * The chunks of one generation as an async iterator.
+ *
+ * Live chunks come as messages, which may be lost, doubled or late; what is missing is read from
+ * the stored stream, and in the end from the committed result, which is the truth. A slow reader
+ * loses nothing: beyond a bound, chunks are joined.
+ */
+import type { GenerateChunk, GenerateOutput, TaskId } from '@llmos/base';
+import { LlmosError, STREAMS, backoffMs, subjects } from '@llmos/base';
+import { parseChunk, parseGenerateOutput } from './chunk';
+import { ChunkAssembly } from './chunk-assembly';
+import { ChunkBuffer } from './chunk-buffer';
+import type { ClientContext } from './client-context';
+import { GAP_BACKOFF, SDK_LIMITS } from './limits';
+import { outputOf, waitForResult } from './result-wait';
+import { cancelTask, publishCancel } from './task-cancel';
+
+/** Chunks in the order of their tokens; the last one carries `finishReason`. */
+export interface ReplyStream extends AsyncIterableIterator<GenerateChunk> {
+  readonly id: TaskId;
+  /** The committed output. Rejects as the iterator throws; needs no handler of its own. */
+  readonly result: Promise<GenerateOutput>;
+  /** Ends the iteration; of a stream that was started here, cancels the task. */
+  return(): Promise<IteratorResult<GenerateChunk>>;
+}
+
+export interface ReplyStreamOptions {
+  readonly task: TaskId;
+  /** By the context's clock. */
+  readonly untilMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** A started stream owns its task, an attached one only reads. */
+  readonly source: 'attached' | { readonly start: () => Promise<unknown> };
+}
+
+export function openReplyStream(context: ClientContext, options: ReplyStreamOptions): ReplyStream {
+  const stream = new GenerationReader(context, options);
+  stream.open();
+  return stream;
+}
+
+class GenerationReader implements ReplyStream {
+  readonly id: TaskId;
+  result: Promise<GenerateOutput> = Promise.reject(new Error('the stream is not open'));
+  private readonly assembly = new ChunkAssembly();
+  private readonly buffer = new ChunkBuffer();
+  private readonly readerAlarm;
+  private readonly cleanups: (() => void)[] = [];
+  private turn: Promise<unknown> = Promise.resolve();
+  private isOver = false;
+  private error: unknown;
+  /** A reading of the stored stream is under way; `again` where another was asked for meanwhile. */
+  private recovery: 'idle' | 'running' | 'again' = 'idle';
+  private nextSequence = 1;
+
+  constructor(
+    private readonly context: ClientContext,
+    private readonly options: ReplyStreamOptions,
+  ) {
+    this.id = options.task;
+    this.readerAlarm = context.createAlarm();
+    this.result.catch(() => undefined);
+  }
+
+  /** Subscribes before the task is submitted, so that no chunk is missed. */
+  open(): void {
+    const { link, tenant } = this.context;
+    const subject = subjects.stream({ tenant, task: this.id });
+    this.cleanups.push(
+      link.subscribe(subject, (message) => this.take(message.body)),
+      link.onReconnect(() => this.recover()),
+    );
+    this.result = this.run();
+    this.result.catch(() => undefined);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<GenerateChunk>> {
+    const turn = this.turn.then(() => this.pull());
+    this.turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  return(): Promise<IteratorResult<GenerateChunk>> {
+    this.buffer.clear();
+    const isRunning = !this.isOver;
+    this.end(undefined);
+    if (isRunning && this.options.source !== 'attached') {
+      // In the background: whoever leaves the loop does not wait for the model to stop.
+      void cancelTask(this.context, this.id, {}).catch(() => undefined);
+    }
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  private async run(): Promise<GenerateOutput> {
+    const { source, signal, untilMs } = this.options;
+    try {
+      if (source === 'attached') this.recover();
+      else await source.start();
+      const of = { tenant: this.context.tenant, task: this.id };
+      const output = outputOf(await waitForResult(this.context, { of, untilMs, signal }));
+      const read = parseGenerateOutput(output);
+      if (read === undefined) throw notGenerated(this.id);
+      this.complete(read);
+      return read;
+    } catch (error) {
+      if (signal?.aborted === true && source !== 'attached') publishCancel(this.context, this.id);
+      this.end(error);
+      throw error;
+    } finally {
+      for (const cleanup of this.cleanups) cleanup();
+    }
+  }
+
+  private complete(output: GenerateOutput): void {
+    if (this.isOver) return;
+    const completion = this.assembly.complete(output);
+    if (completion.kind === 'diverged') {
+      const { atCharacter } = completion;
+      const message = `the text streamed for task ${this.id} differs from the committed one from character ${atCharacter} on`;
+      this.end(new LlmosError('DATA_LOSS', message, { details: { atCharacter } }));
+      return;
+    }
+    if (completion.rest !== undefined) this.buffer.push(completion.rest);
+    this.end(undefined);
+  }
+
+  private end(error: unknown): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.error = error;
+    this.readerAlarm.ring();
+  }
+
+  private async pull(): Promise<IteratorResult<GenerateChunk>> {
+    for (;;) {
+      const chunk = this.buffer.shift();
+      if (chunk !== undefined) return { done: false, value: chunk };
+      if (this.isOver) break;
+      await this.readerAlarm.wait(SDK_LIMITS.streamTimeoutMs);
+    }
+    const { error } = this;
+    this.error = undefined;
+    if (error !== undefined) throw error as Error;
+    return { done: true, value: undefined };
+  }
+
+  private take(body: Uint8Array): void {
+    const chunk = this.isOver ? undefined : parseChunk(body);
+    if (chunk === undefined) return;
+    const ready = this.assembly.accept(chunk);
+    for (const part of ready) this.buffer.push(part);
+    if (ready.length > 0) this.readerAlarm.ring();
+    if (this.assembly.hasGap) this.recover();
+  }
+
+  private recover(): void {
+    if (this.recovery !== 'idle') {
+      this.recovery = 'again';
+      return;
+    }
+    this.recovery = 'running';
+    void this.readStored().catch((error: unknown) => this.end(error));
+  }
+
+  /** Reads stored chunks until none is left and no gap is open, or the task has ended. */
+  private async readStored(): Promise<void> {
+    const stream = STREAMS.streams;
+    const subject = subjects.stream({ tenant: this.context.tenant, task: this.id });
+    const alarm = this.context.createAlarm();
+    let fruitless = 0;
+    for (let reads = 0; !this.isOver && reads < SDK_LIMITS.maxRecoveredChunks; reads += 1) {
+      const fromSequence = this.nextSequence;
+      const outcome = await this.context.stored.readNext({ stream, subject, fromSequence });
+      if (outcome.kind === 'found') {
+        this.nextSequence = outcome.message.sequence + 1;
+        fruitless = 0;
+        this.take(outcome.message.body);
+        continue;
+      }
+      const isComplete = outcome.kind === 'absent' && !this.assembly.hasGap;
+      if (isComplete && this.recovery === 'running') break;
+      this.recovery = 'running';
+      fruitless += 1;
+      await alarm.wait(backoffMs(GAP_BACKOFF, fruitless), this.context.link.closed);
+    }
+    this.recovery = 'idle';
+  }
+}
+
+function notGenerated(task: TaskId): LlmosError {
+  const message = `task ${task} is no generation: its output has no text, tokens and finishReason`;
+  return new LlmosError('FAILED_PRECONDITION', message);
+}

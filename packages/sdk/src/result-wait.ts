@@ -1,0 +1,85 @@
+/**
+ * Waits for the committed result of a task.
+ *
+ * A message on the result subject is only a wake-up: a commit that lost against another is seen
+ * there too, and nobody may have been listening when the message came. What is stored is the truth.
+ */
+import type { BackoffPolicy, Result, TenantTask } from '@llmos/base';
+import {
+  LlmosError,
+  PROTOBUF_CONTENT_TYPE,
+  STREAMS,
+  backoffMs,
+  errorBody,
+  failure,
+  parseResult,
+  subjects,
+} from '@llmos/base';
+import type { ClientContext } from './client-context';
+import { assertNotAborted, withJitter } from './client-context';
+import { ANNOUNCED_LOOK_BACKOFF, QUIET_LOOK_BACKOFF } from './limits';
+import type { ReadOutcome, StoredMessage } from './ports/stored-messages';
+
+export interface ResultWait {
+  readonly of: TenantTask;
+  /** By the context's clock. */
+  readonly untilMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Throws DEADLINE_EXCEEDED after `untilMs`, CANCELLED on abort or close. */
+export async function waitForResult(context: ClientContext, wait: ResultWait): Promise<Result> {
+  const { link } = context;
+  const what = `waiting for the result of task ${wait.of.task}`;
+  const alarm = context.createAlarm();
+  let policy: BackoffPolicy = QUIET_LOOK_BACKOFF;
+  let looks = 0;
+  const announce = (): void => {
+    policy = ANNOUNCED_LOOK_BACKOFF;
+    looks = 0;
+    alarm.ring();
+  };
+  const unsubscribe = link.subscribe(subjects.result(wait.of), announce);
+  const offReconnect = link.onReconnect(announce);
+  try {
+    for (;;) {
+      assertNotAborted(context, what, wait.signal);
+      const outcome = await lookUpResult(context, wait.of, wait.signal);
+      if (outcome.kind === 'found') return toResult(outcome.message);
+      const leftMs = wait.untilMs - context.clock.nowMs();
+      if (leftMs <= 0) throw outOfTime(what, outcome);
+      looks += 1;
+      const waitMs = withJitter(context, backoffMs(policy, looks));
+      await alarm.wait(Math.min(waitMs, leftMs), wait.signal, link.closed);
+    }
+  } finally {
+    unsubscribe();
+    offReconnect();
+  }
+}
+
+export function lookUpResult(
+  context: ClientContext,
+  of: TenantTask,
+  signal: AbortSignal | undefined,
+): Promise<ReadOutcome> {
+  return context.stored.readLast({ stream: STREAMS.results, subject: subjects.result(of), signal });
+}
+
+export function toResult(message: StoredMessage): Result {
+  if (message.contentType !== PROTOBUF_CONTENT_TYPE) return parseResult(message.body);
+  const text = 'the task was submitted as protobuf, and so is its result: it is read as bytes only';
+  return failure(errorBody('UNIMPLEMENTED', text));
+}
+
+/** The output of a result, or its error as an exception. */
+export function outputOf(result: Result): unknown {
+  if (result.ok) return result.output;
+  throw LlmosError.fromBody(result.error);
+}
+
+function outOfTime(what: string, outcome: ReadOutcome): LlmosError {
+  const reason =
+    outcome.kind === 'unavailable' ? `: results can't be read (${outcome.reason})` : '';
+  return new LlmosError('DEADLINE_EXCEEDED', `${what} took too long${reason}`);
+}

@@ -1,0 +1,123 @@
+/** Makes tasks: `call` waits for the answer, `submit` for the receipt. Both repeat by task id. */
+import type { FunctionName, Result, TaskId } from '@llmos/base';
+import { HEADERS, LlmosError, isRecord, isToken, quoteShort, subjects } from '@llmos/base';
+import type { CheckedOptions, TaskOptions } from './call-options';
+import { checkTaskOptions, invalid } from './call-options';
+import type { ClientContext } from './client-context';
+import { assertOpen } from './client-context';
+import type { KernelRequest } from './kernel-request';
+import { requestKernel } from './kernel-request';
+import { lookUpResult, outputOf, toResult } from './result-wait';
+import { encodeInput, headersOfLargeInput } from './task-body';
+import { publishCancel } from './task-cancel';
+
+/** A task, checked and encoded, that may be sent any number of times. */
+export interface PreparedTask {
+  readonly function: FunctionName;
+  readonly id: TaskId;
+  readonly body: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly options: CheckedOptions;
+}
+
+export interface Receipt {
+  readonly task: TaskId;
+  /** In the stream of tasks. */
+  readonly sequence: number;
+  /** A task of this id was there already. */
+  readonly duplicate: boolean;
+}
+
+/** Throws INVALID_ARGUMENT; sends nothing. */
+export function prepareTask(
+  context: ClientContext,
+  name: string,
+  input: unknown,
+  options: TaskOptions,
+): PreparedTask {
+  assertOpen(context);
+  if (!isToken(name)) {
+    throw invalid(`function is ${quoteShort(name)}: it must match [A-Za-z0-9_-]{1,64}`);
+  }
+  const checked = checkTaskOptions(options, context.newTaskId);
+  const body = encodeInput(name, input, context.link.maxPayloadBytes());
+  const headers = { ...headersOfLargeInput(input, body.byteLength), ...checked.headers };
+  return { function: name as FunctionName, id: checked.id, body, headers, options: checked };
+}
+
+/** The output of the task, or its error thrown. Aborting cancels the task. */
+export async function callTask(context: ClientContext, task: PreparedTask): Promise<unknown> {
+  const { options } = task;
+  const timeoutMs = waitMsOf(context, options, options.timeoutMs ?? context.timeoutMs);
+  const of = { tenant: context.tenant, task: task.id };
+  const result = await requestKernelOrCancel(context, task, {
+    what: `call of ${task.function} (task ${task.id})`,
+    subject: subjects.call({ tenant: context.tenant, function: task.function }),
+    body: task.body,
+    // The task must not go on when nobody waits for it any more.
+    headers: (remainingMs) => ({ ...task.headers, [HEADERS.timeoutMs]: String(remainingMs) }),
+    untilMs: context.clock.nowMs() + timeoutMs,
+    isIdempotent: true,
+    signal: options.signal,
+    lookUp: async () => {
+      const outcome = await lookUpResult(context, of, options.signal);
+      return outcome.kind === 'found' ? toResult(outcome.message) : undefined;
+    },
+  });
+  return outputOf(result);
+}
+
+/** @param timeoutMs how long the task may take; undefined: as long as any task. */
+export async function submitTask(
+  context: ClientContext,
+  task: PreparedTask,
+  more: { readonly headers?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
+): Promise<Receipt> {
+  const { options } = task;
+  const timeoutMs = options.timeoutMs ?? more.timeoutMs;
+  const lifetime = timeoutMs === undefined ? {} : { [HEADERS.timeoutMs]: String(timeoutMs) };
+  const headers = { ...task.headers, ...lifetime, ...more.headers };
+  const waitMs = waitMsOf(context, options, Math.min(context.timeoutMs, timeoutMs ?? Infinity));
+  const result = await requestKernelOrCancel(context, task, {
+    what: `submit of ${task.function} (task ${task.id})`,
+    subject: subjects.submit({ tenant: context.tenant, function: task.function }),
+    body: task.body,
+    headers: () => headers,
+    untilMs: context.clock.nowMs() + waitMs,
+    isIdempotent: true,
+    signal: options.signal,
+  });
+  return readReceipt(outputOf(result), task.id);
+}
+
+async function requestKernelOrCancel(
+  context: ClientContext,
+  task: PreparedTask,
+  request: KernelRequest,
+): Promise<Result> {
+  try {
+    return await requestKernel(context, request);
+  } catch (error) {
+    // Only an abort by the caller: a client that closes leaves its tasks to those who reattach.
+    if (request.signal?.aborted === true) publishCancel(context, task.id);
+    throw error;
+  }
+}
+
+function waitMsOf(context: ClientContext, options: CheckedOptions, timeoutMs: number): number {
+  if (options.deadlineWallMs === undefined) return timeoutMs;
+  const leftMs = options.deadlineWallMs - context.clock.wallMs();
+  if (leftMs > 0) return Math.min(timeoutMs, leftMs);
+  const deadline = new Date(options.deadlineWallMs).toISOString();
+  throw new LlmosError('DEADLINE_EXCEEDED', `the deadline ${deadline} is over already`);
+}
+
+function readReceipt(output: unknown, id: TaskId): Receipt {
+  const record = isRecord(output) ? output : {};
+  const { task, sequence, duplicate } = record;
+  if (task !== id || typeof sequence !== 'number') {
+    const message = `the receipt of task ${id} can't be read: ${quoteShort(output)}`;
+    throw new LlmosError('INTERNAL', message);
+  }
+  return { task: id, sequence, duplicate: duplicate === true };
+}

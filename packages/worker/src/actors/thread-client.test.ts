@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemAlarm } from '../adapters/os/system-alarm';
+import { ThreadClient } from './thread-client';
+import type { ThreadAnswer, ThreadRequest } from './thread-protocol';
+
+/** A thread whose behaviour each request's body names. */
+const THREAD = `
+const { parentPort } = require('node:worker_threads');
+const say = (message) => parentPort.postMessage(message);
+let held = [];
+parentPort.on('message', (message) => {
+  if (message.kind === 'load') {
+    if (message.options.device === 'bad') say({ kind: 'load-failed', code: 'INVALID_ARGUMENT', message: 'no graph' });
+    else say({ kind: 'loaded', provider: 'cpu', loadMs: 1 });
+  } else if (message.kind === 'close') { say({ kind: 'closed' }); process.exit(0); }
+  else if (message.kind === 'cancel') {
+    if (held.includes(message.requestId)) answer(message.requestId, 'cancelled');
+    say({ kind: 'idle' });
+  } else run(message.requests);
+});
+function answer(requestId, text) { say({ kind: 'answered', answer: { requestId, result: Buffer.from(text) } }); }
+function run(requests) {
+  for (const { requestId, body } of requests) {
+    const what = Buffer.from(body).toString();
+    if (what === 'throw') throw new Error('boom');
+    if (what === 'forget') { say({ kind: 'idle' }); return; }
+    if (what === 'spin') for (;;);
+    if (what === 'hold') { held.push(requestId); return; }
+    say({ kind: 'chunk', requestId, chunk: { index: 0, text: what, tokens: [1] } });
+    answer(requestId, what);
+    if (what === 'twice') answer(requestId, what);
+  }
+  say({ kind: 'idle' });
+}
+`;
+
+let folder: string;
+const clients: ThreadClient[] = [];
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'llmos-thread-'));
+  writeFileSync(join(folder, 'thread.js'), THREAD);
+});
+afterEach(() => Promise.all(clients.splice(0).map((client) => client.close())));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function start(limits: { cancelAnswerMs?: number; stepMs?: number } = {}) {
+  let onDeath: (message: string) => void = () => undefined;
+  const death = new Promise<string>((resolve) => (onDeath = resolve));
+  const client = new ThreadClient({
+    name: 't0',
+    entry: join(folder, 'thread.js'),
+    alarm: systemAlarm,
+    limits: { cancelAnswerMs: 10_000, stepMs: 10_000, closeMs: 5000, ...limits },
+    onDeath,
+  });
+  clients.push(client);
+  return { client, death };
+}
+const request = (requestId: number, body: string): ThreadRequest => ({
+  requestId,
+  function: 'embed',
+  format: 'json',
+  body: Buffer.from(body),
+  stream: false,
+  seedText: 's',
+});
+const OPTIONS = {
+  packageFolder: '/nowhere',
+  manifest: { task: 'embed', graph: 'model.onnx' },
+  device: 'cpu',
+  intraOpThreads: 1,
+} as const;
+const ignore = { chunk: () => undefined, answered: () => undefined };
+
+describe('thread client', () => {
+  it('loads, runs one step at a time and leaves the caller its bodies', async () => {
+    const { client } = start();
+    expect(await client.load(OPTIONS)).toEqual({ provider: 'cpu' });
+    const answers: ThreadAnswer[] = [];
+    const chunks: string[] = [];
+    const of = request(1, 'hello');
+    const step = client.run([of, request(2, 'world')], {
+      chunk: (_id, chunk) => chunks.push(chunk.text),
+      answered: (answer) => answers.push(answer),
+    });
+    expect(client.isIdle).toBe(false);
+    expect(() => client.run([request(3, 'x')], ignore)).toThrow('not idle');
+    await step;
+    expect(answers.map((answer) => Buffer.from(answer.result).toString())).toEqual([
+      'hello',
+      'world',
+    ]);
+    expect(chunks).toEqual(['hello', 'world']);
+    expect(Buffer.from(of.body).toString()).toBe('hello');
+    expect(client.isIdle).toBe(true);
+  });
+
+  it('passes on why a model can’t be loaded', async () => {
+    const { client } = start();
+    await expect(client.load({ ...OPTIONS, device: 'bad' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'no graph',
+    });
+  });
+
+  it('cancels a request, which is still answered', async () => {
+    const { client } = start();
+    const answers: number[] = [];
+    const step = client.run([request(7, 'hold')], {
+      ...ignore,
+      answered: (answer) => answers.push(answer.requestId),
+    });
+    client.cancel(7);
+    client.cancel(99);
+    await step;
+    expect(answers).toEqual([7]);
+  });
+
+  it.each([
+    ['throw', 'boom'],
+    ['twice', 'request 1, which is not open'],
+    ['forget', 'without an answer to request 1'],
+  ])('is dead when its thread does %s', async (body, why) => {
+    const { client, death } = start();
+    void client.run([request(1, body)], ignore);
+    expect(await death).toContain(why);
+    expect(client.isIdle).toBe(false);
+  });
+
+  it('is dead when a cancel is not answered, or a step gives no sign of life', async () => {
+    const deaf = start({ cancelAnswerMs: 50 });
+    void deaf.client.run([request(1, 'spin')], ignore);
+    deaf.client.cancel(1);
+    expect(await deaf.death).toContain('did not answer a cancel');
+    const hung = start({ stepMs: 50 });
+    void hung.client.run([request(1, 'hold')], ignore);
+    expect(await hung.death).toContain('no sign of life');
+  });
+});

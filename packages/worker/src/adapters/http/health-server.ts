@@ -1,0 +1,78 @@
+/** Liveness, readiness and metrics for whoever operates this program. */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface HealthServerOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Why it is not ready; undefined where it is. */
+  readonly unreadiness: () => string | undefined;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+export interface HealthServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+const MAX_CONNECTIONS = 64;
+const REQUEST_MS = 10_000;
+
+/** Rejects where the port is taken. */
+export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+  const server = createServer((request, response) => {
+    answer(options, request, response).catch(() => response.destroy());
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.requestTimeout = REQUEST_MS;
+  server.headersTimeout = REQUEST_MS;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return { url: `http://${host}:${port}`, close: () => closeServer(server) };
+}
+
+async function answer(
+  options: HealthServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    send(response, 405, 'only GET\n');
+    return;
+  }
+  switch (request.url?.split('?')[0]) {
+    case '/livez':
+      send(response, 200, 'ok\n');
+      return;
+    case '/readyz': {
+      const reason = options.unreadiness();
+      send(response, reason === undefined ? 200 : 503, `${reason ?? 'ok'}\n`);
+      return;
+    }
+    case '/metrics': {
+      const { contentType, text } = await options.metrics();
+      send(response, 200, text, contentType);
+      return;
+    }
+    default:
+      send(response, 404, 'not found\n');
+  }
+}
+
+function send(response: ServerResponse, status: number, text: string, contentType = 'text/plain') {
+  response.writeHead(status, { 'Content-Type': contentType });
+  response.end(text);
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,37 @@
+/** The worker's NATS connections: they wait for the server and never give up on it. */
+import type { Logger } from '@llmos/base';
+import { connect } from 'nats';
+import type { NatsConnection } from 'nats';
+
+export interface ConnectionOptions {
+  readonly servers: readonly string[];
+  /** Shown by the server's monitoring. */
+  readonly name: string;
+  readonly log: Logger;
+}
+
+/** Resolves once a server answers. */
+export async function openConnection(options: ConnectionOptions): Promise<NatsConnection> {
+  const connection = await connect({
+    servers: [...options.servers],
+    name: options.name,
+    waitOnFirstConnect: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 250,
+    // A server that hangs is found within ten seconds.
+    pingInterval: 5000,
+    maxPingOut: 2,
+    ignoreClusterUpdates: false,
+  });
+  void logStatus(connection, options.log);
+  return connection;
+}
+
+async function logStatus(connection: NatsConnection, log: Logger): Promise<void> {
+  for await (const status of connection.status()) {
+    const type = String(status.type);
+    if (type === 'disconnect' || type === 'reconnect') log.warn(`nats-${type}`);
+    else if (type === 'error') log.warn('nats-error', { what: status.data });
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Files of model packages in the object store, read piece by piece: no consumer to keep alive, no
+ * piece in memory but the one being written. A replica may lag, so a miss asks the leader.
+ */
+import type { Logger } from '@llmos/base';
+import {
+  LlmosError,
+  PACKAGE_STORE,
+  backoffMs,
+  decodeJson,
+  isRecord,
+  packageObjectName,
+} from '@llmos/base';
+import { NatsError } from 'nats';
+import type { JetStreamManager, NatsConnection } from 'nats';
+import { PACKAGE_LIMITS } from '../../limits';
+import type { ModelStore } from '../../ports/model-store';
+
+const STREAM = `OBJ_${PACKAGE_STORE}`;
+const DIRECT = `$JS.API.DIRECT.GET.${STREAM}`;
+
+interface StoredMessage {
+  readonly seq: number;
+  readonly data: Uint8Array;
+}
+type Query =
+  { readonly seq: number; readonly next_by_subj: string } | { readonly last_by_subj: string };
+
+export async function createModelStore(
+  connection: NatsConnection,
+  log: Logger,
+): Promise<ModelStore> {
+  const jsm = await connection.jetstreamManager({
+    checkAPI: false,
+    timeout: PACKAGE_LIMITS.readTimeoutMs,
+  });
+  return new JetStreamModelStore(connection, jsm, log);
+}
+
+class JetStreamModelStore implements ModelStore {
+  constructor(
+    private readonly connection: NatsConnection,
+    private readonly jsm: JetStreamManager,
+    private readonly log: Logger,
+  ) {}
+
+  async *read(sha256: string): AsyncIterable<Uint8Array> {
+    const name = packageObjectName(sha256);
+    const encoded = Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+    const meta = await this.find({ last_by_subj: `$O.${PACKAGE_STORE}.M.${encoded}` });
+    const object = meta === undefined ? undefined : readMeta(meta.data);
+    if (object === undefined) {
+      throw new LlmosError('NOT_FOUND', `no file ${name} in ${PACKAGE_STORE}`, { retryable: true });
+    }
+    const subject = `$O.${PACKAGE_STORE}.C.${object.upload}`;
+    let sequence = 1;
+    for (let piece = 0; piece < object.pieces; piece += 1) {
+      const message = await this.find({ seq: sequence, next_by_subj: subject });
+      if (message === undefined) {
+        const text = `file ${name} in ${PACKAGE_STORE} ends after ${piece} of ${object.pieces} pieces`;
+        throw new LlmosError('DATA_LOSS', text, { retryable: true });
+      }
+      sequence = message.seq + 1;
+      yield message.data;
+    }
+  }
+
+  /** Undefined where there is no such message; UNAVAILABLE where the store did not answer. */
+  private async find(query: Query): Promise<StoredMessage | undefined> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.findOnce(query);
+      } catch (cause) {
+        const message = cause instanceof Error ? cause.message : String(cause);
+        if (tries >= PACKAGE_LIMITS.readTries) {
+          throw new LlmosError('UNAVAILABLE', `${PACKAGE_STORE}: ${message}`, { cause });
+        }
+        this.log.warn('package-read-retried', { message, tries });
+        const waitMs = backoffMs(PACKAGE_LIMITS.readRetry, tries);
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+  }
+
+  private async findOnce(query: Query): Promise<StoredMessage | undefined> {
+    const direct = await this.findDirect(query);
+    if (direct !== undefined) return direct;
+    try {
+      return await this.jsm.streams.getMessage(STREAM, query);
+    } catch (thrown) {
+      if (isMissing(thrown)) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** Raw bytes from any replica; undefined where it has none or direct reads are switched off. */
+  private async findDirect(query: Query): Promise<StoredMessage | undefined> {
+    try {
+      const body = JSON.stringify(query);
+      const options = { timeout: PACKAGE_LIMITS.readTimeoutMs };
+      const answer = await this.connection.request(DIRECT, body, options);
+      const sequence = Number(answer.headers?.get('Nats-Sequence'));
+      const isFound = answer.headers?.code === 0 && Number.isSafeInteger(sequence) && sequence > 0;
+      return isFound ? { seq: sequence, data: answer.data } : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** No such message, or no object store yet. */
+function isMissing(thrown: unknown): boolean {
+  const code = thrown instanceof NatsError ? thrown.api_error?.err_code : undefined;
+  return code === 10037 || code === 10059;
+}
+
+function readMeta(bytes: Uint8Array): { upload: string; pieces: number } | undefined {
+  let meta: unknown;
+  try {
+    meta = decodeJson(bytes);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(meta) || meta['deleted'] === true) return undefined;
+  const { nuid, chunks } = meta;
+  // The upload's id stands in a subject.
+  if (typeof nuid !== 'string' || !/^[A-Za-z0-9_-]{1,64}$/.test(nuid)) return undefined;
+  if (typeof chunks !== 'number' || !Number.isSafeInteger(chunks) || chunks < 0) return undefined;
+  return { upload: nuid, pieces: chunks };
+}

@@ -1,0 +1,221 @@
+/**
+ * Model packages as folders: `packages/DIGEST/…` complete and read-only by agreement, `drafts/…`
+ * while they are written. A draft becomes a package by one rename, so that none is ever seen half.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Clock, PackageFile } from '@llmos/base';
+import { LlmosError, quoteShort } from '@llmos/base';
+import { PACKAGE_LIMITS } from '../../limits';
+import { assertPackageFiles, isDigest } from '../../models/package-path';
+import type { PackageDisk, PackageDraft, StoredPackage } from '../../ports/package-disk';
+
+export interface PackageDiskOptions {
+  readonly folder: string;
+  readonly clock: Clock;
+}
+
+/** Creates the folders and removes drafts of programs that died. */
+export async function openPackageDisk(options: PackageDiskOptions): Promise<PackageDisk> {
+  const disk = new FsPackageDisk(options);
+  await disk.open();
+  return disk;
+}
+
+class FsPackageDisk implements PackageDisk {
+  private readonly packages: string;
+  private readonly drafts: string;
+
+  constructor(private readonly options: PackageDiskOptions) {
+    this.packages = join(options.folder, 'packages');
+    this.drafts = join(options.folder, 'drafts');
+  }
+
+  async open(): Promise<void> {
+    await mkdir(this.packages, { recursive: true });
+    await mkdir(this.drafts, { recursive: true });
+    for (const name of await readdir(this.drafts)) {
+      const path = join(this.drafts, name);
+      const ageMs = this.options.clock.wallMs() - ((await lstatOf(path))?.mtimeMs ?? Infinity);
+      if (ageMs > PACKAGE_LIMITS.staleDraftMs) await rm(path, { recursive: true, force: true });
+    }
+  }
+
+  folderOf(digest: string): string {
+    if (!isDigest(digest))
+      throw new LlmosError('INVALID_ARGUMENT', `package digest ${quoteShort(digest)}`);
+    return join(this.packages, digest);
+  }
+
+  async check(
+    digest: string,
+    files: readonly PackageFile[],
+  ): Promise<{ kind: 'valid' } | { kind: 'absent' } | { kind: 'corrupt'; what: string }> {
+    const folder = this.folderOf(digest);
+    const found = await lstatOf(folder);
+    if (found === undefined) return { kind: 'absent' };
+    if (!found.isDirectory()) return { kind: 'corrupt', what: 'the package is not a folder' };
+    const expected = new Map(files.map((file) => [file.path, file]));
+    for (const path of await pathsBelow(folder)) {
+      const file = expected.get(path);
+      if (file === undefined) return { kind: 'corrupt', what: `${path} does not belong` };
+      const problem = await checkFile(join(folder, path), file);
+      if (problem !== undefined) return { kind: 'corrupt', what: `${path} ${problem}` };
+      expected.delete(path);
+    }
+    const [missing] = expected.keys();
+    return missing === undefined
+      ? { kind: 'valid' }
+      : { kind: 'corrupt', what: `${missing} is missing` };
+  }
+
+  async list(): Promise<readonly StoredPackage[]> {
+    const stored: StoredPackage[] = [];
+    for (const digest of (await readdir(this.packages)).filter(isDigest)) {
+      const folder = join(this.packages, digest);
+      const found = await lstatOf(folder);
+      if (found === undefined) continue;
+      let bytes = 0;
+      for (const path of await pathsBelow(folder)) {
+        bytes += (await lstatOf(join(folder, path)))?.size ?? 0;
+      }
+      stored.push({ digest, bytes, usedWallMs: found.mtimeMs });
+    }
+    return stored;
+  }
+
+  async touch(digest: string): Promise<void> {
+    const seconds = this.options.clock.wallMs() / 1000;
+    await utimes(this.folderOf(digest), seconds, seconds);
+  }
+
+  async remove(digest: string): Promise<void> {
+    const away = join(this.drafts, `${digest}-${randomBytes(6).toString('hex')}`);
+    try {
+      // Gone at once for everyone, whatever the removal then takes.
+      await rename(this.folderOf(digest), away);
+    } catch (thrown) {
+      if (codeOf(thrown) !== 'ENOENT') throw diskError(thrown);
+    }
+    await rm(away, { recursive: true, force: true });
+  }
+
+  async createDraft(digest: string): Promise<PackageDraft> {
+    const folder = join(this.drafts, `${digest}-${randomBytes(6).toString('hex')}`);
+    await mkdir(folder).catch((thrown: unknown) => {
+      throw diskError(thrown);
+    });
+    return new FsPackageDraft(folder, this.folderOf(digest));
+  }
+}
+
+class FsPackageDraft implements PackageDraft {
+  constructor(
+    private readonly folder: string,
+    private readonly target: string,
+  ) {}
+
+  async write(file: PackageFile, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    assertPackageFiles([file]);
+    const path = join(this.folder, file.path);
+    const hash = createHash('sha256');
+    let written = 0;
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      const handle = await open(path, 'wx', 0o644);
+      try {
+        for await (const piece of bytes) {
+          written += piece.length;
+          if (written > file.bytes) break;
+          hash.update(piece);
+          await handle.writeFile(piece);
+        }
+      } finally {
+        await handle.close();
+      }
+    } catch (thrown) {
+      throw thrown instanceof LlmosError ? thrown : diskError(thrown);
+    }
+    if (written !== file.bytes) {
+      const relation = written > file.bytes ? 'more than' : `${written} of`;
+      throw dataLoss(`${file.path} has ${relation} ${file.bytes} bytes`);
+    }
+    const found = hash.digest('hex');
+    if (found !== file.sha256) {
+      throw dataLoss(`${file.path} has sha256 ${found}, not ${file.sha256}`);
+    }
+  }
+
+  async publish(): Promise<void> {
+    try {
+      await rename(this.folder, this.target);
+    } catch (thrown) {
+      // Another agent on this machine was first; what it published is verified at its next use.
+      if (!['ENOTEMPTY', 'EEXIST'].includes(codeOf(thrown) ?? '')) throw diskError(thrown);
+    }
+  }
+
+  async discard(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Everything below a folder but folders themselves; links are listed, never followed. */
+async function pathsBelow(folder: string, prefix = ''): Promise<string[]> {
+  const paths: string[] = [];
+  for (const entry of await readdir(join(folder, prefix), { withFileTypes: true })) {
+    const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
+    if (entry.isDirectory()) paths.push(...(await pathsBelow(folder, path)));
+    else paths.push(path);
+    // A folder full of foreign files is corrupt anyway.
+    if (paths.length > PACKAGE_LIMITS.maxFiles) break;
+  }
+  return paths;
+}
+
+/** Undefined where the file is what it should be. */
+async function checkFile(path: string, file: PackageFile): Promise<string | undefined> {
+  const found = await lstatOf(path);
+  if (found === undefined) return 'is missing';
+  if (!found.isFile()) return 'is not a regular file';
+  if (found.size !== file.bytes) return `has ${found.size} of ${file.bytes} bytes`;
+  const hash = createHash('sha256');
+  // O_NOFOLLOW: it may have become a link since it was looked at.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
+  try {
+    const handle = await open(path, flags);
+    // The stream closes the handle, at its end and on errors.
+    const pieces = handle.createReadStream({ highWaterMark: 1024 * 1024 });
+    for await (const piece of pieces) hash.update(piece as Buffer);
+  } catch (thrown) {
+    return `can't be read: ${codeOf(thrown) ?? String(thrown)}`;
+  }
+  return hash.digest('hex') === file.sha256 ? undefined : 'has other bytes';
+}
+
+async function lstatOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function codeOf(thrown: unknown): string | undefined {
+  return (thrown as NodeJS.ErrnoException | undefined)?.code;
+}
+
+function diskError(cause: unknown): LlmosError {
+  const isFull = ['ENOSPC', 'EDQUOT'].includes(codeOf(cause) ?? '');
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new LlmosError(isFull ? 'RESOURCE_EXHAUSTED' : 'UNAVAILABLE', `cache: ${message}`, {
+    cause,
+  });
+}
+
+function dataLoss(message: string): LlmosError {
+  return new LlmosError('DATA_LOSS', message, { retryable: true });
+}

@@ -1,0 +1,178 @@
+/**
+ * Keeps this node attached to whoever leads: finds the leader, registers, beats, obeys, and starts
+ * over with backoff when the stream ends. A change of leader is followed at once.
+ *
+ * Invariants: S1 at most one line is open; S2 commands of a lower epoch are never obeyed; S3 a
+ * registration names every process of this node.
+ */
+import type { Logger, ProcessId } from '@llmos/base';
+import { backoffMs } from '@llmos/base';
+import { AGENT_LIMITS } from '../limits';
+import type { Alarm } from '../ports/alarm';
+import type {
+  KernelCommand,
+  KernelLine,
+  KernelLink,
+  NodeRegistration,
+  ProcessChange,
+} from '../ports/kernel-link';
+import type { ProcessSlots } from './process-slots';
+
+/** Where the leader is, as the system's record says. */
+export interface LeaderAddress {
+  readonly url: string;
+  readonly epoch: number;
+}
+
+export interface KernelSessionParts {
+  readonly link: KernelLink;
+  readonly slots: Pick<ProcessSlots, 'start' | 'stop' | 'refuse'>;
+  readonly registration: () => NodeRegistration;
+  readonly freeMemoryBytes: () => number;
+  /** `stale` for a lower epoch than any seen before. */
+  readonly guard: { check(epoch: number): 'current' | 'newer' | 'stale' };
+  readonly alarm: Alarm;
+  /** In [0, 1), for jitter: nodes must not all return in the same moment. */
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+interface OpenLine {
+  readonly line: KernelLine;
+  readonly url: string;
+  isWelcome: boolean;
+  cancelWait: () => void;
+}
+
+export class KernelSession {
+  private leader: LeaderAddress | undefined;
+  private open: OpenLine | undefined;
+  private cancelRetry: (() => void) | undefined;
+  private failures = 0;
+  private isClosed = false;
+
+  constructor(private readonly parts: KernelSessionParts) {}
+
+  get isAttached(): boolean {
+    return this.open?.isWelcome === true;
+  }
+
+  /** The leader's record as it is now; undefined while nobody leads. */
+  follow(leader: LeaderAddress | undefined): void {
+    const isSame = leader?.url === this.leader?.url && leader?.epoch === this.leader?.epoch;
+    if (isSame || this.isClosed) return;
+    this.leader = leader;
+    this.failures = 0;
+    if (leader === undefined) return;
+    void this.drop('the leader changed');
+    this.attachTo(leader.url);
+  }
+
+  processChanged(change: ProcessChange): void {
+    this.open?.line.processChanged(change);
+  }
+
+  /** Resolves when the kernel has heard what was told before, within a bounded time. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.cancelRetry?.();
+    await this.drop('this node stops');
+  }
+
+  private attachTo(url: string): void {
+    this.cancelRetry?.();
+    this.cancelRetry = undefined;
+    if (this.isClosed) return;
+    const isOpen = (): boolean => this.open === opened;
+    const line = this.parts.link.attach(url, this.parts.registration(), {
+      command: (epoch, command) => {
+        if (isOpen()) this.obey(epoch, command);
+      },
+      closed: (reason) => {
+        if (isOpen()) this.onClosed(reason);
+      },
+    });
+    const opened: OpenLine = { line, url, isWelcome: false, cancelWait: () => undefined };
+    this.open = opened;
+    opened.cancelWait = this.parts.alarm.after(AGENT_LIMITS.welcomeMs, () => {
+      if (isOpen()) this.onClosed(`no welcome after ${AGENT_LIMITS.welcomeMs} ms`);
+    });
+  }
+
+  private obey(epoch: number, command: KernelCommand): void {
+    if (command.kind === 'not-leader') {
+      this.onClosed('it does not lead', command.leaderUrl);
+      return;
+    }
+    if (this.parts.guard.check(epoch) === 'stale') {
+      this.onClosed(`it leads epoch ${epoch}, which is over`);
+      return;
+    }
+    switch (command.kind) {
+      case 'welcome':
+        this.onWelcome(command.heartbeatMs);
+        return;
+      case 'start':
+        this.start(command);
+        return;
+      case 'stop':
+        this.parts.slots.stop(command);
+        return;
+    }
+  }
+
+  private start(command: Extract<KernelCommand, { kind: 'start' }>): void {
+    const { pid, incarnation, spec } = command;
+    if (!('unreadable' in spec)) {
+      this.parts.slots.start({ pid, incarnation, spec });
+      return;
+    }
+    this.parts.log.warn('order-unreadable', { pid, why: spec.unreadable });
+    this.parts.slots.refuse(refusedOrder(pid, incarnation, spec.target), spec.unreadable, false);
+  }
+
+  private onWelcome(heartbeatMs: number): void {
+    const { open } = this;
+    if (open === undefined || open.isWelcome) return;
+    open.cancelWait();
+    open.isWelcome = true;
+    this.failures = 0;
+    this.parts.log.info('attached', { kernel: open.url, heartbeatMs });
+    this.beat(open, heartbeatMs);
+  }
+
+  private beat(open: OpenLine, heartbeatMs: number): void {
+    if (this.open !== open) return;
+    open.line.heartbeat(this.parts.freeMemoryBytes());
+    open.cancelWait = this.parts.alarm.after(heartbeatMs, () => this.beat(open, heartbeatMs));
+  }
+
+  /** @param elsewhere where the kernel says the leader is. */
+  private onClosed(reason: string, elsewhere?: string): void {
+    const url = this.open?.url;
+    void this.drop(reason);
+    if (this.isClosed) return;
+    this.failures += 1;
+    const fullMs = backoffMs(AGENT_LIMITS.attachRetry, this.failures);
+    const waitMs = fullMs * (0.5 + this.parts.random() / 2);
+    this.parts.log.warn('detached', { kernel: url, reason, retryAfterMs: Math.round(waitMs) });
+    this.cancelRetry = this.parts.alarm.after(waitMs, () => {
+      const next = elsewhere ?? this.leader?.url;
+      if (next !== undefined) this.attachTo(next);
+    });
+  }
+
+  private async drop(reason: string): Promise<void> {
+    const { open } = this;
+    if (open === undefined) return;
+    this.open = undefined;
+    open.cancelWait();
+    this.parts.log.debug('line-closed', { kernel: open.url, reason });
+    await open.line.close();
+  }
+}
+
+function refusedOrder(pid: ProcessId, incarnation: number, target: string) {
+  const name = target === '' ? 'unknown' : target.slice(0, 129);
+  return { pid, incarnation, spec: { target: name, device: 'cpu', reservedBytes: 0 } };
+}

@@ -1,0 +1,132 @@
+import type { FunctionName, GenerateChunk, TaskClass, TaskId, TenantId } from '@llmos/base';
+import { systemClock } from '@llmos/base';
+import type { Attempt } from '@llmos/process';
+import type { StepEvents } from './actors/thread-client';
+import type { ThreadRequest } from './actors/thread-protocol';
+import { systemAlarm } from './adapters/os/system-alarm';
+import type { StepThread } from './batch-dispatcher';
+import { BatchDispatcher } from './batch-dispatcher';
+
+class FakeThread implements StepThread {
+  readonly steps: (readonly ThreadRequest[])[] = [];
+  readonly cancelled: number[] = [];
+  private current: { events: StepEvents; done: () => void } | undefined;
+  get isIdle(): boolean {
+    return this.current === undefined;
+  }
+  run(requests: readonly ThreadRequest[], events: StepEvents): Promise<void> {
+    this.steps.push(requests);
+    return new Promise((done) => (this.current = { events, done }));
+  }
+  cancel(requestId: number): void {
+    this.cancelled.push(requestId);
+  }
+  chunk(chunk: GenerateChunk): void {
+    this.current?.events.chunk(this.steps.at(-1)?.[0]?.requestId ?? 0, chunk);
+  }
+  finish(): void {
+    const { current } = this;
+    this.current = undefined;
+    for (const { requestId } of this.steps.at(-1) ?? []) {
+      current?.events.answered({ requestId, result: Buffer.from('done') });
+    }
+    current?.done();
+  }
+}
+
+function attemptOf(task: string, taskClass: TaskClass = 'interactive') {
+  const abort = new AbortController();
+  const chunks: GenerateChunk[] = [];
+  const attempt: Attempt = {
+    spec: {
+      tenant: 'acme' as TenantId,
+      task: task as TaskId,
+      attempt: 1,
+      function: 'embed' as FunctionName,
+      class: taskClass,
+      priority: 5,
+      sequence: 1,
+      deadlineWallMs: Infinity,
+      stream: false,
+      format: 'json',
+      root: task as TaskId,
+    },
+    body: Buffer.from(task),
+    signal: abort.signal,
+    resumeTokens: [],
+    emitChunk: (chunk) => chunks.push(chunk),
+  };
+  return { attempt, abort, chunks };
+}
+
+function setUp(threadCount = 1, maxRequests = 8) {
+  const threads = Array.from({ length: threadCount }, () => new FakeThread());
+  const dispatcher = new BatchDispatcher({
+    threads,
+    bounds: { maxRequests, maxBytes: 1e6 },
+    clock: systemClock,
+    alarm: systemAlarm,
+  });
+  const [thread] = threads;
+  if (thread === undefined) throw new Error('no thread');
+  return { dispatcher, threads, thread };
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const bodies = (step: readonly ThreadRequest[] | undefined) =>
+  (step ?? []).map((request) => Buffer.from(request.body).toString());
+
+describe('batch dispatcher', () => {
+  it('runs what arrives together in one step', async () => {
+    const { dispatcher, thread } = setUp();
+    const answers = ['a', 'b', 'c'].map((task) => dispatcher.handle(attemptOf(task).attempt));
+    await turn();
+    expect(bodies(thread.steps[0])).toEqual(['a', 'b', 'c']);
+    thread.finish();
+    expect(await Promise.all(answers)).toHaveLength(3);
+    expect(dispatcher.counts()).toMatchObject({ steps: 1, stepRequests: 3 });
+  });
+
+  it('lets an urgent request overtake bulk work that waits', async () => {
+    const { dispatcher, thread } = setUp(1, 1);
+    void dispatcher.handle(attemptOf('first', 'interactive').attempt);
+    await turn();
+    void dispatcher.handle(attemptOf('bulk', 'batch').attempt);
+    void dispatcher.handle(attemptOf('urgent', 'interactive').attempt);
+    thread.finish();
+    await turn();
+    expect(bodies(thread.steps[1])).toEqual(['urgent']);
+  });
+
+  it('uses every idle thread', async () => {
+    const { dispatcher, threads } = setUp(2, 1);
+    void dispatcher.handle(attemptOf('a').attempt);
+    void dispatcher.handle(attemptOf('b').attempt);
+    await turn();
+    expect(threads.map((thread) => thread.steps.length)).toEqual([1, 1]);
+  });
+
+  it('answers a cancelled request that waits, and cancels one that runs', async () => {
+    const { dispatcher, thread } = setUp(1, 1);
+    const running = attemptOf('running');
+    const waiting = attemptOf('waiting');
+    void dispatcher.handle(running.attempt);
+    await turn();
+    const answer = dispatcher.handle(waiting.attempt);
+    waiting.abort.abort('CANCELLED');
+    expect(await answer).toMatchObject({ kind: 'failed', error: { code: 'CANCELLED' } });
+    running.abort.abort('CANCELLED');
+    expect(thread.cancelled).toEqual([thread.steps[0]?.[0]?.requestId]);
+    thread.finish();
+    await turn();
+    expect(thread.steps).toHaveLength(1);
+  });
+
+  it('hands chunks to the attempt they belong to', async () => {
+    const { dispatcher, thread } = setUp();
+    const of = attemptOf('a');
+    void dispatcher.handle(of.attempt);
+    await turn();
+    thread.chunk({ index: 0, text: 'x', tokens: [1] });
+    expect(of.chunks).toEqual([{ index: 0, text: 'x', tokens: [1] }]);
+  });
+});

@@ -1,0 +1,126 @@
+/** The worker's settings, resolved once from the environment; every field is set. */
+import { homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { LogLevel, NodeId } from '@llmos/base';
+import { LOG_LEVELS, LlmosError, quoteShort, tryToken } from '@llmos/base';
+import type { DeviceChoice } from './agent/device-choice';
+import { DEVICE_CHOICES } from './agent/device-choice';
+import { readAddress } from './adapters/grpc/codec';
+import { AGENT_LIMITS } from './limits';
+
+export interface WorkerConfig {
+  readonly node: NodeId;
+  /** NATS. */
+  readonly servers: readonly string[];
+  readonly logLevel: LogLevel;
+  readonly httpHost: string;
+  /** 0: any free one. */
+  readonly httpPort: number;
+  readonly device: DeviceChoice;
+  readonly cacheFolder: string;
+  readonly cacheBytes: number;
+  /** Absent: what was probed. */
+  readonly memoryBytes?: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Absent: the leader's record in NATS says it. */
+  readonly kernelUrl?: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Throws INVALID_ARGUMENT that names the setting and its value. */
+export function parseWorkerConfig(env: Environment): WorkerConfig {
+  const read = (name: string): string | undefined => {
+    const value = env[name]?.trim();
+    return value === '' ? undefined : value;
+  };
+  const memoryBytes = readBytes(read, 'LLMOS_MEMORY_BYTES');
+  const kernelUrl = readKernelUrl(read('LLMOS_KERNEL_URL'));
+  return {
+    node: readNode(read('LLMOS_NODE')),
+    servers: readServers(read('LLMOS_SERVERS')),
+    logLevel: readChoice(read, 'LLMOS_LOG_LEVEL', LOG_LEVELS) ?? 'info',
+    httpHost: read('LLMOS_HTTP_HOST') ?? '127.0.0.1',
+    httpPort: readPort(read('LLMOS_HTTP_PORT')),
+    device: readChoice(read, 'LLMOS_DEVICE', DEVICE_CHOICES) ?? 'auto',
+    cacheFolder: resolve(read('LLMOS_CACHE_DIR') ?? defaultCacheFolder(env)),
+    cacheBytes: readBytes(read, 'LLMOS_CACHE_BYTES') ?? AGENT_LIMITS.defaultCacheBytes,
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    labels: readLabels(read('LLMOS_LABELS')),
+    ...(kernelUrl === undefined ? {} : { kernelUrl }),
+  };
+}
+
+type Read = (name: string) => string | undefined;
+
+function refuse(name: string, value: string, rule: string): never {
+  throw new LlmosError('INVALID_ARGUMENT', `${name} is ${quoteShort(value)}: ${rule}`);
+}
+
+function readNode(value: string | undefined): NodeId {
+  if (value !== undefined) {
+    return tryToken<NodeId>(value) ?? refuse('LLMOS_NODE', value, 'must match [A-Za-z0-9_-]{1,64}');
+  }
+  const token = hostname()
+    .replaceAll(/[^A-Za-z0-9_-]/g, '-')
+    .slice(0, 64);
+  return tryToken<NodeId>(token) ?? ('node' as NodeId);
+}
+
+const SERVER = /^(?:(?:nats|tls|ws|wss):\/\/)?[^\s/@]+(?::\d{1,5})?\/?$/;
+
+function readServers(value: string | undefined): readonly string[] {
+  const servers = (value ?? 'nats://127.0.0.1:4222').split(',').map((server) => server.trim());
+  for (const server of servers) {
+    if (!SERVER.test(server)) refuse('LLMOS_SERVERS', server, 'must be like nats://HOST:PORT');
+  }
+  return servers;
+}
+
+function readChoice<T extends string>(read: Read, name: string, choices: readonly T[]) {
+  const value = read(name);
+  if (value === undefined) return undefined;
+  const found = choices.find((choice) => choice === value);
+  return found ?? refuse(name, value, `must be one of ${choices.join(', ')}`);
+}
+
+function readPort(value: string | undefined): number {
+  if (value === undefined) return 0;
+  const port = /^\d{1,5}$/.test(value) ? Number(value) : Infinity;
+  return port <= 65535 ? port : refuse('LLMOS_HTTP_PORT', value, 'must be from 0 to 65535');
+}
+
+function readBytes(read: Read, name: string): number | undefined {
+  const value = read(name);
+  if (value === undefined) return undefined;
+  const bytes = /^\d{1,16}$/.test(value) ? Number(value) : 0;
+  return bytes > 0 ? bytes : refuse(name, value, 'must be a number of bytes above 0');
+}
+
+function readKernelUrl(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  return readAddress(value) ?? refuse('LLMOS_KERNEL_URL', value, 'must be HOST:PORT');
+}
+
+function readLabels(value: string | undefined): Record<string, string> {
+  const { maxLabels, maxLabelChars } = AGENT_LIMITS;
+  const pairs = (value ?? '').split(',').filter((pair) => pair.trim() !== '');
+  if (pairs.length > maxLabels) {
+    refuse('LLMOS_LABELS', value ?? '', `must have at most ${maxLabels} labels`);
+  }
+  const label = new RegExp(
+    `^([A-Za-z0-9._/-]{1,${maxLabelChars}})=([A-Za-z0-9._-]{0,${maxLabelChars}})$`,
+  );
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const match = label.exec(pair.trim());
+      if (match === null) refuse('LLMOS_LABELS', pair, 'must be NAME=VALUE');
+      return [match[1], match[2]] as const;
+    }),
+  ) as Record<string, string>;
+}
+
+function defaultCacheFolder(env: Environment): string {
+  const home = env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  return join(home, 'llmos', 'packages');
+}

@@ -1,0 +1,58 @@
+/**
+ * Turns tokens into text as they come, without ever splitting a character.
+ *
+ * A window of recent tokens is decoded twice, with and without the new ones; the difference is the
+ * new text (tokenizers render a token by what stands before it). What ends in an incomplete
+ * character (U+FFFD) waits for the next token.
+ */
+export type Decode = (ids: readonly number[]) => string;
+
+const INCOMPLETE = '\uFFFD';
+
+export class Detokenizer {
+  private readonly ids: number[];
+  /** Begin of the window, and of its part that is not rendered yet. */
+  private windowStart = 0;
+  private renderedEnd: number;
+  /** How much of the unrendered part's text was given out already. */
+  private given = 0;
+
+  /** @param context tokens before the first one (the prompt's last); they are never given out. */
+  constructor(
+    private readonly decode: Decode,
+    context: readonly number[],
+  ) {
+    this.ids = [...context];
+    this.renderedEnd = this.ids.length;
+  }
+
+  /** The text that became certain with this token; may be empty. */
+  push(id: number): string {
+    this.ids.push(id);
+    const fresh = this.fresh();
+    const isComplete = !fresh.endsWith(INCOMPLETE);
+    // Only the very last character can still become another one.
+    const certain = isComplete ? fresh : fresh.slice(0, -INCOMPLETE.length);
+    const text = certain.slice(this.given);
+    this.given = Math.max(this.given, certain.length);
+    if (isComplete && fresh.length > 0) {
+      this.windowStart = this.renderedEnd;
+      this.renderedEnd = this.ids.length;
+      this.given = 0;
+    }
+    return text;
+  }
+
+  /** What is left at the end, incomplete characters included. */
+  flush(): string {
+    const text = this.fresh().slice(this.given);
+    this.given += text.length;
+    return text;
+  }
+
+  private fresh(): string {
+    const before = this.decode(this.ids.slice(this.windowStart, this.renderedEnd));
+    const all = this.decode(this.ids.slice(this.windowStart));
+    return all.slice(before.length);
+  }
+}

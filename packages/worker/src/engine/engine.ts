@@ -1,0 +1,55 @@
+/**
+ * What the actor thread and its engines say to each other.
+ *
+ * An engine answers each request it is given exactly once, in any order, and rejects never: what
+ * goes wrong for one request is its answer. Between model runs it asks whether a request was
+ * cancelled, and lets other messages in.
+ */
+import type { ErrorBody, GenerateChunk } from '@llmos/base';
+import { errorBody, toErrorBody } from '@llmos/base';
+import type { HostTensor } from '../ports/model-runner';
+
+export type EngineOutput =
+  /** As the function's output schema says. */
+  | { readonly kind: 'value'; readonly value: unknown }
+  /** Tensors, which each body format writes in its own way. */
+  | { readonly kind: 'tensors'; readonly tensors: ReadonlyMap<string, HostTensor> };
+
+export type EngineAnswer =
+  | { readonly kind: 'done'; readonly output: EngineOutput }
+  | { readonly kind: 'failed'; readonly error: ErrorBody };
+
+/** A request whose input was checked against the function's schema. */
+export interface EngineRequest {
+  readonly requestId: number;
+  readonly function: string;
+  readonly input: unknown;
+  /** Of a stateful model, unique over tenants. */
+  readonly stateKey?: string;
+  readonly stream: boolean;
+  readonly resumeTokens: readonly number[];
+  readonly seedText: string;
+}
+
+export interface EngineCalls {
+  answer(requestId: number, answer: EngineAnswer): void;
+  chunk(requestId: number, chunk: GenerateChunk): void;
+  isCancelled(requestId: number): boolean;
+}
+
+export interface Engine {
+  run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void>;
+}
+
+export function valueAnswer(value: unknown): EngineAnswer {
+  return { kind: 'done', output: { kind: 'value', value } };
+}
+
+export function failedAnswer(thrown: unknown): EngineAnswer {
+  return { kind: 'failed', error: toErrorBody(thrown) };
+}
+
+export const CANCELLED_ANSWER: EngineAnswer = {
+  kind: 'failed',
+  error: errorBody('CANCELLED', 'the task was cancelled'),
+};

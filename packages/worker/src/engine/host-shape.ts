@@ -1,0 +1,61 @@
+/** How many threads a process host runs, and how much it takes at once. Pure. */
+import type { ModelManifest } from '@llmos/base';
+import { assertNever } from '@llmos/base';
+import { BATCH_LIMITS, HOST_LIMITS } from '../limits';
+import type { BatchBounds } from './batch-policy';
+
+export interface HostShape {
+  readonly threads: number;
+  readonly intraOpThreads: number;
+  /** Attempts that the kernel may have here at once. */
+  readonly permits: number;
+  readonly batch: BatchBounds;
+  /** Without a sign of life in one step a thread counts as hung. */
+  readonly stepMs: number;
+}
+
+export function shapeHost(manifest: ModelManifest, device: string, cores: number): HostShape {
+  const threads = threadsOf(manifest, device, cores);
+  const intraOpThreads = Math.max(1, Math.floor(cores / threads));
+  const base = { threads, intraOpThreads };
+  switch (manifest.task) {
+    case 'generate':
+      return {
+        ...base,
+        permits: threads * HOST_LIMITS.generatePermitsPerThread,
+        batch: BATCH_LIMITS.generate,
+        stepMs: HOST_LIMITS.generateStepMs,
+      };
+    case 'embed':
+    case 'classify':
+    case 'extract':
+      return {
+        ...base,
+        permits: HOST_LIMITS.batchPermits,
+        batch: BATCH_LIMITS.batch,
+        stepMs: HOST_LIMITS.batchStepMs,
+      };
+    case 'infer':
+      return {
+        ...base,
+        permits: HOST_LIMITS.tensorPermits,
+        batch: BATCH_LIMITS.tensor,
+        stepMs: HOST_LIMITS.batchStepMs,
+      };
+    default:
+      return assertNever(manifest.task);
+  }
+}
+
+function threadsOf(manifest: ModelManifest, device: string, cores: number): number {
+  // A second thread that uses WebGPU crashes the process; CUDA gains nothing by one.
+  if (device !== 'cpu') return 1;
+  // State is kept per thread, and the key that names it may stand in a body, unread until there.
+  if ((manifest.state?.length ?? 0) > 0) return 1;
+  const usual =
+    manifest.task === 'generate'
+      ? HOST_LIMITS.defaultGenerateThreads
+      : HOST_LIMITS.defaultBatchThreads;
+  const wanted = manifest.threads ?? Math.min(usual, cores);
+  return Math.max(1, Math.min(wanted, HOST_LIMITS.maxThreads));
+}

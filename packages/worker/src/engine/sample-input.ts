@@ -1,0 +1,37 @@
+/** A small input to try a package with: one step that touches the whole graph. */
+import type { ModelManifest, TensorValue } from '@llmos/base';
+import { LlmosError, quoteShort } from '@llmos/base';
+import type { TensorSpec } from '../ports/model-runner';
+import { formatTensor, zeroTensor } from './tensor-values';
+
+export function sampleInput(manifest: ModelManifest, inputs: readonly TensorSpec[]): object {
+  switch (manifest.task) {
+    case 'embed':
+    case 'classify':
+    case 'extract':
+      return { text: 'The quick brown fox jumps over the lazy dog.' };
+    case 'generate':
+      return { prompt: 'a', maxTokens: 2, temperature: 0 };
+    case 'infer':
+      return { inputs: zeroInputs(manifest, inputs) };
+  }
+}
+
+/** Zeros; a dimension without a size counts one. State that the model keeps is left out. */
+function zeroInputs(
+  manifest: ModelManifest,
+  inputs: readonly TensorSpec[],
+): Record<string, TensorValue> {
+  const states = new Set((manifest.state ?? []).map((pair) => pair.input));
+  const entries = inputs
+    .filter((spec) => !states.has(spec.name))
+    .map((spec) => {
+      if (spec.type === 'unsupported') {
+        const name = quoteShort(spec.name);
+        throw new LlmosError('UNIMPLEMENTED', `the graph's input ${name} is not a tensor`);
+      }
+      const dims = spec.dims.map((dim) => (typeof dim === 'number' ? dim : 1));
+      return [spec.name, formatTensor(zeroTensor(spec.type, dims))] as const;
+    });
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,98 @@
+/** Bounds of the worker, each with its reason. */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+export const AGENT_LIMITS = {
+  /** Model packages on disk, unless configured. */
+  defaultCacheBytes: 20 * GIB,
+  /** Processes that one node runs; the kernel's placement stays far below. */
+  maxProcesses: 256,
+  /** Ends that a leader elected later still has to hear of. */
+  maxRememberedExits: 64,
+  /** Probing creates a GPU device in a child, which a broken driver can hang. */
+  deviceProbeMs: 30_000,
+  nvidiaSmiMs: 5000,
+  maxProbeOutputBytes: 64 * KIB,
+  maxGpus: 32,
+  maxLabels: 32,
+  maxLabelChars: 63,
+  /** A leader that does not answer a registration in this time is no leader. */
+  welcomeMs: 5000,
+  attachRetry: { firstMs: 100, factor: 2, maxMs: 3000 },
+  /** What a leader may ask for. */
+  leastHeartbeatMs: 100,
+  mostHeartbeatMs: 60_000,
+  /** The leader's record is watched; this repairs a watch that died silently. */
+  leaderPollMs: 3000,
+  bucketRetryMs: 500,
+  /** A registration with thousands of files stays below. */
+  maxGrpcMessageBytes: 8 * MIB,
+  keepaliveMs: 5000,
+  keepaliveTimeoutMs: 4000,
+  /** Beyond the grace of a stop: time to release sessions and leave. */
+  hostExitMs: 3000,
+  /** From spawn to the first message of a host; loading has its own limit. */
+  hostBootMs: 60_000,
+  /** Reading gigabytes and building sessions on a slow disk. */
+  hostLoadMs: 15 * 60_000,
+  mostGraceMs: 10 * 60_000,
+  /** When the agent itself stops. */
+  ownStopGraceMs: 2000,
+  /** What a host writes, passed on to the agent's own stderr. */
+  hostLineChars: 4 * KIB,
+  hostLinesPerSecond: 200,
+  /** The end of a host's output, kept to explain a crash. */
+  hostTailChars: 2 * KIB,
+  /** Progress of a download is told at most this often. */
+  progressMs: 500,
+} as const;
+
+export const PACKAGE_LIMITS = {
+  maxFiles: 2000,
+  maxPathChars: 512,
+  maxFileBytes: 64 * GIB,
+  /** Someone else on this machine may just be loading a package that was used this recently. */
+  keepUnusedMs: 60_000,
+  /** A draft this old belongs to a program that died. */
+  staleDraftMs: 60 * 60_000,
+  /** One piece of a file: a request to JetStream. */
+  readTimeoutMs: 10_000,
+  readTries: 5,
+  readRetry: { firstMs: 200, factor: 2, maxMs: 3000 },
+} as const;
+
+export const HOST_LIMITS = {
+  /** More threads than this gain nothing: each has its own session and memory. */
+  maxThreads: 16,
+  defaultBatchThreads: 2,
+  defaultGenerateThreads: 4,
+  /** Enough waits to fill the next batches while these run. */
+  batchPermits: 64,
+  tensorPermits: 32,
+  echoPermits: 64,
+  /** One that runs and one that waits, per thread. */
+  generatePermitsPerThread: 2,
+  /** A thread that ignores a cancel this long hangs: one step of the largest model is shorter. */
+  cancelAnswerMs: 30_000,
+  /** No sign of life in one step. */
+  batchStepMs: 5 * 60_000,
+  generateStepMs: 30 * 60_000,
+  /** Releasing sessions when the host stops. */
+  threadCloseMs: 2000,
+  countsMs: 2000,
+} as const;
+
+export const BATCH_LIMITS = {
+  /** Rows beyond this no longer raise the throughput of a small encoder on a CPU. */
+  batch: { maxRequests: 32, maxBytes: 128 * KIB },
+  /** One run each: few at a time, so that an urgent one does not wait behind many. */
+  tensor: { maxRequests: 4, maxBytes: 4 * MIB },
+  generate: { maxRequests: 1, maxBytes: Infinity },
+  /** How long a request may wait for mates while a thread is idle. */
+  waitMs: { interactive: 0, standard: 1, batch: 4 },
+  /** Padding wastes what is shorter: mates are at most this much longer or shorter. */
+  lengthRatio: 2,
+  /** Below this length padding costs nothing worth a split. */
+  lengthFloorBytes: 512,
+} as const;

@@ -1,0 +1,92 @@
+/** Reads `llmos.json`, written by hand: unknown fields and wrong values are refused by name. */
+import type { ModelManifest, ModelTask, StatePair } from '@llmos/base';
+import { LlmosError, MODEL_TASKS, TENSOR_TYPES, isRecord, quoteShort } from '@llmos/base';
+import { PACKAGE_LIMITS } from './limits';
+
+export type ManifestFields = Partial<ModelManifest>;
+
+const POOLINGS = ['mean', 'cls', 'none'] as const;
+
+type FieldReader = (value: unknown, place: string) => unknown;
+
+const FIELDS: Readonly<Record<keyof ModelManifest, FieldReader>> = {
+  task: (value, place) => oneOf<ModelTask>(value, place, MODEL_TASKS),
+  graph: (value, place) => packagePath(value, place),
+  maxTokens: (value, place) => count(value, place, PACKAGE_LIMITS.maxContextTokens),
+  pooling: (value, place) => oneOf(value, place, POOLINGS),
+  normalize: (value, place) =>
+    typeof value === 'boolean' ? value : refuse(place, value, 'true or false'),
+  state: (value, place) => statePairs(value, place),
+  threads: (value, place) => count(value, place, PACKAGE_LIMITS.maxThreads),
+  description: (value, place) =>
+    typeof value === 'string' && value.length <= 2000
+      ? value
+      : refuse(place, value, 'a text of at most 2000 characters'),
+};
+
+export function parseManifestFields(document: unknown): ManifestFields {
+  if (!isRecord(document)) refuse('the file', document, 'a JSON object');
+  const unknown = Object.keys(document).find((name) => !Object.hasOwn(FIELDS, name));
+  if (unknown !== undefined) {
+    const known = Object.keys(FIELDS).join(', ');
+    throw invalid(`llmos.json: unknown field ${quoteShort(unknown)}; known are ${known}`);
+  }
+  const entries = Object.entries(document).map(([name, value]) => {
+    const read = FIELDS[name as keyof ModelManifest];
+    return [name, read(value, name)] as const;
+  });
+  return Object.fromEntries(entries) as ManifestFields;
+}
+
+/** Relative, with `/`, without `.`, `..`, empty parts or characters that are not for names. */
+export function isPackagePath(text: unknown): text is string {
+  if (typeof text !== 'string' || text === '' || text.length > PACKAGE_LIMITS.maxPathChars) {
+    return false;
+  }
+  if (/[\p{Cc}\\]/u.test(text)) return false;
+  return text.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
+function packagePath(value: unknown, place: string): string {
+  return isPackagePath(value) ? value : refuse(place, value, 'a path inside the package');
+}
+
+function statePairs(value: unknown, place: string): readonly StatePair[] {
+  if (!Array.isArray(value) || value.length > 256) {
+    return refuse(place, value, 'a list of at most 256 pairs');
+  }
+  return value.map((item: unknown, index) => statePair(item, `${place}[${index}]`));
+}
+
+function statePair(value: unknown, place: string): StatePair {
+  const rule = 'an object of the texts input, output, type and the list of numbers dims';
+  if (!isRecord(value) || Object.keys(value).length !== 4) return refuse(place, value, rule);
+  const { input, output, dims, type } = value;
+  const isComplete =
+    typeof input === 'string' &&
+    typeof output === 'string' &&
+    Array.isArray(dims) &&
+    dims.every((dim) => Number.isSafeInteger(dim) && (dim as number) >= 0);
+  if (!isComplete) return refuse(place, value, rule);
+  return { input, output, dims: dims as number[], type: oneOf(type, `${place}.type`, TENSOR_TYPES) };
+}
+
+function oneOf<T extends string>(value: unknown, place: string, allowed: readonly T[]): T {
+  return allowed.includes(value as T)
+    ? (value as T)
+    : refuse(place, value, `one of ${allowed.join(', ')}`);
+}
+
+function count(value: unknown, place: string, most: number): number {
+  return Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= most
+    ? (value as number)
+    : refuse(place, value, `an integer from 1 to ${most}`);
+}
+
+function refuse(place: string, value: unknown, rule: string): never {
+  throw invalid(`llmos.json: ${place} must be ${rule}, not ${quoteShort(value)}`);
+}
+
+function invalid(message: string): LlmosError {
+  return new LlmosError('INVALID_ARGUMENT', message);
+}

@@ -1,0 +1,219 @@
+/**
+ * Composition root of the node agent: probes the machine, attaches to the leading kernel, runs the
+ * processes it assigns. It never runs a model itself, and dials out only.
+ */
+import { randomUUID } from 'node:crypto';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from '@llmos/base';
+import { systemClock } from '@llmos/base';
+import { EpochGuard } from '@llmos/process';
+import type { NatsConnection } from 'nats';
+import { createGrpcKernelLink } from './adapters/grpc/grpc-kernel-link';
+import { startHealthServer } from './adapters/http/health-server';
+import { openConnection } from './adapters/jetstream/connection';
+import { createModelStore } from './adapters/jetstream/jetstream-model-store';
+import { watchLeader } from './adapters/jetstream/leader-watch';
+import { probeDevices, probeGpus } from './adapters/os/device-probe';
+import { openPackageDisk } from './adapters/os/fs-package-disk';
+import type { NodeProbe } from './adapters/os/linux-memory-probe';
+import { createMemoryProbe } from './adapters/os/linux-memory-probe';
+import { systemAlarm } from './adapters/os/system-alarm';
+import { createWorkerMetrics } from './adapters/prometheus/worker-metrics';
+import { chooseDevices } from './agent/device-choice';
+import { HostSupervisor } from './agent/host-supervisor';
+import { KernelSession } from './agent/kernel-session';
+import { ProcessSlots } from './agent/process-slots';
+import type { WorkerConfig } from './config';
+import { AGENT_LIMITS } from './limits';
+import { ModelCache } from './models/model-cache';
+import type { NodeCapabilities } from './ports/kernel-link';
+
+export interface NodeAgentOptions {
+  readonly config: WorkerConfig;
+  readonly log: Logger;
+  /** Gives up starting. */
+  readonly signal: AbortSignal;
+}
+
+export interface NodeAgent {
+  readonly httpUrl: string;
+  /** Ends every host, then detaches. Within a bounded time; may be called twice. */
+  close(): Promise<void>;
+}
+
+/** Resolves once a NATS server answers and the node has started to look for a kernel. */
+export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAgent> {
+  const { config, log } = options;
+  const probe = createMemoryProbe(
+    config.memoryBytes === undefined ? {} : { totalBytes: config.memoryBytes },
+  );
+  const capabilities = await probeCapabilities(config, probe, log);
+  const connection = await orAbort(
+    openConnection({ servers: config.servers, name: `llmos worker ${config.node}`, log }),
+    options.signal,
+  );
+  try {
+    return await assemble({ config, log, probe, capabilities, connection });
+  } catch (thrown) {
+    await connection.close();
+    throw thrown;
+  }
+}
+
+interface AgentParts {
+  readonly config: WorkerConfig;
+  readonly log: Logger;
+  readonly probe: NodeProbe;
+  readonly capabilities: NodeCapabilities;
+  readonly connection: NatsConnection;
+}
+
+async function assemble(parts: AgentParts): Promise<NodeAgent> {
+  const { config, log, probe, capabilities, connection } = parts;
+  const supervisor = createSupervisor();
+  const slots = await createSlots(parts, supervisor, (change) => session.processChanged(change));
+  const sessionId = randomUUID();
+  const session: KernelSession = new KernelSession({
+    link: createGrpcKernelLink(log),
+    slots,
+    registration: () => ({
+      node: config.node,
+      session: sessionId,
+      capabilities,
+      processes: slots.changes(),
+    }),
+    freeMemoryBytes: () => probe.freeBytes(),
+    guard: new EpochGuard(),
+    alarm: systemAlarm,
+    random: Math.random,
+    log,
+  });
+  const metrics = createWorkerMetrics({
+    isAttached: () => session.isAttached,
+    freeMemoryBytes: () => probe.freeBytes(),
+    memoryBytes: () => capabilities.memoryBytes,
+    processes: () => slots.counts(),
+  });
+  const health = await startHealthServer({
+    host: config.httpHost,
+    port: config.httpPort,
+    unreadiness: () => (session.isAttached ? undefined : 'not attached to a kernel'),
+    metrics: () => metrics.read(),
+  });
+  const watch = followLeader(parts, session);
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    watch.close();
+    const limitMs = AGENT_LIMITS.ownStopGraceMs + AGENT_LIMITS.hostExitMs;
+    await Promise.race([slots.close(AGENT_LIMITS.ownStopGraceMs), delay(limitMs)]);
+    supervisor.killAll();
+    await session.close();
+    await health.close();
+    await connection.close();
+  };
+  return { httpUrl: health.url, close: () => (closing ??= close()) };
+}
+
+function createSupervisor(): HostSupervisor {
+  return new HostSupervisor({
+    hostEntry: join(__dirname, 'process-host-main.js'),
+    env: withoutSettings(process.env),
+    alarm: systemAlarm,
+    nowMs: () => systemClock.nowMs(),
+    onLine: (pid, line) => process.stderr.write(`[${pid}] ${line}\n`),
+  });
+}
+
+async function createSlots(
+  parts: AgentParts,
+  supervisor: HostSupervisor,
+  onChange: ConstructorParameters<typeof ProcessSlots>[0]['onChange'],
+): Promise<ProcessSlots> {
+  const { config, log, probe, capabilities, connection } = parts;
+  const cache = new ModelCache({
+    disk: await openPackageDisk({ folder: config.cacheFolder, clock: systemClock }),
+    store: await createModelStore(connection, log),
+    limitBytes: config.cacheBytes,
+    clock: systemClock,
+    log,
+  });
+  return new ProcessSlots({
+    startHost: (spec, events) => supervisor.start(spec, events),
+    acquire: (model, onProgress) => cache.acquire(model, onProgress),
+    memory: probe,
+    alarm: systemAlarm,
+    nowMs: () => systemClock.nowMs(),
+    host: {
+      node: config.node,
+      servers: config.servers,
+      logLevel: config.logLevel,
+      cores: capabilities.cores,
+    },
+    onChange: (change) => {
+      const { pid, incarnation, spec, report } = change;
+      const level = report.kind === 'exited' && report.reason !== 'stopped' ? 'warn' : 'info';
+      log[level]('process-changed', { pid, incarnation, target: spec.target, ...report });
+      onChange(change);
+    },
+  });
+}
+
+function followLeader(parts: AgentParts, session: KernelSession): { close(): void } {
+  const { kernelUrl } = parts.config;
+  if (kernelUrl !== undefined) {
+    session.follow({ url: kernelUrl, epoch: 0 });
+    return { close: () => undefined };
+  }
+  const { connection, log } = parts;
+  return watchLeader({ connection, log, onLeader: (leader) => session.follow(leader) });
+}
+
+async function probeCapabilities(
+  config: WorkerConfig,
+  probe: NodeProbe,
+  log: Logger,
+): Promise<NodeCapabilities> {
+  const entry = join(__dirname, 'adapters', 'onnxruntime', 'device-probe-main.js');
+  const [devices, gpus] = await Promise.all([probeDevices(entry), probeGpus()]);
+  const memoryBytes = probe.totalBytes();
+  const chosen = chooseDevices({
+    choice: config.device,
+    probe: devices,
+    gpus,
+    cpuName: cpus()[0]?.model.trim() ?? process.arch,
+    memoryBytes,
+  });
+  if (chosen.warning !== undefined) log.warn('device-fallback', { reason: chosen.warning });
+  const capabilities = {
+    cores: probe.cores(),
+    memoryBytes,
+    devices: chosen.devices,
+    providers: devices.providers,
+    versions: { node: process.versions.node, ...devices.versions },
+    labels: config.labels,
+  };
+  log.info('node-probed', { node: config.node, ...capabilities });
+  return capabilities;
+}
+
+/** A developer's settings for this program are not the hosts': they get theirs from the agent. */
+function withoutSettings(env: NodeJS.ProcessEnv): Record<string, string> {
+  const entries = Object.entries(env).filter(
+    ([name, value]) => !name.startsWith('LLMOS_') && value !== undefined,
+  );
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(new Error('stopped while starting'));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject);
+  });
+}
+
+function delay(waitMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+}

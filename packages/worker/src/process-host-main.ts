@@ -1,0 +1,68 @@
+/** The program of a process host. Only a node agent starts it, over an IPC channel. */
+import { createLogger, toErrorBody } from '@llmos/base';
+import type { FromHost, ToHost } from './actors/host-protocol';
+import type { ProcessHost } from './process-host';
+import { startProcessHost } from './process-host';
+
+const CRASH_MS = 500;
+
+function tell(message: FromHost): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+}
+
+/** Ends at once, whatever a thread is in the middle of; an ordinary exit could wait for it. */
+function leaveNow(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
+function crash(message: string): void {
+  process.stderr.write(`${message}\n`);
+  if (!process.connected) leaveNow();
+  process.send?.({ kind: 'crashing', message } satisfies FromHost, undefined, undefined, leaveNow);
+  // The channel may be as broken as the rest.
+  setTimeout(leaveNow, CRASH_MS);
+}
+
+function main(): void {
+  if (process.send === undefined) {
+    process.stderr.write('a process host is started by a node agent, not by hand\n');
+    process.exit(2);
+  }
+  let starting: Promise<ProcessHost | undefined> | undefined;
+  process.on('message', (message: ToHost) => {
+    if (message.kind === 'start') starting ??= start(message.spec);
+    else void stop(starting, message.graceMs);
+  });
+  // Without an agent nobody would ever stop this host.
+  process.once('disconnect', leaveNow);
+  // The agent stops its hosts in order; a terminal's Ctrl-C reaches them too.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  process.on('uncaughtException', (error) => crash(`uncaught: ${error.stack ?? error.message}`));
+  process.on('unhandledRejection', (reason) => {
+    crash(`unhandled: ${reason instanceof Error ? (reason.stack ?? '') : String(reason)}`);
+  });
+  tell({ kind: 'booted' });
+}
+
+async function start(spec: Extract<ToHost, { kind: 'start' }>['spec']) {
+  process.title = `llmos-host ${spec.target} ${spec.pid}`;
+  const { pid, target, incarnation } = spec;
+  const log = createLogger({ program: 'host', level: spec.logLevel }).with({ pid, target });
+  try {
+    return await startProcessHost({ spec, log: log.with({ incarnation }), tell, crash });
+  } catch (thrown) {
+    const { code, message, retryable } = toErrorBody(thrown);
+    log.error('load-failed', { error: thrown });
+    tell({ kind: 'load-failed', code, message, retryable });
+    return undefined;
+  }
+}
+
+async function stop(starting: Promise<ProcessHost | undefined> | undefined, graceMs: number) {
+  const host = await starting;
+  await host?.stop(graceMs);
+  process.exit(0);
+}
+
+main();

@@ -1,0 +1,147 @@
+/**
+ * Composition root of a process host: one OS process per loaded model or built-in program.
+ *
+ * The main thread talks to NATS, batches and commits; actor threads run the model. Flow: load the
+ * threads → open the mailbox → ready. When a thread dies the host leaves, and the kernel recovers.
+ */
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from '@llmos/base';
+import { LlmosError, systemClock } from '@llmos/base';
+import type { AttemptHandler, RunningProcess } from '@llmos/process';
+import { runProcess } from '@llmos/process';
+import type { FromHost, HostModel, HostSpec } from './actors/host-protocol';
+import { ThreadClient } from './actors/thread-client';
+import { openConnection } from './adapters/jetstream/connection';
+import { systemAlarm } from './adapters/os/system-alarm';
+import { BatchDispatcher } from './batch-dispatcher';
+import { echoHandler } from './echo-program';
+import { shapeHost } from './engine/host-shape';
+import { HOST_LIMITS } from './limits';
+
+export interface ProcessHostOptions {
+  readonly spec: HostSpec;
+  readonly log: Logger;
+  readonly tell: (message: FromHost) => void;
+  /** A thread died: leave now, the memory of this OS process can't be trusted. */
+  readonly crash: (message: string) => void;
+  /** The actor thread's program; default: this package's own. */
+  readonly threadEntry?: string;
+}
+
+export interface ProcessHost {
+  /** Takes nothing new, finishes what runs within the grace, releases everything. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** What runs the attempts: a built-in program inline, or a model in its threads. */
+interface Program {
+  readonly handler: AttemptHandler;
+  readonly permits: number;
+  readonly device: string;
+  counts(): { readonly steps: number; readonly stepRequests: number; readonly chunks: number };
+  close(): Promise<void>;
+}
+
+/** Throws the typed error of a model that can't be loaded. */
+export async function startProcessHost(options: ProcessHostOptions): Promise<ProcessHost> {
+  const { spec, log, tell } = options;
+  const program = await openProgram(options);
+  const connection = await openConnection({
+    servers: spec.servers,
+    name: `llmos ${spec.target} ${spec.pid}`,
+    log,
+  });
+  const process = await runProcess({
+    connection,
+    node: spec.node,
+    pid: spec.pid,
+    incarnation: spec.incarnation,
+    permits: program.permits,
+    handler: program.handler,
+    clock: systemClock,
+    log,
+  });
+  void connection.closed().then((error) => {
+    if (error instanceof Error) options.crash(`the NATS connection closed: ${error.message}`);
+  });
+  const counting = setInterval(() => tellCounts(process, program, tell), HOST_LIMITS.countsMs);
+  tell({ kind: 'ready', permits: program.permits, device: program.device });
+  return {
+    stop: async (graceMs) => {
+      await process.drain(graceMs);
+      process.close();
+      clearInterval(counting);
+      await program.close();
+      await connection.close();
+    },
+  };
+}
+
+function tellCounts(process: RunningProcess, program: Program, tell: ProcessHostOptions['tell']) {
+  const { running, waiting, committed, failed, stopped } = process.counts();
+  const ended = { committed, failed, stopped };
+  const counts = { running: running + waiting, ...ended, ...program.counts() };
+  tell({ kind: 'counts', counts });
+}
+
+async function openProgram(options: ProcessHostOptions): Promise<Program> {
+  const { model, target } = options.spec;
+  if (model !== undefined) return openModel(options, model);
+  if (target !== 'echo') {
+    throw new LlmosError('NOT_FOUND', `no built-in program ${target}`);
+  }
+  return {
+    handler: echoHandler,
+    permits: HOST_LIMITS.echoPermits,
+    device: 'cpu',
+    counts: () => ({ steps: 0, stepRequests: 0, chunks: 0 }),
+    close: async () => undefined,
+  };
+}
+
+async function openModel(options: ProcessHostOptions, model: HostModel): Promise<Program> {
+  const { spec, log } = options;
+  const cores = Math.max(1, Math.min(spec.cores, availableParallelism()));
+  const shape = shapeHost(model.manifest, spec.device, cores);
+  const threads = Array.from(
+    { length: shape.threads },
+    (_, index) =>
+      new ThreadClient({
+        name: `${spec.pid}-t${index}`,
+        entry: options.threadEntry ?? join(__dirname, 'actors', 'actor-thread.js'),
+        alarm: systemAlarm,
+        limits: {
+          cancelAnswerMs: HOST_LIMITS.cancelAnswerMs,
+          stepMs: shape.stepMs,
+          closeMs: HOST_LIMITS.threadCloseMs,
+        },
+        onDeath: options.crash,
+      }),
+  );
+  const { packageFolder, manifest } = model;
+  const { device } = spec;
+  let provider = device;
+  // One after the other: sessions are built with every core, and memory peaks once.
+  for (const thread of threads) {
+    const { intraOpThreads } = shape;
+    const loaded = await thread.load({ packageFolder, manifest, device, intraOpThreads });
+    provider = loaded.provider;
+  }
+  log.info('model-loaded', { target: spec.target, threads: threads.length, provider });
+  const dispatcher = new BatchDispatcher({
+    threads,
+    bounds: shape.batch,
+    clock: systemClock,
+    alarm: systemAlarm,
+  });
+  return {
+    handler: (attempt) => dispatcher.handle(attempt),
+    permits: shape.permits,
+    device: device.startsWith(provider) ? device : 'cpu',
+    counts: () => dispatcher.counts(),
+    close: async () => {
+      await Promise.all(threads.map((thread) => thread.close()));
+    },
+  };
+}

@@ -1,0 +1,152 @@
+/** For tests: the other end of `actor-thread-driver`. Waits are bounded and say what was missing. */
+import type { ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GenerateChunk, ModelManifest, Result } from '@llmos/base';
+import { LlmosError, encodeJson, parseResult } from '@llmos/base';
+import type { FromThread, ThreadRequest, ToThread } from '../actors/thread-protocol';
+import { readPackageFolder } from '../adapters/package-files/package-folder';
+
+const DRIVER = join(__dirname, '..', '..', 'dist', 'testing', 'actor-thread-driver.js');
+const LIMIT_MS = 120_000;
+
+export interface DrivenOptions {
+  readonly device?: string;
+  /** Path of the graph inside the folder. */
+  readonly graph?: string;
+  readonly manifest?: Partial<ModelManifest>;
+}
+
+export interface StepResult {
+  /** By request id, as sent: an id that is answered twice is there twice. */
+  readonly answers: readonly { readonly requestId: number; readonly result: Uint8Array }[];
+  readonly chunks: readonly { readonly requestId: number; readonly chunk: GenerateChunk }[];
+}
+
+export type RequestOptions = Partial<Omit<ThreadRequest, 'requestId' | 'function' | 'body'>>;
+
+export function jsonRequest(
+  requestId: number,
+  functionName: string,
+  input: unknown,
+  options: RequestOptions = {},
+): ThreadRequest {
+  return {
+    requestId,
+    function: functionName,
+    format: 'json',
+    body: encodeJson(input),
+    stream: false,
+    seedText: `tenant/${requestId}`,
+    ...options,
+  };
+}
+
+export class DrivenThread {
+  private readonly child: ChildProcess;
+  private listener: (message: FromThread) => void = () => undefined;
+  private nextId = 1;
+
+  constructor() {
+    if (!existsSync(DRIVER)) throw new Error(`${DRIVER} is absent: build the worker first`);
+    this.child = fork(DRIVER, { serialization: 'advanced', stdio: 'ignore' });
+    this.child.on('message', (message: FromThread) => this.listener(message));
+  }
+
+  static async load(folder: string, options: DrivenOptions = {}): Promise<DrivenThread> {
+    const { manifest } = readPackageFolder(folder, options.graph);
+    const thread = new DrivenThread();
+    try {
+      await thread.load(folder, { ...manifest, ...options.manifest }, options.device ?? 'cpu');
+    } catch (thrown) {
+      thread.stop();
+      throw thrown;
+    }
+    return thread;
+  }
+
+  async load(folder: string, manifest: ModelManifest, device: string): Promise<string> {
+    const options = { packageFolder: folder, manifest, device, intraOpThreads: 1 };
+    return this.exchange('loaded', { kind: 'load', options }, (message, resolve) => {
+      if (message.kind === 'loaded') resolve(message.provider);
+      if (message.kind === 'load-failed') throw new LlmosError(message.code, message.message);
+    });
+  }
+
+  /** One step. `onChunk` may cancel. */
+  async run(
+    requests: readonly ThreadRequest[],
+    onChunk: (requestId: number, chunk: GenerateChunk) => void = () => undefined,
+  ): Promise<StepResult> {
+    const answers: { requestId: number; result: Uint8Array }[] = [];
+    const chunks: { requestId: number; chunk: GenerateChunk }[] = [];
+    return this.exchange('idle', { kind: 'run', requests }, (message, resolve) => {
+      if (message.kind === 'answered') answers.push(message.answer);
+      if (message.kind === 'chunk') {
+        chunks.push(message);
+        onChunk(message.requestId, message.chunk);
+      }
+      if (message.kind === 'idle') resolve({ answers, chunks });
+    });
+  }
+
+  /** One request alone; throws its typed error. */
+  async ask<Output>(
+    functionName: string,
+    input: unknown,
+    options: RequestOptions = {},
+  ): Promise<Output> {
+    const requestId = this.nextId++;
+    const { answers } = await this.run([jsonRequest(requestId, functionName, input, options)]);
+    const result = parseResult(answers[0]?.result ?? new Uint8Array()) as Result<Output>;
+    if (!result.ok) throw LlmosError.fromBody(result.error);
+    return result.output;
+  }
+
+  send(message: ToThread): void {
+    this.child.send(message);
+  }
+
+  async close(): Promise<void> {
+    await this.exchange<undefined>('closed', { kind: 'close' }, (message, resolve) => {
+      if (message.kind === 'closed') resolve(undefined);
+    });
+    this.stop();
+  }
+
+  stop(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  private exchange<Outcome>(
+    what: string,
+    message: ToThread,
+    hear: (message: FromThread, resolve: (outcome: Outcome) => void) => void,
+  ): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        finish();
+        reject(error);
+      };
+      const timer = setTimeout(() => fail(new Error(`no "${what}" in ${LIMIT_MS} ms`)), LIMIT_MS);
+      const ended = (): void => fail(new Error(`the thread's process ended before "${what}"`));
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.child.off('exit', ended);
+      };
+      this.child.once('exit', ended);
+      this.listener = (heard) => {
+        try {
+          hear(heard, (outcome) => {
+            finish();
+            resolve(outcome);
+          });
+        } catch (thrown) {
+          fail(thrown as Error);
+        }
+      };
+      this.send(message);
+    });
+  }
+}

@@ -1,0 +1,367 @@
+/** deploy/ against itself, the programs and docs/operations.md: names, ports, rights, bounds. */
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { isToken } from '@llmos/base';
+import {
+  composeServices,
+  dockerfileStages,
+  documentedSettings,
+  kustomizeFolders,
+  readDeployFile,
+} from '../support/deploy-files';
+import type {
+  Container,
+  KubernetesObject,
+  KustomizeFolder,
+  PodSpec,
+} from '../support/deploy-files';
+import { repositoryFolder } from '../support/shared-folder';
+
+const settings = documentedSettings();
+const folders = kustomizeFolders();
+const base = folderAt('base');
+const workloads = base.objects.filter((object) => object.spec?.template !== undefined);
+const services = composeServices();
+const stages = dockerfileStages();
+const targets = ['kernel', 'worker', 'worker-gpu', 'cli'];
+
+function folderAt(path: string): KustomizeFolder {
+  const folder = folders.find((candidate) => candidate.path === path);
+  if (folder === undefined) throw new Error(`deploy/kubernetes/${path} is missing`);
+  return folder;
+}
+
+function podOf(object: KubernetesObject): PodSpec {
+  const pod = object.spec?.template?.spec;
+  if (pod === undefined) throw new Error(`${object.kind}/${object.metadata.name} has no pods`);
+  return pod;
+}
+
+function containerOf(object: KubernetesObject): Container {
+  const [container, ...others] = podOf(object).containers;
+  if (container === undefined || others.length > 0) throw new Error('one container expected');
+  return container;
+}
+
+function workloadNamed(name: string): KubernetesObject {
+  const found = workloads.find((object) => object.metadata.name === name);
+  if (found === undefined) throw new Error(`no workload ${name} in deploy/kubernetes/base`);
+  return found;
+}
+
+function baseObject(kind: string, name: string): KubernetesObject | undefined {
+  return base.objects.find((object) => object.kind === kind && object.metadata.name === name);
+}
+
+/** Which program reads the variables of a container of this image. */
+function programOf(image: string): string {
+  return /llmos\/(kernel|worker|cli)/.exec(image)?.[1]?.replace('cli', 'command') ?? 'none';
+}
+
+function unknownSettings(program: string, names: readonly string[]): readonly string[] {
+  return names.filter((name) => {
+    const programs = settings.get(name);
+    if (!name.startsWith('LLMOS_')) return false;
+    return programs === undefined || !(programs.includes('all') || programs.includes(program));
+  });
+}
+
+/** Bytes of a quantity of Kubernetes (Gi, Mi) or of the NATS server (GB, binary there too). */
+function bytesOf(quantity: string): number {
+  const match = /^(\d+)(Ki|Mi|Gi|MB|GB)?$/.exec(quantity);
+  if (match === null) throw new Error(`unreadable quantity ${quantity}`);
+  const unit = { Ki: 2 ** 10, Mi: 2 ** 20, MB: 2 ** 20, Gi: 2 ** 30, GB: 2 ** 30 }[match[2] ?? ''];
+  return Number(match[1]) * (unit ?? 1);
+}
+
+describe('settings', () => {
+  test('every variable that a program reads is in the table of docs/operations.md, and no other', () => {
+    for (const program of ['kernel', 'worker']) {
+      const file = join(repositoryFolder, 'packages', program, 'src/config.ts');
+      const read = new Set(readFileSync(file, 'utf8').match(/\bLLMOS_[A-Z_]+\b/g));
+      const documented = [...settings.keys()].filter(
+        (name) => unknownSettings(program, [name]).length === 0,
+      );
+      expect({ program, names: [...read].sort() }).toEqual({ program, names: documented.sort() });
+    }
+  });
+
+  test('Kubernetes sets only variables that the program of the container knows', () => {
+    for (const object of folders.flatMap((folder) => folder.objects)) {
+      for (const container of object.spec?.template?.spec.containers ?? []) {
+        const original = baseObject(object.kind, object.metadata.name) ?? object;
+        const program = programOf(containerOf(original).image ?? '');
+        const names = (container.env ?? []).map((variable) => variable.name);
+        expect(unknownSettings(program, names)).toEqual([]);
+      }
+    }
+  });
+
+  test('compose and the images set only variables that the program knows', () => {
+    for (const service of Object.values(services)) {
+      const names = Object.keys(service.environment ?? {});
+      expect(unknownSettings(programOf(service.image), names)).toEqual([]);
+    }
+    for (const stage of stages.filter(({ name }) =>
+      ['kernel', 'worker', 'worker-gpu'].includes(name),
+    )) {
+      const names = stage.lines
+        .filter((line) => line.startsWith('ENV '))
+        .flatMap((line) => line.match(/\bLLMOS_[A-Z_]+(?==)/g) ?? []);
+      expect(unknownSettings(stage.name.replace('-gpu', ''), names)).toEqual([]);
+    }
+  });
+});
+
+describe('images', () => {
+  test('each target ends without root, with node as PID 1 running a program that exists', () => {
+    for (const target of targets) {
+      const stage = stages.find(({ name }) => name === target);
+      const runtime = stages.find(({ name }) => name === 'runtime');
+      const lines = [
+        ...(stage?.from === 'runtime' ? (runtime?.lines ?? []) : []),
+        ...(stage?.lines ?? []),
+      ];
+      expect(lines).toContain('USER 10001:10001');
+      expect(lines).toContain('STOPSIGNAL SIGTERM');
+      const entry = lines
+        .find((line) => line.startsWith('ENTRYPOINT '))
+        ?.slice('ENTRYPOINT '.length);
+      const [program, file] = JSON.parse(entry ?? '[]') as string[];
+      expect(program).toBe('node');
+      expect(sourceOf(file)).toEqual({ file, exists: true });
+    }
+  });
+
+  test('the manifests of all workspace packages are copied before the dependencies are installed', () => {
+    const copied = stages.find(({ name }) => name === 'manifests')?.lines ?? [];
+    const packages = readdirSync(join(repositoryFolder, 'packages')).map(
+      (name) => `packages/${name}`,
+    );
+    for (const folder of ['proto', 'tests', ...packages]) {
+      expect(copied).toContain(`COPY ${folder}/package.json ${folder}/`);
+    }
+  });
+
+  test('compose and Kubernetes run images that the Dockerfile makes, or NATS', () => {
+    const used = [...folders.flatMap((folder) => folder.objects)].flatMap(
+      (object) => object.spec?.template?.spec.containers ?? [],
+    );
+    const names = used.flatMap((container) => container.image ?? []);
+    const known = [...targets.map((target) => `llmos/${target}`), 'nats'];
+    expect(
+      names.map((name) => name.replace(/:.*/, '')).filter((name) => !known.includes(name)),
+    ).toEqual([]);
+    for (const [name, service] of Object.entries(services)) {
+      if (service.build === undefined) continue;
+      expect({ name, image: service.image.replace(/:.*/, '') }).toEqual({
+        name,
+        image: `llmos/${service.build.target}`,
+      });
+      expect(
+        existsSync(
+          join(repositoryFolder, 'deploy', service.build.context, service.build.dockerfile),
+        ),
+      ).toBe(true);
+    }
+  });
+
+  test('the tags are the version of the project', () => {
+    const { version } = JSON.parse(
+      readFileSync(join(repositoryFolder, 'package.json'), 'utf8'),
+    ) as {
+      version: string;
+    };
+    for (const image of base.kustomization.images ?? []) expect(image.newTag).toBe(version);
+    expect(readDeployFile('compose.yaml')).toContain(`llmos/kernel:\${LLMOS_VERSION:-${version}}`);
+  });
+});
+
+function sourceOf(file: string | undefined): { file: string | undefined; exists: boolean } {
+  const source = (file ?? '').replace('/dist/', '/src/').replace(/\.js$/, '.ts');
+  return { file, exists: existsSync(join(repositoryFolder, source)) };
+}
+
+describe('Kubernetes', () => {
+  test('every file of a folder is named by its kustomization', () => {
+    for (const folder of folders) {
+      expect({ path: folder.path, files: folder.namedFiles }).toEqual({
+        path: folder.path,
+        files: folder.files,
+      });
+    }
+  });
+
+  test.each(workloads.map((object) => [object.metadata.name, object] as const))(
+    '%s runs without root, rights or a token, and within bounds',
+    (_name, object) => {
+      const pod = podOf(object);
+      const container = containerOf(object);
+      expect(pod).toMatchObject({
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        securityContext: {
+          runAsNonRoot: true,
+          runAsUser: 10001,
+          seccompProfile: { type: 'RuntimeDefault' },
+        },
+      });
+      expect(baseObject('ServiceAccount', pod.serviceAccountName ?? '')).toMatchObject({
+        automountServiceAccountToken: false,
+      });
+      expect(container.securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(Object.keys(container.resources?.requests ?? {}).sort()).toEqual(['cpu', 'memory']);
+      expect(container.resources?.limits?.['memory']).toBeDefined();
+      expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(0);
+    },
+  );
+
+  test.each(
+    workloads
+      .filter(({ kind }) => kind !== 'Job')
+      .map((object) => [object.metadata.name, object] as const),
+  )('%s has probes on ports it opens, and a disruption budget', (name, object) => {
+    const container = containerOf(object);
+    const ports = (container.ports ?? []).map((port) => port.name);
+    for (const probe of [
+      container.startupProbe,
+      container.livenessProbe,
+      container.readinessProbe,
+    ]) {
+      expect(ports).toContain(probe?.httpGet?.port);
+    }
+    if (name !== 'llmos-nats') {
+      expect(container.livenessProbe?.httpGet?.path).toBe('/livez');
+      expect(container.readinessProbe?.httpGet?.path).toBe('/readyz');
+    }
+    expect(baseObject('PodDisruptionBudget', name)).toBeDefined();
+  });
+
+  test('services lead to ports that a container opens', () => {
+    for (const service of base.objects.filter(({ kind }) => kind === 'Service')) {
+      const selected = JSON.stringify(service.spec?.selector);
+      const workload = workloads.find((object) => selected.includes(`"${object.metadata.name}"`));
+      const open = workload === undefined ? [] : (containerOf(workload).ports ?? []);
+      for (const port of service.spec?.ports ?? []) {
+        expect(open.map(({ name }) => name)).toContain(port.targetPort);
+      }
+    }
+  });
+
+  test('network policies open exactly the ports that the containers open', () => {
+    for (const object of workloads.filter(({ kind }) => kind !== 'Job')) {
+      const policy = baseObject('NetworkPolicy', object.metadata.name);
+      const allowed = (policy?.spec?.ingress ?? []).flatMap((rule) => rule.ports ?? []);
+      expect(allowed.map(({ port }) => port).sort()).toEqual(
+        (containerOf(object).ports ?? []).map(({ containerPort }) => containerPort).sort(),
+      );
+    }
+    const closed = baseObject('NetworkPolicy', 'default-deny');
+    expect(closed?.spec).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
+  });
+
+  test('kernel and worker listen on the ports that the manifests name', () => {
+    for (const name of ['llmos-kernel', 'llmos-worker']) {
+      const container = containerOf(workloadNamed(name));
+      const env = new Map((container.env ?? []).map((variable) => [variable.name, variable.value]));
+      const port = (wanted: string): string =>
+        String(container.ports?.find((candidate) => candidate.name === wanted)?.containerPort);
+      expect(env.get('LLMOS_HTTP_PORT')).toBe(port('http'));
+      expect(env.get('LLMOS_SERVERS')).toBe('nats://llmos-nats:4222');
+      if (name === 'llmos-kernel') {
+        expect(env.get('LLMOS_GRPC_PORT')).toBe(port('grpc'));
+        expect(env.get('LLMOS_GRPC_URL')).toBe(`$(POD_IP):${port('grpc')}`);
+      }
+    }
+  });
+
+  test('names of pods are tokens, so they can be names of nodes and kernels', () => {
+    for (const object of workloads)
+      expect(isToken(`${object.metadata.name}-7d9f8b6c5d-abcde`)).toBe(true);
+  });
+
+  test('patches change objects and containers that the base has', () => {
+    for (const folder of folders.filter(({ path }) => path !== 'base')) {
+      for (const patch of folder.objects) {
+        const original = baseObject(patch.kind, patch.metadata.name);
+        expect({ patch: patch.metadata.name, found: original !== undefined }).toEqual({
+          patch: patch.metadata.name,
+          found: true,
+        });
+        for (const container of podOf(patch).containers) {
+          expect(container.name).toBe(containerOf(workloadNamed(patch.metadata.name)).name);
+        }
+      }
+    }
+  });
+
+  test('the stores are smaller than their volumes, in the base and in every overlay', () => {
+    const kinds = [
+      ['llmos-nats', 'JETSTREAM_FILE_STORE'],
+      ['llmos-worker', 'LLMOS_CACHE_BYTES'],
+    ] as const;
+    for (const folder of folders.filter(({ path }) => !path.startsWith('components'))) {
+      for (const [name, variable] of kinds) {
+        const find = (of: KustomizeFolder): KubernetesObject | undefined =>
+          of.objects.find(
+            (object) => object.kind === 'StatefulSet' && object.metadata.name === name,
+          );
+        const object = find(folder) ?? workloadNamed(name);
+        const store = containerOf(object).env?.find((entry) => entry.name === variable)?.value;
+        const volume = object.spec?.volumeClaimTemplates?.[0]?.spec.resources.requests.storage;
+        expect(bytesOf(store ?? '')).toBeLessThan(bytesOf(volume ?? ''));
+      }
+    }
+  });
+
+  test('the streams leave room for the packages in the store', () => {
+    for (const path of ['base', 'overlays/dev', 'overlays/production']) {
+      const envOf = (kind: string, name: string, variable: string): string | undefined => {
+        const objects = [...folderAt(path).objects, ...base.objects];
+        const values = objects
+          .filter((object) => object.kind === kind && object.metadata.name === name)
+          .flatMap((object) => containerOf(object).env ?? [])
+          .filter((entry) => entry.name === variable);
+        return values[0]?.value;
+      };
+      const streams = envOf('Deployment', 'llmos-kernel', 'LLMOS_STORAGE_BYTES') ?? '8Gi';
+      const store = envOf('StatefulSet', 'llmos-nats', 'JETSTREAM_FILE_STORE') ?? '';
+      expect(bytesOf(streams)).toBeLessThanOrEqual(0.7 * bytesOf(store));
+    }
+  });
+});
+
+describe('compose', () => {
+  test('ports are published on the loopback address only', () => {
+    for (const port of Object.values(services).flatMap((service) => service.ports ?? [])) {
+      expect(port).toMatch(/^127\.0\.0\.1:/);
+    }
+  });
+
+  test('every service runs with a read-only root and without capabilities', () => {
+    for (const [name, service] of Object.entries(services)) {
+      expect({ name, root: service.read_only, drop: service.cap_drop }).toEqual({
+        name,
+        root: true,
+        drop: ['ALL'],
+      });
+    }
+  });
+
+  test('the long-running services say when they are ready', () => {
+    for (const name of ['nats', 'kernel', 'kernel-standby', 'worker']) {
+      expect(services[name]?.healthcheck?.test[0]).toBe('CMD');
+    }
+  });
+
+  test('each kernel advertises its own name, and ids are tokens', () => {
+    for (const name of ['kernel', 'kernel-standby']) {
+      expect(services[name]?.environment?.['LLMOS_GRPC_URL']).toBe(`${name}:9090`);
+      expect(isToken(services[name]?.environment?.['LLMOS_KERNEL_ID'])).toBe(true);
+    }
+  });
+});

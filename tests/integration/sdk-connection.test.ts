@@ -1,0 +1,132 @@
+/** Servers with permissions, without direct get, and what a plain ES module sees of the SDK. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { connect } from '@llmos/sdk';
+import { FakeKernel } from '../support/fake-kernel';
+import { startNatsServer } from '../support/nats-server';
+import type { TestNatsServer } from '../support/nats-server';
+import { repositoryFolder } from '../support/shared-folder';
+
+const AUTHORIZATION = `
+authorization {
+  users = [
+    { user: kernel, password: k }
+    { user: caller, password: c, permissions: {
+        publish: ["llmos.v1.call.default.echo", "$JS.API.DIRECT.GET.LLMOS_RESULTS.>"]
+        subscribe: ["_INBOX.>", "llmos.v1.result.default.*"]
+    } }
+  ]
+}`;
+
+describe('on a server with permissions', () => {
+  let server: TestNatsServer;
+  let kernel: FakeKernel;
+  beforeAll(async () => {
+    server = await startNatsServer({ config: AUTHORIZATION });
+    const url = server.url.replace('nats://', 'nats://kernel:k@');
+    kernel = await FakeKernel.start({ url, functions: { echo: (task) => task.input } });
+  });
+  afterAll(async () => {
+    await kernel.stop();
+    await server.stop();
+  });
+
+  it('ends with PERMISSION_DENIED at once where the server refuses a subject', async () => {
+    const os = await connect({ servers: server.url, user: 'caller', pass: 'c' });
+    try {
+      await expect(os.echo('mine')).resolves.toBe('mine');
+      const denied = { code: 'PERMISSION_DENIED', retryable: false };
+      await expect(os.submit('echo', 1)).rejects.toMatchObject(denied);
+      await expect(os.ps()).rejects.toMatchObject(denied);
+    } finally {
+      await os.close();
+    }
+  });
+
+  it('ends with UNAUTHENTICATED where the server refuses the credentials', async () => {
+    const outcome = connect({ servers: server.url, user: 'caller', pass: 'wrong' });
+    await expect(outcome).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  });
+});
+
+describe('on an open server', () => {
+  let server: TestNatsServer;
+  beforeEach(async () => {
+    server = await startNatsServer();
+  });
+  afterEach(() => server.stop());
+
+  it('reads results and streams where direct get is off', async () => {
+    const output = { text: 'ab', tokens: [1, 2], promptTokens: 1, finishReason: 'stop' } as const;
+    const kernel = await FakeKernel.start({
+      url: server.url,
+      directGet: false,
+      functions: {
+        generate: async (task) => {
+          await task.chunk({ index: 0, text: 'a', tokens: [1] });
+          await task.chunk({ index: 1, text: 'b', tokens: [2], finishReason: 'stop' });
+          return output;
+        },
+      },
+    });
+    const os = await connect({ servers: server.url });
+    try {
+      const task = await os.submit('generate', { prompt: 'x' });
+      await expect(task.result()).resolves.toEqual(output);
+      const stream = task.stream();
+      await expect(stream.result).resolves.toEqual(output);
+      let text = '';
+      for await (const chunk of stream) text += chunk.text;
+      expect(text).toBe('ab');
+    } finally {
+      await os.close();
+      await kernel.stop();
+    }
+  });
+
+  it('runs a thousand calls at once with one signal, without a warning', async () => {
+    const kernel = await FakeKernel.start({
+      url: server.url,
+      functions: { echo: (task) => task.input },
+    });
+    const os = await connect({ servers: server.url });
+    const warnings: string[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning.name);
+    process.on('warning', onWarning);
+    try {
+      const { signal } = new AbortController();
+      const numbers = [...Array(1_000).keys()];
+      const answers = await Promise.all(numbers.map((number) => os.echo(number, { signal })));
+      expect(answers).toEqual(numbers);
+      expect(warnings).toEqual([]);
+    } finally {
+      process.off('warning', onWarning);
+      await os.close();
+      await kernel.stop();
+    }
+  });
+});
+
+const built = join(repositoryFolder, 'packages', 'sdk', 'dist', 'index.js');
+const whenBuilt = existsSync(built) ? it : it.skip;
+
+whenBuilt('is imported by an ES module with named exports (needs dist)', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'llmos-esm-'));
+  try {
+    const file = join(folder, 'check.mjs');
+    const names = 'connect, LlmosError, ERROR_CODES, tensor, readTensor';
+    writeFileSync(
+      file,
+      `import { ${names} } from ${JSON.stringify(pathToFileURL(built).href)};\n` +
+        `console.log([${names}].map((each) => typeof each).join(' '));\n`,
+    );
+    const outcome = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+    expect(outcome.stderr).toBe('');
+    expect(outcome.stdout.trim()).toBe('function function object function function');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,264 @@
+/** The node agent as a program, against a real NATS server and a kernel of the test's own. */
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { BUCKETS, STREAMS, subjects } from '@llmos/base';
+import type { FunctionName, NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
+import { decodeReport, encodeMailboxMessage } from '@llmos/process/testing';
+import { node as wire } from '@llmos/proto';
+import { connect } from 'nats';
+import type { JetStreamManager, KV, NatsConnection } from 'nats';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startNatsServer } from '../support/nats-server';
+import type { TestNatsServer } from '../support/nats-server';
+import { startWorker } from '../support/programs';
+import type { TestProgram } from '../support/programs';
+import { waitFor } from '../support/wait-for';
+
+const NODE = 'n1' as NodeId;
+const PID = 'p1-1' as ProcessId;
+type Call = ServerDuplexStream<wire.NodeMessage, wire.KernelMessage>;
+
+/** Accepts node agents, remembers what they say, sends what a test wants. */
+class AttachPoint {
+  readonly calls: Call[] = [];
+  readonly registrations: wire.Register[] = [];
+  readonly changes: wire.ProcessChange[] = [];
+  heartbeats = 0;
+  url = '';
+  private readonly server = new Server();
+
+  constructor(readonly epoch: number) {}
+
+  async listen(): Promise<void> {
+    this.server.addService(wire.NodeRegistryServiceService, {
+      attach: (call: Call) => this.accept(call),
+    });
+    const port = await new Promise<number>((resolve, reject) => {
+      this.server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    });
+    this.url = `127.0.0.1:${port}`;
+  }
+
+  send(message: wire.KernelMessage['message'], epoch = this.epoch): void {
+    this.calls.at(-1)?.write({ epoch, message });
+  }
+
+  start(target: string, incarnation = 1, registrationJson = ''): void {
+    const spec = { target, registrationJson, device: 'cpu', reservedBytes: 0 };
+    this.send({ $case: 'start', value: { process: PID, incarnation, spec } });
+  }
+
+  /** The latest word on this incarnation, once it is of this kind. */
+  state<Kind extends 'ready' | 'exited'>(kind: Kind, incarnation = 1) {
+    const look = () => {
+      const last = this.changes.filter((change) => change.incarnation === incarnation).at(-1);
+      return last?.state?.$case === kind ? last.state.value : undefined;
+    };
+    return waitFor(look, { what: `${kind} of incarnation ${incarnation}`, limitMs: 30_000 });
+  }
+
+  close(): void {
+    this.server.forceShutdown();
+  }
+
+  private accept(call: Call): void {
+    this.calls.push(call);
+    call.on('error', () => undefined);
+    call.on('end', () => call.end());
+    call.on('data', ({ message }: wire.NodeMessage) => {
+      if (message?.$case === 'register') {
+        this.registrations.push(message.value);
+        call.write({
+          epoch: this.epoch,
+          message: { $case: 'welcome', value: { heartbeatMs: 100, leaseMs: 5000 } },
+        });
+      } else if (message?.$case === 'processChange') this.changes.push(message.value);
+      else this.heartbeats += 1;
+    });
+  }
+}
+
+let server: TestNatsServer;
+let connection: NatsConnection;
+let jsm: JetStreamManager;
+let leaders: KV;
+let worker: TestProgram;
+let folder: string;
+const kernels: AttachPoint[] = [];
+
+async function lead(epoch: number): Promise<AttachPoint> {
+  const kernel = new AttachPoint(epoch);
+  kernels.push(kernel);
+  await kernel.listen();
+  await leaders.put(
+    'leader',
+    JSON.stringify({
+      kernelId: `k${epoch}`,
+      epoch,
+      httpUrl: '',
+      grpcUrl: kernel.url,
+      isReleased: false,
+    }),
+  );
+  await waitFor(() => kernel.registrations.length > 0, { what: 'the registration' });
+  return kernel;
+}
+
+function isRunning(osPid: number): boolean {
+  try {
+    process.kill(osPid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+beforeEach(async () => {
+  server = await startNatsServer();
+  connection = await connect({ servers: server.url });
+  jsm = await connection.jetstreamManager();
+  await jsm.streams.add({ name: STREAMS.results, subjects: ['llmos.v1.result.*.*'] });
+  folder = mkdtempSync(join(tmpdir(), 'llmos-worker-'));
+  // Before there is a bucket: the agent must wait for it.
+  worker = await startWorker({
+    env: {
+      LLMOS_SERVERS: server.url,
+      LLMOS_NODE: NODE,
+      LLMOS_DEVICE: 'cpu',
+      LLMOS_CACHE_DIR: folder,
+      LLMOS_LABELS: 'zone=a',
+    },
+    readyMs: 60_000,
+  });
+  leaders = await connection.jetstream().views.kv(BUCKETS.leader);
+}, 90_000);
+
+afterEach(async () => {
+  await worker?.stop();
+  for (const kernel of kernels.splice(0)) kernel.close();
+  await connection?.close();
+  await server?.stop();
+  rmSync(folder, { recursive: true, force: true });
+}, 30_000);
+
+describe('the node agent', () => {
+  it('registers what it has, beats, and is ready only while attached', async () => {
+    const readiness = async () => (await fetch(`${worker.ready.httpUrl}/readyz`)).status;
+    expect(await readiness()).toBe(503);
+    const kernel = await lead(3);
+    const [registration] = kernel.registrations;
+    expect(registration).toMatchObject({ node: NODE, labels: { zone: 'a' }, processes: [] });
+    expect(registration?.cores).toBeGreaterThan(0);
+    expect(registration?.memoryBytes).toBeGreaterThan(1e8);
+    expect(registration?.devices.map((device) => device.id)).toEqual(['cpu']);
+    await waitFor(() => kernel.heartbeats >= 3, { what: 'three heartbeats' });
+    expect(await readiness()).toBe(200);
+    const metrics = await (await fetch(`${worker.ready.httpUrl}/metrics`)).text();
+    expect(metrics).toContain('llmos_worker_attached 1');
+  }, 60_000);
+
+  it('runs the echo program, which executes and commits, and stops it in order', async () => {
+    const kernel = await lead(3);
+    kernel.start('echo');
+    const ready = await kernel.state('ready');
+    expect(ready.permits).toBeGreaterThan(1);
+    expect(ready.footprintBytes).toBeGreaterThan(1e7);
+    expect(isRunning(ready.osPid)).toBe(true);
+
+    const ends: string[] = [];
+    const address = { node: NODE, process: PID };
+    connection.subscribe(subjects.report(address), {
+      callback: (_error, message) =>
+        ends.push(...decodeReport(message.data).finished.map((entry) => entry.ref.task)),
+    });
+    const [tenant, task] = ['acme' as TenantId, 't1' as TaskId];
+    const spec = {
+      tenant,
+      task,
+      attempt: 1,
+      function: 'echo' as FunctionName,
+      class: 'standard' as const,
+      priority: 5,
+      sequence: 1,
+      deadlineWallMs: Infinity,
+      stream: false,
+      format: 'json' as const,
+      root: task,
+      body: Buffer.from('{"big":12345678901234567890}'),
+    };
+    const execute = { epoch: 3, incarnation: 1, command: { kind: 'execute' as const, spec } };
+    connection.publish(subjects.mailbox(address), encodeMailboxMessage(execute));
+    await waitFor(() => ends.includes('t1'), { what: 'the end of t1' });
+    const result = await jsm.streams.getMessage(STREAMS.results, {
+      last_by_subj: subjects.result({ tenant, task }),
+    });
+    expect(result.string()).toBe('{"ok":true,"output":{"big":12345678901234567890}}');
+    const confirm = { kind: 'confirm' as const, attempts: [spec] };
+    connection.publish(
+      subjects.mailbox(address),
+      encodeMailboxMessage({ epoch: 3, incarnation: 1, command: confirm }),
+    );
+
+    kernel.send({ $case: 'stop', value: { process: PID, incarnation: 1, graceMs: 5000 } });
+    expect(await kernel.state('exited')).toMatchObject({ reason: 'stopped' });
+    await waitFor(() => !isRunning(ready.osPid), { what: 'the host to be gone' });
+  }, 60_000);
+
+  it('tells that a host was killed, and starts the next incarnation', async () => {
+    const kernel = await lead(3);
+    kernel.start('echo');
+    const first = await kernel.state('ready');
+    process.kill(first.osPid, 'SIGKILL');
+    const exited = await kernel.state('exited');
+    expect(exited.reason).toBe('crashed');
+    expect(exited.message).toContain('SIGKILL');
+    kernel.start('echo', 2);
+    const second = await kernel.state('ready', 2);
+    expect(second.osPid).not.toBe(first.osPid);
+  }, 60_000);
+
+  it('tells why a process can’t be started', async () => {
+    const kernel = await lead(3);
+    kernel.start('no-such-program');
+    const exited = await kernel.state('exited');
+    expect(exited).toMatchObject({ reason: 'load-failed', retryable: false });
+    expect(exited.message).toContain('no-such-program');
+    kernel.start('model@1', 2, '{"name":"../x"}');
+    expect((await kernel.state('exited', 2)).message).toContain('../x');
+  }, 60_000);
+
+  it('follows a new leader at once, with its processes, and refuses the old one', async () => {
+    const old = await lead(3);
+    old.start('echo');
+    const { osPid } = await old.state('ready');
+    const next = await lead(4);
+    expect(next.registrations[0]?.processes).toMatchObject([
+      { process: PID, incarnation: 1, state: { $case: 'ready', value: { osPid } } },
+    ]);
+    const stale = { process: PID, incarnation: 1, graceMs: 0 };
+    next.send({ $case: 'stop', value: stale }, 3);
+    await waitFor(() => next.registrations.length > 1, { what: 'to attach again' });
+    expect(isRunning(osPid)).toBe(true);
+  }, 60_000);
+
+  it('takes its hosts with it, stopped or killed', async () => {
+    const kernel = await lead(3);
+    kernel.start('echo');
+    const { osPid } = await kernel.state('ready');
+    expect(await worker.stop()).toBe(0);
+    expect(await kernel.state('exited')).toMatchObject({ reason: 'stopped' });
+    expect(isRunning(osPid)).toBe(false);
+  }, 60_000);
+
+  it('leaves no host behind when it is killed', async () => {
+    const kernel = await lead(3);
+    kernel.start('echo');
+    const { osPid } = await kernel.state('ready');
+    await worker.kill();
+    await waitFor(() => !isRunning(osPid), { what: 'the host to be gone' });
+  }, 60_000);
+});

@@ -1,0 +1,244 @@
+/**
+ * A kernel around the real core: delivers events, plans soon after, carries decisions out against the
+ * model store and the model nodes, and checks the invariants after every step.
+ *
+ * A replaced leader goes on as a zombie for a while: its commands still leave, its acknowledgements
+ * touch nothing.
+ */
+import type { KernelId } from '@llmos/base';
+import { asEpoch, assertNever, errorBody, type Instant } from '@llmos/base';
+import {
+  createKernelCore,
+  type KernelCore,
+  type KernelDecision,
+  type KernelEvent,
+} from '@llmos/kernel/testing';
+import type { ModelNode } from './model-node';
+import { nameOf } from './model-store';
+import type { World } from './world';
+
+export class KernelDriver {
+  readonly core: KernelCore;
+  isAlive = true;
+  isLeading = true;
+  private isPlanSoon = false;
+  private wakeAtMs = Number.POSITIVE_INFINITY;
+  private delivered = 0;
+
+  constructor(
+    readonly epoch: number,
+    private readonly world: World,
+    private readonly nodes: readonly ModelNode[],
+  ) {
+    this.core = createKernelCore({ loadTimeoutMs: 20_000, processSilenceMs: 15_000 });
+    const { store } = world;
+    store.consumerEpoch = epoch;
+    this.deliver({
+      kind: 'leadership-began',
+      epoch: asEpoch(epoch),
+      kernelId: `kernel-${epoch}` as KernelId,
+      recoverUpToSequence: store.lastSequence,
+      desired: [],
+    });
+    this.pullTasks();
+  }
+
+  deliver(event: KernelEvent): void {
+    if (!this.isAlive) return;
+    this.world.log(() => `k${this.epoch} ◄ ${describe(event)}`);
+    this.core.apply(event, this.now());
+    this.check(event.kind);
+    this.planSoon();
+  }
+
+  /** Another leader was elected; this one does not know yet. */
+  replace(zombieMs: number): void {
+    this.isLeading = false;
+    this.world.time.after(zombieMs, () => {
+      this.isAlive = false;
+    });
+  }
+
+  /** New messages, in stream order. */
+  pullTasks(): void {
+    const { store, time } = this.world;
+    if (!this.isAlive || store.consumerEpoch !== this.epoch) return;
+    for (let count = 0; count < 20 && this.delivered < store.lastSequence; count += 1) {
+      this.delivered += 1;
+      const stored = store.bySequence(this.delivered);
+      if (stored === undefined || stored.isAcknowledged) continue;
+      const { spec } = stored;
+      if (stored.isMalformed) {
+        const error = errorBody('INVALID_ARGUMENT', 'unreadable');
+        this.deliver({ kind: 'task-malformed', spec, error });
+      } else {
+        this.deliver({ kind: 'task-stored', spec });
+      }
+    }
+    if (this.delivered < store.lastSequence) time.after(2, () => this.pullTasks());
+  }
+
+  private now(): Instant {
+    // Every kernel has a monotonic clock of its own.
+    const { time } = this.world;
+    return { nowMs: time.nowMs + this.epoch * 1_000_000, wallMs: time.wallMs() };
+  }
+
+  private planSoon(): void {
+    if (this.isPlanSoon) return;
+    this.isPlanSoon = true;
+    this.world.time.after(0.1, () => {
+      this.isPlanSoon = false;
+      if (this.isAlive) this.plan();
+    });
+  }
+
+  private plan(): void {
+    const decisions = this.core.plan(this.now());
+    this.check('plan');
+    for (const decision of decisions) {
+      if (decision.kind !== 'announce') {
+        this.world.log(() => `k${this.epoch} ► ${describe(decision)}`);
+      }
+      this.carryOut(decision);
+    }
+    this.armWake();
+  }
+
+  private armWake(): void {
+    const atMs = this.core.nextWakeMs();
+    if (atMs === undefined) return;
+    const { time } = this.world;
+    const realMs = Math.max(time.nowMs + 0.1, atMs - this.epoch * 1_000_000);
+    if (realMs >= this.wakeAtMs && this.wakeAtMs > time.nowMs) return;
+    this.wakeAtMs = realMs;
+    time.after(realMs - time.nowMs, () => {
+      if (this.isAlive && this.wakeAtMs === realMs) this.plan();
+    });
+  }
+
+  private carryOut(decision: KernelDecision): void {
+    switch (decision.kind) {
+      case 'look-up-result':
+      case 'record-attempt':
+      case 'commit-result':
+      case 'store-dead-letter':
+        // JetStream answers after a while, in any order.
+        this.world.time.after(0.5 + this.world.random.next() * 20, () => {
+          if (this.isAlive) this.store(decision);
+        });
+        return;
+      case 'execute':
+        if (this.world.time.wallMs() > decision.deadlineWallMs) {
+          this.world.report(`${decision.spec.id} was sent after its deadline`);
+        }
+        this.mail(decision);
+        return;
+      case 'cancel-attempt':
+      case 'confirm-finished':
+      case 'greet-process':
+        this.mail(decision);
+        return;
+      case 'acknowledge':
+        this.acknowledge(decision);
+        return;
+      case 'start-process':
+      case 'stop-process':
+        this.node(decision.to.nodeId)?.command(this, decision);
+        return;
+      case 'announce':
+        return;
+      default:
+        assertNever(decision);
+    }
+  }
+
+  private mail(
+    decision: Extract<
+      KernelDecision,
+      { kind: 'execute' | 'cancel-attempt' | 'confirm-finished' | 'greet-process' }
+    >,
+  ): void {
+    this.world.send(() => this.node(decision.to.nodeId)?.mailbox(this.epoch, decision));
+  }
+
+  private store(
+    decision: Extract<
+      KernelDecision,
+      { kind: 'look-up-result' | 'record-attempt' | 'commit-result' | 'store-dead-letter' }
+    >,
+  ): void {
+    const { store } = this.world;
+    switch (decision.kind) {
+      case 'look-up-result': {
+        const name = nameOf(decision.spec);
+        const isCommitted = store.results.has(name);
+        const { attempts, isApart } = store.attempts.get(name) ?? { attempts: 0, isApart: false };
+        const { sequence } = decision.spec;
+        this.deliver({ kind: 'result-looked-up', sequence, isCommitted, attempts, isApart });
+        return;
+      }
+      case 'record-attempt': {
+        const { spec, attempt, isApart } = decision;
+        store.attempts.set(nameOf(spec), { attempts: attempt, isApart });
+        this.deliver({ kind: 'attempt-recorded', sequence: spec.sequence, attempt });
+        return;
+      }
+      case 'commit-result': {
+        const { tenant, task } = decision;
+        const { ok } = decision.result;
+        store.tryCommit(nameOf({ tenant, id: task }), { by: 'kernel', ok });
+        this.deliver({ kind: 'result-committed', tenant, task });
+        return;
+      }
+      case 'store-dead-letter': {
+        const { tenant, id: task } = decision.spec;
+        store.deadLetters.add(nameOf(decision.spec));
+        this.deliver({ kind: 'dead-letter-stored', tenant, task });
+        return;
+      }
+      default:
+        assertNever(decision);
+    }
+  }
+
+  private acknowledge(decision: Extract<KernelDecision, { kind: 'acknowledge' }>): void {
+    const { store } = this.world;
+    // The consumer of a replaced leader is deleted.
+    if (store.consumerEpoch !== this.epoch) return;
+    const stored = store.bySequence(decision.sequence);
+    if (stored === undefined) return;
+    const name = nameOf(stored.spec);
+    const twin = store.tasks.find(
+      (other) => other !== stored && nameOf(other.spec) === name && !other.isAcknowledged,
+    );
+    if (!store.results.has(name) && twin === undefined) {
+      this.world.report(`K6: ${name} was acknowledged without a result`);
+    }
+    stored.isAcknowledged = true;
+    if (decision.forget !== undefined) store.attempts.delete(name);
+  }
+
+  private node(nodeId: string): ModelNode | undefined {
+    return this.nodes.find((node) => node.nodeId === nodeId);
+  }
+
+  private check(after: string): void {
+    const violations = this.core.violations();
+    if (violations.length > 0) {
+      this.world.report(`k${this.epoch} after ${after}: ${violations.slice(0, 3).join('; ')}`);
+    }
+  }
+}
+
+function describe(thing: KernelEvent | KernelDecision): string {
+  const text = JSON.stringify(thing, (key, value: unknown) =>
+    key === 'spec' ? shortSpec(value) : key === 'capabilities' ? undefined : value,
+  );
+  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
+}
+
+function shortSpec(value: unknown): string {
+  const spec = value as { id: string; sequence: number; function: string };
+  return `${spec.id}#${spec.sequence} ${spec.function}`;
+}

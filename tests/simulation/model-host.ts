@@ -1,0 +1,227 @@
+/**
+ * One OS process of a model, as the mailbox and the reports see it. Follows the rules of the process
+ * package: epoch guard, one run per attempt, ends repeated until confirmed and remembered for a
+ * while after, heartbeats that name everything held or unconfirmed.
+ */
+import { EpochGuard } from '@llmos/process';
+import type {
+  AttemptOutcome,
+  AttemptRef,
+  KernelDecision,
+  KernelEvent,
+  ProcessAddress,
+  TaskSpec,
+} from '@llmos/kernel/testing';
+import { errorBody } from '@llmos/base';
+import { nameOf, type StoredTask } from './model-store';
+import type { World } from './world';
+
+export type MailboxDecision = Extract<
+  KernelDecision,
+  { kind: 'execute' | 'cancel-attempt' | 'confirm-finished' | 'greet-process' }
+>;
+
+interface Held {
+  readonly ref: AttemptRef;
+  readonly spec: TaskSpec;
+  stop: string | undefined;
+}
+interface Ended {
+  readonly ref: AttemptRef;
+  readonly outcome: AttemptOutcome;
+  readonly epoch: number;
+}
+
+const HEARTBEAT_MS = 1_000;
+const RESEND_MS = 700;
+
+export interface HostParts {
+  readonly world: World;
+  readonly address: ProcessAddress;
+  readonly permits: number;
+  /** Over the lossy network, to every kernel. */
+  readonly report: (event: KernelEvent) => void;
+  /** Runs it once the machine is not paused. */
+  readonly onMachine: (delayMs: number, run: () => void) => void;
+  /** A poison task kills the whole process. */
+  readonly die: () => void;
+}
+
+export class ModelHost {
+  isAlive = true;
+  isDraining = false;
+  private readonly guard = new EpochGuard();
+  private readonly held = new Map<string, Held>();
+  private readonly unconfirmed = new Map<string, Ended>();
+  private readonly confirmed = new Map<string, Ended>();
+
+  constructor(private readonly parts: HostParts) {
+    this.every(HEARTBEAT_MS, () => this.beat());
+    this.every(RESEND_MS, () => {
+      for (const ended of this.unconfirmed.values()) this.sendEnd(ended);
+    });
+  }
+
+  get heldCount(): number {
+    return this.held.size;
+  }
+
+  get isQuiet(): boolean {
+    return this.held.size === 0 && this.unconfirmed.size === 0;
+  }
+
+  receive(epoch: number, decision: MailboxDecision): void {
+    if (!this.isAlive || decision.to.incarnation !== this.parts.address.incarnation) return;
+    const verdict = this.guard.check(epoch);
+    if (verdict === 'stale') return;
+    if (verdict === 'newer') {
+      for (const ended of this.unconfirmed.values()) this.sendEnd(ended);
+      this.beat();
+    }
+    if (decision.kind === 'execute') this.accept(decision);
+    else if (decision.kind === 'cancel-attempt') this.cancel(decision);
+    else if (decision.kind === 'confirm-finished') this.confirm(decision.attempts);
+    else this.beat();
+  }
+
+  private accept(decision: Extract<MailboxDecision, { kind: 'execute' }>): void {
+    const { world, permits, address } = this.parts;
+    const { spec, attempt } = decision;
+    const ref: AttemptRef = { tenant: spec.tenant, task: spec.id, attempt };
+    const id = idOf(ref);
+    const ended = this.unconfirmed.get(id) ?? this.recall(id);
+    if (ended !== undefined) {
+      this.sendEnd(ended);
+      return;
+    }
+    if (this.held.has(id)) {
+      this.report({ kind: 'attempt-accepted', origin: address, attempt: ref });
+      return;
+    }
+    if (this.isDraining) return;
+    for (const other of [...this.held.values()]) {
+      if (other.ref.tenant !== ref.tenant || other.ref.task !== ref.task) continue;
+      if (other.ref.attempt > attempt) return;
+      other.stop = 'ABORTED';
+      this.held.delete(idOf(other.ref));
+    }
+    // Attempts of a replaced leader may be here besides, and late heartbeats tell of the past; else
+    // none may be too many.
+    const isExact = world.store.consumerEpoch === 1 && world.options.faults.lateRate === 0;
+    if (isExact && this.held.size >= permits) {
+      world.report(`${address.pid} got more tasks than it has permits`);
+    }
+    const held: Held = { ref, spec, stop: undefined };
+    this.held.set(id, held);
+    this.report({ kind: 'attempt-accepted', origin: address, attempt: ref });
+    this.run(held);
+  }
+
+  /** A confirmed end, unless a later leader asks, which may never have heard of it. */
+  private recall(id: string): Ended | undefined {
+    const ended = this.confirmed.get(id);
+    if (ended === undefined) return undefined;
+    this.confirmed.delete(id);
+    if (ended.epoch < this.guard.epoch) return undefined;
+    this.unconfirmed.set(id, ended);
+    return ended;
+  }
+
+  private run(held: Held): void {
+    const { world, onMachine, die } = this.parts;
+    const stored = world.store.bySequence(held.spec.sequence);
+    if (stored === undefined) return;
+    onMachine(stored.workMs, () => {
+      if (!this.isAlive || this.held.get(idOf(held.ref)) !== held) return;
+      if (held.stop !== undefined) this.end(held, { kind: 'stopped', reason: held.stop });
+      else if (stored.script.kind === 'poison') die();
+      else this.conclude(held, stored);
+    });
+  }
+
+  private conclude(held: Held, stored: StoredTask): void {
+    const { script } = stored;
+    const { world } = this.parts;
+    if (script.kind === 'fails-finally') {
+      this.fail(held, errorBody('INVALID_ARGUMENT', 'the input is wrong'));
+    } else if (script.kind === 'fails-at-first' && held.ref.attempt <= script.failures) {
+      this.fail(held, errorBody('UNAVAILABLE', 'not this time'));
+    } else {
+      const name = nameOf(held.spec);
+      const early = world.store.unfinishedBefore(held.spec);
+      const isNew = world.store.tryCommit(name, { by: 'host', ok: true });
+      if (isNew && early.length > 0) {
+        world.report(`${name} has a result before ${early.map(nameOf).join(', ')} of its key`);
+      }
+      // The host may die in between: the result is there, and nobody was told.
+      this.parts.onMachine(world.random.next() * 5, () =>
+        this.end(held, { kind: 'committed', ok: true }),
+      );
+    }
+  }
+
+  private fail(held: Held, error: ReturnType<typeof errorBody>): void {
+    this.end(held, { kind: 'failed', error });
+  }
+
+  private end(held: Held, outcome: AttemptOutcome): void {
+    const id = idOf(held.ref);
+    if (!this.isAlive || this.held.get(id) !== held) return;
+    this.held.delete(id);
+    // A replaced attempt says nothing of itself.
+    if (outcome.kind === 'stopped' && outcome.reason === 'ABORTED') return;
+    const ended: Ended = { ref: held.ref, outcome, epoch: this.guard.epoch };
+    this.unconfirmed.set(id, ended);
+    this.sendEnd(ended);
+  }
+
+  private cancel(decision: Extract<MailboxDecision, { kind: 'cancel-attempt' }>): void {
+    const held = this.held.get(idOf(decision.attempt));
+    if (held === undefined) return;
+    held.stop = decision.reason;
+    // The next step is a moment away.
+    this.parts.onMachine(this.parts.world.random.next() * 200, () => {
+      this.end(held, { kind: 'stopped', reason: decision.reason });
+    });
+  }
+
+  private confirm(attempts: readonly AttemptRef[]): void {
+    for (const ref of attempts) {
+      const ended = this.unconfirmed.get(idOf(ref));
+      if (ended === undefined) continue;
+      this.unconfirmed.delete(idOf(ref));
+      this.confirmed.set(idOf(ref), { ...ended, epoch: this.guard.epoch });
+    }
+  }
+
+  private sendEnd(ended: Ended): void {
+    const { address: origin } = this.parts;
+    this.report({
+      kind: 'attempt-finished',
+      origin,
+      attempt: ended.ref,
+      outcome: ended.outcome,
+    });
+  }
+
+  private beat(): void {
+    const running = [...this.held.values(), ...this.unconfirmed.values()].map(({ ref }) => ref);
+    this.report({ kind: 'process-heartbeat', origin: this.parts.address, running });
+  }
+
+  private report(event: KernelEvent): void {
+    if (this.isAlive) this.parts.report(event);
+  }
+
+  private every(periodMs: number, run: () => void): void {
+    this.parts.onMachine(periodMs, () => {
+      if (!this.isAlive) return;
+      run();
+      this.every(periodMs, run);
+    });
+  }
+}
+
+function idOf(ref: AttemptRef): string {
+  return `${ref.tenant}/${ref.task}/${ref.attempt}`;
+}

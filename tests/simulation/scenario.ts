@@ -1,0 +1,78 @@
+/** What a seed stands for: the faults of its world and the work that its clients bring. */
+import type { Random } from '@llmos/base';
+
+export interface Faults {
+  /** Shares of mailbox and report messages. */
+  readonly dropRate: number;
+  readonly lateRate: number;
+  readonly doubleRate: number;
+  readonly failedLoadRate: number;
+  readonly hostDeaths: number;
+  readonly nodeDeaths: number;
+  readonly nodePauses: number;
+  readonly streamCuts: number;
+  readonly takeovers: number;
+  readonly kills: number;
+}
+
+export interface Scenario {
+  readonly taskCount: number;
+  /** Faults and new work end then. */
+  readonly activeMs: number;
+  readonly nodeCount: number;
+  readonly faults: Faults;
+  readonly cancelRate: number;
+  readonly duplicateRate: number;
+  readonly poisonRate: number;
+  readonly deadlineRate: number;
+}
+
+export const NO_FAULTS: Faults = {
+  dropRate: 0,
+  lateRate: 0,
+  doubleRate: 0,
+  failedLoadRate: 0,
+  hostDeaths: 0,
+  nodeDeaths: 0,
+  nodePauses: 0,
+  streamCuts: 0,
+  takeovers: 0,
+  kills: 0,
+};
+
+export function chooseScenario(random: Random): Scenario {
+  const pick = <T>(choices: readonly T[]): T => choices[random.below(choices.length)] as T;
+  return {
+    taskCount: 20 + random.below(30),
+    activeMs: 15_000 + random.below(15_000),
+    nodeCount: 1 + random.below(3),
+    faults: {
+      dropRate: pick([0, 0.05, 0.1, 0.3]),
+      lateRate: pick([0, 0.03, 0.1]),
+      doubleRate: pick([0, 0.05, 0.2]),
+      failedLoadRate: pick([0, 0.1, 0.3]),
+      hostDeaths: random.below(5),
+      nodeDeaths: random.below(3),
+      nodePauses: random.below(3),
+      streamCuts: random.below(3),
+      takeovers: random.below(3),
+      kills: random.below(2),
+    },
+    cancelRate: pick([0, 0.1]),
+    duplicateRate: pick([0, 0.1]),
+    poisonRate: pick([0, 0.03, 0.08]),
+    deadlineRate: pick([0, 0.15]),
+  };
+}
+
+/** The scenario of the acceptance test: one message in ten is lost, 300 tasks. */
+export const LOSSY_300: Scenario = {
+  taskCount: 300,
+  activeMs: 20_000,
+  nodeCount: 2,
+  faults: { ...NO_FAULTS, dropRate: 0.1 },
+  cancelRate: 0,
+  duplicateRate: 0,
+  poisonRate: 0,
+  deadlineRate: 0,
+};

@@ -1,0 +1,242 @@
+/**
+ * A node in one object, for tests of the kernel alone: attaches over gRPC, "starts" processes and
+ * runs `echo` in them, over the real wire. Finished attempts are repeated until confirmed.
+ */
+import { credentials } from '@grpc/grpc-js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { BUCKETS, STREAMS, asToken, decodeJson, encodeJson, subjects, success } from '@llmos/base';
+import type { NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
+import { mailbox, node as wire, report } from '@llmos/proto';
+import { connect } from 'nats';
+import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+
+export interface FakeNodeOptions {
+  readonly natsUrl: string;
+  readonly node?: string;
+  readonly permits?: number;
+  /** Each attempt commits this often at once; one must win. */
+  readonly commits?: number;
+  /** Called when an attempt begins; the attempt goes on when it resolves. */
+  readonly beforeRun?: (execute: mailbox.Execute) => Promise<void>;
+}
+
+type Stream = ClientDuplexStream<wire.NodeMessage, wire.KernelMessage>;
+const MIB = 1024 * 1024;
+
+export class FakeNode {
+  /** Attempts that ran, as `tenant/task#attempt`. */
+  readonly ran: string[] = [];
+  readonly commitOutcomes = { won: 0, lost: 0 };
+  private readonly nodeId: NodeId;
+  private readonly processes = new Map<string, FakeProcess>();
+  private stream: Stream | undefined;
+  private client: wire.NodeRegistryServiceClient | undefined;
+  private grpcUrl = '';
+  private isClosed = false;
+  private readonly timers: NodeJS.Timeout[] = [];
+
+  private constructor(
+    private readonly options: FakeNodeOptions,
+    readonly connection: NatsConnection,
+    readonly jetstream: JetStreamClient,
+    readonly manager: JetStreamManager,
+  ) {
+    this.nodeId = asToken<NodeId>(options.node ?? 'node-1');
+  }
+
+  static async start(options: FakeNodeOptions): Promise<FakeNode> {
+    const connection = await connect({ servers: options.natsUrl });
+    const manager = await connection.jetstreamManager();
+    const fake = new FakeNode(options, connection, connection.jetstream(), manager);
+    fake.timers.push(setInterval(() => void fake.followLeader().catch(() => undefined), 100));
+    fake.timers.push(setInterval(() => fake.beat(), 200));
+    return fake;
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    for (const timer of this.timers) clearInterval(timer);
+    this.stream?.cancel();
+    this.client?.close();
+    await this.connection.close();
+  }
+
+  private async followLeader(): Promise<void> {
+    const bucket = await this.jetstream.views.kv(BUCKETS.leader, { bindOnly: true });
+    const entry = await bucket.get('leader');
+    if (entry === null || this.isClosed) return;
+    const { grpcUrl, isReleased } = decodeJson(entry.value) as Record<string, unknown>;
+    if (isReleased === true || typeof grpcUrl !== 'string') return;
+    if (this.stream === undefined || this.grpcUrl !== grpcUrl) this.attach(grpcUrl);
+  }
+
+  private attach(grpcUrl: string): void {
+    this.stream?.cancel();
+    this.client?.close();
+    this.grpcUrl = grpcUrl;
+    this.client = new wire.NodeRegistryServiceClient(grpcUrl, credentials.createInsecure());
+    const stream = this.client.attach();
+    this.stream = stream;
+    const gone = (): void => {
+      if (this.stream === stream) this.stream = undefined;
+    };
+    stream.on('data', (message: wire.KernelMessage) => this.obey(message));
+    stream.on('error', gone);
+    stream.on('end', gone);
+    const device = { id: 'cpu', provider: 'cpu', name: 'fake', capacityBytes: 4_096 * MIB };
+    const value: wire.Register = {
+      node: this.nodeId,
+      session: `session-${this.nodeId}`,
+      cores: 2,
+      memoryBytes: 4_096 * MIB,
+      devices: [device],
+      providers: ['cpu'],
+      versions: {},
+      labels: {},
+      processes: [...this.processes.values()].map((process) => process.change()),
+    };
+    stream.write({ message: { $case: 'register', value } });
+  }
+
+  private beat(): void {
+    const value = { freeMemoryBytes: 2_048 * MIB };
+    this.stream?.write({ message: { $case: 'heartbeat', value } });
+    for (const process of this.processes.values()) process.beat();
+  }
+
+  private obey(message: wire.KernelMessage): void {
+    const { message: command } = message;
+    if (command?.$case === 'start') {
+      const { process: pid, incarnation, spec } = command.value;
+      if (spec === undefined || this.processes.has(pid)) return;
+      const process = new FakeProcess(this, this.options, { pid, incarnation, spec });
+      this.processes.set(pid, process);
+      process.listen(this.nodeId);
+      this.stream?.write({ message: { $case: 'processChange', value: process.change() } });
+    }
+    if (command?.$case === 'stop') {
+      const process = this.processes.get(command.value.process);
+      this.processes.delete(command.value.process);
+      process?.stop();
+      const change = process?.exited();
+      if (change === undefined) return;
+      this.stream?.write({ message: { $case: 'processChange', value: change } });
+    }
+  }
+}
+
+interface FakeProcessStart {
+  readonly pid: string;
+  readonly incarnation: number;
+  readonly spec: wire.ProcessSpec;
+}
+
+class FakeProcess {
+  private readonly running = new Map<string, mailbox.AttemptRef>();
+  private readonly finished = new Map<string, report.Finished>();
+  private reportSubject = '';
+  private unsubscribe: () => void = () => undefined;
+
+  constructor(
+    private readonly node: FakeNode,
+    private readonly options: FakeNodeOptions,
+    private readonly start: FakeProcessStart,
+  ) {}
+
+  listen(nodeId: NodeId): void {
+    const address = { node: nodeId, process: asToken<ProcessId>(this.start.pid) };
+    this.reportSubject = subjects.report(address);
+    const subscription = this.node.connection.subscribe(subjects.mailbox(address), {
+      callback: (_error, msg) => this.receive(mailbox.MailboxMessage.decode(msg.data)),
+    });
+    this.unsubscribe = () => subscription.unsubscribe();
+  }
+
+  stop(): void {
+    this.unsubscribe();
+  }
+
+  change(): wire.ProcessChange {
+    const { pid, incarnation, spec } = this.start;
+    const permits = this.options.permits ?? 64;
+    const value = { osPid: 1, permits, footprintBytes: MIB, device: 'cpu' };
+    return { process: pid, incarnation, spec, state: { $case: 'ready', value } };
+  }
+
+  exited(): wire.ProcessChange {
+    const value = { reason: 'stopped', message: '', retryable: false };
+    return { ...this.change(), state: { $case: 'exited', value } };
+  }
+
+  beat(): void {
+    const running = [...this.running.values()];
+    this.report({ heartbeat: { running, epoch: 0 }, finished: [...this.finished.values()] });
+  }
+
+  private receive(message: mailbox.MailboxMessage): void {
+    if (message.incarnation !== this.start.incarnation) return;
+    switch (message.command?.$case) {
+      case 'execute':
+        return void this.execute(message.command.value);
+      case 'confirm':
+        for (const ref of message.command.value.attempts) this.finished.delete(keyOf(ref));
+        return;
+      case 'hello':
+        return this.beat();
+      default:
+        return;
+    }
+  }
+
+  private async execute(execute: mailbox.Execute): Promise<void> {
+    const attempt = { tenant: execute.tenant, task: execute.task, attempt: execute.attempt };
+    const key = keyOf(attempt);
+    if (this.running.has(key)) return this.report({ accepted: [attempt] });
+    const known = this.finished.get(key);
+    if (known !== undefined) return this.report({ finished: [known] });
+    this.running.set(key, attempt);
+    this.node.ran.push(key);
+    this.report({ accepted: [attempt] });
+    await this.options.beforeRun?.(execute);
+    await this.commit(execute);
+    this.running.delete(key);
+    const outcome: report.Finished['outcome'] = {
+      $case: 'committed',
+      value: { ok: true, errorCode: '' },
+    };
+    this.finished.set(key, { attempt, outcome });
+    this.report({ finished: [{ attempt, outcome }] });
+  }
+
+  private async commit(execute: mailbox.Execute): Promise<void> {
+    const body = execute.body ?? (await this.bodyBySequence(execute.sequence));
+    const result = encodeJson(success(decodeJson(body)));
+    const subject = subjects.result({
+      tenant: asToken<TenantId>(execute.tenant),
+      task: asToken<TaskId>(execute.task),
+    });
+    const commits = Array.from({ length: this.options.commits ?? 1 }, () =>
+      this.node.jetstream.publish(subject, result, { expect: { lastSubjectSequence: 0 } }),
+    );
+    for (const outcome of await Promise.allSettled(commits)) {
+      this.node.commitOutcomes[outcome.status === 'fulfilled' ? 'won' : 'lost'] += 1;
+    }
+  }
+
+  private async bodyBySequence(seq: number): Promise<Uint8Array> {
+    return (await this.node.manager.streams.getMessage(STREAMS.tasks, { seq })).data;
+  }
+
+  private report(of: Partial<report.ReportBatch>): void {
+    if (this.node.connection.isClosed()) return;
+    const { incarnation } = this.start;
+    const batch = { incarnation, accepted: [], finished: [], preempted: [], ...of };
+    const heartbeat = of.heartbeat;
+    const bytes = report.ReportBatch.encode({ ...batch, heartbeat }).finish();
+    this.node.connection.publish(this.reportSubject, bytes);
+  }
+}
+
+function keyOf(ref: mailbox.AttemptRef): string {
+  return `${ref.tenant}/${ref.task}#${ref.attempt}`;
+}

@@ -1,0 +1,84 @@
+/** A NATS server and kernels of this checkout, inside the test's own process. */
+import { decodeJson, silentLogger } from '@llmos/base';
+import { readKernelConfig, startKernel } from '@llmos/kernel';
+import type { RunningKernel } from '@llmos/kernel';
+import { connect, headers as newHeaders } from 'nats';
+import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+import { FakeNode } from './fake-node';
+import type { FakeNodeOptions } from './fake-node';
+import type { TestNatsServer } from './nats-server';
+import { startNatsServer } from './nats-server';
+import { waitFor } from './wait-for';
+
+export interface KernelBench {
+  readonly nats: TestNatsServer;
+  readonly connection: NatsConnection;
+  readonly jetstream: JetStreamClient;
+  readonly manager: JetStreamManager;
+  startKernel(env?: Readonly<Record<string, string>>): Promise<RunningKernel>;
+  startNode(options?: Omit<FakeNodeOptions, 'natsUrl'>): Promise<FakeNode>;
+  /** Sends a request and answers its parsed JSON. */
+  request(subject: string, body: unknown, options?: RequestOptions): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+export interface RequestOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
+
+/** Loose on purpose: a test says what it expects of it. */
+export interface Answer {
+  readonly ok: boolean;
+  readonly output?: Record<string, unknown>;
+  readonly error?: { code: string; message: string; retryable: boolean; details?: object };
+}
+
+export async function startKernelBench(): Promise<KernelBench> {
+  const nats = await startNatsServer();
+  const connection = await connect({ servers: nats.url });
+  const closers: (() => Promise<unknown>)[] = [() => nats.stop(), () => connection.close()];
+  return {
+    nats,
+    connection,
+    jetstream: connection.jetstream(),
+    manager: await connection.jetstreamManager(),
+    startKernel: async (env = {}) => {
+      const config = readKernelConfig({
+        LLMOS_SERVERS: nats.url,
+        LLMOS_LEASE_MS: '1000',
+        LLMOS_NODE_LEASE_MS: '1000',
+        LLMOS_STORAGE_BYTES: String(256 * 1024 * 1024),
+        ...env,
+      });
+      const kernel = await startKernel(config, silentLogger);
+      closers.push(() => kernel.close());
+      return kernel;
+    },
+    startNode: async (options = {}) => {
+      const node = await FakeNode.start({ natsUrl: nats.url, ...options });
+      closers.push(() => node.close());
+      return node;
+    },
+    request: (subject, body, options = {}) => request(connection, { subject, body, ...options }),
+    stop: async () => {
+      for (const close of closers.reverse()) await close();
+    },
+  };
+}
+
+async function request(
+  connection: NatsConnection,
+  of: RequestOptions & { readonly subject: string; readonly body: unknown },
+): Promise<Answer> {
+  const headers = newHeaders();
+  for (const [name, value] of Object.entries(of.headers ?? {})) headers.set(name, value);
+  const bytes = of.body instanceof Uint8Array ? of.body : JSON.stringify(of.body);
+  const timeout = of.timeoutMs ?? 10_000;
+  const reply = await connection.request(of.subject, bytes, { timeout, headers });
+  return decodeJson(reply.data) as Answer;
+}
+
+export async function untilLeading(kernel: RunningKernel): Promise<void> {
+  await waitFor(() => kernel.isLeading(), { what: `kernel ${kernel.kernelId} to lead` });
+}

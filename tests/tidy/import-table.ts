@@ -1,0 +1,301 @@
+/**
+ * Who may import whom (STYLE: imports point inward). An area is a set of files; it may import from
+ * itself and from the areas listed, and from outside only what `outside` names.
+ *
+ * Add a new folder here first. The first area whose pattern matches a file owns it.
+ */
+export interface Area {
+  readonly name: string;
+  /** Matched against the path relative to the repository, without `.ts`. */
+  readonly files: RegExp;
+  readonly mayImport: readonly string[];
+  /** npm packages and node: modules; `any` at the edge. */
+  readonly outside: 'any' | readonly string[];
+}
+
+const NOTHING: readonly string[] = [];
+
+const base: readonly Area[] = [
+  {
+    name: 'base/adapters',
+    files: /^packages\/base\/src\/adapters\//,
+    mayImport: ['base'],
+    outside: 'any',
+  },
+  {
+    name: 'base/index',
+    files: /^packages\/base\/src\/index$/,
+    mayImport: ['base', 'base/adapters'],
+    outside: NOTHING,
+  },
+  { name: 'base', files: /^packages\/base\/src\//, mayImport: [], outside: NOTHING },
+];
+
+const KERNEL_CONCEPTS = ['memory', 'nodes', 'tasks', 'processes', 'placement', 'scheduling'];
+const kernelArea = (name: string): string => `kernel/${name}`;
+
+const kernel: readonly Area[] = [
+  {
+    name: 'kernel/limits',
+    files: /^packages\/kernel\/src\/limits$/,
+    mayImport: ['base'],
+    outside: NOTHING,
+  },
+  ...concept('kernel', 'memory', ['base', 'kernel/limits']),
+  ...concept('kernel', 'tasks', ['base', 'kernel/limits']),
+  ...concept('kernel', 'nodes', ['base', 'kernel/limits', 'kernel/memory']),
+  ...concept('kernel', 'processes', ['base', 'kernel/limits', 'kernel/memory', 'kernel/tasks']),
+  ...concept('kernel', 'placement', [
+    'base',
+    'kernel/limits',
+    'kernel/memory',
+    'kernel/nodes',
+    'kernel/processes',
+  ]),
+  ...concept('kernel', 'scheduling', [
+    'base',
+    'kernel/limits',
+    'kernel/core',
+    ...['memory', 'nodes', 'processes', 'tasks', 'placement'].map(kernelArea),
+  ]),
+  ...concept('kernel', 'ports', ['base', 'kernel/core', 'kernel/tasks', 'kernel/nodes']),
+  {
+    name: 'kernel/adapters',
+    files: /^packages\/kernel\/src\/adapters\//,
+    mayImport: [
+      'kernel/limits',
+      'base',
+      'proto',
+      'kernel/core',
+      'kernel/edge',
+      'kernel/ports',
+      ...KERNEL_CONCEPTS.map(kernelArea),
+    ],
+    outside: 'any',
+  },
+  {
+    name: 'kernel/root',
+    files: /^packages\/kernel\/src\/(kernel|main|index|testing|config)$/,
+    mayImport: [
+      'kernel/limits',
+      'base',
+      'kernel/core',
+      'kernel/edge',
+      'kernel/ports',
+      'kernel/adapters',
+      ...KERNEL_CONCEPTS.map(kernelArea),
+    ],
+    outside: 'any',
+  },
+  {
+    name: 'kernel/core',
+    files:
+      /^packages\/kernel\/src\/(core|core-options|apply-event|kernel-(core|event|decision|state|invariants))$/,
+    mayImport: ['kernel/limits', 'base', ...KERNEL_CONCEPTS.map(kernelArea)],
+    outside: NOTHING,
+  },
+  {
+    name: 'kernel/edge',
+    files: /^packages\/kernel\/src\//,
+    mayImport: [
+      'kernel/limits',
+      'base',
+      'kernel/core',
+      'kernel/ports',
+      ...KERNEL_CONCEPTS.map(kernelArea),
+    ],
+    outside: NOTHING,
+  },
+];
+
+const processPackage: readonly Area[] = [
+  {
+    name: 'process/adapters',
+    files: /^packages\/process\/src\/adapters\//,
+    mayImport: ['base', 'proto', 'process'],
+    outside: 'any',
+  },
+  {
+    name: 'process/root',
+    files: /^packages\/process\/src\/(index|testing|run-process)$/,
+    mayImport: ['base', 'process', 'process/adapters'],
+    outside: ['nats'],
+  },
+  { name: 'process', files: /^packages\/process\/src\//, mayImport: ['base'], outside: NOTHING },
+];
+
+const worker: readonly Area[] = [
+  {
+    name: 'worker/actor-thread',
+    files: /^packages\/worker\/src\/actors\/actor-thread$/,
+    mayImport: [
+      'base',
+      'worker/actors',
+      'worker/engine',
+      'worker/models',
+      'worker/ports',
+      'worker/limits',
+      'worker/adapters',
+    ],
+    outside: ['node:worker_threads'],
+  },
+  {
+    name: 'worker/actors',
+    files: /^packages\/worker\/src\/actors\//,
+    mayImport: ['base', 'worker/models', 'worker/ports', 'worker/limits'],
+    outside: ['node:worker_threads', 'node:path'],
+  },
+  {
+    name: 'worker/agent',
+    files: /^packages\/worker\/src\/agent\//,
+    mayImport: [
+      'base',
+      'process',
+      'worker/actors',
+      'worker/models',
+      'worker/ports',
+      'worker/limits',
+    ],
+    outside: ['node:child_process', 'node:path'],
+  },
+  {
+    name: 'worker/engine',
+    files: /^packages\/worker\/src\/engine\//,
+    mayImport: ['base', 'worker/actors', 'worker/models', 'worker/ports', 'worker/limits'],
+    outside: NOTHING,
+  },
+  {
+    name: 'worker/models',
+    files: /^packages\/worker\/src\/models\//,
+    mayImport: ['base', 'worker/ports', 'worker/limits'],
+    outside: NOTHING,
+  },
+  {
+    name: 'worker/ports',
+    files: /^packages\/worker\/src\/ports\//,
+    mayImport: ['base', 'worker/actors', 'worker/models'],
+    outside: NOTHING,
+  },
+  {
+    name: 'worker/limits',
+    files: /^packages\/worker\/src\/limits$/,
+    mayImport: ['base'],
+    outside: NOTHING,
+  },
+  {
+    name: 'worker/adapters',
+    files: /^packages\/worker\/src\/adapters\//,
+    mayImport: [
+      'base',
+      'proto',
+      'process',
+      'worker/actors',
+      'worker/agent',
+      'worker/engine',
+      'worker/models',
+      'worker/ports',
+      'worker/limits',
+    ],
+    outside: 'any',
+  },
+  {
+    name: 'worker/root',
+    files: /^packages\/worker\/src\//,
+    mayImport: [
+      'base',
+      'process',
+      'process/root',
+      'worker/actors',
+      'worker/actor-thread',
+      'worker/agent',
+      'worker/engine',
+      'worker/models',
+      'worker/ports',
+      'worker/limits',
+      'worker/adapters',
+    ],
+    outside: 'any',
+  },
+];
+
+const sdk: readonly Area[] = [
+  {
+    name: 'sdk/adapters',
+    files: /^packages\/sdk\/src\/adapters\//,
+    mayImport: ['base', 'sdk'],
+    outside: 'any',
+  },
+  {
+    name: 'sdk/root',
+    files: /^packages\/sdk\/src\/(client|index|testing)$/,
+    mayImport: ['base', 'process', 'process/root', 'sdk', 'sdk/adapters'],
+    outside: ['nats', 'node:crypto'],
+  },
+  { name: 'sdk', files: /^packages\/sdk\/src\//, mayImport: ['base'], outside: NOTHING },
+];
+
+const local: readonly Area[] = [
+  {
+    name: 'local/adapters',
+    files: /^packages\/local\/src\/adapters\//,
+    mayImport: ['base', 'local', 'sdk/root', 'kernel/root', 'worker/root'],
+    outside: 'any',
+  },
+  {
+    name: 'local/root',
+    files: /^packages\/local\/src\/(index|system)$/,
+    mayImport: ['base', 'local', 'local/adapters', 'sdk/root', 'worker/root'],
+    outside: 'any',
+  },
+  {
+    name: 'local',
+    files: /^packages\/local\/src\//,
+    mayImport: ['base', 'sdk/root', 'worker/root'],
+    outside: NOTHING,
+  },
+];
+
+const cli: readonly Area[] = [
+  {
+    name: 'cli',
+    files: /^packages\/cli\/src\//,
+    mayImport: ['base', 'local/root', 'sdk/root', 'worker/root'],
+    outside: 'any',
+  },
+];
+
+export const AREAS: readonly Area[] = [
+  { name: 'proto', files: /^proto\/gen\//, mayImport: [], outside: 'any' },
+  ...base,
+  ...kernel,
+  ...processPackage,
+  ...worker,
+  ...sdk,
+  ...local,
+  ...cli,
+];
+
+/** A folder of pure decisions: nothing from outside, not even types. */
+function concept(
+  packageName: string,
+  folder: string,
+  mayImport: readonly string[],
+): readonly Area[] {
+  const files = new RegExp(`^packages/${packageName}/src/${folder}/`);
+  return [{ name: `${packageName}/${folder}`, files, mayImport, outside: NOTHING }];
+}
+
+/** The area that stands for a whole package where another one imports it. */
+export function entryOf(packageName: string): string {
+  return packageName === 'proto' ? 'proto' : (ENTRIES[packageName] ?? packageName);
+}
+
+const ENTRIES: Readonly<Record<string, string>> = {
+  base: 'base',
+  process: 'process/root',
+  kernel: 'kernel/root',
+  worker: 'worker/root',
+  sdk: 'sdk/root',
+  local: 'local/root',
+  cli: 'cli',
+};
