@@ -27,7 +27,7 @@ class PlainSocket {
   }
   /** The payload of the first message delivered to this subscription. */
   payloadOf(sid: number): unknown {
-    const match = new RegExp(`MSG \\S+ ${sid} (?:\\S+ )?(\\d+)\\r\\n`).exec(this.#text);
+    const match = new RegExp(`MSG +\\S+ +${sid} +(?:\\S+ +)?(\\d+)\\r\\n`).exec(this.#text);
     if (match === null) return undefined;
     const start = match.index + match[0].length;
     const bytes = Number(match[1]);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { connect } from '@llmos/sdk';
 import { FakeKernel } from '../support/fake-kernel';
+import type { FakeTask } from '../support/fake-kernel';
 import { startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { repositoryFolder } from '../support/shared-folder';
@@ -26,8 +27,8 @@ describe('on a server with permissions', () => {
   let kernel: FakeKernel;
   beforeAll(async () => {
     server = await startNatsServer({ config: AUTHORIZATION });
-    const url = server.url.replace('nats://', 'nats://kernel:k@');
-    kernel = await FakeKernel.start({ url, functions: { echo: (task) => task.input } });
+    const functions = { echo: (task: FakeTask): unknown => task.input };
+    kernel = await FakeKernel.start({ url: server.url, user: 'kernel', pass: 'k', functions });
   });
   afterAll(async () => {
     await kernel.stop();
@@ -35,7 +36,7 @@ describe('on a server with permissions', () => {
   });
 
   it('ends with PERMISSION_DENIED at once where the server refuses a subject', async () => {
-    const os = await connect({ servers: server.url, user: 'caller', pass: 'c' });
+    const os = await connect({ servers: server.url.replace('//', '//caller:c@') });
     try {
       await expect(os.echo('mine')).resolves.toBe('mine');
       const denied = { code: 'PERMISSION_DENIED', retryable: false };

@@ -24,6 +24,8 @@ export class KernelDriver {
   private isPlanSoon = false;
   private wakeAtMs = Number.POSITIVE_INFINITY;
   private delivered = 0;
+  /** Sequences whose result was there when they came in: they must never run again. */
+  private readonly endedBefore = new Set<number>();
 
   constructor(
     readonly epoch: number,
@@ -68,6 +70,7 @@ export class KernelDriver {
       const stored = store.bySequence(this.delivered);
       if (stored === undefined || stored.isAcknowledged) continue;
       const { spec } = stored;
+      if (store.results.has(nameOf(spec))) this.endedBefore.add(spec.sequence);
       if (stored.isMalformed) {
         const error = errorBody('INVALID_ARGUMENT', 'unreadable');
         this.deliver({ kind: 'task-malformed', spec, error });
@@ -131,6 +134,9 @@ export class KernelDriver {
       case 'execute':
         if (this.world.time.wallMs() > decision.deadlineWallMs) {
           this.world.report(`${decision.spec.id} was sent after its deadline`);
+        }
+        if (this.endedBefore.has(decision.spec.sequence)) {
+          this.world.report(`${decision.spec.id} runs again although its result is there`);
         }
         this.mail(decision);
         return;

@@ -62,8 +62,8 @@ export class ModelHost {
     });
   }
 
-  get heldCount(): number {
-    return this.held.size;
+  get name(): string {
+    return `${this.parts.address.pid}/${this.parts.address.incarnation}`;
   }
 
   get isQuiet(): boolean {

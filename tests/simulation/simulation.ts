@@ -142,7 +142,7 @@ class System {
       store.tasks.every((stored) => stored.isAcknowledged) &&
       counts.tasks === 0 &&
       counts.running === 0 &&
-      this.nodes.every((node) => node.hosts().every((host) => host.heldCount === 0))
+      this.nodes.every((node) => node.hosts().every((host) => host.isQuiet))
     );
   }
 
@@ -160,6 +160,10 @@ class System {
         world.report(`${name} (${stored.spec.sequence}) is not acknowledged: ${status}`);
       }
     }
+    if (isCalm(this.scenario)) this.judgeCalm();
+    for (const host of this.nodes.flatMap((node) => node.hosts())) {
+      if (!host.isQuiet) world.report(`${host.name} has ends that nobody confirmed`);
+    }
     const counts = this.leader().core.counts();
     if (counts.running > 0) world.report(`${counts.running} permits are not back`);
     if (counts.tasks > 0) world.report(`${counts.tasks} tasks are still live`);
@@ -167,4 +171,20 @@ class System {
       if (!store.results.has(name)) world.report(`dead letter ${name} has no result`);
     }
   }
+  /** Lost messages alone fail no task. */
+  private judgeCalm(): void {
+    const { store } = this.world;
+    for (const { spec, script } of store.tasks) {
+      const name = nameOf(spec);
+      if (script.kind === 'succeeds' && store.results.get(name)?.ok !== true) {
+        this.world.report(`${name} failed although nothing but messages was lost`);
+      }
+    }
+  }
+}
+
+function isCalm(scenario: Scenario): boolean {
+  const { faults, cancelRate, deadlineRate, poisonRate } = scenario;
+  const deaths = faults.hostDeaths + faults.nodeDeaths + faults.nodePauses + faults.kills;
+  return deaths + cancelRate + deadlineRate + poisonRate + faults.failedLoadRate === 0;
 }

@@ -37,6 +37,8 @@ export type FakeFunction = (task: FakeTask) => unknown;
 
 export interface FakeKernelOptions {
   readonly url: string;
+  readonly user?: string;
+  readonly pass?: string;
   readonly functions?: Readonly<Record<string, FakeFunction>>;
   readonly systemCalls?: Readonly<Record<string, (request: unknown) => unknown>>;
   /** Default true. */
@@ -68,7 +70,9 @@ export class FakeKernel {
   }
 
   static async start(options: FakeKernelOptions): Promise<FakeKernel> {
-    const connection = await connect({ servers: options.url, maxReconnectAttempts: -1 });
+    const { url, user, pass } = options;
+    const credentials = user === undefined || pass === undefined ? {} : { user, pass };
+    const connection = await connect({ servers: url, maxReconnectAttempts: -1, ...credentials });
     const kernel = new FakeKernel(connection, options);
     await kernel.createStreams();
     kernel.listen();

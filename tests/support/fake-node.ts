@@ -18,6 +18,8 @@ export interface FakeNodeOptions {
   readonly commits?: number;
   /** Called when an attempt begins; the attempt goes on when it resolves. */
   readonly beforeRun?: (execute: mailbox.Execute) => Promise<void>;
+  /** Ends the attempt without a result instead. */
+  readonly fail?: (execute: mailbox.Execute) => report.Failed | undefined;
 }
 
 type Stream = ClientDuplexStream<wire.NodeMessage, wire.KernelMessage>;
@@ -198,12 +200,13 @@ class FakeProcess {
     this.node.ran.push(key);
     this.report({ accepted: [attempt] });
     await this.options.beforeRun?.(execute);
-    await this.commit(execute);
+    const failed = this.options.fail?.(execute);
+    if (failed === undefined) await this.commit(execute);
     this.running.delete(key);
-    const outcome: report.Finished['outcome'] = {
-      $case: 'committed',
-      value: { ok: true, errorCode: '' },
-    };
+    const outcome: report.Finished['outcome'] =
+      failed === undefined
+        ? { $case: 'committed', value: { ok: true, errorCode: '' } }
+        : { $case: 'failed', value: failed };
     this.finished.set(key, { attempt, outcome });
     this.report({ finished: [{ attempt, outcome }] });
   }

@@ -18,7 +18,7 @@ import type { ModelUploadParts } from './model-upload';
 import type { MessageLink } from './ports/message-link';
 
 export interface ConnectOptions {
-  /** NATS servers, as a list or separated by commas; default `nats://127.0.0.1:4222`. */
+  /** NATS servers, a list or separated by commas; default `nats://127.0.0.1:4222`. */
   readonly servers?: string | readonly string[];
   /** In whose name tasks are made; default `default`. */
   readonly tenant?: string;

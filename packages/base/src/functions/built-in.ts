@@ -132,7 +132,10 @@ const generate: FunctionDefinition = {
   input: {
     ...object({
       model,
-      prompt: text,
+      prompt: {
+        type: 'string',
+        description: 'may be empty where the model begins texts by a token of its own',
+      },
       messages: { type: 'array', items: message, minItems: 1, maxItems: 1024 },
       maxTokens: { type: 'integer', minimum: 1, maximum: 1_000_000, default: 128 },
       temperature: {

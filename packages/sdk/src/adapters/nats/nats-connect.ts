@@ -5,6 +5,7 @@ import { connect, credsAuthenticator } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { SDK_LIMITS } from '../../limits';
 import { onAbort } from '../system/abort-listener';
+import { parseServerUrls } from './server-urls';
 
 export interface NatsConnectOptions {
   readonly servers: readonly string[];
@@ -25,7 +26,12 @@ export interface NatsTlsOptions {
   readonly keyFile?: string;
 }
 
-export async function connectToNats(options: NatsConnectOptions): Promise<NatsConnection> {
+export async function connectToNats(given: NatsConnectOptions): Promise<NatsConnection> {
+  const { servers, ...urlCredentials } = parseServerUrls(given.servers);
+  const isNamed = [given.user, given.token, given.credentialsFile].some(
+    (each) => each !== undefined,
+  );
+  const options = { ...given, ...(isNamed ? {} : urlCredentials), servers };
   const { signal } = options;
   if (signal?.aborted === true) throw cancelled(options);
   const opening = connect(await connectionOptions(options));

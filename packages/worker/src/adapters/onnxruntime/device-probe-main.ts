@@ -57,6 +57,8 @@ function hasGpu(): boolean {
 }
 
 async function main(): Promise<void> {
+  // A provider that is not there is an answer here, not an error to print.
+  env.logLevel = 'fatal';
   const supported = listSupportedBackends().map((backend) => backend.name);
   const trial = async (provider: 'webgpu' | 'cuda'): Promise<Trial> =>
     supported.includes(provider)

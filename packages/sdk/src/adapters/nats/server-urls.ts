@@ -1,0 +1,38 @@
+import { LlmosError, quoteShort } from '@llmos/base';
+
+export interface ServerUrls {
+  /** Without credentials, so that they can stand in a message. */
+  readonly servers: readonly string[];
+  readonly user?: string;
+  readonly pass?: string;
+  readonly token?: string;
+}
+
+/**
+ * Takes the credentials out of `nats://user:pass@host` and `nats://token@host`, which the NATS
+ * client does not read; those of the first server that has some are used for all.
+ */
+export function parseServerUrls(servers: readonly string[]): ServerUrls {
+  const urls = servers.map(parseServer);
+  const named = urls.find((url) => url.username !== '');
+  const plain = urls.map((url) => {
+    const copy = new URL(url);
+    copy.username = '';
+    copy.password = '';
+    return copy.href.replace(/\/$/, '');
+  });
+  if (named === undefined) return { servers: plain };
+  const user = decodeURIComponent(named.username);
+  if (named.password === '') return { servers: plain, token: user };
+  return { servers: plain, user, pass: decodeURIComponent(named.password) };
+}
+
+function parseServer(server: string): URL {
+  const text = server.includes('://') ? server : `nats://${server}`;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && url.hostname !== '') return url;
+  // The text may hold a password: only what follows the last @ is shown.
+  const shown = server.slice(server.lastIndexOf('@') + 1);
+  const message = `server ${quoteShort(shown)} is no NATS URL, such as nats://127.0.0.1:4222`;
+  throw new LlmosError('INVALID_ARGUMENT', message);
+}
