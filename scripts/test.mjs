@@ -9,7 +9,8 @@ const folder = mkdtempSync(join(tmpdir(), 'llmos-test-'));
 const totalsFile = join(folder, 'totals.json');
 const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
 const reporters = ['default', join(root, 'scripts', 'totals-reporter.js')];
-const args = [jest, ...reporters.map((name) => `--reporters=${name}`), ...process.argv.slice(2)];
+// Last: jest takes what follows a list of reporters for one more of them.
+const args = [jest, ...process.argv.slice(2), ...reporters.map((name) => `--reporters=${name}`)];
 const exitCode = await run(process.execPath, args, {
   env: { ...process.env, LLMOS_TEST_TOTALS: totalsFile },
 });

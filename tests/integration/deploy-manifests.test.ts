@@ -133,6 +133,15 @@ describe('images', () => {
     }
   });
 
+  test('ONNX Runtime sends no usage data from any image that holds it', () => {
+    for (const name of ['runtime', 'worker-gpu']) {
+      const lines = stages.find((stage) => stage.name === name)?.lines ?? [];
+      expect(lines.filter((line) => /^ENV .*\bORT_DISABLE_TELEMETRY=1\b/.test(line))).toHaveLength(
+        1,
+      );
+    }
+  });
+
   test('the manifests of all workspace packages are copied before the dependencies are installed', () => {
     const copied = stages.find(({ name }) => name === 'manifests')?.lines ?? [];
     const packages = readdirSync(join(repositoryFolder, 'packages')).map(

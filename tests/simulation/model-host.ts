@@ -24,6 +24,8 @@ export type MailboxDecision = Extract<
 interface Held {
   readonly ref: AttemptRef;
   readonly spec: TaskSpec;
+  /** Of the leader that asked for it. */
+  readonly epoch: number;
   stop: string | undefined;
 }
 interface Ended {
@@ -78,13 +80,13 @@ export class ModelHost {
       for (const ended of this.unconfirmed.values()) this.sendEnd(ended);
       this.beat();
     }
-    if (decision.kind === 'execute') this.accept(decision);
-    else if (decision.kind === 'cancel-attempt') this.cancel(decision);
+    if (decision.kind === 'execute') this.accept(epoch, decision);
+    else if (decision.kind === 'cancel-attempt') this.cancel(epoch, decision);
     else if (decision.kind === 'confirm-finished') this.confirm(decision.attempts);
     else this.beat();
   }
 
-  private accept(decision: Extract<MailboxDecision, { kind: 'execute' }>): void {
+  private accept(epoch: number, decision: Extract<MailboxDecision, { kind: 'execute' }>): void {
     const { world, permits, address } = this.parts;
     const { spec, attempt } = decision;
     const ref: AttemptRef = { tenant: spec.tenant, task: spec.id, attempt };
@@ -111,7 +113,7 @@ export class ModelHost {
     if (isExact && this.held.size >= permits) {
       world.report(`${address.pid} got more tasks than it has permits`);
     }
-    const held: Held = { ref, spec, stop: undefined };
+    const held: Held = { ref, spec, epoch, stop: undefined };
     this.held.set(id, held);
     this.report({ kind: 'attempt-accepted', origin: address, attempt: ref });
     this.run(held);
@@ -175,9 +177,15 @@ export class ModelHost {
     this.sendEnd(ended);
   }
 
-  private cancel(decision: Extract<MailboxDecision, { kind: 'cancel-attempt' }>): void {
+  private cancel(
+    epoch: number,
+    decision: Extract<MailboxDecision, { kind: 'cancel-attempt' }>,
+  ): void {
     const held = this.held.get(idOf(decision.attempt));
     if (held === undefined) return;
+    if (held.epoch > epoch) {
+      this.parts.world.report(`leader ${epoch} stopped an attempt of leader ${held.epoch}`);
+    }
     held.stop = decision.reason;
     // The next step is a moment away.
     this.parts.onMachine(this.parts.world.random.next() * 200, () => {

@@ -10,7 +10,7 @@ import type { JetStreamManager, NatsConnection } from 'nats';
 import { GrpcNodeLink } from './adapters/grpc/grpc-node-link';
 import { HttpStatusServer } from './adapters/http/http-status-server';
 import { PrometheusMetrics } from './adapters/http/prometheus-metrics';
-import { connectToNats, openJetStream } from './adapters/jetstream/connection';
+import { connectToNats, openJetStream, whileUnavailable } from './adapters/jetstream/connection';
 import { JetStreamEventLog } from './adapters/jetstream/jetstream-event-log';
 import { JetStreamLeadershipStore } from './adapters/jetstream/jetstream-leadership-store';
 import { JetStreamPackageStore } from './adapters/jetstream/jetstream-package-store';
@@ -100,8 +100,9 @@ async function compose(of: {
     waitMs: config.connectWaitMs,
   });
   closers.push('nats', () => connection.close());
-  const manager = await openJetStream(connection);
-  await prepareStreams({ ...config, connection, manager, log });
+  const waiting = { log, waitMs: config.connectWaitMs };
+  const manager = await openJetStream(connection, waiting);
+  await whileUnavailable(waiting, () => prepareStreams({ ...config, connection, manager, log }));
   const wire: Wire = { config, connection, manager, log, counters: new PrometheusMetrics() };
 
   // What listens answers "starting" until there is a node.

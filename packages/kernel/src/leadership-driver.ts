@@ -81,7 +81,7 @@ export class LeadershipDriver {
         await this.watchOnce();
         await this.step();
       } catch (error) {
-        this.options.log.warn('leadership-step-failed', { error });
+        this.options.log.warn('leadership-step-failed', { reason: reasonOf(error) });
         await this.pause(this.options.leaseMs / 10);
       }
     }
@@ -94,7 +94,7 @@ export class LeadershipDriver {
       this.unwatch = await this.limited(this.options.store.watch(() => this.onHint()));
     } catch (error) {
       // Reading at intervals goes on without it.
-      this.options.log.warn('leadership-watch-failed', { error });
+      this.options.log.warn('leadership-watch-failed', { reason: reasonOf(error) });
     }
   }
 
@@ -158,7 +158,7 @@ export class LeadershipDriver {
       this.state = applyRenewal(before, written.revision, { sentAtMs, leaseMs });
       if (this.state.kind === 'leading') this.watchExpiry(this.state.validUntilMs);
     } catch (error) {
-      log.warn('lease-renewal-failed', { epoch: before.epoch, error });
+      log.warn('lease-renewal-failed', { epoch: before.epoch, reason: reasonOf(error) });
       if (this.state === before) {
         this.state = applyRenewalFailure(before, { nowMs: clock.nowMs(), leaseMs });
       }
@@ -192,7 +192,8 @@ export class LeadershipDriver {
     const { epoch } = this.state;
     clearTimeout(this.expiry);
     this.state = startObserving(this.options.clock.nowMs(), notBeforeMs);
-    this.options.log.warn('leadership-ended', { epoch, reason });
+    const level = reason === 'stopping' ? 'info' : 'warn';
+    this.options.log[level]('leadership-ended', { epoch, reason });
     this.options.onLost(reason);
   }
 
@@ -213,7 +214,8 @@ export class LeadershipDriver {
       }
     } catch (error) {
       // The lease then simply runs out.
-      this.options.log.warn('lease-release-failed', { epoch: before.epoch, error });
+      const reason = reasonOf(error);
+      this.options.log.warn('lease-release-failed', { epoch: before.epoch, reason });
     }
   }
 
@@ -243,4 +245,9 @@ export class LeadershipDriver {
       void promise.then(resolve, reject).finally(() => clearTimeout(timer));
     });
   }
+}
+
+/** An outage is expected now and then: its reason, not its stack, is news. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

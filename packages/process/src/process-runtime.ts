@@ -156,6 +156,8 @@ export class ProcessRuntime {
     const { store, handler, pause, clock, log, chunkCoalesceMs } = this.parts;
     const leftMs = spec.deadlineWallMs - clock.wallMs();
     const timer = setTimeout(() => abort.abort('DEADLINE_EXCEEDED'), boundedDelay(leftMs));
+    // A handler that never ends must not keep the timer, and with it the program, alive.
+    abort.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
     const outcome = await runAttempt(
       { store, handler, pause, clock, log, chunkCoalesceMs, abort },
       spec,

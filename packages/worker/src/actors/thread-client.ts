@@ -97,7 +97,8 @@ export class ThreadClient {
 
   /** The request is still answered, soon; a thread that does not is dead. */
   cancel(requestId: number): void {
-    if (this.step?.open.has(requestId) !== true || this.cancelLimits.has(requestId)) return;
+    const isOpen = !this.isDead && this.step?.open.has(requestId) === true;
+    if (!isOpen || this.cancelLimits.has(requestId)) return;
     const { cancelAnswerMs } = this.parts.limits;
     this.post({ kind: 'cancel', requestId });
     this.cancelLimits.set(

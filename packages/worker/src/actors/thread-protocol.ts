@@ -49,7 +49,11 @@ export interface ThreadAnswer {
   /** The encoded result, in the request's format: what will be committed. */
   readonly result: Uint8Array;
   /** Set where the result is an error. */
-  readonly error?: { readonly code: ErrorCode; readonly retryable: boolean; readonly message: string };
+  readonly error?: {
+    readonly code: ErrorCode;
+    readonly retryable: boolean;
+    readonly message: string;
+  };
 }
 
 export type FromThread =

@@ -30,7 +30,7 @@ function setUp() {
     memory: { residentBytes: () => 5000 },
     alarm: { after: () => () => undefined },
     nowMs: () => 0,
-    host: { node: 'n1' as NodeId, servers: [], logLevel: 'silent' as LogLevel, cores: 2 },
+    host: { node: 'n1' as NodeId, servers: [], logLevel: 'silent', cores: 2 },
     onChange: (change: ProcessChange) => {
       const { incarnation, report } = change;
       told.push(`${incarnation} ${report.kind === 'exited' ? report.reason : report.kind}`);

@@ -44,12 +44,12 @@ describe('tensors as JSON', () => {
 
   it.each<[string, TensorValue, RegExp]>([
     ['a wrong count', value('float32', [2, 2], [1, 2, 3]), /\[2, 2\], so 4 elements.* has 3/],
-    ['a fraction as integer', value('int32', [1], [1.5]), /data\[0\] is "1\.5".*int32/],
-    ['an integer out of range', value('uint8', [2], [1, 256]), /data\[1\] is "256".*uint8/],
+    ['a fraction as integer', value('int32', [1], [1.5]), /data\[0\] is 1\.5.*int32/],
+    ['an integer out of range', value('uint8', [2], [1, 256]), /data\[1\] is 256.*uint8/],
     ['a 64-bit overflow', value('int64', [1], ['9223372036854775808']), /data\[0\].*int64/],
     ['an unsafe number', value('int64', [1], [2 ** 53]), /data\[0\].*int64/],
     ['words as numbers', value('float32', [1], ['1e3']), /data\[0\].*float32/],
-    ['null', value('float32', [1], [null as unknown as number]), /data\[0\] is "null"/],
+    ['null', value('float32', [1], [null as unknown as number]), /data\[0\] is null/],
     ['a float32 overflow', value('float32', [1], [1e39]), /float32/],
     ['a float16 overflow', value('float16', [1], [65520]), /float16/],
     ['a number as string', value('string', [1], [1]), /string/],

@@ -23,10 +23,11 @@ export function planWindows(
     windows.push({ first, end });
     if (end >= sizes.length) return windows;
     let next = end;
-    // Each window begins after the one before it, so that the walk ends.
+    // Each window begins after the one before it and shows a word more, so that the walk ends.
+    const most = Math.min(overlapTokens, capacity - (sizes[end] ?? 0));
     for (let shared = 0; next - 1 > first; next -= 1) {
       shared += sizes[next - 1] ?? 0;
-      if (shared > overlapTokens) break;
+      if (shared > most) break;
     }
     first = next;
   }

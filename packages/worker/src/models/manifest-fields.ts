@@ -35,7 +35,7 @@ export function parseManifestFields(document: unknown): ManifestFields {
     const read = FIELDS[name as keyof ModelManifest];
     return [name, read(value, name)] as const;
   });
-  return Object.fromEntries(entries) as ManifestFields;
+  return Object.fromEntries(entries);
 }
 
 /** Relative, with `/`, without `.`, `..`, empty parts or characters that are not for names. */

@@ -1,5 +1,5 @@
 /** Reads the errors of the JetStream API by their numbers. */
-import { NatsError } from 'nats';
+import { ErrorCode, NatsError } from 'nats';
 
 export const API_ERRORS = {
   consumerNotFound: 10014,
@@ -39,4 +39,12 @@ export function describeApiError(error: unknown): string {
     return error.api_error.description;
   }
   return error instanceof Error ? error.message : String(error);
+}
+
+/** No answer, nobody there, or a cluster between two leaders: the same request may work later. */
+export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof NatsError)) return false;
+  const { api_error: refusal, code } = error;
+  if (refusal !== undefined) return refusal.code === 503 && !isApiError(error, 'storeFailed');
+  return code === (ErrorCode.Timeout as string) || code === (ErrorCode.NoResponders as string);
 }

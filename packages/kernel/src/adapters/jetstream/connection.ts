@@ -6,6 +6,7 @@ import type { Logger } from '@llmos/base';
 import { DebugEvents, Events, connect } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
+import { describeApiError, isUnavailable } from './api-errors';
 
 export interface ConnectionOptions {
   readonly servers: readonly string[];
@@ -69,17 +70,46 @@ async function logStatus(connection: NatsConnection, log: Logger): Promise<void>
   }
 }
 
-/** Rejects with FAILED_PRECONDITION where the server runs without JetStream. */
-export async function openJetStream(connection: NatsConnection): Promise<JetStreamManager> {
-  try {
-    const manager = await connection.jetstreamManager({ timeout: EDGE_LIMITS.requestTimeoutMs });
-    await manager.getAccountInfo();
-    return manager;
-  } catch (error) {
-    throw new LlmosError(
-      'FAILED_PRECONDITION',
-      `the NATS server at ${connection.getServer()} has no JetStream: start it with -js`,
-      { cause: error },
-    );
+/**
+ * Rejects with FAILED_PRECONDITION where the server runs without JetStream; waits while it has
+ * JetStream that is not up yet (a cluster first chooses a leader).
+ */
+export async function openJetStream(
+  connection: NatsConnection,
+  waiting: { readonly log: Logger; readonly waitMs: number },
+): Promise<JetStreamManager> {
+  return whileUnavailable(waiting, async () => {
+    const manager = await connection.jetstreamManager({
+      timeout: EDGE_LIMITS.requestTimeoutMs,
+      checkAPI: false,
+    });
+    try {
+      await manager.getAccountInfo();
+      return manager;
+    } catch (error) {
+      if (connection.info?.jetstream === true) throw error;
+      throw new LlmosError(
+        'FAILED_PRECONDITION',
+        `the NATS server at ${connection.getServer()} has no JetStream: start it with -js`,
+        { cause: error },
+      );
+    }
+  });
+}
+
+/** Repeats what the server can't do just now, at most for `waitMs`; other errors pass. */
+export async function whileUnavailable<T>(
+  waiting: { readonly log: Logger; readonly waitMs: number },
+  operation: () => Promise<T>,
+): Promise<T> {
+  const untilMs = performance.now() + waiting.waitMs;
+  for (;;) {
+    try {
+      return await operation();
+    } catch (error) {
+      if (!isUnavailable(error) || performance.now() >= untilMs) throw error;
+      waiting.log.info('waiting-for-jetstream', { reason: describeApiError(error) });
+      await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.reconnectWaitMs));
+    }
   }
 }

@@ -27,11 +27,12 @@ export interface NatsTlsOptions {
 }
 
 export async function connectToNats(given: NatsConnectOptions): Promise<NatsConnection> {
-  const { servers, ...urlCredentials } = parseServerUrls(given.servers);
+  const { servers, isTls, ...urlCredentials } = parseServerUrls(given.servers);
   const isNamed = [given.user, given.token, given.credentialsFile].some(
     (each) => each !== undefined,
   );
-  const options = { ...given, ...(isNamed ? {} : urlCredentials), servers };
+  const tls = given.tls ?? (isTls ? {} : undefined);
+  const options = { ...given, ...(isNamed ? {} : urlCredentials), servers, tls };
   const { signal } = options;
   if (signal?.aborted === true) throw cancelled(options);
   const opening = connect(await connectionOptions(options));

@@ -3,6 +3,7 @@ import { parseServerUrls } from './server-urls';
 it('takes user and password out of the URL', () => {
   expect(parseServerUrls(['nats://u:p%40ss@h:4222', 'nats://h2:4222'])).toEqual({
     servers: ['nats://h:4222', 'nats://h2:4222'],
+    isTls: false,
     user: 'u',
     pass: 'p@ss',
   });
@@ -12,12 +13,14 @@ it('takes a token out of the URL', () => {
   expect(parseServerUrls(['tls://t0ken@h:4222'])).toEqual({
     servers: ['tls://h:4222'],
     token: 't0ken',
+    isTls: true,
   });
 });
 
 it('reads servers without a scheme and IPv6 addresses', () => {
   expect(parseServerUrls(['h:4222', 'nats://[::1]:4222'])).toEqual({
     servers: ['nats://h:4222', 'nats://[::1]:4222'],
+    isTls: false,
   });
 });
 

@@ -6,6 +6,8 @@ export interface ServerUrls {
   readonly user?: string;
   readonly pass?: string;
   readonly token?: string;
+  /** Whether a server is named by `tls://`, a scheme that the NATS client ignores. */
+  readonly isTls: boolean;
 }
 
 /**
@@ -21,10 +23,11 @@ export function parseServerUrls(servers: readonly string[]): ServerUrls {
     copy.password = '';
     return copy.href.replace(/\/$/, '');
   });
-  if (named === undefined) return { servers: plain };
+  const isTls = urls.some((url) => url.protocol === 'tls:');
+  if (named === undefined) return { servers: plain, isTls };
   const user = decodeURIComponent(named.username);
-  if (named.password === '') return { servers: plain, token: user };
-  return { servers: plain, user, pass: decodeURIComponent(named.password) };
+  if (named.password === '') return { servers: plain, isTls, token: user };
+  return { servers: plain, isTls, user, pass: decodeURIComponent(named.password) };
 }
 
 function parseServer(server: string): URL {

@@ -149,7 +149,7 @@ function toOrt(tensor: RunnerTensor): Tensor {
 }
 
 function fromOrt(name: string, value: InferenceSession.OnnxValueMapType[string]): RunnerTensor {
-  const tensor = value as Tensor;
+  const tensor = value;
   if (!isTensorType(tensor.type)) {
     throw new LlmosError('UNIMPLEMENTED', `output ${JSON.stringify(name)} is a ${tensor.type}`);
   }

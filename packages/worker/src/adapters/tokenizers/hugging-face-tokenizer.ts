@@ -1,6 +1,5 @@
 /** The tokenizer port on @huggingface/tokenizers, with what the library leaves to its callers. */
 import { createRequire } from 'node:module';
-import type { Tokenizer } from '@huggingface/tokenizers' with { 'resolution-mode': 'import' };
 import { LlmosError, quoteShort } from '@llmos/base';
 import type { JsonObject, ModelDocuments } from '../../models/model-documents';
 import { objectIn, tokenIdsIn, tokenTextIn } from '../../models/model-documents';
@@ -9,9 +8,41 @@ import { isLocalNormalizer, mapNormalized } from './text-map';
 import type { PretokenStyle } from './word-alignment';
 import { alignWords } from './word-alignment';
 
-// The package's types are those of an ES module; its CommonJS build has to be required.
+/** The part of the library in use. Its own types import files that TypeScript does not resolve. */
+interface Tokenizer {
+  readonly normalizer: { normalize(text: string): string } | null;
+  readonly pre_tokenizer: {
+    pre_tokenize(text: string, options: { readonly section_index: number }): string[];
+  } | null;
+  readonly model: {
+    readonly tokens_to_ids: ReadonlyMap<string, number>;
+    readonly unk_token_id: number | undefined;
+    encode(pretokens: readonly string[]): string[];
+  } | null;
+  readonly post_processor: {
+    post_process(
+      tokens: readonly string[],
+      pair: null,
+      addsSpecialTokens: boolean,
+    ): { readonly tokens: readonly string[] };
+  } | null;
+  encode(
+    text: string,
+    options: { readonly add_special_tokens: boolean },
+  ): { readonly ids: readonly (number | undefined)[]; readonly tokens: readonly string[] };
+  decode(
+    ids: readonly number[],
+    options: {
+      readonly skip_special_tokens: boolean;
+      readonly clean_up_tokenization_spaces: boolean;
+    },
+  ): string;
+  token_to_id(token: string): number | undefined;
+}
+
+// A package of ES modules, whose CommonJS build has to be required.
 const library = createRequire(__filename)('@huggingface/tokenizers') as {
-  readonly Tokenizer: typeof Tokenizer;
+  readonly Tokenizer: new (file: object, config: object) => Tokenizer;
 };
 
 const PROBE = '\u0001probe';
@@ -56,7 +87,7 @@ class HuggingFaceTokenizer implements TextTokenizer {
 
   encode(text: string): number[] {
     const { ids, tokens } = this.tokenizer.encode(text, { add_special_tokens: false });
-    return ids.map((id: number | undefined, index: number) => this.known(id, tokens[index] ?? ''));
+    return ids.map((id, index) => this.known(id, tokens[index] ?? ''));
   }
 
   words(text: string): TokenizedWord[] {

@@ -7,7 +7,7 @@ import type { ModelDocuments } from '../../models/model-documents';
 import { tokenTextIn } from '../../models/model-documents';
 import type { ChatTemplate } from '../../ports/chat-template';
 
-// The package's types are those of an ES module; its CommonJS build has to be required.
+// A package of ES modules, whose CommonJS build has to be required.
 const library = createRequire(__filename)('@huggingface/jinja') as {
   readonly Template: typeof Template;
 };

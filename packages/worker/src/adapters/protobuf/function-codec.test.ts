@@ -1,0 +1,100 @@
+import type { TensorValue } from '@llmos/base';
+import { functions } from '@llmos/proto';
+import { valueAnswer } from '../../engine/engine';
+import { decodeProtobufBody, encodeProtobufResult } from './function-codec';
+
+const { TaskResult } = functions;
+
+describe('protobuf bodies', () => {
+  it('reads inputs in the shape of their JSON namesakes', () => {
+    const embed = functions.EmbedInput.encode({ model: 'm', text: 'a', texts: [] }).finish();
+    expect(decodeProtobufBody('embed', embed)).toEqual({ model: 'm', text: 'a' });
+    const generate = functions.GenerateInput.encode({
+      prompt: 'p',
+      messages: [],
+      maxTokens: 0,
+      temperature: 0,
+      stop: ['x'],
+    }).finish();
+    expect(decodeProtobufBody('generate', generate)).toEqual({
+      prompt: 'p',
+      maxTokens: 0,
+      temperature: 0,
+      stop: ['x'],
+    });
+  });
+
+  it('reads tensors of bytes and of texts', () => {
+    const data = Buffer.from(Float32Array.of(1, 2).buffer);
+    const body = functions.InferInput.encode({
+      inputs: {
+        x: { type: 'float32', dims: [2], data, strings: [] },
+        s: { type: 'string', dims: [1], data: Buffer.alloc(0), strings: ['t'] },
+      },
+      key: 'k',
+      outputs: [],
+    }).finish();
+    const { inputs, key } = decodeProtobufBody('infer', body) as {
+      inputs: Record<string, TensorValue>;
+      key: string;
+    };
+    expect(key).toBe('k');
+    expect(inputs['x']).toEqual({ type: 'float32', dims: [2], data: data.toString('base64') });
+    expect(inputs['s']).toEqual({ type: 'string', dims: [1], data: ['t'] });
+  });
+
+  it('refuses bytes that are no message, by a typed error', () => {
+    for (const bytes of [[0xff], [0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f], [0x0f]]) {
+      expect(() => decodeProtobufBody('embed', Uint8Array.from(bytes))).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error,
+      );
+    }
+    expect(() => decodeProtobufBody('constructor', Uint8Array.of())).toThrow(/takes no protobuf/);
+  });
+
+  it('writes results, one list per text', () => {
+    const label = { label: 'a', score: 0.5 };
+    const read = (name: string, value: unknown) =>
+      TaskResult.decode(encodeProtobufResult(name, valueAnswer(value))).result;
+    expect(read('classify', { labels: [label] })).toEqual({
+      $case: 'classify',
+      value: { texts: [{ labels: [label] }] },
+    });
+    expect(read('classify', { labels: [[label], [label, label]] })).toMatchObject({
+      value: { texts: [{ labels: [label] }, { labels: [label, label] }] },
+    });
+    expect(read('extract', { entities: [] })).toMatchObject({
+      value: { texts: [{ entities: [] }] },
+    });
+    expect(read('extract', { entities: [[], []] })).toMatchObject({
+      value: { texts: [{ entities: [] }, { entities: [] }] },
+    });
+    expect(read('embed', { embeddings: [[0.5, 0.25]] })).toMatchObject({
+      value: { embeddings: [{ values: [0.5, 0.25] }] },
+    });
+    expect(read('echo', { any: ['thing'] })).toMatchObject({
+      value: { value: { any: ['thing'] } },
+    });
+  });
+
+  it('writes errors with their details, and tensors as bytes', () => {
+    const error = {
+      code: 'RESOURCE_EXHAUSTED' as const,
+      retryable: true,
+      message: 'm',
+      details: { retryAfterMs: 5 },
+    };
+    const failed = TaskResult.decode(encodeProtobufResult('embed', { kind: 'failed', error }));
+    expect(failed.result).toEqual({ $case: 'error', value: error });
+    const elements = Float32Array.of(0, 1, 2).subarray(1);
+    const tensor = { kind: 'host' as const, type: 'float32' as const, dims: [2], elements };
+    const tensors = new Map([['y', tensor]]);
+    const done = { kind: 'done' as const, output: { kind: 'tensors' as const, tensors } };
+    const { result } = TaskResult.decode(encodeProtobufResult('infer', done));
+    expect(result?.$case === 'infer' && result.value.outputs['y']).toMatchObject({
+      type: 'float32',
+      dims: [2],
+      data: Buffer.from(Float32Array.of(1, 2).buffer),
+    });
+  });
+});
