@@ -1,6 +1,10 @@
 /** A program with nothing but a TCP socket is a first-class client. */
+import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { repositoryFolder } from '../support/shared-folder';
 import type { TestSystem } from '../support/test-system';
 import { startTestSystem } from '../support/test-system';
 import { waitFor } from '../support/wait-for';
@@ -106,5 +110,16 @@ describe('a plain TCP socket', () => {
     expect(bad).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
     expect(await system.os.echo({ still: 'here' })).toEqual({ still: 'here' });
     client.close();
+  }, 60_000);
+
+  it('is what examples/raw-socket.mjs shows', async () => {
+    const program = join(repositoryFolder, 'examples/raw-socket.mjs');
+    const run = await promisify(execFile)(
+      process.execPath,
+      [program, `127.0.0.1:${system.nats.port}`],
+      { timeout: 40_000 },
+    );
+    expect(run.stdout).toContain('labels');
+    expect(run.stdout).toContain('embeddings');
   }, 60_000);
 });

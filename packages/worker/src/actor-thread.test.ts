@@ -1,5 +1,5 @@
 /** The actor thread against hostile requests: one answer each, and its mates are left in peace. */
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { EmbedOutput, GenerateChunk, GenerateOutput, Result } from '@llmos/base';
 import { parseResult } from '@llmos/base';
@@ -207,7 +207,9 @@ describe('loading', () => {
   });
 
   it('refuses to run as anything but an actor thread', () => {
-    const source = readFileSync(join(__dirname, 'actors', 'actor-thread.ts'), 'utf8');
-    expect(source).toMatch(/runs as an actor thread only/);
+    const program = join(__dirname, '..', 'dist', 'actors', 'actor-thread.js');
+    const { status, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(/runs as an actor thread only/);
   });
 });

@@ -148,6 +148,7 @@ function requestOf(waiting: Waiting): ThreadRequest {
     function: spec.function,
     format: spec.format,
     body,
+    tenant: spec.tenant,
     ...(spec.key === undefined ? {} : { key: spec.key }),
     ...(spec.model === undefined ? {} : { model: spec.model }),
     stream: spec.stream,

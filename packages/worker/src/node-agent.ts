@@ -48,7 +48,8 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   const probe = createMemoryProbe(
     config.memoryBytes === undefined ? {} : { totalBytes: config.memoryBytes },
   );
-  const capabilities = await probeCapabilities(config, probe, log);
+  const capabilities = await probeCapabilities(options, probe);
+  if (options.signal.aborted) throw new Error('stopped while starting');
   const connection = await orAbort(
     openConnection({ servers: config.servers, name: `llmos worker ${config.node}`, log }),
     options.signal,
@@ -170,12 +171,12 @@ function followLeader(parts: AgentParts, session: KernelSession): { close(): voi
 }
 
 async function probeCapabilities(
-  config: WorkerConfig,
+  options: NodeAgentOptions,
   probe: NodeProbe,
-  log: Logger,
 ): Promise<NodeCapabilities> {
+  const { config, log, signal } = options;
   const entry = join(__dirname, 'adapters', 'onnxruntime', 'device-probe-main.js');
-  const [devices, gpus] = await Promise.all([probeDevices(entry), probeGpus()]);
+  const [devices, gpus] = await Promise.all([probeDevices(entry, signal), probeGpus()]);
   const memoryBytes = probe.totalBytes();
   const chosen = chooseDevices({
     choice: config.device,
@@ -193,7 +194,7 @@ async function probeCapabilities(
     versions: { node: process.versions.node, ...devices.versions },
     labels: config.labels,
   };
-  log.info('node-probed', { node: config.node, ...capabilities });
+  log.info('node-probed', { ...capabilities });
   return capabilities;
 }
 

@@ -16,6 +16,11 @@ export type DrainReason =
   | 'silent'
   | 'refused';
 
+/** Stopped for its own fault: it counts against the process, and its tasks lost an attempt. */
+export function isFailure(reason: DrainReason): boolean {
+  return reason === 'silent' || reason === 'load-timeout';
+}
+
 export type ProcessState =
   | { readonly kind: 'starting'; readonly giveUpAtMs: number }
   | { readonly kind: 'ready'; readonly sinceMs: number }

@@ -7,7 +7,7 @@ import { assertNever, errorBody } from '@llmos/base';
 import type { ReportedProcess } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
-import type { DrainReason, Process, ProcessState } from '../processes/process';
+import { isFailure, type DrainReason, type Process, type ProcessState } from '../processes/process';
 import { processRow } from '../processes/process-row';
 import { judgeRestart } from '../processes/restart-policy';
 import { shorten, stopError } from '../tasks/task-outcomes';
@@ -252,10 +252,6 @@ function planRestart(
 function setFault(state: KernelState, target: string, error: ErrorBody): void {
   state.faults.set(target, { error, untilMs: state.now.nowMs + state.config.targetFaultMs });
   state.needsProvisioning = true;
-}
-
-function isFailure(reason: DrainReason): boolean {
-  return reason === 'silent' || reason === 'load-timeout';
 }
 
 export function announceProcess(

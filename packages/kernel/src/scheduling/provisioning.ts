@@ -8,7 +8,7 @@ import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { footprintBytesOf } from '../memory/footprint';
 import { choosePlacement, type PlacementOutcome } from '../placement/placement';
-import { createProcess, isServing, type Process } from '../processes/process';
+import { createProcess, isFailure, isServing, type Process } from '../processes/process';
 import { desiredReplicas, isSpare } from './demand';
 import { viewNodes } from './node-views';
 import {
@@ -69,8 +69,11 @@ function isShort(state: KernelState, target: string): boolean {
   const { nowMs } = state.now;
   const present = state.processes.ofTarget(target).filter((process) => {
     const current = process.state;
-    // One that waits for its restart is on its way; a second one would be no single flight.
-    return isServing(process) || (current.kind === 'backing-off' && current.untilMs > nowMs);
+    // One that waits for its restart, or is stopped for failing, is on its way: a second one would
+    // be no single flight, and would forget how often the first one failed.
+    const isWaiting = current.kind === 'backing-off' && current.untilMs > nowMs;
+    const isFailing = current.kind === 'draining' && isFailure(current.reason);
+    return isServing(process) || isWaiting || isFailing;
   });
   return present.length < neededProcesses(state, target);
 }

@@ -1,4 +1,4 @@
-import type { LogLevel, ModelRegistration, NodeId, ProcessId } from '@llmos/base';
+import type { ModelRegistration, NodeId, ProcessId } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
 import type { HeldPackage } from '../models/model-cache';
 import type { ProcessChange } from '../ports/kernel-link';

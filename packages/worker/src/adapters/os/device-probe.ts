@@ -8,12 +8,13 @@ import { AGENT_LIMITS } from '../../limits';
 import { runProgram } from './run-program';
 
 /** @param probeEntry program that prints one line of JSON with what it found. */
-export async function probeDevices(probeEntry: string): Promise<DeviceProbe> {
+export async function probeDevices(probeEntry: string, signal?: AbortSignal): Promise<DeviceProbe> {
   const outcome = await runProgram({
     file: process.execPath,
     args: [probeEntry],
     limitMs: AGENT_LIMITS.deviceProbeMs,
     maxOutputBytes: AGENT_LIMITS.maxProbeOutputBytes,
+    ...(signal === undefined ? {} : { signal }),
   });
   if (outcome.kind === 'failed') return withoutGpu(`the device probe failed: ${outcome.reason}`);
   return parseDeviceProbe(outcome.stdout) ?? withoutGpu('the device probe gave no answer');

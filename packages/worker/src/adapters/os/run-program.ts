@@ -6,6 +6,8 @@ export interface ProgramRun {
   readonly args: readonly string[];
   readonly limitMs: number;
   readonly maxOutputBytes: number;
+  /** Kills it. */
+  readonly signal?: AbortSignal;
 }
 
 export type ProgramOutcome =
@@ -18,6 +20,7 @@ export function runProgram(run: ProgramRun): Promise<ProgramOutcome> {
     killSignal: 'SIGKILL' as const,
     maxBuffer: run.maxOutputBytes,
     encoding: 'utf8' as const,
+    ...(run.signal === undefined ? {} : { signal: run.signal }),
   };
   return new Promise((resolve) => {
     execFile(run.file, [...run.args], options, (error, stdout, stderr) => {

@@ -1,0 +1,88 @@
+import type { TaskClass } from '@llmos/base';
+import { seededRandom } from '@llmos/base';
+import { CoreFixture } from '../core-fixture';
+import type { Task } from '../tasks/task';
+import { IndexedHeap } from './indexed-heap';
+import { RunQueue } from './run-queue';
+
+const fixture = new CoreFixture();
+
+function task(sequence: number, taskClass: TaskClass, priority = 5): Task {
+  return {
+    spec: fixture.task({ sequence, class: taskClass, priority }),
+    deadlineWallMs: 0,
+    mayRunElsewhere: false,
+    target: 'echo',
+    state: { kind: 'queued' },
+    attempt: 1,
+    uncountedAttempts: 0,
+    isApart: false,
+    hasAttemptRow: false,
+    isRecording: false,
+    lastError: undefined,
+  };
+}
+
+const pid = (name: string) => name as Parameters<RunQueue['bestFor']>[1];
+
+function drain(queue: RunQueue, process = 'p1'): number[] {
+  const order: number[] = [];
+  for (;;) {
+    const next = queue.bestFor('echo', pid(process));
+    if (next === undefined) return order;
+    queue.remove(next);
+    order.push(next.spec.sequence);
+  }
+}
+
+describe('run queue', () => {
+  it('orders by class, then priority, then age', () => {
+    const queue = new RunQueue();
+    const tasks = [
+      task(1, 'batch', 9),
+      task(2, 'standard', 1),
+      task(3, 'standard', 7),
+      task(4, 'interactive', 0),
+      task(5, 'standard', 7),
+    ];
+    for (const one of tasks) queue.add(one, 'echo', undefined);
+    expect(drain(queue)).toEqual([4, 3, 5, 2, 1]);
+    expect(queue.size).toBe(0);
+  });
+
+  it('gives pinned tasks only to their process, and everyone the shared ones', () => {
+    const queue = new RunQueue();
+    queue.add(task(1, 'standard'), 'echo', pid('p1'));
+    queue.add(task(2, 'standard'), 'echo', undefined);
+    expect(queue.bestFor('echo', pid('p2'))?.spec.sequence).toBe(2);
+    expect(queue.bestFor('echo', pid('p1'))?.spec.sequence).toBe(1);
+    queue.unpin('echo', pid('p1'));
+    expect(drain(queue, 'p2')).toEqual([1, 2]);
+  });
+
+  it('takes tasks out of the middle without losing others', () => {
+    const queue = new RunQueue();
+    const tasks = [1, 2, 3, 4, 5].map((sequence) => task(sequence, 'standard'));
+    for (const one of tasks) queue.add(one, 'echo', undefined);
+    for (const one of [tasks[1], tasks[3]]) if (one !== undefined) queue.remove(one);
+    expect(queue.countsByClass()).toEqual({ interactive: 0, standard: 3, batch: 0 });
+    expect(drain(queue)).toEqual([1, 3, 5]);
+  });
+});
+
+describe('indexed heap', () => {
+  it('stays in order while random entries come and go', () => {
+    const random = seededRandom(5);
+    const heap = new IndexedHeap<number>((a, b) => a < b);
+    let entries = Array.from({ length: 300 }, () => heap.push(random.below(1000)));
+    entries = entries.filter((entry) => {
+      if (!random.chance(0.5)) return true;
+      heap.remove(entry);
+      return false;
+    });
+    const expected = entries.map((entry) => entry.value).sort((a, b) => a - b);
+    const actual = entries.map(() => heap.pop());
+    expect(actual).toEqual(expected);
+    expect(heap.size).toBe(0);
+  });
+});

@@ -1,0 +1,277 @@
+import type { TaskId } from '@llmos/base';
+import { WIRE_LIMITS } from '@llmos/base';
+import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
+
+const UNAVAILABLE = { code: 'UNAVAILABLE', retryable: true, message: 'not now' } as const;
+const own = (id: string) => ({ id: id as TaskId, hasOwnId: true });
+const free = (sequence: number) =>
+  ({ kind: 'result-looked-up', sequence, isCommitted: false, attempts: 0, isApart: false }) as const;
+
+function started(permits = 2): CoreFixture {
+  const core = runningCore();
+  core.apply({ kind: 'spawn-requested', request: { model: 'echo', replicas: 1 } });
+  core.startAll(permits);
+  return core;
+}
+
+describe('intake', () => {
+  it('takes a sequence in once', () => {
+    const core = started();
+    const task = core.task();
+    core.store(task, task);
+    expect(core.take('execute')).toHaveLength(1);
+  });
+
+  it('acknowledges a second message of a live id and runs it once', () => {
+    const core = started();
+    core.store(core.task(own('a')), core.task(own('a')));
+    expect(core.take('acknowledge')).toEqual([{ kind: 'acknowledge', sequence: 2 }]);
+    core.apply(free(1));
+    core.finish(core.only('execute'));
+    expect(core.only('acknowledge').sequence).toBe(1);
+    expect(core.core.counts().tasks).toBe(0);
+  });
+
+  it('answers an id that ended before from its result, and runs nothing', () => {
+    const core = started();
+    core.store(core.task(own('a')));
+    core.apply({ ...free(1), isCommitted: true });
+    expect(core.take('execute')).toHaveLength(0);
+    expect(core.only('acknowledge').sequence).toBe(1);
+  });
+
+  it('keeps the same id of two tenants apart', () => {
+    const core = started();
+    core.store(core.task(own('a')), core.task({ ...own('a'), tenant: 'zenith' as never }));
+    core.apply(free(1), free(2));
+    expect(core.take('execute')).toHaveLength(2);
+  });
+
+  it('looks a repeated sequence up instead of running it twice', () => {
+    const core = started();
+    const task = core.task();
+    core.store(task);
+    core.finish(core.only('execute'));
+    core.store(task);
+    expect(core.take('execute')).toHaveLength(0);
+    expect(core.take('look-up-result')).toHaveLength(1);
+  });
+
+  it('ends what can not be read in its error, then acknowledges', () => {
+    const core = started();
+    const error = { code: 'INVALID_ARGUMENT', retryable: false, message: 'bad' } as const;
+    core.apply({ kind: 'task-malformed', spec: core.task(), error });
+    expect(core.only('commit-result').result).toEqual({ ok: false, error });
+    expect(core.take('acknowledge')).toHaveLength(0);
+    core.apply({ kind: 'result-committed', tenant: 'acme' as never, task: 's1' as TaskId });
+    expect(core.take('acknowledge')).toHaveLength(1);
+  });
+
+  it('judges no model missing before it heard of the models', () => {
+    const core = new CoreFixture().attachNode();
+    core.store(core.task({ function: 'embed' as never, model: { name: 'mini' } }));
+    expect(core.take('commit-result')).toHaveLength(0);
+    core.knowModels(modelOf('mini'));
+    expect(core.only('start-process').target).toBe('mini@1');
+  });
+
+  it('refuses tasks over the limit with a hint when to retry', () => {
+    const core = new CoreFixture({ maxTasksPerTenant: 1 }).knowModels();
+    core.store(core.task(), core.task());
+    const { result } = core.only('commit-result');
+    expect(result).toMatchObject({
+      ok: false,
+      error: { code: 'RESOURCE_EXHAUSTED', retryable: true, details: { retryAfterMs: 1000 } },
+    });
+  });
+});
+
+describe('dispatch', () => {
+  it('spends no more permits than a process has, most urgent first', () => {
+    const core = started(2);
+    const batch = [1, 2, 3].map(() => core.task({ class: 'batch' }));
+    core.store(...batch);
+    const running = core.take('execute');
+    expect(running).toHaveLength(2);
+    core.store(core.task({ class: 'interactive' }));
+    const [first] = running;
+    if (first !== undefined) core.finish(first);
+    expect(core.only('execute').spec.class).toBe('interactive');
+  });
+
+  it('repeats an execute until it is accepted', () => {
+    const core = started();
+    core.store(core.task());
+    core.advance(3_000);
+    const sent = core.take('execute');
+    expect(sent.length).toBeGreaterThan(2);
+    const [last] = sent;
+    if (last !== undefined) core.accept(last);
+    core.advance(10_000);
+    expect(core.take('execute')).toHaveLength(0);
+  });
+
+  it('asks again for an attempt that two heartbeats did not name', () => {
+    const core = started();
+    core.store(core.task());
+    const execute = core.only('execute');
+    core.accept(execute).advance(900).beat(execute.to);
+    expect(core.take('execute')).toHaveLength(0);
+    core.advance(900).beat(execute.to);
+    expect(core.only('execute').attempt).toBe(1);
+  });
+
+  it('stops attempts that it does not know', () => {
+    const core = started();
+    const [row] = core.core.processes(core.now());
+    const to = { nodeId: 'node', pid: row?.pid, incarnation: 1 } as never;
+    const attempt = { tenant: 'acme', task: 'ghost', attempt: 1 } as never;
+    core.advance(3_000).beat(to, attempt);
+    expect(core.only('cancel-attempt')).toMatchObject({ reason: 'ABORTED', attempt });
+  });
+
+  it('confirms every finish, also repeated and stale ones', () => {
+    const core = started();
+    core.store(core.task());
+    const execute = core.only('execute');
+    core.finish(execute).finish(execute);
+    expect(core.take('confirm-finished')).toHaveLength(2);
+    expect(core.take('acknowledge')).toHaveLength(1);
+  });
+});
+
+describe('failures', () => {
+  it('tries again after a backoff, once the attempt is on record', () => {
+    const core = started();
+    core.store(core.task());
+    core.finish(core.only('execute'), { kind: 'failed', error: UNAVAILABLE });
+    expect(core.take('record-attempt')).toMatchObject([{ attempt: 2 }]);
+    core.advance(1_000);
+    expect(core.take('execute')).toHaveLength(0);
+    core.apply({ kind: 'attempt-recorded', sequence: 1, attempt: 2 });
+    expect(core.only('execute').attempt).toBe(2);
+  });
+
+  it('stores a dead letter, then the result, then acknowledges', () => {
+    const core = started();
+    core.store(core.task({ maxAttempts: 1 }));
+    core.finish(core.only('execute'), { kind: 'failed', error: UNAVAILABLE });
+    expect(core.only('store-dead-letter')).toMatchObject({ attempts: 1, lastError: UNAVAILABLE });
+    expect(core.take('commit-result')).toHaveLength(0);
+    core.apply({ kind: 'dead-letter-stored', tenant: 'acme' as never, task: 's1' as TaskId });
+    expect(core.only('commit-result').result).toEqual({ ok: false, error: UNAVAILABLE });
+    expect(core.take('acknowledge')).toHaveLength(0);
+    core.apply({ kind: 'result-committed', tenant: 'acme' as never, task: 's1' as TaskId });
+    expect(core.take('acknowledge')).toHaveLength(1);
+  });
+
+  it('ends a final error without a dead letter', () => {
+    const core = started();
+    core.store(core.task());
+    const error = { ...UNAVAILABLE, retryable: false };
+    core.finish(core.only('execute'), { kind: 'failed', error });
+    expect(core.take('store-dead-letter')).toHaveLength(0);
+    expect(core.only('commit-result').result).toEqual({ ok: false, error });
+  });
+
+  it('runs tasks apart that died together', () => {
+    const core = started(4);
+    core.store(core.task(), core.task(), core.task());
+    const [first] = core.take('execute');
+    if (first === undefined) throw new Error('nothing was sent');
+    core.crash(first.to).settle().advance(2_000);
+    core.startAll(4);
+    const alone = core.only('execute');
+    expect(alone).toMatchObject({ attempt: 2 });
+    core.finish(alone);
+    expect(core.take('execute')).toHaveLength(1);
+  });
+
+  it('ends a task by the stored result of an attempt that was replaced', () => {
+    const core = started(4);
+    core.store(core.task());
+    const old = core.only('execute');
+    core.crash(old.to).settle().advance(2_000);
+    core.startAll(4);
+    const young = core.only('execute');
+    core.finish(old);
+    expect(core.only('cancel-attempt')).toMatchObject({
+      reason: 'ABORTED',
+      attempt: refOf(young),
+    });
+    expect(core.take('acknowledge')).toHaveLength(1);
+  });
+
+  it('gives the tasks of a killed process back without counting the attempt', () => {
+    const core = started(4);
+    core.store(core.task({ maxAttempts: 1 }));
+    const execute = core.only('execute');
+    core.apply({ kind: 'kill-requested', pid: execute.to.pid });
+    expect(core.only('stop-process').to).toMatchObject(execute.to);
+    const exited = { kind: 'exited', reason: 'stopped', message: '', isRetryable: true } as const;
+    core.report(execute.to, exited).settle();
+    core.startAll();
+    expect(core.only('execute').attempt).toBe(2);
+  });
+});
+
+describe('deadlines and cancels', () => {
+  it('starts nothing after its deadline', () => {
+    const core = runningCore();
+    core.store(core.task({ deadlineWallMs: core.now().wallMs + 500 }));
+    core.advance(1_000);
+    const { result } = core.only('commit-result');
+    expect(result).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
+    core.startAll();
+    expect(core.take('execute')).toHaveLength(0);
+  });
+
+  it('asks a running attempt to stop, and ends without it where it does not answer', () => {
+    const core = started();
+    core.store(core.task({ deadlineWallMs: core.now().wallMs + 500 }));
+    core.accept(core.only('execute')).advance(600);
+    expect(core.only('cancel-attempt').reason).toBe('DEADLINE_EXCEEDED');
+    expect(core.take('commit-result')).toHaveLength(0);
+    core.advance(6_000);
+    expect(core.only('commit-result').result).toMatchObject({
+      error: { code: 'DEADLINE_EXCEEDED' },
+    });
+    expect(core.take('cancel-attempt').at(-1)?.reason).toBe('ABORTED');
+  });
+
+  it('lets no task live longer than half of what results are kept', () => {
+    const core = started();
+    core.store(core.task());
+    const { deadlineWallMs, spec } = core.only('execute');
+    expect(deadlineWallMs - spec.storedWallMs).toBe(WIRE_LIMITS.maxTimeoutMs);
+  });
+
+  it('cancels what waits at once, and its children with it', () => {
+    const core = new CoreFixture().knowModels();
+    core.store(core.task(), core.task({ root: 's1' as TaskId }), core.task());
+    core.apply({ kind: 'cancel-requested', tenant: 'acme' as never, task: 's1' as TaskId });
+    expect(core.take('commit-result').map((commit) => commit.task)).toEqual(['s1', 's2']);
+    core.store(core.task({ parent: 's1' as TaskId }));
+    expect(core.only('commit-result').task).toBe('s4');
+  });
+
+  it('cancels a task durably that is not taken in yet', () => {
+    const core = started();
+    core.apply({ kind: 'cancel-requested', tenant: 'acme' as never, task: 's1' as TaskId });
+    expect(core.only('commit-result').result).toMatchObject({ error: { code: 'CANCELLED' } });
+    core.store(core.task());
+    expect(core.take('execute')).toHaveLength(0);
+    expect(core.only('commit-result').task).toBe('s1');
+  });
+
+  it('acknowledges a cancelled task only after the record of its attempt was answered', () => {
+    const core = started();
+    core.store(core.task());
+    core.finish(core.only('execute'), { kind: 'failed', error: UNAVAILABLE });
+    core.apply({ kind: 'cancel-requested', tenant: 'acme' as never, task: 's1' as TaskId });
+    core.apply({ kind: 'result-committed', tenant: 'acme' as never, task: 's1' as TaskId });
+    expect(core.take('acknowledge')).toHaveLength(0);
+    core.apply({ kind: 'attempt-recorded', sequence: 1, attempt: 2 });
+    expect(core.only('acknowledge')).toMatchObject({ forget: { task: 's1' } });
+  });
+});
