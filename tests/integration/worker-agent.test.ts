@@ -20,6 +20,10 @@ const NODE = 'n1' as NodeId;
 const PID = 'p1-1' as ProcessId;
 type Call = ServerDuplexStream<wire.NodeMessage, wire.KernelMessage>;
 
+type StateOf<Kind extends 'ready' | 'exited'> = Kind extends 'ready'
+  ? wire.ProcessReady
+  : wire.ProcessExited;
+
 /** Accepts node agents, remembers what they say, sends what a test wants. */
 class AttachPoint {
   readonly calls: Call[] = [];
@@ -53,10 +57,10 @@ class AttachPoint {
   }
 
   /** The latest word on this incarnation, once it is of this kind. */
-  state<Kind extends 'ready' | 'exited'>(kind: Kind, incarnation = 1) {
-    const look = () => {
+  state<Kind extends 'ready' | 'exited'>(kind: Kind, incarnation = 1): Promise<StateOf<Kind>> {
+    const look = (): StateOf<Kind> | undefined => {
       const last = this.changes.filter((change) => change.incarnation === incarnation).at(-1);
-      return last?.state?.$case === kind ? last.state.value : undefined;
+      return last?.state?.$case === kind ? (last.state.value as StateOf<Kind>) : undefined;
     };
     return waitFor(look, { what: `${kind} of incarnation ${incarnation}`, limitMs: 30_000 });
   }

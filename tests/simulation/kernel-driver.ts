@@ -1,6 +1,6 @@
 /**
- * A kernel around the real core: delivers events, plans soon after, carries decisions out against the
- * model store and the model nodes, and checks the invariants after every step.
+ * A kernel around the real core: delivers events, plans soon after, carries decisions out against
+ * the model store and the model nodes, and checks the invariants after every step.
  *
  * A replaced leader goes on as a zombie for a while: its commands still leave, its acknowledgements
  * touch nothing.

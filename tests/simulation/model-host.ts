@@ -1,7 +1,7 @@
 /**
- * One OS process of a model, as the mailbox and the reports see it. Follows the rules of the process
- * package: epoch guard, one run per attempt, ends repeated until confirmed and remembered for a
- * while after, heartbeats that name everything held or unconfirmed.
+ * One OS process of a model, as the mailbox and the reports see it. Follows the rules of the
+ * process package: epoch guard, one run per attempt, ends repeated until confirmed and remembered
+ * for a while after, heartbeats that name everything held or unconfirmed.
  */
 import { EpochGuard } from '@llmos/process';
 import type {

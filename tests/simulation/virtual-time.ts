@@ -48,7 +48,7 @@ export class VirtualTime {
     const last = heap.pop();
     if (first === undefined || last === undefined || heap.length === 0) return first;
     heap[0] = last;
-    for (let index = 0; ; ) {
+    for (let index = 0; ;) {
       const left = 2 * index + 1;
       const child = isBefore(heap[left + 1], heap[left]) ? left + 1 : left;
       if (!isBefore(heap[child], heap[index])) return first;

@@ -2,7 +2,14 @@
  * For tests: a core that leads, on a clock that moves when told, with the answers that a working
  * system would give. Every step checks the invariants.
  */
-import type { FunctionName, Instant, ModelRegistration, NodeId, TaskId, TenantId } from '@llmos/base';
+import type {
+  FunctionName,
+  Instant,
+  ModelRegistration,
+  NodeId,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
 import { asEpoch, asToken } from '@llmos/base';
 import { createKernelCore } from './core';
 import type { CoreOptions } from './core-options';
@@ -159,10 +166,7 @@ export class CoreFixture {
     return this.apply({ kind: 'attempt-accepted', origin, attempt: refOf(execute) });
   }
 
-  finish(
-    execute: Of<'execute'>,
-    outcome: AttemptOutcome = { kind: 'committed', ok: true },
-  ): this {
+  finish(execute: Of<'execute'>, outcome: AttemptOutcome = { kind: 'committed', ok: true }): this {
     const { to: origin } = execute;
     return this.apply({ kind: 'attempt-finished', origin, attempt: refOf(execute), outcome });
   }
@@ -183,7 +187,8 @@ export class CoreFixture {
           ({ tenant, task }) => ({ kind: 'result-committed', tenant, task }) as const,
         ),
         ...this.take('store-dead-letter').map(
-          ({ spec }) => ({ kind: 'dead-letter-stored', tenant: spec.tenant, task: spec.id }) as const,
+          ({ spec }) =>
+            ({ kind: 'dead-letter-stored', tenant: spec.tenant, task: spec.id }) as const,
         ),
       ];
       if (events.length === 0) return this;

@@ -1,13 +1,15 @@
 /**
- * The rules that hold after every event, each with its name. Pure: reads the state, changes nothing.
- *
+ * The rules that hold after every event, each with its name. Pure: reads the state, changes
+ * nothing.
  * K1 permits: a process has at most its permits running, and exactly the running tasks hold them.
  * K2 places: a live task is where its state says, and in no second place.
  * K3 memory: reserved + committed never exceeds a device; exactly the placed processes hold bytes.
- * K4 identity: the indexes of live tasks agree. K5 keys: only the first task of a key is on its way.
+ * K4 identity: the indexes of live tasks agree.
+ * K5 keys: only the first task of a key is on its way.
  * K6 ends: what is acknowledged has a result (checked where it is acknowledged).
  * K7 homes: a process that serves is on a node that is not lost.
- * K8 apart: a task that runs apart is alone. K9 clock: what waits has an alarm.
+ * K8 apart: a task that runs apart is alone.
+ * K9 clock: what waits has an alarm.
  */
 import type { KernelState } from './kernel-state';
 import { isPlaced, isServing } from './processes/process';

@@ -21,6 +21,7 @@ import {
   readPackageFolder,
 } from './adapters/package-files/package-folder';
 import { sampleInput } from './engine/sample-input';
+import { assertPackageFiles } from './models/package-path';
 import type { PackageDescription } from './package-check';
 import type { TensorSpec } from './ports/model-runner';
 
@@ -43,6 +44,7 @@ async function check(request: CheckRequest): Promise<PackageDescription> {
   tell('reading');
   const { manifest, graph, paths } = readPackageFolder(folder, request.graph);
   const files = await hashFiles(folder, paths, (path) => tell(`hashing ${path}`));
+  assertPackageFiles(files);
   tell('loading');
   const { provider, footprintBytes } = await tryOut({
     folder,

@@ -37,7 +37,12 @@ describe('placement', () => {
   });
 
   it('uses the first device of a node that fits, in the order the node prefers', () => {
-    const gpu = device({ deviceId: 'webgpu:0', provider: 'webgpu', usableBytes: 400, freeBytes: 400 });
+    const gpu = device({
+      deviceId: 'webgpu:0',
+      provider: 'webgpu',
+      usableBytes: 400,
+      freeBytes: 400,
+    });
     const both = node('a', gpu, device());
     expect(choosePlacement(need(300), [both])).toMatchObject({ deviceId: 'webgpu:0' });
     expect(choosePlacement(need(500), [both])).toMatchObject({ deviceId: 'cpu' });

@@ -1,5 +1,5 @@
 import type { FunctionName, NodeId, ProcessId } from '@llmos/base';
-import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
+import { CoreFixture, modelOf, runningCore, type refOf } from '../core-fixture';
 
 const embed = (model: string) => ({ function: 'embed' as FunctionName, model: { name: model } });
 const loadFailed = (isRetryable: boolean) =>
@@ -41,9 +41,7 @@ describe('loads', () => {
   });
 
   it('that never end are stopped and tried again', () => {
-    const core = new CoreFixture({ loadTimeoutMs: 1_000 })
-      .knowModels(modelOf('slow'))
-      .attachNode();
+    const core = new CoreFixture({ loadTimeoutMs: 1_000 }).knowModels(modelOf('slow')).attachNode();
     core.store(core.task(embed('slow')));
     const { to } = core.only('start-process');
     core.advance(1_500);

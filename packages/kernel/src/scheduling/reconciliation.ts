@@ -1,6 +1,6 @@
 /**
- * Compares what a process says it runs with what it should run, at every heartbeat: lost messages of
- * either direction are repaired here within two heartbeats.
+ * Compares what a process says it runs with what it should run, at every heartbeat: lost messages
+ * of either direction are repaired here within two heartbeats.
  */
 import type { ReportOrigin } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
@@ -80,7 +80,8 @@ function noteMissed(state: KernelState, task: Task, running: RunningState): void
   const { nowMs } = state.now;
   if (running.acceptedAtMs === undefined) return;
   // Heartbeats that were held up come together: only those of different times count.
-  if (nowMs - Math.max(running.acceptedAtMs, running.missedAtMs) < state.config.repeatMs / 2) return;
+  if (nowMs - Math.max(running.acceptedAtMs, running.missedAtMs) < state.config.repeatMs / 2)
+    return;
   running.missedAtMs = nowMs;
   running.missedHeartbeats += 1;
   if (running.missedHeartbeats < MISSED_BEFORE_RESEND) return;

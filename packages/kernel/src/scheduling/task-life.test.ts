@@ -5,7 +5,13 @@ import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
 const UNAVAILABLE = { code: 'UNAVAILABLE', retryable: true, message: 'not now' } as const;
 const own = (id: string) => ({ id: id as TaskId, hasOwnId: true });
 const free = (sequence: number) =>
-  ({ kind: 'result-looked-up', sequence, isCommitted: false, attempts: 0, isApart: false }) as const;
+  ({
+    kind: 'result-looked-up',
+    sequence,
+    isCommitted: false,
+    attempts: 0,
+    isApart: false,
+  }) as const;
 
 function started(permits = 2): CoreFixture {
   const core = runningCore();

@@ -1,6 +1,7 @@
 /**
- * The one place where a task changes its state: leaving a state undoes its bookkeeping, entering one
- * does it. So a permit is spent and returned exactly once (K1) and a task is in one place only (K2).
+ * The one place where a task changes its state: leaving a state undoes its bookkeeping, entering
+ * one does it. So a permit is spent and returned exactly once (K1) and a task is in one place only
+ * (K2).
  */
 import type { KernelState } from '../kernel-state';
 import { isServing, type Process } from '../processes/process';

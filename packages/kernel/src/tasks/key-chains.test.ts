@@ -1,5 +1,5 @@
 import type { TaskKey } from '@llmos/base';
-import { CoreFixture, runningCore } from '../core-fixture';
+import { runningCore, type CoreFixture } from '../core-fixture';
 
 const key = 'k' as TaskKey;
 

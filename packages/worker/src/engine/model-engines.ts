@@ -6,7 +6,7 @@ import type { ModelManifest } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
 import type { GraphFacts } from '../models/graph-facts';
 import { hasDependentRows, sharesKvBuffer } from '../models/graph-facts';
-import { PACKAGE_LIMITS } from '../models/limits';
+import { MODEL_LIMITS } from '../models/limits';
 import type { ModelDocuments } from '../models/model-documents';
 import { tokenTextIn } from '../models/model-documents';
 import { readGenerationSettings, readLabelSettings } from '../models/model-settings';
@@ -98,7 +98,7 @@ function openGenerateEngine(parts: ModelParts): Engine {
 }
 
 function maxTokensOf(manifest: ModelManifest): number {
-  return manifest.maxTokens ?? PACKAGE_LIMITS.defaultMaxTokens;
+  return manifest.maxTokens ?? MODEL_LIMITS.defaultMaxTokens;
 }
 
 function requireTokenizer(parts: ModelParts): TextTokenizer {

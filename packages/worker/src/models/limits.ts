@@ -1,9 +1,6 @@
-/** Bounds of model packages, each with its reason. */
-export const PACKAGE_LIMITS = {
-  /** A package is one model; a folder with more files is something else. */
-  maxFiles: 4096,
+/** Bounds of reading a model package, each with its reason; those of storing it are the worker's. */
+export const MODEL_LIMITS = {
   maxFolderDepth: 8,
-  maxPathChars: 512,
   /** The largest tokenizers in use are about 35 MB of JSON. */
   maxDocumentBytes: 128 * 1024 * 1024,
   maxManifestBytes: 1024 * 1024,

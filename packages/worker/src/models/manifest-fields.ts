@@ -1,7 +1,8 @@
 /** Reads `llmos.json`, written by hand: unknown fields and wrong values are refused by name. */
 import type { ModelManifest, ModelTask, StatePair } from '@llmos/base';
 import { LlmosError, MODEL_TASKS, TENSOR_TYPES, isRecord, quoteShort } from '@llmos/base';
-import { PACKAGE_LIMITS } from './limits';
+import { MODEL_LIMITS } from './limits';
+import { checkPackagePath } from './package-path';
 
 export type ManifestFields = Partial<ModelManifest>;
 
@@ -12,12 +13,12 @@ type FieldReader = (value: unknown, place: string) => unknown;
 const FIELDS: Readonly<Record<keyof ModelManifest, FieldReader>> = {
   task: (value, place) => oneOf<ModelTask>(value, place, MODEL_TASKS),
   graph: (value, place) => packagePath(value, place),
-  maxTokens: (value, place) => count(value, place, PACKAGE_LIMITS.maxContextTokens),
+  maxTokens: (value, place) => count(value, place, MODEL_LIMITS.maxContextTokens),
   pooling: (value, place) => oneOf(value, place, POOLINGS),
   normalize: (value, place) =>
     typeof value === 'boolean' ? value : refuse(place, value, 'true or false'),
   state: (value, place) => statePairs(value, place),
-  threads: (value, place) => count(value, place, PACKAGE_LIMITS.maxThreads),
+  threads: (value, place) => count(value, place, MODEL_LIMITS.maxThreads),
   description: (value, place) =>
     typeof value === 'string' && value.length <= 2000
       ? value
@@ -38,13 +39,8 @@ export function parseManifestFields(document: unknown): ManifestFields {
   return Object.fromEntries(entries);
 }
 
-/** Relative, with `/`, without `.`, `..`, empty parts or characters that are not for names. */
 export function isPackagePath(text: unknown): text is string {
-  if (typeof text !== 'string' || text === '' || text.length > PACKAGE_LIMITS.maxPathChars) {
-    return false;
-  }
-  if (/[\p{Cc}\\]/u.test(text)) return false;
-  return text.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  return typeof text === 'string' && checkPackagePath(text) === undefined;
 }
 
 function packagePath(value: unknown, place: string): string {

@@ -5,7 +5,7 @@
 import type { ModelManifest, ModelTask } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
 import type { GraphFacts } from './graph-facts';
-import { PACKAGE_LIMITS } from './limits';
+import { MODEL_LIMITS } from './limits';
 import type { ManifestFields } from './manifest-fields';
 import type { JsonObject, ModelDocuments } from './model-documents';
 import { countIn, objectIn } from './model-documents';
@@ -101,9 +101,9 @@ function inferMaxTokens(documents: ModelDocuments): number {
     countIn(sentenceConfig, 'max_seq_length'),
     countIn(objectIn(genaiConfig, 'model'), 'context_length'),
     // A tokenizer that knows no limit says 1e30.
-  ].filter((tokens) => tokens !== undefined && tokens <= PACKAGE_LIMITS.maxContextTokens);
+  ].filter((tokens) => tokens !== undefined && tokens <= MODEL_LIMITS.maxContextTokens);
   return stated.length === 0
-    ? PACKAGE_LIMITS.defaultMaxTokens
+    ? MODEL_LIMITS.defaultMaxTokens
     : Math.min(...(stated as readonly number[]));
 }
 

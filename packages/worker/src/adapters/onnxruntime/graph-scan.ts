@@ -6,7 +6,7 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { TensorType } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
 import type { GraphFacts } from '../../models/graph-facts';
-import { PACKAGE_LIMITS } from '../../models/limits';
+import { MODEL_LIMITS } from '../../models/limits';
 import type { TensorSpec } from '../../ports/model-runner';
 import { DamagedGraph, FileCursor } from './file-cursor';
 
@@ -103,7 +103,7 @@ class GraphScan {
   }
 
   private graph(graphEnd: number, depth: number): void {
-    if (depth > PACKAGE_LIMITS.maxGraphDepth) throw new DamagedGraph('graphs nest too deeply');
+    if (depth > MODEL_LIMITS.maxGraphDepth) throw new DamagedGraph('graphs nest too deeply');
     this.fields(graphEnd, (field, end) => {
       if (field === 1) return this.message(end, (inner) => this.node(inner, depth));
       if (field === 5) return this.message(end, (inner) => this.tensor(inner, depth));
@@ -208,6 +208,6 @@ class GraphScan {
   }
 
   private name(end: number): string {
-    return this.cursor.text(end, PACKAGE_LIMITS.maxGraphNameBytes);
+    return this.cursor.text(end, MODEL_LIMITS.maxGraphNameBytes);
   }
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LlmosError, isRecord } from '@llmos/base';
-import { PACKAGE_LIMITS } from '../../models/limits';
+import { MODEL_LIMITS } from '../../models/limits';
 import type { JsonObject, ModelDocuments } from '../../models/model-documents';
 import { EMPTY_OBJECT } from '../../models/model-documents';
 
@@ -66,8 +66,8 @@ function moduleTypes(document: unknown): readonly string[] | undefined {
 function readDocument(folder: string, path: string): string {
   const full = join(folder, path);
   const { size } = statSync(full);
-  if (size > PACKAGE_LIMITS.maxDocumentBytes) {
-    throw invalid(`${path} has ${size} bytes; at most ${PACKAGE_LIMITS.maxDocumentBytes} are read`);
+  if (size > MODEL_LIMITS.maxDocumentBytes) {
+    throw invalid(`${path} has ${size} bytes; at most ${MODEL_LIMITS.maxDocumentBytes} are read`);
   }
   return readFileSync(full, 'utf8');
 }

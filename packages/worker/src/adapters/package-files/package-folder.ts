@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import type { ModelManifest, PackageFile } from '@llmos/base';
 import { LlmosError, compareIds, quoteShort } from '@llmos/base';
 import { externalPaths } from '../../models/external-files';
+import { PACKAGE_LIMITS } from '../../limits';
 import type { GraphFacts } from '../../models/graph-facts';
-import { PACKAGE_LIMITS } from '../../models/limits';
+import { MODEL_LIMITS } from '../../models/limits';
 import type { ManifestFields } from '../../models/manifest-fields';
 import { isPackagePath, parseManifestFields } from '../../models/manifest-fields';
 import { chooseGraph, inferManifest } from '../../models/model-manifest';
@@ -60,8 +61,8 @@ function assertPresent(
 function listFiles(folder: string): readonly string[] {
   const paths: string[] = [];
   const visit = (relative: string, depth: number): void => {
-    if (depth > PACKAGE_LIMITS.maxFolderDepth) {
-      throw invalid(`${quoteShort(relative)} is deeper than ${PACKAGE_LIMITS.maxFolderDepth}`);
+    if (depth > MODEL_LIMITS.maxFolderDepth) {
+      throw invalid(`${quoteShort(relative)} is deeper than ${MODEL_LIMITS.maxFolderDepth}`);
     }
     for (const entry of readFolder(join(folder, relative))) {
       if (entry.name.startsWith('.')) continue;
@@ -92,8 +93,8 @@ function readFolder(folder: string): Dirent[] {
 function readManifestFields(folder: string, paths: readonly string[]): ManifestFields {
   if (!paths.includes('llmos.json')) return {};
   const path = join(folder, 'llmos.json');
-  if (lstatSync(path).size > PACKAGE_LIMITS.maxManifestBytes) {
-    throw invalid(`llmos.json is larger than ${PACKAGE_LIMITS.maxManifestBytes} bytes`);
+  if (lstatSync(path).size > MODEL_LIMITS.maxManifestBytes) {
+    throw invalid(`llmos.json is larger than ${MODEL_LIMITS.maxManifestBytes} bytes`);
   }
   let document: unknown;
   try {
