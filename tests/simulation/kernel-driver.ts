@@ -40,7 +40,7 @@ export class KernelDriver {
       epoch: asEpoch(epoch),
       kernelId: `kernel-${epoch}` as KernelId,
       recoverUpToSequence: store.lastSequence,
-      desired: [],
+      desired: [...world.desired].map(([model, replicas]) => ({ model, replicas })),
     });
     this.pullTasks();
   }

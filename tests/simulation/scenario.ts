@@ -13,6 +13,10 @@ export interface Faults {
   readonly streamCuts: number;
   readonly takeovers: number;
   readonly kills: number;
+  /** Changes of the wanted replicas. */
+  readonly spawns: number;
+  /** A model is removed, and registered again later. */
+  readonly removals: number;
 }
 
 export interface Scenario {
@@ -38,6 +42,8 @@ export const NO_FAULTS: Faults = {
   streamCuts: 0,
   takeovers: 0,
   kills: 0,
+  spawns: 0,
+  removals: 0,
 };
 
 export function chooseScenario(random: Random): Scenario {
@@ -57,6 +63,8 @@ export function chooseScenario(random: Random): Scenario {
       streamCuts: random.below(3),
       takeovers: random.below(3),
       kills: random.below(2),
+      spawns: random.below(4),
+      removals: random.below(2),
     },
     cancelRate: pick([0, 0.1]),
     duplicateRate: pick([0, 0.1]),

@@ -13,7 +13,7 @@ describe('simulated system', () => {
     }
   }, 300_000);
 
-  it('ends 300 tasks once each and gets every permit back while a tenth of messages is lost', () => {
+  it('ends 300 tasks and gets all permits back while a tenth of messages is lost', () => {
     for (const seed of [1, 2, 3]) {
       const outcome = simulate({ seed, scenario: LOSSY_300 });
       expect(outcome).toMatchObject({ problems: [], tasks: 300 });

@@ -53,6 +53,7 @@ export function simulate(options: SimulationOptions): SimulationOutcome {
 class System {
   private readonly nodes: ModelNode[] = [];
   private readonly kernels: KernelDriver[] = [];
+  private models = MODELS;
 
   constructor(
     private readonly world: World,
@@ -101,7 +102,7 @@ class System {
     const kernel = new KernelDriver(epoch, this.world, this.nodes);
     this.kernels.push(kernel);
     time.after(random.next() * 300, () => {
-      kernel.deliver({ kind: 'models-changed', models: MODELS });
+      kernel.deliver({ kind: 'models-changed', models: this.models });
     });
     for (const node of this.nodes) node.attachTo(kernel, random.next() * 1_500);
   }
@@ -118,7 +119,12 @@ class System {
     plan(faults.streamCuts, () => this.anyNode().cut());
     plan(faults.takeovers, () => this.elect());
     plan(faults.kills, () => this.killSome());
-    time.after(activeMs, () => this.world.stopFaults());
+    plan(faults.spawns, () => this.spawnSome());
+    plan(faults.removals, () => this.removeModel());
+    time.after(activeMs, () => {
+      this.world.stopFaults();
+      this.releaseReplicas();
+    });
   }
 
   private anyNode(): ModelNode {
@@ -133,6 +139,37 @@ class System {
     const rows = leader.core.processes({ nowMs: time.nowMs, wallMs: time.wallMs() });
     const row = rows[random.below(Math.max(1, rows.length))];
     if (row !== undefined) leader.deliver({ kind: 'kill-requested', pid: asToken(row.pid) });
+  }
+
+  private spawnSome(): void {
+    const { random, desired } = this.world;
+    const model = ['echo', 'alpha', 'beta', 'gamma'][random.below(4)] ?? 'echo';
+    const replicas = random.below(3);
+    desired.set(model, replicas);
+    this.leader().deliver({ kind: 'spawn-requested', request: { model, replicas } });
+  }
+
+  /** Replicas that are kept may hold the memory that other work waits for. */
+  private releaseReplicas(): void {
+    for (const model of this.world.desired.keys()) {
+      this.leader().deliver({ kind: 'spawn-requested', request: { model, replicas: 0 } });
+    }
+  }
+
+  private removeModel(): void {
+    const { time, random } = this.world;
+    const tell = (): void => {
+      for (const kernel of this.kernels) {
+        kernel.deliver({ kind: 'models-changed', models: this.models });
+      }
+    };
+    const name = MODELS[random.below(3)]?.name;
+    this.models = MODELS.filter((model) => model.name !== name);
+    tell();
+    time.after(random.next() * 5_000, () => {
+      this.models = MODELS;
+      tell();
+    });
   }
 
   private isQuiet(): boolean {
@@ -185,6 +222,7 @@ class System {
 
 function isCalm(scenario: Scenario): boolean {
   const { faults, cancelRate, deadlineRate, poisonRate } = scenario;
-  const deaths = faults.hostDeaths + faults.nodeDeaths + faults.nodePauses + faults.kills;
+  const deaths =
+    faults.hostDeaths + faults.nodeDeaths + faults.nodePauses + faults.kills + faults.removals;
   return deaths + cancelRate + deadlineRate + poisonRate + faults.failedLoadRate === 0;
 }

@@ -1,4 +1,4 @@
-/** What all parts of a simulated system share: time, chance, faults, the record of what went wrong. */
+/** What all parts of a simulated system share: time, chance, faults, and what went wrong. */
 import type { Random } from '@llmos/base';
 import type { Faults } from './scenario';
 import { NO_FAULTS } from './scenario';
@@ -8,6 +8,8 @@ import type { VirtualTime } from './virtual-time';
 export class World {
   readonly problems: string[] = [];
   readonly trace: string[] = [];
+  /** Replicas as stored, for the next leader. */
+  readonly desired = new Map<string, number>();
   faults: Faults;
 
   constructor(

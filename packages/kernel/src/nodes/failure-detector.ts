@@ -1,4 +1,4 @@
-/** Judges a node by its silence. Pure; the lease is measured on the kernel's own monotonic clock. */
+/** Judges a node by its silence, on the kernel's own monotonic clock. Pure. */
 import type { Node } from './node';
 
 export type NodeJudgement = 'alive' | 'suspect' | 'lost';

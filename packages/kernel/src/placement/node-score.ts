@@ -1,4 +1,4 @@
-/** Which of two nodes is the better home: spread replicas, then free memory, then fewer processes. */
+/** Which node is the better home: spread replicas, then free memory, then fewer processes. */
 import { compareIds } from '@llmos/base';
 import type { DeviceView, NodeView } from './placement';
 

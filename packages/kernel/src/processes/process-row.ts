@@ -17,7 +17,7 @@ export function processRow(process: Process, queued: number): ProcessRow {
     node: process.nodeId,
     state: state.kind,
     incarnation: process.incarnation,
-    device: process.deviceId,
+    device: process.runsOn ?? process.deviceId,
     running: process.running.size,
     permits: process.permits,
     queued,

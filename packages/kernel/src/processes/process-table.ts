@@ -1,6 +1,6 @@
 /**
  * All processes that hold a row, by id and by target, and the last ones that ended. Sole creator
- * and remover of rows; their fields change in `scheduling/process-life` and `scheduling/permits`.
+ * and remover of rows; their fields change in `scheduling/process-life` and `scheduling/task-moves`.
  */
 import type { ProcessId, ProcessRow } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';

@@ -44,6 +44,8 @@ export interface Process {
   incarnation: number;
   state: ProcessState;
   osPid: number | undefined;
+  /** Where it says it runs: a node may fall back to another device than it was given. */
+  runsOn: string | undefined;
   footprintBytes: number;
   permits: number;
   /** Sequences of the tasks that hold a permit. */
@@ -79,6 +81,7 @@ export function createProcess(birth: ProcessBirth): Process {
   return {
     ...fields,
     osPid: undefined,
+    runsOn: undefined,
     footprintBytes: 0,
     permits: 0,
     running: new Set(),

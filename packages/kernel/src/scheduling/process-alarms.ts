@@ -1,4 +1,4 @@
-/** What time alone does to a process: a load that takes too long, silence, a lost command, idleness. */
+/** What time alone does to a process: slow loads, silence, lost commands, idleness. */
 import { emit, type KernelState } from '../kernel-state';
 import type { Process } from '../processes/process';
 import { isSpare } from './demand';

@@ -180,6 +180,7 @@ function becomeReady(
   const { nowMs } = state.now;
   process.permits = boundPermits(report.permits);
   process.footprintBytes = report.footprintBytes;
+  process.runsOn = report.device;
   process.lastHeardMs = nowMs;
   process.idleSinceMs = nowMs;
   state.ledger.commit(process.pid, report.footprintBytes);

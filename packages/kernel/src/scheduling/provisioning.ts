@@ -161,6 +161,7 @@ function start(state: KernelState, of: Start): boolean {
   process.reservedBytes = of.bytes;
   process.incarnation += 1;
   process.osPid = undefined;
+  process.runsOn = undefined;
   process.isReconciled = true;
   setState(state, process, starting);
   announceProcess(state, process, 'starting', { device: deviceId, reservedBytes: of.bytes });

@@ -1,4 +1,4 @@
-/** A routed task finds its place: behind its key, on the process that runs it already, or in line. */
+/** A routed task finds its place: behind its key, where it runs already, or in line. */
 import type { KernelState } from '../kernel-state';
 import type { Process } from '../processes/process';
 import type { Task } from '../tasks/task';
