@@ -15,6 +15,7 @@ export * from './model-ref';
 export * from './program-link';
 export * from './random';
 export * from './result';
+export * from './server-urls';
 export * from './subjects';
 export * from './system-calls';
 export * from './task-class';

@@ -15,11 +15,29 @@ export async function runCli(args: readonly string[], host: CommandHost): Promis
   // commander writes its complaints by itself; with --json they go into the one value.
   const shown = isJson ? { ...host, err: { write: () => true } } : host;
   try {
-    await createProgram(shown).parseAsync([...args], { from: 'user' });
+    await createProgram(shown).parseAsync(commandFirst(args), { from: 'user' });
     return EXIT_CODES.ok;
   } catch (error) {
     return reportFailure(error, { host, isJson });
   }
+}
+
+/** Options may also stand before the command they belong to: `llmos --json ps`. */
+export function commandFirst(args: readonly string[]): string[] {
+  let end = 0;
+  while (args[end] === '--json' || VALUE_OPTIONS.some((name) => isOption(args[end], name))) {
+    end += VALUE_OPTIONS.includes(args[end] ?? '') ? 2 : 1;
+  }
+  const [leading, rest] = [args.slice(0, end), args.slice(end)];
+  const dashes = rest.indexOf('--');
+  const at = dashes < 0 ? rest.length : dashes;
+  return [...rest.slice(0, at), ...leading, ...rest.slice(at)];
+}
+
+const VALUE_OPTIONS: readonly string[] = ['--nats', '--data', '--tenant'];
+
+function isOption(text: string | undefined, name: string): boolean {
+  return text === name || text?.startsWith(`${name}=`) === true;
 }
 
 function reportFailure(

@@ -1,7 +1,7 @@
 /** The kernel's settings, read once from the environment; what can't be read stops the program. */
 import { randomBytes } from 'node:crypto';
 import type { KernelId, LogLevel } from '@llmos/base';
-import { LOG_LEVELS, LlmosError, WIRE_LIMITS, quoteShort, tryToken } from '@llmos/base';
+import { LOG_LEVELS, LlmosError, WIRE_LIMITS, quoteShort, readServers, tryToken } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 
 export interface KernelConfig {
@@ -10,6 +10,8 @@ export interface KernelConfig {
   readonly logLevel: LogLevel;
   readonly httpHost: string;
   readonly httpPort: number;
+  /** What `info` and the leader's record show; undefined: the address listened at. */
+  readonly httpUrl: string | undefined;
   readonly grpcHost: string;
   readonly grpcPort: number;
   /** `host:port` that node agents dial; undefined: the address listened at. */
@@ -37,6 +39,7 @@ export function readKernelConfig(environment: Environment): KernelConfig {
     logLevel: read.logLevel('LLMOS_LOG_LEVEL'),
     httpHost: read.text('LLMOS_HTTP_HOST') ?? '127.0.0.1',
     httpPort: read.integer('LLMOS_HTTP_PORT', { fallback: 0, least: 0, most: 65_535 }),
+    httpUrl: read.text('LLMOS_HTTP_URL'),
     grpcHost: read.text('LLMOS_GRPC_HOST') ?? '127.0.0.1',
     grpcPort: read.integer('LLMOS_GRPC_PORT', { fallback: 0, least: 0, most: 65_535 }),
     grpcUrl: read.text('LLMOS_GRPC_URL'),
@@ -76,11 +79,7 @@ class SettingReader {
   }
 
   servers(name: string): readonly string[] {
-    const value = this.text(name) ?? 'nats://127.0.0.1:4222';
-    const servers = value.split(',').map((server) => server.trim());
-    const wrong = servers.find((server) => !/^((nats|tls):\/\/)?[^\s/,]+$/.test(server));
-    if (wrong !== undefined) this.refuse(name, wrong, 'it must be such as nats://127.0.0.1:4222');
-    return servers;
+    return readServers(name, this.text(name));
   }
 
   kernelId(name: string): KernelId {

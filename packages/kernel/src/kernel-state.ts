@@ -65,8 +65,8 @@ export interface KernelState {
   readonly faults: Map<string, TargetFault>;
   /** Key, class, tenant and target → the process that served the key last. */
   readonly affinities: RecentMap<string, ProcessId>;
-  /** Names of tasks that were cancelled, for what comes in later. */
-  readonly cancelled: RecentMap<string, true>;
+  /** Names of cancelled tasks and when, for what comes in later. */
+  readonly cancelled: RecentMap<string, number>;
   readonly highestSequence: Map<TaskClass, number>;
 
   readonly taskAlarms: Alarms<number>;

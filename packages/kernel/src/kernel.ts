@@ -143,7 +143,8 @@ async function listen(
     metricsType: counters.contentType,
   });
   closers.push('http', () => http.close());
-  const httpUrl = await http.listen(config.httpHost, config.httpPort);
+  const listening = await http.listen(config.httpHost, config.httpPort);
+  const httpUrl = config.httpUrl ?? listening;
   const nodeLink = new GrpcNodeLink({
     log,
     nodeLeaseMs: config.nodeLeaseMs,

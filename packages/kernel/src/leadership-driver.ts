@@ -42,7 +42,8 @@ export class LeadershipDriver {
   private lastRecord: LeaderRecord | undefined;
 
   constructor(private readonly options: LeadershipOptions) {
-    this.state = startObserving(options.clock.nowMs());
+    const predecessor = options.self.kernelId;
+    this.state = startObserving(options.clock.nowMs(), { predecessor });
   }
 
   start(): void {
@@ -191,7 +192,7 @@ export class LeadershipDriver {
     if (this.state.kind !== 'leading') return;
     const { epoch } = this.state;
     clearTimeout(this.expiry);
-    this.state = startObserving(this.options.clock.nowMs(), notBeforeMs);
+    this.state = startObserving(this.options.clock.nowMs(), { notBeforeMs });
     const level = reason === 'stopping' ? 'info' : 'warn';
     this.options.log[level]('leadership-ended', { epoch, reason });
     this.options.onLost(reason);

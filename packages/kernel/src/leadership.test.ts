@@ -50,6 +50,13 @@ it('takes a released lease at once, expecting exactly the revision it saw', () =
   expect(chosen).toEqual({ kind: 'take', expectedRevision: 7 });
 });
 
+it('takes at once, after a restart, the lease that its own predecessor left behind', () => {
+  const predecessor = 'me' as KernelId;
+  const own = observe(startObserving(0, { predecessor }), stored(7, { kernelId: predecessor }), 5);
+  expect(chooseLeaseStep(own, { nowMs: 5, leaseMs })).toEqual({ kind: 'take', expectedRevision: 7 });
+  expect(step(observe(startObserving(0, { predecessor }), stored(7), 5), 5)).not.toBe('take');
+});
+
 it('waits a lease of its own clock after the last new revision, not after the last reading', () => {
   let state = observe(startObserving(0), stored(7), 0);
   state = observe(state, stored(7), 900);
@@ -98,7 +105,7 @@ it('recognises its own renewal whose answer was lost, and nobody else’s', () =
 });
 
 it('lets others go first after it gave the lease up', () => {
-  const state = observe(startObserving(0, 5_000), stored(9, { isReleased: true }), 10);
+  const state = observe(startObserving(0, { notBeforeMs: 5_000 }), stored(9, { isReleased: true }), 10);
   expect(step(state, 4_000)).not.toBe('take');
   expect(step(state, 5_000)).toBe('take');
 });

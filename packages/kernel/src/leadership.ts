@@ -25,6 +25,8 @@ export type LeaseState =
       /** After giving a lease up, others go first. */
       readonly notBeforeMs: number;
       readonly wasRead: boolean;
+      /** Set where we have just started: a record of the same id is of a program that is gone. */
+      readonly predecessor: KernelId | undefined;
     }
   | {
       readonly kind: 'leading';
@@ -41,7 +43,15 @@ export type LeaseStep =
   | { readonly kind: 'renew'; readonly expectedRevision: number }
   | { readonly kind: 'step-down' };
 
-export function startObserving(nowMs: number, notBeforeMs = nowMs): LeaseState {
+/**
+ * @param of.predecessor our own id at the start of the program: a kernel that is started again
+ * under its id need not wait for its own lease to end. Two kernels must not share an id.
+ */
+export function startObserving(
+  nowMs: number,
+  of: { readonly notBeforeMs?: number; readonly predecessor?: KernelId } = {},
+): LeaseState {
+  const { notBeforeMs = nowMs, predecessor } = of;
   return {
     kind: 'observing',
     seen: undefined,
@@ -49,6 +59,7 @@ export function startObserving(nowMs: number, notBeforeMs = nowMs): LeaseState {
     readAtMs: nowMs,
     notBeforeMs,
     wasRead: false,
+    predecessor,
   };
 }
 
@@ -134,7 +145,9 @@ export function chooseLeaseStep(state: LeaseState, at: LeaseTiming & { nowMs: nu
 }
 
 function freeFromMs(state: Extract<LeaseState, { kind: 'observing' }>, leaseMs: number): number {
-  if (state.seen === undefined || state.seen.record.isReleased) return state.seenAtMs;
+  const { seen, predecessor } = state;
+  if (seen === undefined || seen.record.isReleased) return state.seenAtMs;
+  if (seen.record.kernelId === predecessor) return state.seenAtMs;
   // A tenth more than the leader allows itself: clocks of two machines don't run equally fast.
   return state.seenAtMs + leaseMs * 1.1;
 }

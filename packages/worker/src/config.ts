@@ -2,7 +2,7 @@
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { LogLevel, NodeId } from '@llmos/base';
-import { LOG_LEVELS, LlmosError, quoteShort, tryToken } from '@llmos/base';
+import { LOG_LEVELS, LlmosError, quoteShort, readServers, tryToken } from '@llmos/base';
 import type { DeviceChoice } from './agent/device-choice';
 import { DEVICE_CHOICES } from './agent/device-choice';
 import { readAddress } from './adapters/grpc/codec';
@@ -38,7 +38,7 @@ export function parseWorkerConfig(env: Environment): WorkerConfig {
   const kernelUrl = readKernelUrl(read('LLMOS_KERNEL_URL'));
   return {
     node: readNode(read('LLMOS_NODE')),
-    servers: readServers(read('LLMOS_SERVERS')),
+    servers: readServers('LLMOS_SERVERS', read('LLMOS_SERVERS')),
     logLevel: readChoice(read, 'LLMOS_LOG_LEVEL', LOG_LEVELS) ?? 'info',
     httpHost: read('LLMOS_HTTP_HOST') ?? '127.0.0.1',
     httpPort: readPort(read('LLMOS_HTTP_PORT')),
@@ -65,16 +65,6 @@ function readNode(value: string | undefined): NodeId {
     .replaceAll(/[^A-Za-z0-9_-]/g, '-')
     .slice(0, 64);
   return tryToken<NodeId>(token) ?? ('node' as NodeId);
-}
-
-const SERVER = /^(?:(?:nats|tls|ws|wss):\/\/)?[^\s/@]+(?::\d{1,5})?\/?$/;
-
-function readServers(value: string | undefined): readonly string[] {
-  const servers = (value ?? 'nats://127.0.0.1:4222').split(',').map((server) => server.trim());
-  for (const server of servers) {
-    if (!SERVER.test(server)) refuse('LLMOS_SERVERS', server, 'must be like nats://HOST:PORT');
-  }
-  return servers;
 }
 
 function readChoice<T extends string>(read: Read, name: string, choices: readonly T[]) {

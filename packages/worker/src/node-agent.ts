@@ -14,6 +14,7 @@ import { startHealthServer } from './adapters/http/health-server';
 import { openConnection } from './adapters/jetstream/connection';
 import { createModelStore } from './adapters/jetstream/jetstream-model-store';
 import { watchLeader } from './adapters/jetstream/leader-watch';
+import { onnxEnvironment } from './adapters/os/onnx-environment';
 import { probeDevices, probeGpus } from './adapters/os/device-probe';
 import { openPackageDisk } from './adapters/os/fs-package-disk';
 import type { NodeProbe } from './adapters/os/linux-memory-probe';
@@ -119,7 +120,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
 function createSupervisor(): HostSupervisor {
   return new HostSupervisor({
     hostEntry: join(__dirname, 'process-host-main.js'),
-    env: withoutSettings(process.env),
+    env: withoutSettings(onnxEnvironment()),
     alarm: systemAlarm,
     nowMs: () => systemClock.nowMs(),
     onLine: (pid, line) => process.stderr.write(`[${pid}] ${line}\n`),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { ModelManifest, PackageFile } from '@llmos/base';
 import { LlmosError, isErrorCode, isRecord } from '@llmos/base';
 import type { TensorSpec } from './ports/model-runner';
+import { onnxEnvironment } from './adapters/os/onnx-environment';
 
 export interface PackageDescription {
   readonly manifest: ModelManifest;
@@ -47,6 +48,7 @@ export function checkPackage(
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [ENTRY, request], {
       stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
+      env: onnxEnvironment(),
     });
     let output = '';
     let isOver = false;

@@ -128,7 +128,7 @@ async function openModel(options: ProcessHostOptions, model: HostModel): Promise
     const loaded = await thread.load({ packageFolder, manifest, device, intraOpThreads });
     provider = loaded.provider;
   }
-  log.info('model-loaded', { target: spec.target, threads: threads.length, provider });
+  log.info('model-loaded', { threads: threads.length, provider });
   const dispatcher = new BatchDispatcher({
     threads,
     bounds: shape.batch,

@@ -94,7 +94,6 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
     isApart: false,
     hasAttemptRow: false,
     isRecording: false,
-    lastError: undefined,
   };
 }
 
@@ -123,9 +122,11 @@ function limitError(state: KernelState, spec: TaskSpec): ErrorBody | undefined {
 /** Cancelled before it came in, itself or its family, or too late already. */
 function endedBefore(state: KernelState, task: Task): ErrorBody | undefined {
   const { tenant, id, parent, root } = task.spec;
-  const isCancelled = [id, parent, root].some(
-    (name) => name !== undefined && state.cancelled.has(taskName(tenant, name)),
-  );
+  const isCancelled = [id, parent, root].some((name) => {
+    const atMs = name === undefined ? undefined : state.cancelled.get(taskName(tenant, name));
+    // An id is free again once its result is no longer kept.
+    return atMs !== undefined && state.now.nowMs - atMs < WIRE_LIMITS.resultMaxAgeMs;
+  });
   if (isCancelled) return stopError('CANCELLED', task);
   const isLate = state.now.wallMs >= task.deadlineWallMs;
   return isLate ? stopError('DEADLINE_EXCEEDED', task) : undefined;

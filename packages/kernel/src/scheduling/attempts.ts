@@ -79,7 +79,6 @@ export function applyPreempted(
 /** The attempt ended with this error and stored nothing. */
 export function failAttempt(state: KernelState, task: Task, error: ErrorBody): void {
   const verdict = judgeFailure(task, error, state.config.retryBackoff);
-  task.lastError = error;
   switch (verdict.kind) {
     case 'final':
       endTask(state, task, error);

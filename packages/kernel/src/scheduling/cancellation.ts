@@ -12,7 +12,7 @@ import { armTask, attemptRef } from './task-moves';
 /** Cancels a task and everything whose parent or root it is. */
 export function cancelTask(state: KernelState, tenant: TenantId, id: TaskId): void {
   // Remembered also for a live one: children of it may still come in.
-  state.cancelled.set(taskName(tenant, id), true);
+  state.cancelled.set(taskName(tenant, id), state.now.nowMs);
   const task = state.tasks.find(tenant, id);
   if (task === undefined) commitEarlyCancel(state, tenant, id);
   else stopTask(state, task, 'CANCELLED');
@@ -24,7 +24,7 @@ export function cancelTask(state: KernelState, tenant: TenantId, id: TaskId): vo
     if (seen.has(member)) continue;
     seen.add(member);
     waiting.push(...state.tasks.descendantsOf(tenant, member.spec.id));
-    state.cancelled.set(taskName(tenant, member.spec.id), true);
+    state.cancelled.set(taskName(tenant, member.spec.id), state.now.nowMs);
     stopTask(state, member, 'CANCELLED');
   }
 }

@@ -8,10 +8,6 @@ export class RecentMap<Key, Value> {
     return this.entries.get(key);
   }
 
-  has(key: Key): boolean {
-    return this.entries.has(key);
-  }
-
   set(key: Key, value: Value): void {
     this.entries.delete(key);
     this.entries.set(key, value);
@@ -20,9 +16,5 @@ export class RecentMap<Key, Value> {
       this.entries.delete(oldest);
       return;
     }
-  }
-
-  delete(key: Key): void {
-    this.entries.delete(key);
   }
 }

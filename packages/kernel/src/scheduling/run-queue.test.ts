@@ -19,7 +19,6 @@ function task(sequence: number, taskClass: TaskClass, priority = 5): Task {
     isApart: false,
     hasAttemptRow: false,
     isRecording: false,
-    lastError: undefined,
   };
 }
 

@@ -77,7 +77,6 @@ export interface Task {
   hasAttemptRow: boolean;
   /** A write of that row is not answered yet. */
   isRecording: boolean;
-  lastError: ErrorBody | undefined;
 }
 
 export type TaskStateKind = TaskState['kind'];

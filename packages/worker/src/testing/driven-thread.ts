@@ -7,6 +7,7 @@ import type { GenerateChunk, ModelManifest, Result } from '@llmos/base';
 import { LlmosError, encodeJson, parseResult } from '@llmos/base';
 import type { FromThread, ThreadRequest, ToThread } from '../actors/thread-protocol';
 import { readPackageFolder } from '../adapters/package-files/package-folder';
+import { onnxEnvironment } from '../adapters/os/onnx-environment';
 
 const DRIVER = join(__dirname, '..', '..', 'dist', 'testing', 'actor-thread-driver.js');
 const LIMIT_MS = 120_000;
@@ -50,7 +51,11 @@ export class DrivenThread {
 
   constructor() {
     if (!existsSync(DRIVER)) throw new Error(`${DRIVER} is absent: build the worker first`);
-    this.child = fork(DRIVER, { serialization: 'advanced', stdio: 'ignore' });
+    this.child = fork(DRIVER, {
+      serialization: 'advanced',
+      stdio: 'ignore',
+      env: onnxEnvironment(),
+    });
     this.child.on('message', (message: FromThread) => this.listener(message));
   }
 

@@ -1,7 +1,7 @@
 /**
  * The kernel's connection to NATS: waits for the server at start, then reconnects for ever.
  */
-import { LlmosError } from '@llmos/base';
+import { LlmosError, parseServerUrls } from '@llmos/base';
 import type { Logger } from '@llmos/base';
 import { DebugEvents, Events, connect } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
@@ -17,12 +17,15 @@ export interface ConnectionOptions {
 
 /** Rejects with UNAVAILABLE, naming the servers, where none answers within `waitMs`. */
 export async function connectToNats(options: ConnectionOptions): Promise<NatsConnection> {
-  const { servers, name, log } = options;
+  const { name, log } = options;
+  const { servers, isTls, ...credentials } = parseServerUrls(options.servers);
   const untilMs = performance.now() + options.waitMs;
   for (;;) {
     try {
       const connection = await connect({
         servers: [...servers],
+        ...credentials,
+        ...(isTls ? { tls: {} } : {}),
         name,
         maxReconnectAttempts: -1,
         reconnectTimeWait: EDGE_LIMITS.reconnectWaitMs,
@@ -35,22 +38,17 @@ export async function connectToNats(options: ConnectionOptions): Promise<NatsCon
       return connection;
     } catch (error) {
       if (performance.now() >= untilMs) throw noServer(servers, error);
-      log.info('waiting-for-nats', { servers: servers.map(withoutSecret) });
+      log.info('waiting-for-nats', { servers });
       await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.reconnectWaitMs));
     }
   }
-}
-
-/** A URL may carry a password or token. */
-function withoutSecret(server: string): string {
-  return server.replace(/\/\/[^@/]*@/, '//***@');
 }
 
 function noServer(servers: readonly string[], cause: unknown): LlmosError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new LlmosError(
     'UNAVAILABLE',
-    `no NATS server answers at ${servers.map(withoutSecret).join(', ')} (${reason}): ` +
+    `no NATS server answers at ${servers.join(', ')} (${reason}): ` +
       'start one with JetStream on, or set LLMOS_SERVERS',
     { cause },
   );

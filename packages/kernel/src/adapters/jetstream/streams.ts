@@ -94,6 +94,20 @@ export async function prepareStreams(options: StreamOptions): Promise<void> {
     );
   }
   await preparePackageStore(options.manager, replicas);
+  const stores = [...Object.values(BUCKETS).map((name) => `KV_${name}`), `OBJ_${PACKAGE_STORE}`];
+  for (const name of stores) await raiseReplicas(options, name, replicas);
+}
+
+/** A bucket that was made while fewer servers were up; it works as it is until it can be raised. */
+async function raiseReplicas(options: StreamOptions, name: string, replicas: number) {
+  const existing = await findStream(options.manager, name);
+  if (existing === undefined || existing.num_replicas >= replicas) return;
+  try {
+    await options.manager.streams.update(name, { ...existing, num_replicas: replicas });
+    options.log.info('stream-updated', { stream: name, replicas });
+  } catch (error) {
+    options.log.warn('replicas-not-raised', { stream: name, reason: describeApiError(error) });
+  }
 }
 
 /** Made here, not by the client: its own request has a field that newer servers refuse. */
@@ -148,9 +162,11 @@ async function prepareStream(options: StreamOptions, wanted: Wanted): Promise<vo
   if (existing === undefined) return createStream(options, wanted);
   assertSameKind(existing, wanted);
   const update = changesOf(existing, wanted);
-  if (update === undefined) return;
-  options.log.info('stream-updated', { stream: wanted.name });
-  await options.manager.streams.update(wanted.name, update);
+  if (update !== undefined) {
+    options.log.info('stream-updated', { stream: wanted.name });
+    await options.manager.streams.update(wanted.name, update);
+  }
+  await raiseReplicas(options, wanted.name, wanted.num_replicas ?? 1);
 }
 
 async function findStream(
@@ -217,9 +233,8 @@ function changesOf(existing: StreamConfig, wanted: Wanted): Partial<StreamConfig
     ...fields.filter((field) => !isSame(field)),
     ...limits.filter((field) => wanted[field] !== undefined && !isSame(field)),
   ];
-  const replicas = Math.max(existing.num_replicas, wanted.num_replicas ?? 1);
-  if (changed.length === 0 && isSameShape && replicas === existing.num_replicas) return undefined;
-  const update: Record<string, unknown> = { subjects: wanted.subjects, num_replicas: replicas };
+  if (changed.length === 0 && isSameShape) return undefined;
+  const update: Record<string, unknown> = { subjects: wanted.subjects };
   for (const field of changed) update[field] = wanted[field];
   return update;
 }

@@ -1,11 +1,10 @@
 /** Opens the NATS connection of a client; every failure is an LlmosError that names the servers. */
 import { readFile } from 'node:fs/promises';
-import { LlmosError } from '@llmos/base';
+import { LlmosError, parseServerUrls } from '@llmos/base';
 import { connect, credsAuthenticator } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { SDK_LIMITS } from '../../limits';
 import { onAbort } from '../system/abort-listener';
-import { parseServerUrls } from './server-urls';
 
 export interface NatsConnectOptions {
   readonly servers: readonly string[];

@@ -1,4 +1,5 @@
 /** The worker's NATS connections: they wait for the server and never give up on it. */
+import { parseServerUrls } from '@llmos/base';
 import type { Logger } from '@llmos/base';
 import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
@@ -12,8 +13,11 @@ export interface ConnectionOptions {
 
 /** Resolves once a server answers. */
 export async function openConnection(options: ConnectionOptions): Promise<NatsConnection> {
+  const { servers, isTls, ...credentials } = parseServerUrls(options.servers);
   const connection = await connect({
-    servers: [...options.servers],
+    servers: [...servers],
+    ...credentials,
+    ...(isTls ? { tls: {} } : {}),
     name: options.name,
     waitOnFirstConnect: true,
     maxReconnectAttempts: -1,

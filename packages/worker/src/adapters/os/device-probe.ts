@@ -5,6 +5,7 @@
 import { isRecord } from '@llmos/base';
 import type { DeviceProbe, Gpu } from '../../agent/device-choice';
 import { AGENT_LIMITS } from '../../limits';
+import { onnxEnvironment } from './onnx-environment';
 import { runProgram } from './run-program';
 
 /** @param probeEntry program that prints one line of JSON with what it found. */
@@ -12,6 +13,7 @@ export async function probeDevices(probeEntry: string, signal?: AbortSignal): Pr
   const outcome = await runProgram({
     file: process.execPath,
     args: [probeEntry],
+    env: onnxEnvironment(),
     limitMs: AGENT_LIMITS.deviceProbeMs,
     maxOutputBytes: AGENT_LIMITS.maxProbeOutputBytes,
     ...(signal === undefined ? {} : { signal }),

@@ -6,6 +6,8 @@ export interface ProgramRun {
   readonly args: readonly string[];
   readonly limitMs: number;
   readonly maxOutputBytes: number;
+  /** Default: ours. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Kills it. */
   readonly signal?: AbortSignal;
 }
@@ -20,6 +22,7 @@ export function runProgram(run: ProgramRun): Promise<ProgramOutcome> {
     killSignal: 'SIGKILL' as const,
     maxBuffer: run.maxOutputBytes,
     encoding: 'utf8' as const,
+    ...(run.env === undefined ? {} : { env: run.env }),
     ...(run.signal === undefined ? {} : { signal: run.signal }),
   };
   return new Promise((resolve) => {

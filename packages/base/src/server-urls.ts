@@ -1,4 +1,6 @@
-import { LlmosError, quoteShort } from '@llmos/base';
+/** The NATS servers of `LLMOS_SERVERS` and `--nats`, read the same way by every program. */
+import { LlmosError } from './errors';
+import { quoteShort } from './ids';
 
 export interface ServerUrls {
   /** Without credentials, so that they can stand in a message. */
@@ -33,9 +35,25 @@ export function parseServerUrls(servers: readonly string[]): ServerUrls {
 function parseServer(server: string): URL {
   const text = server.includes('://') ? server : `nats://${server}`;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && url.hostname !== '') return url;
+  const isNats = url?.protocol === 'nats:' || url?.protocol === 'tls:';
+  if (url !== undefined && isNats && url.hostname !== '') return url;
   // The text may hold a password: only what follows the last @ is shown.
   const shown = server.slice(server.lastIndexOf('@') + 1);
   const message = `server ${quoteShort(shown)} is no NATS URL, such as nats://127.0.0.1:4222`;
   throw new LlmosError('INVALID_ARGUMENT', message);
+}
+
+/**
+ * @param value comma-separated, as in the setting `name`; absent: a server on this machine.
+ * Throws INVALID_ARGUMENT that names the setting; a password never stands in the message.
+ */
+export function readServers(name: string, value: string | undefined): readonly string[] {
+  const servers = (value ?? 'nats://127.0.0.1:4222').split(',').map((server) => server.trim());
+  try {
+    parseServerUrls(servers);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new LlmosError('INVALID_ARGUMENT', `${name}: ${reason}`);
+  }
+  return servers;
 }
