@@ -93,6 +93,7 @@ function publish(world: World, scenario: Scenario): TaskSpec {
     function: asToken<FunctionName>(call.function),
     class: TASK_CLASSES[random.below(TASK_CLASSES.length)] ?? 'standard',
     priority: random.below(10),
+    hasOwnPriority: random.chance(0.5),
     sequence,
     storedWallMs,
     maxAttempts: 1 + random.below(4),

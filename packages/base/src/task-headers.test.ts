@@ -8,7 +8,7 @@ describe('readTaskHeaders', () => {
   it('gives every default where no header is set', () => {
     expect(read({})).toEqual({
       kind: 'read',
-      headers: { priority: 5, maxAttempts: 3, stream: false, format: 'json' },
+      headers: { priority: 5, hasOwnPriority: false, maxAttempts: 3, stream: false, format: 'json' },
     });
   });
 
@@ -34,6 +34,7 @@ describe('readTaskHeaders', () => {
         id: 'order-17',
         model: { name: 'mini-encoder', version: '2' },
         priority: 9,
+        hasOwnPriority: true,
         timeoutMs: 1500,
         deadlineWallMs: Date.UTC(2030, 0, 2, 3, 4, 5),
         key: 'user-7',

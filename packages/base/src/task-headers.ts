@@ -44,6 +44,8 @@ export interface TaskHeaders {
   readonly id?: TaskId;
   readonly model?: ModelRef;
   readonly priority: number;
+  /** False where the header is absent: a child then inherits its parent's. */
+  readonly hasOwnPriority: boolean;
   /** Milliseconds from the moment JetStream stored the task. */
   readonly timeoutMs?: number;
   readonly deadlineWallMs?: number;
@@ -90,9 +92,11 @@ function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
     class: readClass(get),
     traceparent: readTraceparent(get),
   };
+  const priority = readInteger(get, HEADERS.priority, 0, MAX_PRIORITY);
   return {
     ...(withoutUndefined(fields) as Partial<TaskHeaders>),
-    priority: readInteger(get, HEADERS.priority, 0, MAX_PRIORITY) ?? DEFAULT_PRIORITY,
+    priority: priority ?? DEFAULT_PRIORITY,
+    hasOwnPriority: priority !== undefined,
     maxAttempts:
       readInteger(get, HEADERS.maxAttempts, 1, WIRE_LIMITS.maxAttempts) ??
       WIRE_LIMITS.defaultAttempts,

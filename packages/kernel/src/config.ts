@@ -1,7 +1,14 @@
 /** The kernel's settings, read once from the environment; what can't be read stops the program. */
 import { randomBytes } from 'node:crypto';
 import type { KernelId, LogLevel } from '@llmos/base';
-import { LOG_LEVELS, LlmosError, WIRE_LIMITS, quoteShort, readServers, tryToken } from '@llmos/base';
+import {
+  LOG_LEVELS,
+  LlmosError,
+  WIRE_LIMITS,
+  quoteShort,
+  readServers,
+  tryToken,
+} from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 
 export interface KernelConfig {

@@ -99,6 +99,7 @@ export class CoreFixture {
       function: asToken<FunctionName>('echo'),
       class: 'standard',
       priority: 5,
+      hasOwnPriority: more.priority !== undefined,
       sequence,
       storedWallMs: this.now().wallMs,
       maxAttempts: 3,

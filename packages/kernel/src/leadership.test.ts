@@ -53,7 +53,8 @@ it('takes a released lease at once, expecting exactly the revision it saw', () =
 it('takes at once, after a restart, the lease that its own predecessor left behind', () => {
   const predecessor = 'me' as KernelId;
   const own = observe(startObserving(0, { predecessor }), stored(7, { kernelId: predecessor }), 5);
-  expect(chooseLeaseStep(own, { nowMs: 5, leaseMs })).toEqual({ kind: 'take', expectedRevision: 7 });
+  const chosen = chooseLeaseStep(own, { nowMs: 5, leaseMs });
+  expect(chosen).toEqual({ kind: 'take', expectedRevision: 7 });
   expect(step(observe(startObserving(0, { predecessor }), stored(7), 5), 5)).not.toBe('take');
 });
 
@@ -105,7 +106,11 @@ it('recognises its own renewal whose answer was lost, and nobody else’s', () =
 });
 
 it('lets others go first after it gave the lease up', () => {
-  const state = observe(startObserving(0, { notBeforeMs: 5_000 }), stored(9, { isReleased: true }), 10);
+  const state = observe(
+    startObserving(0, { notBeforeMs: 5_000 }),
+    stored(9, { isReleased: true }),
+    10,
+  );
   expect(step(state, 4_000)).not.toBe('take');
   expect(step(state, 5_000)).toBe('take');
 });

@@ -25,7 +25,7 @@ export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody
     return;
   }
   const refusal = malformed ?? limitError(state, spec);
-  const task = createTask(state, spec);
+  const task = createTask(state, inheritFrom(state, spec));
   state.tasks.add(task);
   state.chains.add(task);
   const error = refusal ?? endedBefore(state, task);
@@ -79,6 +79,16 @@ export function rerouteTasks(state: KernelState): void {
     if (!isWaiting || task.target === undefined || state.catalog.isTarget(task.target)) continue;
     endTask(state, task, errorBody('NOT_FOUND', `model ${task.target} was removed`));
   }
+}
+
+/** A child of a live task ends no later than its parent and is as urgent, unless it says so. */
+function inheritFrom(state: KernelState, spec: TaskSpec): TaskSpec {
+  const parent = spec.parent === undefined ? undefined : state.tasks.find(spec.tenant, spec.parent);
+  if (parent === undefined) return spec;
+  const deadlineWallMs = Math.min(spec.deadlineWallMs ?? Infinity, parent.deadlineWallMs);
+  return spec.hasOwnPriority
+    ? { ...spec, deadlineWallMs }
+    : { ...spec, deadlineWallMs, priority: parent.spec.priority };
 }
 
 function createTask(state: KernelState, spec: TaskSpec): Task {

@@ -46,6 +46,25 @@ describe('intake', () => {
     expect(core.only('acknowledge').sequence).toBe(1);
   });
 
+  it('lets a child inherit the deadline and the priority of its live parent', () => {
+    const core = started(1);
+    core.store(core.task());
+    const running = core.only('execute');
+    const deadlineWallMs = core.now().wallMs + 5_000;
+    core.store(core.task({ ...own('parent'), deadlineWallMs, priority: 9 }), core.task());
+    core.apply(free(2));
+    const parent = 'parent' as TaskId;
+    core.store(core.task({ parent }), core.task({ parent, priority: 0 }));
+    core.finish(running);
+    const order = [core.only('execute')];
+    for (let last = order[0]; order.length < 4 && last !== undefined; last = order.at(-1)) {
+      core.finish(last);
+      order.push(core.only('execute'));
+    }
+    expect(order.map(({ spec }) => spec.sequence)).toEqual([2, 4, 3, 5]);
+    expect(order[1]?.deadlineWallMs).toBe(deadlineWallMs);
+  });
+
   it('keeps the same id of two tenants apart', () => {
     const core = started();
     core.store(core.task(own('a')), core.task({ ...own('a'), tenant: 'zenith' as never }));

@@ -53,6 +53,7 @@ it('reads a task with no header at all', () => {
       tenant: 'acme',
       class: 'standard',
       priority: 5,
+      hasOwnPriority: false,
       sequence: 41,
       model: { name: 'mini', version: '2' },
     },

@@ -17,6 +17,8 @@ export interface TaskSpec {
   readonly function: FunctionName;
   readonly class: TaskClass;
   readonly priority: number;
+  /** False: it inherits the priority of its parent. */
+  readonly hasOwnPriority: boolean;
   /** Of the message in LLMOS_TASKS. */
   readonly sequence: number;
   /** When JetStream stored it. */

@@ -23,6 +23,7 @@ it('carries a task to the mailbox with everything that the process needs', () =>
     function: 'embed' as FunctionName,
     class: 'batch',
     priority: 9,
+    hasOwnPriority: true,
     sequence: 77,
     storedWallMs: 1,
     maxAttempts: 3,
