@@ -8,7 +8,13 @@ describe('readTaskHeaders', () => {
   it('gives every default where no header is set', () => {
     expect(read({})).toEqual({
       kind: 'read',
-      headers: { priority: 5, hasOwnPriority: false, maxAttempts: 3, stream: false, format: 'json' },
+      headers: {
+        priority: 5,
+        hasOwnPriority: false,
+        maxAttempts: 3,
+        stream: false,
+        format: 'json',
+      },
     });
   });
 

@@ -35,6 +35,21 @@ export const HEADERS = {
   contentType: 'Content-Type',
 } as const;
 
+/** What travels with a task wherever it goes, besides its id: no other header of a client does. */
+export const FORWARDED_HEADERS = [
+  HEADERS.model,
+  HEADERS.priority,
+  HEADERS.timeoutMs,
+  HEADERS.deadline,
+  HEADERS.key,
+  HEADERS.maxAttempts,
+  HEADERS.stream,
+  HEADERS.parent,
+  HEADERS.root,
+  HEADERS.traceparent,
+  HEADERS.contentType,
+] as const;
+
 export const JSON_CONTENT_TYPE = 'application/json';
 export const PROTOBUF_CONTENT_TYPE = 'application/x-protobuf';
 export type BodyFormat = 'json' | 'protobuf';

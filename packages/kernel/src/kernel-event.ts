@@ -9,13 +9,13 @@ import type {
   FunctionDefinition,
   KernelId,
   ModelRegistration,
+  NodeCapabilities,
   NodeId,
   ProcessId,
   SpawnRequest,
   TaskId,
   TenantId,
 } from '@llmos/base';
-import type { NodeCapabilities } from './nodes/node-capabilities';
 import type { AttemptRef, TaskSpec } from './tasks/task-spec';
 
 /** How a process says that an attempt ended. */

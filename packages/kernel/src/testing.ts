@@ -10,5 +10,5 @@ export type {
   ReportOrigin,
   ReportedProcess,
 } from './kernel-event';
-export type { DeviceCapability, NodeCapabilities } from './nodes/node-capabilities';
+export type { DeviceCapability, NodeCapabilities } from '@llmos/base';
 export type { AttemptRef, TaskSpec } from './tasks/task-spec';

@@ -6,8 +6,8 @@
  * loses nothing: beyond a bound, chunks are joined.
  */
 import type { GenerateChunk, GenerateOutput, TaskId } from '@llmos/base';
-import { LlmosError, STREAMS, backoffMs, subjects } from '@llmos/base';
-import { parseChunk, parseGenerateOutput } from './chunk';
+import { backoffMs, LlmosError, parseChunk, STREAMS, subjects } from '@llmos/base';
+import { parseGenerateOutput } from './generate-output';
 import { ChunkAssembly } from './chunk-assembly';
 import { ChunkBuffer } from './chunk-buffer';
 import type { ClientContext } from './client-context';

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import type { Logger } from '@llmos/base';
+import type { Logger, NodeCapabilities } from '@llmos/base';
 import { systemClock } from '@llmos/base';
 import { EpochGuard } from '@llmos/process';
 import type { NatsConnection } from 'nats';
@@ -28,7 +28,6 @@ import { ProcessSlots } from './agent/process-slots';
 import type { WorkerConfig } from './config';
 import { AGENT_LIMITS } from './limits';
 import { ModelCache } from './models/model-cache';
-import type { NodeCapabilities } from './ports/kernel-link';
 
 export interface NodeAgentOptions {
   readonly config: WorkerConfig;

@@ -1,10 +1,9 @@
 /** All nodes that attached under this leader. Sole writer of node rows. */
-import type { NodeId } from '@llmos/base';
+import type { NodeCapabilities, NodeId } from '@llmos/base';
 import { compareIds } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import { judgeNode } from './failure-detector';
 import type { LeftBehind, Node } from './node';
-import type { NodeCapabilities } from './node-capabilities';
 
 export interface Attachment {
   readonly nodeId: NodeId;

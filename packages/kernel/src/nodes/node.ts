@@ -1,6 +1,5 @@
 /** A machine that attached, as the kernel sees it. Written through `NodeTable` only. */
-import type { NodeId, ProcessId } from '@llmos/base';
-import type { NodeCapabilities } from './node-capabilities';
+import type { NodeCapabilities, NodeId, ProcessId } from '@llmos/base';
 
 export type NodeState =
   | { readonly kind: 'alive' }

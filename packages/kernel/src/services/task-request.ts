@@ -14,12 +14,13 @@ import type {
   TenantFunction,
 } from '@llmos/base';
 import {
-  HEADERS,
-  WIRE_LIMITS,
   errorBody,
+  FORWARDED_HEADERS,
+  HEADERS,
   parseTenantFunction,
   quoteShort,
   readTaskHeaders,
+  WIRE_LIMITS,
 } from '@llmos/base';
 import type { ProtobufBodyReader } from './task-body';
 import { readTaskBody } from './task-body';
@@ -56,21 +57,6 @@ const DEFAULT_CLASS: Readonly<Record<ForeignTaskRequest['kind'], TaskClass>> = {
   call: 'interactive',
   submit: 'standard',
 };
-
-const FORWARDED = [
-  HEADERS.id,
-  HEADERS.model,
-  HEADERS.priority,
-  HEADERS.timeoutMs,
-  HEADERS.deadline,
-  HEADERS.key,
-  HEADERS.maxAttempts,
-  HEADERS.stream,
-  HEADERS.parent,
-  HEADERS.root,
-  HEADERS.traceparent,
-  HEADERS.contentType,
-] as const;
 
 export function readTaskRequest(
   foreign: ForeignTaskRequest,
@@ -127,7 +113,7 @@ function checkInput(
 
 function forwardedHeaders(header: HeaderSource): Map<string, string> {
   const forwarded = new Map<string, string>();
-  for (const name of FORWARDED) {
+  for (const name of [HEADERS.id, ...FORWARDED_HEADERS]) {
     const value = header(name)?.trim();
     if (value !== undefined && value !== '') forwarded.set(name, value);
   }

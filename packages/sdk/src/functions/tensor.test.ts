@@ -1,5 +1,5 @@
+import { fromFloat16Bits, toFloat16Bits } from '@llmos/base';
 import type { TensorType } from '@llmos/base';
-import { fromFloat16Bits, toFloat16Bits } from './float16';
 import { readTensor, tensor } from './tensor';
 import type { TensorSource } from './tensor';
 

@@ -3,9 +3,8 @@
  * exact for every number, NaN and infinities too; strings travel as a list.
  */
 import type { TensorType, TensorValue } from '@llmos/base';
-import { quoteShort } from '@llmos/base';
+import { fromFloat16Bits, quoteShort, toFloat16Bits } from '@llmos/base';
 import { invalid } from '../call-options';
-import { fromFloat16Bits, toFloat16Bits } from './float16';
 
 export type TensorArray =
   | Float32Array

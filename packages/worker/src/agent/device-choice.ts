@@ -1,5 +1,6 @@
 /** Which devices a worker offers, preferred first. Pure; the CPU is always there, last. */
-import type { NodeDevice } from '../ports/kernel-link';
+
+import type { DeviceCapability } from '@llmos/base';
 
 export type DeviceChoice = 'auto' | 'cpu' | 'webgpu' | 'cuda';
 export const DEVICE_CHOICES: readonly DeviceChoice[] = ['auto', 'cpu', 'webgpu', 'cuda'];
@@ -29,13 +30,13 @@ export interface DeviceFacts {
 }
 
 export interface ChosenDevices {
-  readonly devices: readonly NodeDevice[];
+  readonly devices: readonly DeviceCapability[];
   /** For people: why something that was asked for is not there. */
   readonly warning?: string;
 }
 
 export function chooseDevices(facts: DeviceFacts): ChosenDevices {
-  const cpu: NodeDevice = {
+  const cpu: DeviceCapability = {
     id: 'cpu',
     provider: 'cpu',
     name: facts.cpuName,
@@ -59,7 +60,7 @@ export function chooseDevices(facts: DeviceFacts): ChosenDevices {
   }
 }
 
-function cudaDevices(facts: DeviceFacts): NodeDevice[] {
+function cudaDevices(facts: DeviceFacts): DeviceCapability[] {
   if (!facts.probe.providers.includes('cuda')) return [];
   return facts.gpus.map((gpu) => ({
     id: `cuda:${gpu.index}`,
@@ -69,7 +70,7 @@ function cudaDevices(facts: DeviceFacts): NodeDevice[] {
   }));
 }
 
-function webgpuDevices(facts: DeviceFacts): NodeDevice[] {
+function webgpuDevices(facts: DeviceFacts): DeviceCapability[] {
   const { webgpu } = facts.probe;
   if (!webgpu.available) return [];
   const gpuBytes = isSoftware(webgpu.name) ? undefined : facts.gpus[0]?.memoryBytes;

@@ -1,7 +1,6 @@
 /** Feeds rows of tokens to an encoder graph as one padded batch and takes its output apart. */
-import { LlmosError, quoteShort } from '@llmos/base';
+import { fromFloat16Bits, LlmosError, quoteShort } from '@llmos/base';
 import type { HostTensor, ModelRunner, TensorElements, TensorSpec } from '../ports/model-runner';
-import { fromFloat16Bits } from './float16';
 
 /** One row of the output: its own part of `[row, …dims]`. */
 export interface RowOutput {

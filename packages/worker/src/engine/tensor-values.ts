@@ -6,9 +6,8 @@
  * that holds one is answered in base64.
  */
 import type { TensorType, TensorValue } from '@llmos/base';
-import { LlmosError, quoteShort } from '@llmos/base';
+import { fromFloat16Bits, LlmosError, quoteShort, toFloat16Bits } from '@llmos/base';
 import type { HostTensor, TensorElements } from '../ports/model-runner';
-import { fromFloat16Bits, toFloat16Bits } from './float16';
 import { ENGINE_LIMITS } from './limits';
 
 type NumberArray =

@@ -1,23 +1,5 @@
 /** The stream that a node agent holds open to the leading kernel. */
-import type { ModelRegistration, NodeId, ProcessId } from '@llmos/base';
-
-export interface NodeDevice {
-  /** `cpu`, `webgpu:0`, `cuda:0`. */
-  readonly id: string;
-  readonly provider: 'cpu' | 'webgpu' | 'cuda';
-  readonly name: string;
-  readonly capacityBytes: number;
-}
-
-/** What this node has, as it was probed. Devices: preferred first, the CPU last. */
-export interface NodeCapabilities {
-  readonly cores: number;
-  readonly memoryBytes: number;
-  readonly devices: readonly NodeDevice[];
-  readonly providers: readonly string[];
-  readonly versions: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-}
+import type { ModelRegistration, NodeCapabilities, NodeId, ProcessId } from '@llmos/base';
 
 export interface ProcessSpec {
   /** `name@version`, or the name of a built-in program. */

@@ -1,11 +1,17 @@
 /** Messages of node agents: foreign until read here. Generated types stop in this file. */
-import type { Epoch, ModelRegistration, NodeId, ProcessId } from '@llmos/base';
+import type {
+  DeviceCapability,
+  Epoch,
+  ModelRegistration,
+  NodeCapabilities,
+  NodeId,
+  ProcessId,
+} from '@llmos/base';
 import { quoteShort, tryToken } from '@llmos/base';
 import type { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { ProcessReport, ReportedProcess } from '../../kernel-event';
 import type { ProcessAddress } from '../../kernel-decision';
-import type { DeviceCapability, NodeCapabilities } from '../../nodes/node-capabilities';
 
 /** A message that breaks the protocol; the stream that sent it is closed with this text. */
 export class InvalidNodeMessage extends Error {}

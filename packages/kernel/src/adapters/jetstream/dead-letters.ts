@@ -1,6 +1,6 @@
 /** What a dead letter carries: the original message, and why it was given up. */
 import type { HeaderSource } from '@llmos/base';
-import { HEADERS, STREAMS } from '@llmos/base';
+import { FORWARDED_HEADERS, HEADERS, STREAMS } from '@llmos/base';
 import { headers as newHeaders } from 'nats';
 import type { JetStreamManager, MsgHdrs } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -24,26 +24,12 @@ export async function readOriginal(
 }
 
 /** Only headers of the protocol are kept: others could steer JetStream itself. */
-const KEPT = [
-  HEADERS.model,
-  HEADERS.priority,
-  HEADERS.timeoutMs,
-  HEADERS.deadline,
-  HEADERS.key,
-  HEADERS.maxAttempts,
-  HEADERS.stream,
-  HEADERS.parent,
-  HEADERS.root,
-  HEADERS.traceparent,
-  HEADERS.contentType,
-] as const;
-
 export function deadLetterHeaders(letter: DeadLetter, original: HeaderSource): MsgHdrs {
   const { spec, reason, attempts, lastError } = letter;
   const headers = newHeaders();
   const set = (name: string, value: string): void =>
     headers.set(name, headerText(value, EDGE_LIMITS.maxHeaderChars));
-  for (const name of KEPT) {
+  for (const name of FORWARDED_HEADERS) {
     const value = original(name);
     if (value !== undefined && value !== '') set(name, value);
   }

@@ -1,11 +1,13 @@
 /** Bodies, results and chunks in JetStream; every read asks the stream's leader. */
 import type { BodyFormat, GenerateChunk } from '@llmos/base';
 import {
+  encodeChunk,
   HEADERS,
   JSON_CONTENT_TYPE,
+  parseChunk,
+  parseTaskSubject,
   PROTOBUF_CONTENT_TYPE,
   STREAMS,
-  parseTaskSubject,
   subjects,
 } from '@llmos/base';
 import { headers } from 'nats';
@@ -20,7 +22,6 @@ import type {
   StoredChunk,
   TaskStore,
 } from '../../ports/task-store';
-import { decodeChunk, encodeChunk } from './chunk-codec';
 import { encodeErrorResult, readStoredResult } from './result-codec';
 import { isNotFound, isTooLarge, isWrongLastSequence, messageOf } from './store-error';
 
@@ -156,7 +157,7 @@ function readChunk(message: StoredMsg): StoredChunk {
   return {
     sequence: message.seq,
     attempt: Number.isSafeInteger(attempt) ? attempt : 0,
-    chunk: decodeChunk(message.data),
+    chunk: parseChunk(message.data),
   };
 }
 

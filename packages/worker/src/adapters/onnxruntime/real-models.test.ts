@@ -1,4 +1,5 @@
 /** Engine tensor on real models that do not ship: images, audio with state, odd decoders. */
+import { fromFloat16Bits, toFloat16Bits } from '@llmos/base';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,6 @@ import jpeg from 'jpeg-js';
 import { PNG } from 'pngjs';
 import type { GenerateOutput, InferOutput, TensorValue } from '@llmos/base';
 import { bytesOf } from '../../engine/tensor-values';
-import { fromFloat16Bits, toFloat16Bits } from '../../engine/float16';
 import { DrivenThread } from '../../testing/driven-thread';
 import { itWithShared } from '../../testing/model-folders';
 

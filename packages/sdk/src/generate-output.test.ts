@@ -1,5 +1,5 @@
-import { encodeJson } from '@llmos/base';
-import { parseChunk, parseGenerateOutput } from './chunk';
+import { encodeJson, parseChunk } from '@llmos/base';
+import { parseGenerateOutput } from './generate-output';
 
 it('reads a chunk', () => {
   const chunk = { index: 3, text: 'x', tokens: [1, 2], finishReason: 'stop' };
