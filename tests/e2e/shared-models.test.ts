@@ -1,6 +1,6 @@
 /**
- * Models that do not ship, from the optional folder beside the checkout, through the SDK: each gives
- * the outputs that its own page promises. Skips, saying so, where the folder is absent.
+ * Models that do not ship, from the optional folder beside the checkout, through the SDK: each
+ * gives the outputs that its own page promises. Skips, saying so, where the folder is absent.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

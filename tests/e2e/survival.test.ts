@@ -6,6 +6,7 @@ import { openLedger } from '../support/ledger';
 import type { TestSystem } from '../support/test-system';
 import { startTestSystem } from '../support/test-system';
 import { waitFor } from '../support/wait-for';
+import { PATIENT } from '../support/nats-server';
 
 let system: TestSystem;
 let ledger: Ledger;
@@ -90,7 +91,7 @@ describe('kill -9 in the middle of work', () => {
     const warm = await system.os.generate(story);
     const before = await readyProcess('storyteller');
     await ledger.connection
-      .jetstreamManager()
+      .jetstreamManager(PATIENT)
       .then((manager) => manager.streams.purge('LLMOS_RESULTS'));
     const ids = await submitMany(12, 'generate');
     await waitFor(async () => (await doneCount()) >= 2, { what: 'two results' });

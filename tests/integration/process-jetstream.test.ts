@@ -7,7 +7,7 @@ import { decodeReport, encodeMailboxMessage } from '@llmos/process/testing';
 import type { DecodedReport, MailboxCommand } from '@llmos/process/testing';
 import { DiscardPolicy, RetentionPolicy, connect, headers } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
-import { startNatsServer } from '../support/nats-server';
+import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';
 
@@ -135,7 +135,7 @@ async function storedTokens(of: AttemptSpec): Promise<number[]> {
 beforeAll(async () => {
   server = await startNatsServer();
   connection = await connect({ servers: server.url });
-  jsm = await connection.jetstreamManager();
+  jsm = await connection.jetstreamManager(PATIENT);
   await jsm.streams.add({
     name: STREAMS.tasks,
     subjects: ['llmos.v1.task.standard.*.*'],
@@ -182,7 +182,9 @@ describe('a process on JetStream', () => {
     const fixture = await Fixture.start(says('late'), 'p1-1');
     const of = spec();
     const error = { code: 'CANCELLED', retryable: false, message: 'cancelled' };
-    await connection.jetstream().publish(subjects.result(of), JSON.stringify({ ok: false, error }));
+    await connection
+      .jetstream(PATIENT)
+      .publish(subjects.result(of), JSON.stringify({ ok: false, error }));
     fixture.send({ kind: 'execute', spec: of });
     expect(await fixture.end(of)).toEqual({ kind: 'committed', ok: false, errorCode: 'CANCELLED' });
     expect(await storedResult(of)).toEqual({ ok: false, error });
@@ -215,7 +217,9 @@ describe('a process on JetStream', () => {
       return { kind: 'answered', result: resultOf('x') };
     }, 'p1-1');
     const bytes = (connection.info?.max_payload ?? 0) - 64 * 1024;
-    const ack = await connection.jetstream().publish(TASK_SUBJECT, Buffer.alloc(bytes, 0x20));
+    const ack = await connection
+      .jetstream(PATIENT)
+      .publish(TASK_SUBJECT, Buffer.alloc(bytes, 0x20));
     const { body: _none, ...of } = spec({ sequence: ack.seq });
     fixture.send({ kind: 'execute', spec: of });
     expect(await fixture.end(of)).toEqual({ kind: 'committed', ok: true });
@@ -224,7 +228,7 @@ describe('a process on JetStream', () => {
 
   it('commits an error where the body is gone or belongs to another tenant', async () => {
     const fixture = await Fixture.start(says('x'), 'p1-1');
-    const ack = await connection.jetstream().publish(TASK_SUBJECT, '{}');
+    const ack = await connection.jetstream(PATIENT).publish(TASK_SUBJECT, '{}');
     const { body: _a, ...gone } = spec({ sequence: 999_999 });
     const { body: _b, ...foreign } = spec({ sequence: ack.seq, tenant: 'other' as TenantId });
     for (const asked of [gone, foreign]) {
@@ -284,7 +288,7 @@ describe('chunks on JetStream', () => {
     const fields = headers();
     fields.set('Llmos-Attempt', '1');
     await connection
-      .jetstream()
+      .jetstream(PATIENT)
       .publish(subjects.stream(of), JSON.stringify({ index: 0, text: 'a', tokens: [0, 1, 2] }), {
         headers: fields,
       });

@@ -7,7 +7,7 @@ import { PACKAGE_STORE, packageObjectName } from '@llmos/base';
 import { connect } from '@llmos/sdk';
 import type { LlmosClient, PackageDescription, UploadProgress } from '@llmos/sdk';
 import { FakeKernel } from '../support/fake-kernel';
-import { startNatsServer } from '../support/nats-server';
+import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 
 let server: TestNatsServer;
@@ -54,7 +54,7 @@ function writePackage(files: Readonly<Record<string, Buffer>>): PackageDescripti
 }
 
 async function storedBytes(sha256: string): Promise<Uint8Array | null> {
-  const store = await kernel.connection.jetstream().views.os(PACKAGE_STORE);
+  const store = await kernel.connection.jetstream(PATIENT).views.os(PACKAGE_STORE);
   return store.getBlob(packageObjectName(sha256));
 }
 
@@ -77,7 +77,7 @@ it('stores every file by digest so that other clients read it, and registers the
 it('sends a file that is there already not again', async () => {
   const description = writePackage({ 'config.json': randomBytes(1000) });
   await os.addModel({ name: 'tiny', folder, description });
-  const store = await kernel.connection.jetstream().views.os(PACKAGE_STORE);
+  const store = await kernel.connection.jetstream(PATIENT).views.os(PACKAGE_STORE);
   const before = await store.status();
   await os.addModel({ name: 'tiny', folder, description, version: '7' });
   expect((await store.status()).streamInfo.state.last_seq).toBe(before.streamInfo.state.last_seq);

@@ -10,7 +10,7 @@ import type { JetStreamManager, KV, NatsConnection } from 'nats';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startNatsServer } from '../support/nats-server';
+import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { startWorker } from '../support/programs';
 import type { TestProgram } from '../support/programs';
@@ -124,7 +124,7 @@ function isRunning(osPid: number): boolean {
 beforeEach(async () => {
   server = await startNatsServer();
   connection = await connect({ servers: server.url });
-  jsm = await connection.jetstreamManager();
+  jsm = await connection.jetstreamManager(PATIENT);
   await jsm.streams.add({ name: STREAMS.results, subjects: ['llmos.v1.result.*.*'] });
   folder = mkdtempSync(join(tmpdir(), 'llmos-worker-'));
   // Before there is a bucket: the agent must wait for it.
@@ -138,7 +138,7 @@ beforeEach(async () => {
     },
     readyMs: 60_000,
   });
-  leaders = await connection.jetstream().views.kv(BUCKETS.leader);
+  leaders = await connection.jetstream(PATIENT).views.kv(BUCKETS.leader);
 }, 90_000);
 
 afterEach(async () => {

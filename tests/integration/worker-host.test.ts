@@ -31,7 +31,7 @@ import {
 import type { FromHost, ProcessHost } from '@llmos/worker/testing';
 import { connect } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
-import { startNatsServer } from '../support/nats-server';
+import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';
 
@@ -69,7 +69,7 @@ let count = 0;
 beforeAll(async () => {
   server = await startNatsServer();
   connection = await connect({ servers: server.url });
-  jsm = await connection.jetstreamManager();
+  jsm = await connection.jetstreamManager(PATIENT);
   await jsm.streams.add({ name: STREAMS.results, subjects: ['llmos.v1.result.*.*'] });
   await jsm.streams.add({ name: STREAMS.streams, subjects: ['llmos.v1.stream.*.*'] });
   folder = mkdtempSync(join(tmpdir(), 'llmos-host-'));
@@ -191,7 +191,7 @@ describe('a process host', () => {
 
 describe('the model cache', () => {
   it('fetches a package from the object store, verifies it, and repairs damage', async () => {
-    const store = await connection.jetstream().views.os(PACKAGE_STORE);
+    const store = await connection.jetstream(PATIENT).views.os(PACKAGE_STORE);
     const files = [];
     // Several pieces, exactly one, and none.
     for (const [path, bytes] of [

@@ -22,6 +22,7 @@ import {
   toErrorBody,
 } from '@llmos/base';
 import type { GenerateChunk, Result, TaskId, TenantId } from '@llmos/base';
+import { PATIENT } from './nats-server';
 
 export interface FakeTask {
   readonly tenant: TenantId;
@@ -66,7 +67,7 @@ export class FakeKernel {
     readonly connection: NatsConnection,
     private readonly options: FakeKernelOptions,
   ) {
-    this.js = connection.jetstream();
+    this.js = connection.jetstream(PATIENT);
   }
 
   static async start(options: FakeKernelOptions): Promise<FakeKernel> {
@@ -116,7 +117,7 @@ export class FakeKernel {
   }
 
   private async createStreams(): Promise<void> {
-    const manager = await this.connection.jetstreamManager();
+    const manager = await this.connection.jetstreamManager(PATIENT);
     const allow_direct = this.options.directGet ?? true;
     await manager.streams.add({
       name: STREAMS.results,

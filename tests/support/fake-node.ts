@@ -9,6 +9,7 @@ import type { NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
 import { mailbox, node as wire, report } from '@llmos/proto';
 import { connect } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+import { PATIENT } from './nats-server';
 
 export interface FakeNodeOptions {
   readonly natsUrl: string;
@@ -48,8 +49,8 @@ export class FakeNode {
 
   static async start(options: FakeNodeOptions): Promise<FakeNode> {
     const connection = await connect({ servers: options.natsUrl });
-    const manager = await connection.jetstreamManager();
-    const fake = new FakeNode(options, connection, connection.jetstream(), manager);
+    const manager = await connection.jetstreamManager(PATIENT);
+    const fake = new FakeNode(options, connection, connection.jetstream(PATIENT), manager);
     fake.timers.push(setInterval(() => void fake.followLeader().catch(() => undefined), 100));
     fake.timers.push(setInterval(() => fake.beat(), 200));
     return fake;

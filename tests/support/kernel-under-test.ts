@@ -7,7 +7,7 @@ import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { FakeNode } from './fake-node';
 import type { FakeNodeOptions } from './fake-node';
 import type { TestNatsServer } from './nats-server';
-import { startNatsServer } from './nats-server';
+import { PATIENT, startNatsServer } from './nats-server';
 import { waitFor } from './wait-for';
 
 export interface KernelBench {
@@ -41,8 +41,8 @@ export async function startKernelBench(): Promise<KernelBench> {
   return {
     nats,
     connection,
-    jetstream: connection.jetstream(),
-    manager: await connection.jetstreamManager(),
+    jetstream: connection.jetstream(PATIENT),
+    manager: await connection.jetstreamManager(PATIENT),
     startKernel: async (env = {}) => {
       const config = readKernelConfig({
         LLMOS_SERVERS: nats.url,

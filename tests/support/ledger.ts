@@ -3,6 +3,7 @@ import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import { parseResult } from '@llmos/base';
 import type { Result } from '@llmos/base';
+import { PATIENT } from './nats-server';
 
 export interface Ledger {
   /** Messages in a stream now. */
@@ -15,7 +16,7 @@ export interface Ledger {
 
 export async function openLedger(url: string): Promise<Ledger> {
   const connection = await connect({ servers: url });
-  const manager = await connection.jetstreamManager();
+  const manager = await connection.jetstreamManager(PATIENT);
   return {
     connection,
     countOf: async (stream) => (await manager.streams.info(stream)).state.messages,

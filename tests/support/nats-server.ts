@@ -27,6 +27,9 @@ export interface TestNatsServer {
   restart(): Promise<void>;
 }
 
+/** Options of JetStream clients in tests: a busy disk must not fail a test. */
+export const PATIENT = { timeout: 30_000 } as const;
+
 const READY_MS = 20_000;
 const TRIES = 5;
 const running = new Set<ChildProcess>();
