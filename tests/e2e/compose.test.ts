@@ -1,17 +1,27 @@
-/** deploy/compose.yaml, built and run by a real Docker engine: the shipped models answer from the host. */
+/**
+ * deploy/compose.yaml, built and run by a real Docker engine: the shipped models answer from the host.
+ * Builds images for minutes, so it runs only where `LLMOS_TEST_COMPOSE=1` asks for it.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { connect } from '@llmos/sdk';
+import { connect as connectNats } from 'nats';
 import { DockerComposeEnvironment, Wait } from 'testcontainers';
 import type { StartedDockerComposeEnvironment } from 'testcontainers';
+import { readCaseFiles } from '../conformance/case';
+import { runConformance } from '../conformance/conformance';
 import { checkDocker } from '../support/docker';
+import type { DockerVerdict } from '../support/docker';
 import { repositoryFolder } from '../support/shared-folder';
 import { waitFor } from '../support/wait-for';
 
 const START_MS = 9 * 60_000;
 const TEST_MS = 2 * 60_000;
 const TAG = 'test';
-const verdict = checkDocker();
+const verdict: DockerVerdict =
+  process.env['LLMOS_TEST_COMPOSE'] === '1'
+    ? checkDocker()
+    : { kind: 'unusable', reason: 'it builds images for minutes; LLMOS_TEST_COMPOSE=1 runs it' };
 
 if (verdict.kind === 'unusable') {
   test.skip(`compose: ${verdict.reason}`, () => undefined);
@@ -65,6 +75,21 @@ if (verdict.kind === 'unusable') {
         }
       },
       TEST_MS,
+    );
+
+    test(
+      'the conformance kit passes',
+      async () => {
+        const connection = await connectNats({ servers });
+        try {
+          const files = readCaseFiles();
+          const report = await runConformance({ connection, files, tenant: 'conformance' });
+          expect(report.outcomes.filter((outcome) => outcome.kind !== 'passed')).toEqual([]);
+        } finally {
+          await connection.close();
+        }
+      },
+      START_MS,
     );
 
     test(

@@ -1,5 +1,6 @@
 /** A program with nothing but a TCP socket is a first-class client. */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -119,6 +120,7 @@ describe('a plain TCP socket', () => {
       [program, `127.0.0.1:${system.nats.port}`],
       { timeout: 40_000 },
     );
+    expect(readFileSync(program, 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(100);
     expect(run.stdout).toContain('labels');
     expect(run.stdout).toContain('embeddings');
   }, 60_000);

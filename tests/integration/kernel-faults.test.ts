@@ -42,7 +42,9 @@ it('writes a dead letter, then the error, after the last attempt that might have
     'family',
   ]);
   expect(get('Llmos-Last-Error')).toBe('UNAVAILABLE: no luck');
-  expect(JSON.parse(get('Llmos-History'))).toMatchObject([{ attempt: 2, code: 'UNAVAILABLE' }]);
+  expect(JSON.parse(get('Llmos-History'))).toEqual(
+    [1, 2].map((attempt) => ({ attempt, code: 'UNAVAILABLE', message: 'no luck' })),
+  );
   expect(letter.header.has('X-Other')).toBe(false);
 
   const result = await bench.manager.streams.getMessage(STREAMS.results, {
@@ -71,6 +73,22 @@ it('says when the queue is full, and when to come back', async () => {
     retryable: true,
     details: { retryAfterMs: 1_000 },
   });
+});
+
+it('takes no more while the results are full, and goes on once there is room', async () => {
+  await untilLeading(await bench.startKernel());
+  const submit = () => bench.request('llmos.v1.submit.default.echo', 1);
+  expect((await submit()).ok).toBe(true);
+  const { config } = await bench.manager.streams.info(STREAMS.results);
+  await bench.manager.streams.update(STREAMS.results, { ...config, max_bytes: 1_024 });
+  const refused = await waitFor(async () => (await submit()).error, { what: 'a refusal' });
+  expect(refused).toMatchObject({
+    code: 'RESOURCE_EXHAUSTED',
+    retryable: true,
+    message: 'the stored results are full: 0 of 1024 bytes',
+  });
+  await bench.manager.streams.update(STREAMS.results, config);
+  await waitFor(async () => (await submit()).ok, { what: 'a task to be taken' });
 });
 
 it('refuses to start on a stream of another kind, and names it', async () => {

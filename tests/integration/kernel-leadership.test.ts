@@ -20,8 +20,13 @@ async function consumerEpochs(): Promise<number[]> {
   return [...epochs];
 }
 
-async function epochOfLeader(): Promise<number> {
-  return Number((await bench.request('llmos.v1.sys.default.info', {})).output?.['epoch']);
+/** A leader that has just begun may not have its subscription at the server yet. */
+function epochOfLeader(): Promise<number> {
+  const look = async (): Promise<number | undefined> => {
+    const { output } = await bench.request('llmos.v1.sys.default.info', {});
+    return Number(output?.['epoch']) || undefined;
+  };
+  return waitFor(look, { what: 'the leader to answer' });
 }
 
 function resultCount(): Promise<number> {

@@ -9,6 +9,7 @@ import { DiscardPolicy, RetentionPolicy, connect, headers } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
+import { rawPublish } from '../support/raw-nats';
 import { waitFor } from '../support/wait-for';
 
 const TENANT = 'acme' as TenantId;
@@ -300,5 +301,21 @@ describe('chunks on JetStream', () => {
     await fixture.end(of);
     expect(await storedTokens(of)).toEqual([0, 1, 2, 3, 4]);
     expect(await storedResult(of)).toEqual({ ok: true, output: 'from 3' });
+  });
+
+  it('with headers that the client refuses to read are read all the same', async () => {
+    const of = spec({ stream: true });
+    const block = Buffer.from('NATS/1.0\r\nBad Name: x\r\n\r\n');
+    const chunk = Buffer.from(JSON.stringify({ index: 0, text: 'a', tokens: [0] }));
+    const bytes = Buffer.concat([block, chunk]);
+    const subject = subjects.stream(of);
+    await rawPublish({ url: server.url, subject, headerBytes: block.length, bytes });
+    const fixture = await Fixture.start(
+      streams(2, async () => undefined),
+      'p1-1',
+    );
+    fixture.send({ kind: 'execute', spec: of });
+    expect(await fixture.end(of)).toEqual({ kind: 'committed', ok: true });
+    expect(await storedResult(of)).toEqual({ ok: true, output: 'from 1' });
   });
 });

@@ -179,14 +179,14 @@ export class KernelDriver {
       case 'look-up-result': {
         const name = nameOf(decision.spec);
         const isCommitted = store.results.has(name);
-        const { attempts, isApart } = store.attempts.get(name) ?? { attempts: 0, isApart: false };
+        const record = store.attempts.get(name) ?? { attempts: 0, isApart: false, failures: [] };
         const { sequence } = decision.spec;
-        this.deliver({ kind: 'result-looked-up', sequence, isCommitted, attempts, isApart });
+        this.deliver({ kind: 'result-looked-up', sequence, isCommitted, ...record });
         return;
       }
       case 'record-attempt': {
-        const { spec, attempt, isApart } = decision;
-        store.attempts.set(nameOf(spec), { attempts: attempt, isApart });
+        const { spec, attempt, isApart, failures } = decision;
+        store.attempts.set(nameOf(spec), { attempts: attempt, isApart, failures });
         this.deliver({ kind: 'attempt-recorded', sequence: spec.sequence, attempt });
         return;
       }

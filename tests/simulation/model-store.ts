@@ -2,7 +2,7 @@
  * JetStream as the kernel and the hosts see it: the task stream that hands unacknowledged messages
  * to each new leader, results of which the first wins, recorded attempts, dead letters.
  */
-import type { TaskSpec } from '@llmos/kernel/testing';
+import type { KernelEvent, TaskSpec } from '@llmos/kernel/testing';
 
 /** How the attempts of a task end; known to hosts only. */
 export type Script =
@@ -29,10 +29,13 @@ export function nameOf(of: { readonly tenant: string; readonly id: string }): st
   return `${of.tenant}/${of.id}`;
 }
 
+type LookedUp = Extract<KernelEvent, { kind: 'result-looked-up' }>;
+type AttemptsRow = Pick<LookedUp, 'attempts' | 'isApart' | 'failures'>;
+
 export class ModelStore {
   readonly tasks: StoredTask[] = [];
   readonly results = new Map<string, StoredResult>();
-  readonly attempts = new Map<string, { attempts: number; isApart: boolean }>();
+  readonly attempts = new Map<string, AttemptsRow>();
   readonly deadLetters = new Set<string>();
   /** Only this epoch's acknowledgements touch anything. */
   consumerEpoch = 0;

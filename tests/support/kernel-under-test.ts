@@ -67,7 +67,7 @@ export async function startKernelBench(): Promise<KernelBench> {
   };
 }
 
-async function request(
+export async function request(
   connection: NatsConnection,
   of: RequestOptions & { readonly subject: string; readonly body: unknown },
 ): Promise<Answer> {

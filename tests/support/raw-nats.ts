@@ -13,6 +13,7 @@ export async function rawPublish(of: {
   await new Promise<void>((resolve, reject) => {
     let text = '';
     socket.on('error', reject);
+    socket.on('close', () => reject(new Error(`the server closed the connection: ${text}`)));
     socket.on('data', (part) => {
       text += part.toString();
       if (text.includes('PONG')) resolve();

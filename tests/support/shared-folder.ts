@@ -5,7 +5,15 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-export const repositoryFolder = resolve(__dirname, '..', '..');
+/** Found the same way from the sources and from tests/dist. */
+export const repositoryFolder = folderAbove(__dirname);
+
+function folderAbove(folder: string): string {
+  if (existsSync(join(folder, 'package-lock.json'))) return folder;
+  const above = resolve(folder, '..');
+  if (above === folder) throw new Error(`${__dirname} is not below a repository`);
+  return folderAbove(above);
+}
 
 export function sharedFolder(...below: readonly string[]): string | undefined {
   const root = process.env['LLMOS_SHARED'] ?? join(repositoryFolder, '..', 'shared');

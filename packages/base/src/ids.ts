@@ -56,7 +56,14 @@ export function compareIds(a: string, b: string): number {
 /** A foreign value for a message: JSON, escaped, cut to 80 characters. */
 export function quoteShort(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(cut(value));
-  return cut(JSON.stringify(value) ?? String(value));
+  // JSON would show NaN and the infinities as null.
+  if (typeof value === 'number') return String(value);
+  try {
+    return cut(JSON.stringify(value) ?? String(value));
+  } catch {
+    // A few kilobytes of brackets nest deeper than JSON.stringify can follow.
+    return Array.isArray(value) ? 'a list too deep to show' : 'a value that can’t be shown';
+  }
 }
 
 function cut(text: string): string {

@@ -28,3 +28,10 @@ it('refuses what is no URL, without showing a password', () => {
   expect(() => parseServerUrls(['nats://u:secret@'])).toThrow('is no NATS URL');
   expect(() => parseServerUrls(['nats://u:secret@'])).not.toThrow('secret');
 });
+
+it('refuses credentials that are not percent-encoded, without showing them', () => {
+  for (const server of ['nats://u:100%safe@h:4222', 'nats://100%safe@h']) {
+    expect(() => parseServerUrls([server])).toThrow(/for server h.* is not percent-encoded/);
+    expect(() => parseServerUrls([server])).not.toThrow('safe');
+  }
+});

@@ -27,9 +27,18 @@ export function parseServerUrls(servers: readonly string[]): ServerUrls {
   });
   const isTls = urls.some((url) => url.protocol === 'tls:');
   if (named === undefined) return { servers: plain, isTls };
-  const user = decodeURIComponent(named.username);
+  const user = decodeCredential(named, 'username');
   if (named.password === '') return { servers: plain, isTls, token: user };
-  return { servers: plain, isTls, user, pass: decodeURIComponent(named.password) };
+  return { servers: plain, isTls, user, pass: decodeCredential(named, 'password') };
+}
+
+function decodeCredential(url: URL, part: 'username' | 'password'): string {
+  try {
+    return decodeURIComponent(url[part]);
+  } catch {
+    const message = `the ${part} for server ${url.host} is not percent-encoded: write % as %25`;
+    throw new LlmosError('INVALID_ARGUMENT', message);
+  }
 }
 
 function parseServer(server: string): URL {

@@ -68,7 +68,15 @@ export const patterns = {
   streams: `${ROOT}.stream.*.*`,
   cancels: `${ROOT}.cancel.*.*`,
   dead: `${ROOT}.dead.*.*`,
+  deadOf: (tenant: TenantId) => `${ROOT}.dead.${asToken(tenant, 'tenant')}.*`,
   events: `${ROOT}.event.*.*.*.*`,
+  /** Absent parts match everything. */
+  eventsOf: (of: { principal?: string; entity?: string; id?: string }) => {
+    const parts = [of.principal, of.entity, of.id].map((part) =>
+      part === undefined ? '*' : asToken(part, 'part of an event subject'),
+    );
+    return `${ROOT}.event.${parts.join('.')}.*`;
+  },
   sys: `${ROOT}.sys.*.*`,
   reports: `${ROOT}.report.*.*`,
 } as const;
@@ -107,6 +115,16 @@ export function parseTenantTask(
   const tokens = tokensAfter(kind, 2, text);
   if (tokens === undefined) return undefined;
   return { tenant: tokens[0] as TenantId, task: tokens[1] as TaskId };
+}
+
+/** The principal, entity, id and what of an event. */
+export function parseEventSubject(
+  text: string,
+): { principal: string; entity: string; id: string; what: string } | undefined {
+  const tokens = tokensAfter('event', 4, text);
+  if (tokens === undefined) return undefined;
+  const [principal = '', entity = '', id = '', what = ''] = tokens;
+  return { principal, entity, id, what };
 }
 
 export function parseSystemCall(text: string): SystemCall | undefined {

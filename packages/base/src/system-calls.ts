@@ -65,6 +65,24 @@ export interface SpawnRequest {
   readonly replicas: number;
 }
 
+/** What JetStream says of one stream. */
+export interface StreamLoad {
+  readonly stream: string;
+  readonly messages: number;
+  readonly bytes: number;
+  /** 0: no limit of its own. */
+  readonly maxBytes: number;
+}
+
+/** The kernel's intake of one class. */
+export interface IntakeRow {
+  readonly class: TaskClass;
+  /** Stored and not yet delivered to the leader. */
+  readonly pending: number;
+  /** Held by the leader until their results are stored. */
+  readonly ackPending: number;
+}
+
 export interface SystemInfo {
   readonly kernel: string;
   readonly epoch: number;
@@ -72,6 +90,14 @@ export interface SystemInfo {
   readonly httpUrl: string;
   readonly queued: Readonly<Record<TaskClass, number>>;
   readonly running: number;
+  /** Tasks of every state that the leader holds. */
+  readonly tasks: number;
+  readonly waitingCalls: number;
+  /** A new leader that still waits for the nodes to say what they run. */
+  readonly isRecovering: boolean;
+  /** Empty while JetStream does not answer. */
+  readonly streams: readonly StreamLoad[];
+  readonly intake: readonly IntakeRow[];
 }
 
 /** Call name → request and answer. Only the leader answers. */

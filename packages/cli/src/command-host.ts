@@ -17,6 +17,8 @@ export interface CommandHost {
   readonly out: OutputStream;
   readonly err: OutputStream;
   readonly env: Environment;
+  /** Where `llmos.config.json` is looked for; default: the working folder. */
+  readonly folder?: string;
   /** Aborted by the first Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
   readonly readStdin: () => Promise<string>;

@@ -1,4 +1,7 @@
-/** Which system a command talks to: --nats, then LLMOS_SERVERS, then the running `llmos up`. */
+/**
+ * Which system a command talks to: --nats, LLMOS_SERVERS or the configuration file (see
+ * settings/apply-settings.ts), then the running `llmos up`.
+ */
 import { LlmosError } from '@llmos/base';
 import { defaultStateFolder, readRunningSystem } from '@llmos/local';
 import { connect } from '@llmos/sdk';
@@ -10,8 +13,6 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Throws UNAVAILABLE, with what to do, where no system is found. */
 export function findServers(options: CommonOptions, env: Environment): string {
   if (options.nats !== undefined) return options.nats;
-  const servers = env['LLMOS_SERVERS']?.trim() ?? '';
-  if (servers !== '') return servers;
   const folder = options.data ?? defaultStateFolder(env);
   const running = readRunningSystem(folder);
   if (running !== undefined) return running.natsUrl;

@@ -5,11 +5,20 @@ import { Command } from 'commander';
 import { isRecord } from '@llmos/base';
 import type { CommandHost } from './command-host';
 import { withExamples } from './command-host';
+import { registerAttach } from './commands/attach';
+import { registerBench } from './commands/bench';
+import { registerCompletion } from './commands/completion';
+import { registerDead } from './commands/dead';
+import { registerDoctor } from './commands/doctor';
+import { registerEvents } from './commands/events';
+import { registerLogs } from './commands/logs';
 import { registerModel } from './commands/model';
 import { registerInfo, registerProcesses } from './commands/processes';
 import { registerRun } from './commands/run';
+import { registerStatus } from './commands/status';
 import { registerTasks } from './commands/tasks';
 import { registerUp } from './commands/up';
+import { applySettings } from './settings/apply-settings';
 
 export function createProgram(host: CommandHost): Command {
   const program = new Command('llmos')
@@ -21,16 +30,28 @@ export function createProgram(host: CommandHost): Command {
       writeOut: (text) => void host.out.write(text),
       writeErr: (text) => void host.err.write(text),
     });
+  program.hook('preAction', (_, command) =>
+    applySettings(command, { env: host.env, folder: host.folder ?? process.cwd() }),
+  );
   registerUp(program, host);
   registerRun(program, host);
   registerTasks(program, host);
+  registerStatus(program, host);
+  registerAttach(program, host);
+  registerDead(program, host);
   registerProcesses(program, host);
   registerModel(program, host);
   registerInfo(program, host);
+  registerEvents(program, host);
+  registerLogs(program, host);
+  registerBench(program, host);
+  registerDoctor(program, host);
+  registerCompletion(program, host);
   return withExamples(program, [
     'llmos up',
     'llmos run classify "Where is my card?" --model support-intents',
     'llmos run generate "Once upon a time" --model storyteller --stream',
+    'llmos status',
     'llmos ps',
   ]);
 }

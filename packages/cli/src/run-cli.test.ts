@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from './run-cli';
@@ -15,7 +15,8 @@ async function run(...args: readonly string[]) {
   const exitCode = await runCli(args, {
     out: { write: (text) => (out += text) },
     err: { write: (text) => (err += text) },
-    env: {},
+    env: { XDG_CONFIG_HOME: folder },
+    folder,
     signal: new AbortController().signal,
     readStdin: async () => '',
   });
@@ -49,6 +50,43 @@ describe('the llmos command', () => {
     expect(exitCode).toBe(2);
     expect(out).toBe('');
     expect(err).toMatch(/^error: /);
+  });
+
+  it('shows the logs of the programs, structured lines by their event', async () => {
+    const data = join(folder, 'state');
+    mkdirSync(join(data, 'logs'), { recursive: true });
+    const line = { level: 'warn', time: '2026-01-02T03:04:05.678Z', event: 'node-lost', node: 'n' };
+    writeFileSync(join(data, 'logs', 'kernel-1.log'), `${JSON.stringify(line)}\nplain\n`);
+    writeFileSync(join(data, 'logs', 'worker-1.log'), 'one\ntwo\n');
+    const all = await run('logs', '--data', data);
+    expect(all.out.split('\n').slice(0, 2)).toEqual([
+      'kernel-1  03:04:05.678  warn node-lost node=n',
+      'kernel-1  plain',
+    ]);
+    expect((await run('logs', 'worker-1', '-n', '1', '--data', data)).out).toBe('two\n');
+    expect(JSON.parse((await run('logs', 'kernel-1', '--json', '--data', data)).out)).toEqual(line);
+    const unknown = await run('logs', 'kernel-9', '--data', data);
+    expect(unknown.exitCode).toBe(2);
+    expect(unknown.err).toContain('those that have: kernel-1, worker-1');
+    expect((await run('logs', '--data', folder)).exitCode).toBe(1);
+  });
+
+  it('prints the completion script of a shell', async () => {
+    const { exitCode, out } = await run('completion', 'bash');
+    expect(exitCode).toBe(0);
+    expect(out).toContain('"dead") words="list show retry drop');
+    expect((await run('completion', 'tcsh')).exitCode).toBe(2);
+  });
+
+  it('takes defaults from the configuration file, and refuses unknown keys', async () => {
+    const file = join(folder, 'llmos.config.json');
+    writeFileSync(file, '{"nats":"http://nowhere"}');
+    expect((await run('ps')).err).toContain('server "http://nowhere" is no NATS URL');
+    writeFileSync(file, '{"wings":2}');
+    const refused = await run('ps');
+    rmSync(file);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.err).toContain(`${file}: "wings" is not a setting`);
   });
 
   it('says how to find a system where none runs, with code 1', async () => {

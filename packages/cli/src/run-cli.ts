@@ -7,7 +7,7 @@ import { terminalOf } from './command-host';
 import { safeText } from './output/table';
 import { formatMs } from './output/units';
 import { createProgram } from './program';
-import { EXIT_CODES, UsageError } from './usage-error';
+import { EXIT_CODES, ReportedFailure, UsageError } from './usage-error';
 
 /** @param args without the program's own name. */
 export async function runCli(args: readonly string[], host: CommandHost): Promise<number> {
@@ -45,6 +45,7 @@ function reportFailure(
   of: { readonly host: CommandHost; readonly isJson: boolean },
 ): number {
   const terminal = terminalOf(of.host, { json: of.isJson });
+  if (error instanceof ReportedFailure) return EXIT_CODES.failed;
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT_CODES.ok;
     const message = error.message.replace(/^error: /, '');

@@ -8,4 +8,7 @@ export class UsageError extends LlmosError {
   }
 }
 
+/** What is wrong was printed as the answer of the command: only its exit code says more. */
+export class ReportedFailure extends Error {}
+
 export const EXIT_CODES = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;

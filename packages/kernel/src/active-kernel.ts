@@ -36,7 +36,7 @@ export interface ActiveKernelParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly kernelId: KernelId;
-  readonly info: (epoch: Epoch, counts: CoreCounts) => SystemInfo;
+  readonly info: (epoch: Epoch, counts: CoreCounts) => Promise<SystemInfo>;
   readonly isLeading: () => boolean;
   /** The leadership can't go on; called at most once. */
   readonly onFailure: (error: unknown) => void;

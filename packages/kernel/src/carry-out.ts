@@ -5,7 +5,7 @@
  * any other failure ends the leadership, because the core would wait for the answer for ever.
  */
 import type { Logger } from '@llmos/base';
-import { assertNever } from '@llmos/base';
+import { assertNever, isErrorCode } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import type { KernelDecision } from './kernel-decision';
 import type { KernelEvent } from './kernel-event';
@@ -53,6 +53,10 @@ export class DecisionCarrier {
       case 'store-dead-letter':
         return this.store(decision);
       case 'execute': {
+        const { queuedMs } = decision;
+        if (queuedMs !== undefined) {
+          counters.observe('queue_wait', decision.spec.class, queuedMs / 1_000);
+        }
         const body = taskStream.bodyOf(decision.spec.sequence);
         return processLink.execute({ ...decision, body });
       }
@@ -93,8 +97,8 @@ export class DecisionCarrier {
         return { kind: 'result-looked-up', sequence: decision.spec.sequence, ...found };
       }
       case 'record-attempt': {
-        const { spec, attempt, isApart } = decision;
-        await taskStream.recordAttempt(spec, attempt, isApart);
+        const { spec, attempt, isApart, failures } = decision;
+        await taskStream.recordAttempt(spec, { attempt, isApart, failures });
         return { kind: 'attempt-recorded', sequence: spec.sequence, attempt };
       }
       case 'commit-result':
@@ -117,9 +121,22 @@ export class DecisionCarrier {
 
   private announce(decision: Extract<KernelDecision, { kind: 'announce' }>): void {
     const { principal, entity, id, what, fields } = decision;
-    if (entity !== 'task') this.options.log.info(`${entity}-${what}`, { principal, id, ...fields });
+    if (entity === 'task') this.countEnd(decision);
+    else this.options.log.info(`${entity}-${what}`, { principal, id, ...fields });
     if (this.announcementsLeft <= 0) return this.options.counters.add('announcements_dropped');
     this.announcementsLeft -= 1;
     this.options.eventLog.publish(decision);
+  }
+
+  private countEnd(decision: Extract<KernelDecision, { kind: 'announce' }>): void {
+    const { what, fields } = decision;
+    const { counters } = this.options;
+    if (what !== 'completed' && what !== 'failed') return;
+    const code = what === 'completed' ? 'OK' : fields['code'];
+    // A process sends the code of its error: only known ones become a label.
+    counters.add('tasks_finished', code === 'OK' || isErrorCode(code) ? code : 'UNKNOWN');
+    const { class: taskClass, ageMs } = fields;
+    if (typeof taskClass !== 'string' || typeof ageMs !== 'number') return;
+    counters.observe('task_duration', taskClass, ageMs / 1_000);
   }
 }

@@ -98,5 +98,6 @@ function count(state: KernelState): CoreCounts {
     nodes: state.nodes.all().filter((node) => node.state.kind !== 'lost').length,
     progress: state.progress,
     isRecovering: state.recovery.kind === 'recovering',
+    reconciled: { ...state.reconciled },
   };
 }

@@ -31,17 +31,24 @@ export const EDGE_LIMITS = {
   pullGraceMs: 3_000,
   /** Beyond this, tasks wait in the stream; a little below what the core refuses to hold. */
   maxHeldTasks: 450_000,
+  /** Tenants times functions in use; beyond it they are read anew. */
+  maxKnownSubjects: 4_096,
   bodyCacheBytes: 256 * 1024 * 1024,
   /** Look-ups, commits and attempt records in flight at once. */
   maxStoreRequests: 256,
   /** Consumers of lower epochs are deleted again while the server reports an overlap. */
-  takeoverTries: 50,
+  takeoverTries: 300,
+  /** A cluster that has lost a server elects leaders of its streams within a few seconds. */
+  takeoverWaitMs: 30_000,
   takeoverRetryMs: 100,
 
   // Control loop. Bounded work per tick keeps the network served.
   maxEventsPerTick: 4_096,
   /** Reports beyond this are dropped; processes repeat them. */
   maxQueuedEvents: 200_000,
+  /** How long messages wait that nobody waits for: a write for many costs what one costs. */
+  slowLaneMs: 4,
+  maxSlowMessages: 1_024,
   /** A timer must not be longer than Node can count. */
   maxTimerMs: 60_000,
 
@@ -60,6 +67,9 @@ export const EDGE_LIMITS = {
   /** A result whose delivery was lost is found by a look-up after this. */
   waiterLookUpMs: 5_000,
   maxLookUpsPerSweep: 64,
+  /** A read of a result that the intake of the same task may use; it follows within moments. */
+  recentReadMs: 1_000,
+  maxRecentReads: 4_096,
   /** The core commits an expired task's error first; the waiter answers by itself after this. */
   waiterGraceMs: 2_000,
   retryAfterMs: 1_000,
@@ -72,6 +82,12 @@ export const EDGE_LIMITS = {
   maxRegistrationBytes: 512 * 1024,
   maxVersionTries: 10,
   maxAnnouncementsPerTick: 1_000,
+  /** `submit` and `call` refuse while the results have less room: the largest one must fit. */
+  resultRoomBytes: 1024 * 1024,
+  /** How full the results are is looked at this often. */
+  resultRoomLookMs: 5_000,
+  /** Scrapes and `status` within this time share one look at the streams. */
+  streamReadingMs: 1_000,
 
   // Foreign text that is stored or forwarded.
   maxMessageChars: 2_048,

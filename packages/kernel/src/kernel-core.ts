@@ -27,6 +27,8 @@ export interface CoreCounts {
   /** Rises with every accepted, finished, started or loaded thing; readiness means progress. */
   readonly progress: number;
   readonly isRecovering: boolean;
+  /** Attempts that a heartbeat missed and were sent again; those it named and were refused. */
+  readonly reconciled: { readonly resent: number; readonly refused: number };
 }
 
 export interface KernelCore {

@@ -5,7 +5,7 @@
  * here; the core repeats or times out what must not be lost.
  */
 import type { ErrorBody, NodeId, ProcessId, Result, TaskId, TenantId } from '@llmos/base';
-import type { AttemptRef, TaskSpec } from './tasks/task-spec';
+import type { AttemptFailure, AttemptRecord, AttemptRef, TaskSpec } from './tasks/task-spec';
 
 /** The address of one started process. */
 export interface ProcessAddress {
@@ -21,12 +21,7 @@ export type KernelDecision =
   /** Is there a result, and how many attempts were made? Answer: result-looked-up. */
   | { readonly kind: 'look-up-result'; readonly spec: TaskSpec }
   /** Write llmos_attempts before attempt 2 and later. Answer: attempt-recorded. */
-  | {
-      readonly kind: 'record-attempt';
-      readonly spec: TaskSpec;
-      readonly attempt: number;
-      readonly isApart: boolean;
-    }
+  | ({ readonly kind: 'record-attempt'; readonly spec: TaskSpec } & AttemptRecord)
   /** Send to the mailbox; the core repeats it until accepted. */
   | {
       readonly kind: 'execute';
@@ -35,6 +30,8 @@ export type KernelDecision =
       readonly attempt: number;
       /** When the attempt must have ended. */
       readonly deadlineWallMs: number;
+      /** How long the task had waited, where this is the first execute of all. */
+      readonly queuedMs?: number;
     }
   | {
       readonly kind: 'cancel-attempt';
@@ -66,6 +63,7 @@ export type KernelDecision =
       readonly reason: string;
       readonly attempts: number;
       readonly lastError: ErrorBody;
+      readonly failures: readonly AttemptFailure[];
     }
   /** Acknowledge the message in LLMOS_TASKS: nothing about this task is left to do. */
   | {

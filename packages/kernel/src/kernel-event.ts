@@ -16,7 +16,7 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import type { AttemptRef, TaskSpec } from './tasks/task-spec';
+import type { AttemptFailure, AttemptRef, TaskSpec } from './tasks/task-spec';
 
 /** How a process says that an attempt ended. */
 export type AttemptOutcome =
@@ -85,6 +85,7 @@ export type KernelEvent =
       /** From llmos_attempts. */
       readonly attempts: number;
       readonly isApart: boolean;
+      readonly failures?: readonly AttemptFailure[];
     }
   | { readonly kind: 'attempt-recorded'; readonly sequence: number; readonly attempt: number }
   /** The kernel's own result is stored, or one was there already. */

@@ -2,7 +2,8 @@
  * One kernel program: the services of every kernel, the campaign for the lease, and, while it
  * leads, an ActiveKernel. Everything it uses is given to it.
  */
-import type { Epoch, SystemInfo, TaskId, TenantId } from '@llmos/base';
+import type { Epoch, NodeRow, ProcessRow, SystemInfo, TaskId, TenantId } from '@llmos/base';
+import { readClock } from '@llmos/base';
 import type { ActiveKernelParts } from './active-kernel';
 import { ActiveKernel } from './active-kernel';
 import { EDGE_LIMITS } from './edge-limits';
@@ -11,11 +12,13 @@ import { LeadershipDriver } from './leadership-driver';
 import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
 import type { ServedSubject } from './ports/request-link';
 import type { ResultStore } from './ports/result-store';
+import type { StreamReadings } from './ports/stream-readings';
 import type { TaskPublisher } from './ports/task-publisher';
 import type { ProgressView } from './progress-watch';
 import { applyCounts, isStandingStill, isStuck } from './progress-watch';
 import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
+import { ResultRoom } from './services/result-room';
 import { ResultWaiters } from './services/result-waiters';
 import { startSubmitService } from './services/submit-service';
 import type { ProtobufBodyReader } from './services/task-body';
@@ -32,6 +35,7 @@ export interface KernelNodeParts extends SharedParts {
   readonly publisher: TaskPublisher;
   readonly encodeResult: CallServiceOptions['encodeResult'];
   readonly readProtobuf: ProtobufBodyReader;
+  readonly streams: StreamReadings;
   readonly isConnected: () => boolean;
 }
 
@@ -40,6 +44,10 @@ export interface KernelGauges {
   readonly isLeading: () => boolean;
   readonly epoch: () => number;
   readonly waitingCalls: () => number;
+  /** Empty while this kernel does not lead. */
+  readonly processes: () => readonly ProcessRow[];
+  readonly nodes: () => readonly NodeRow[];
+  readonly streams: StreamReadings;
 }
 
 export class KernelNode {
@@ -74,11 +82,13 @@ export class KernelNode {
   async start(): Promise<void> {
     const { parts, waiters } = this;
     await parts.results.watch((of, result) => waiters.onResult(of, result));
-    const shared = { ...parts, context: this.requestContext() };
+    const room = new ResultRoom(parts.streams);
+    const publisher = room.guard(parts.publisher);
+    const shared = { ...parts, publisher, context: this.requestContext() };
     this.served = [
       startSubmitService({
         ...shared,
-        readResult: (of) => parts.results.read(of),
+        readResult: (of) => parts.results.readForTask(of),
         isHeld: (tenant, task) => this.isHeld(tenant, task),
       }),
       startCallService({ ...shared, waiters }),
@@ -86,6 +96,7 @@ export class KernelNode {
     this.timers = [
       setInterval(() => waiters.sweep(), EDGE_LIMITS.waiterSweepMs),
       setInterval(() => this.checkProgress(), EDGE_LIMITS.stuckCheckMs),
+      setInterval(() => void room.look(), EDGE_LIMITS.resultRoomLookMs),
     ];
     this.leadership.start();
   }
@@ -127,6 +138,9 @@ export class KernelNode {
       isLeading: () => this.isLeading(),
       epoch: () => this.active?.epoch ?? 0,
       waitingCalls: () => this.waiters.count,
+      processes: () => this.core()?.processes(readClock(this.parts.clock)) ?? [],
+      nodes: () => this.core()?.nodes(readClock(this.parts.clock)) ?? [],
+      streams: this.parts.streams,
     };
   }
 
@@ -196,7 +210,8 @@ export class KernelNode {
     this.giveUp();
   }
 
-  private info(epoch: Epoch, counts: CoreCounts): SystemInfo {
+  private async info(epoch: Epoch, counts: CoreCounts): Promise<SystemInfo> {
+    const { streams, intake } = await this.parts.streams.read();
     return {
       kernel: this.parts.self.kernelId,
       epoch,
@@ -204,6 +219,11 @@ export class KernelNode {
       httpUrl: this.parts.self.httpUrl,
       queued: counts.queued,
       running: counts.running,
+      tasks: counts.tasks,
+      waitingCalls: this.waiters.count,
+      isRecovering: counts.isRecovering,
+      streams,
+      intake,
     };
   }
 

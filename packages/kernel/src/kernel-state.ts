@@ -80,6 +80,8 @@ export interface KernelState {
   outbox: KernelDecision[];
   readonly confirms: Map<string, PendingConfirm>;
   progress: number;
+  /** Differences between a process's heartbeat and our tables that were repaired. */
+  readonly reconciled: { resent: number; refused: number };
   runningCount: number;
   lastProcessNumber: number;
   /** Broken rules that can only be seen in the moment. */
@@ -115,6 +117,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     outbox: [],
     confirms: new Map(),
     progress: 0,
+    reconciled: { resent: 0, refused: 0 },
     runningCount: 0,
     lastProcessNumber: 0,
     breaches: [],

@@ -18,7 +18,10 @@ import type { ProcessLinkOptions } from './adapters/jetstream/jetstream-process-
 import { JetStreamProcessLink } from './adapters/jetstream/jetstream-process-link';
 import { JetStreamRegistryStore } from './adapters/jetstream/jetstream-registry-store';
 import { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
+import { JetStreamStreamReadings } from './adapters/jetstream/jetstream-stream-readings';
 import { JetStreamTaskPublisher } from './adapters/jetstream/jetstream-task-publisher';
+import { ResultReads } from './adapters/jetstream/result-reads';
+import { SlowLane } from './adapters/jetstream/slow-lane';
 import { JetStreamTaskStream } from './adapters/jetstream/jetstream-task-stream';
 import { LossyProcessLink } from './adapters/jetstream/lossy-process-link';
 import { NatsRequestLink } from './adapters/jetstream/nats-request-link';
@@ -85,6 +88,7 @@ interface Wire {
   readonly manager: JetStreamManager;
   readonly log: Logger;
   readonly counters: PrometheusMetrics;
+  readonly slowLane: SlowLane;
 }
 
 async function compose(of: {
@@ -93,17 +97,20 @@ async function compose(of: {
   readonly closers: Closers;
 }): Promise<RunningKernel> {
   const { config, log, closers } = of;
+  const counters = new PrometheusMetrics();
   const connection = await connectToNats({
     servers: config.servers,
     name: `llmos-kernel-${config.kernelId}`,
     log,
     waitMs: config.connectWaitMs,
+    onReconnect: () => counters.add('nats_reconnects'),
   });
   closers.push('nats', () => connection.close());
   const waiting = { log, waitMs: config.connectWaitMs };
   const manager = await openJetStream(connection, waiting);
   await whileUnavailable(waiting, () => prepareStreams({ ...config, connection, manager, log }));
-  const wire: Wire = { config, connection, manager, log, counters: new PrometheusMetrics() };
+  const slowLane = new SlowLane(connection);
+  const wire: Wire = { config, connection, manager, log, counters, slowLane };
 
   // What listens answers "starting" until there is a node.
   const nodes: KernelNode[] = [];
@@ -168,33 +175,35 @@ async function openRegistry(
 }
 
 async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
-  const { config, connection, counters, log } = wire;
+  const { config, connection, log } = wire;
   const { kernelId, nodeLeaseMs } = config;
   const wallMs = (): number => systemClock.wallMs();
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
   const packages = await JetStreamPackageStore.open(connection);
+  const reads = new ResultReads({ ...wire, nowMs: () => systemClock.nowMs() });
   return new KernelNode({
     self: { kernelId, httpUrl: ports.httpUrl, grpcUrl: ports.grpcUrl },
     leaseMs: config.leaseMs,
     clock: systemClock,
     log,
-    counters,
+    counters: wire.counters,
     registry,
     registryStore,
     publisher,
     encodeResult,
     readProtobuf: readProtobufBody,
     nodeLink: ports.nodeLink,
-    results: new JetStreamResultStore(wire),
+    results: new JetStreamResultStore({ ...wire, reads }),
     createCore: () => createKernelCore({ nodeLeaseMs }),
     leadershipStore: await JetStreamLeadershipStore.open(connection),
     requests: new NatsRequestLink(wire),
-    eventLog: new JetStreamEventLog({ connection, counters, wallMs }),
+    eventLog: new JetStreamEventLog({ ...wire, wallMs }),
     registrar: new ModelRegistrar({ registry, store: registryStore, packages, wallMs }),
     processLink: processLinkOf(config, wire),
     taskStream: new JetStreamTaskStream({
       ...wire,
+      reads,
       bodyCacheBytes: config.bodyCacheBytes,
       encodeResult,
       intake: {
@@ -205,6 +214,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
         },
       },
     }),
+    streams: new JetStreamStreamReadings({ manager: wire.manager, clock: systemClock, log }),
     isConnected: () => !connection.isClosed(),
   });
 }

@@ -30,6 +30,10 @@ export const CORE_LIMITS = {
   programFootprintBytes: 64 * MIB,
   /** Of a message that came from outside, in an error or an event. */
   maxMessageChars: 500,
+  /** Failed attempts that a task remembers for its dead letter: a header must stay small. */
+  maxFailures: 8,
+  /** Of the message of one of them. */
+  maxFailureChars: 200,
   /** Running attempts that one heartbeat may name; the rest wait for the next. */
   maxReportedAttempts: 8_192,
 } as const;

@@ -10,6 +10,7 @@ function counts(more: Partial<CoreCounts>): CoreCounts {
     nodes: 1,
     progress: 5,
     isRecovering: false,
+    reconciled: { resent: 0, refused: 0 },
     ...more,
   };
 }

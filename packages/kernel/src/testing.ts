@@ -12,3 +12,24 @@ export type {
 } from './kernel-event';
 export type { DeviceCapability, NodeCapabilities } from '@llmos/base';
 export type { AttemptRef, TaskSpec } from './tasks/task-spec';
+
+// What reads foreign bytes, for the fuzzer.
+export {
+  InvalidNodeMessage,
+  readFreeMemory,
+  readProcessChange,
+  readRegistration,
+} from './adapters/grpc/codec';
+export { decodeReport } from './adapters/jetstream/codec';
+export { parseDelivery } from './adapters/jetstream/delivery';
+export { readLeaderRecord } from './adapters/jetstream/jetstream-leadership-store';
+export { readProtobufBody } from './adapters/protobuf/codec';
+export {
+  SYSTEM_CALL_CHECKS,
+  checkFunctionDefinition,
+  checkModelRegistration,
+  checkSpawnRequest,
+} from './services/request-schemas';
+export { readTask } from './services/task-intake';
+export type { IntakeContext } from './services/task-intake';
+export { readTaskRequest } from './services/task-request';

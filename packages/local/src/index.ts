@@ -1,6 +1,7 @@
 export * from './adapters/os/folders';
 export * from './adapters/os/free-port';
 export * from './adapters/os/local-nats';
+export * from './adapters/os/log-reader';
 export * from './adapters/os/nats-finder';
 export * from './adapters/os/nats-probe';
 export * from './adapters/os/state-file';
@@ -8,6 +9,7 @@ export * from './limits';
 export * from './models/register-models';
 export * from './nats/nats-config';
 export * from './nats/nats-version';
+export * from './programs/log-line';
 export * from './programs/program-settings';
 export * from './programs/running-system';
 export * from './programs/system-notice';

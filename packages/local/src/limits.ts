@@ -28,6 +28,9 @@ export const LOCAL_LIMITS = {
   quotedLogLines: 4,
   /** What is read of a log's end to find those lines. */
   quotedLogBytes: 16 * 1024,
+  quotedLogChars: 240,
+  /** What one look at a growing log takes in; a program that writes faster is read in pieces. */
+  logPieceBytes: 256 * 1024,
   kernels: 9,
   workers: 64,
   /** Packages in the models folder. */

@@ -282,11 +282,17 @@ function registrarOf(client: LlmosClient, signal: AbortSignal | undefined): Mode
   return {
     list: () => client.models(),
     isUnchanged: (folder, registered) => holdsExactly(folder.path, registered.files),
-    add: async (folder) => {
+    add: async (folder, onStored) => {
       // Loaded only here: most users of this package check no model, and it is large.
       const { checkPackage } = await import('@llmos/worker');
       const description = await checkPackage(folder.path, abort);
-      return client.addModel({ name: folder.name, folder: folder.path, description, ...abort });
+      return client.addModel({
+        name: folder.name,
+        folder: folder.path,
+        description,
+        onProgress: ({ storedBytes, totalBytes }) => onStored(storedBytes, totalBytes),
+        ...abort,
+      });
     },
   };
 }

@@ -49,11 +49,11 @@ class FakeStream {
   }
 }
 
-function createWriter(stream: FakeStream, attempt = 1) {
+function createWriter(stream: FakeStream, attempt = 1, broken: Partial<TaskStore> = {}) {
   const ends: ChunkEnd[] = [];
   const abort = new AbortController();
   const writer = new ChunkWriter({
-    store: stream.store(),
+    store: { ...stream.store(), ...broken },
     ref: { tenant: 'acme' as TenantId, task: 'a' as TaskId, attempt },
     pause: systemPause,
     signal: abort.signal,
@@ -125,6 +125,31 @@ describe('chunk writer', () => {
     writer.emit({ ...token(1), finishReason: 'stop' });
     await writer.flush();
     expect(stream.tokens()).toEqual([0, 1]);
+  });
+
+  it('stores the closing chunk without tokens once, and drops a piece that says nothing', async () => {
+    const stream = new FakeStream();
+    const { writer, ends } = createWriter(stream);
+    await writer.open();
+    writer.emit({ index: 0, text: '', tokens: [] });
+    await writer.flush();
+    writer.emit(token(0));
+    writer.emit({ index: 1, text: '', tokens: [], finishReason: 'stop' });
+    await writer.flush();
+    expect(stream.chunks.at(-1)?.chunk?.finishReason).toBe('stop');
+    expect([stream.tokens(), stream.puts, ends]).toEqual([[0], 1, []]);
+  });
+
+  it('ends the attempt, not the program, where the store breaks its promise not to throw', async () => {
+    const stream = new FakeStream();
+    const { writer, ends } = createWriter(stream, 1, {
+      putChunk: () => Promise.reject(new Error('a defect')),
+    });
+    await writer.open();
+    writer.emit(token(0));
+    const end = { kind: 'failed', error: { code: 'INTERNAL', message: 'a defect' } };
+    expect(await writer.flush()).toMatchObject(end);
+    expect(ends).toHaveLength(1);
   });
 
   it('fails, rather than cut text, where another attempt streamed half of a piece', async () => {

@@ -4,7 +4,7 @@
  * another attempt's tokens are skipped, an attempt that replaced this one ends it.
  */
 import type { ErrorBody, GenerateChunk } from '@llmos/base';
-import { backoffMs, errorBody } from '@llmos/base';
+import { backoffMs, errorBody, toErrorBody } from '@llmos/base';
 import type { AttemptRef } from './attempt';
 import type { ChainState } from './chunk-chain';
 import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced, mergePieces } from './chunk-chain';
@@ -44,8 +44,11 @@ export class ChunkWriter {
     return this.chain.tokens ?? [];
   }
 
+  /** A piece that has no tokens and ends nothing is dropped: the result has its text. */
   emit(piece: GenerateChunk): void {
     if (this.end !== undefined || this.parts.signal.aborted) return;
+    // It would not move the chain on, so nothing could tell whether it was stored.
+    if (piece.tokens.length === 0 && piece.finishReason === undefined) return;
     this.pending.push(piece);
     this.startPump();
   }
@@ -61,11 +64,14 @@ export class ChunkWriter {
   }
 
   private startPump(): void {
-    this.pumping ??= this.pump().finally(() => {
-      this.pumping = undefined;
-      // A token may have come between the pump's last look and this moment.
-      if (this.pending.length > 0 && !this.isOver()) this.startPump();
-    });
+    this.pumping ??= this.pump()
+      // Nobody awaits the pump while tokens come: a defect in it must not end the whole program.
+      .catch((thrown: unknown) => this.endWith({ kind: 'failed', error: toErrorBody(thrown) }))
+      .finally(() => {
+        this.pumping = undefined;
+        // A token may have come between the pump's last look and this moment.
+        if (this.pending.length > 0 && !this.isOver()) this.startPump();
+      });
   }
 
   private async pump(): Promise<void> {

@@ -13,6 +13,8 @@ export const PROCESS_LIMITS = {
   /** An error message inside a report; the committed result holds the complete one. */
   maxReportedMessageChars: 512,
   heartbeatMs: 1000,
+  /** An acceptance waits for more to report, often the end itself; leaders wait for it a second. */
+  acceptedWaitMs: 10,
   /** How often unconfirmed ends are looked at. */
   resendTickMs: 100,
   /** A leader confirms within milliseconds; a new one needs seconds to be elected. */

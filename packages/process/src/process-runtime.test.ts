@@ -229,6 +229,21 @@ describe('process runtime', () => {
     expect(latest()?.heartbeat?.epoch).toBe(5);
   });
 
+  it('starts nothing that waits once it is closed, and no drain waits on', async () => {
+    const started: string[] = [];
+    const fixture = await start((attempt) => {
+      started.push(attempt.spec.task);
+      return hang(attempt);
+    });
+    for (const task of ['a', 'b', 'c']) fixture.execute(spec(task));
+    await fixture.until(() => started.length === 2, 'two attempts to run');
+    const drained = fixture.runtime.drain(60_000);
+    fixture.runtime.close();
+    await drained;
+    await fixture.until(() => fixture.runtime.counts().running === 0, 'the stop');
+    expect(started).toEqual(['a', 'b']);
+  });
+
   it('takes nothing new while it drains, and ends when all is confirmed', async () => {
     let release: () => void = () => undefined;
     const fixture = await start(async () => {

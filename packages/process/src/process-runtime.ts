@@ -57,6 +57,7 @@ export class ProcessRuntime {
   private readonly ended = { committed: 0, failed: 0, stopped: 0 };
   private readonly timers: NodeJS.Timeout[] = [];
   private flushing: NodeJS.Immediate | undefined;
+  private flushTimer: NodeJS.Timeout | undefined;
   private isBeatDue = false;
   private isDraining = false;
   private isClosed = false;
@@ -84,7 +85,7 @@ export class ProcessRuntime {
     };
   }
 
-  /** Takes nothing new; resolves when nothing is held and unconfirmed any more, or time is up. */
+  /** Takes nothing new; resolves when all is ended and confirmed, when closed, or when time is up. */
   async drain(graceMs: number): Promise<void> {
     this.isDraining = true;
     if (this.isQuiet() || this.isClosed) return;
@@ -100,8 +101,10 @@ export class ProcessRuntime {
     this.isDraining = true;
     for (const timer of this.timers) clearInterval(timer);
     if (this.flushing !== undefined) clearImmediate(this.flushing);
+    clearTimeout(this.flushTimer);
     for (const abort of this.running.values()) abort.abort('ABORTED');
     this.parts.link.close();
+    this.onQuiet?.();
   }
 
   private receive(message: MailboxMessage): void {
@@ -136,14 +139,14 @@ export class ProcessRuntime {
       return;
     }
     this.outbox.addAccepted(refOf(spec));
-    this.flushSoon();
+    this.flushLater();
     if (offered.kind === 'duplicate') return;
     if (offered.replaces !== undefined) this.stop(offered.replaces, 'ABORTED');
     this.startNext();
   }
 
   private startNext(): void {
-    while (this.running.size < this.parts.concurrency) {
+    while (!this.isClosed && this.running.size < this.parts.concurrency) {
       const spec = this.mailbox.takeNext();
       if (spec === undefined) return;
       const abort = new AbortController();
@@ -217,6 +220,13 @@ export class ProcessRuntime {
       this.isBeatDue = false;
       for (const report of this.outbox.take(heartbeat)) this.parts.link.send(report);
     });
+  }
+
+  private flushLater(): void {
+    this.flushTimer ??= setTimeout(() => {
+      this.flushTimer = undefined;
+      this.flushSoon();
+    }, PROCESS_LIMITS.acceptedWaitMs);
   }
 
   private heartbeat(): Heartbeat {

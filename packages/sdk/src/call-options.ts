@@ -42,6 +42,12 @@ export interface TaskOptions {
   readonly root?: string;
 }
 
+/** Options of a task that nobody waits for yet. */
+export interface SubmitOptions extends TaskOptions {
+  /** Store a generation in chunks as it runs, for `task(id).stream()`; default false. */
+  readonly stream?: boolean;
+}
+
 /** Options of whatever only waits. */
 export interface WaitOptions {
   /** Aborting it ends the wait with CANCELLED; the task goes on. */

@@ -16,20 +16,24 @@ export type {
   GenerateOutput,
   InferInput,
   InferOutput,
+  IntakeRow,
   Label,
   ModelRegistration,
   NodeRow,
   ProcessRow,
   SpawnRequest,
+  StreamLoad,
   SystemInfo,
   TaskClass,
   TaskStatus,
   TensorType,
   TensorValue,
 } from '@llmos/base';
-export type { TaskOptions, WaitOptions } from './call-options';
+export type { SubmitOptions, TaskOptions, WaitOptions } from './call-options';
 export { connect } from './client';
 export type { ConnectOptions } from './client';
+export type { DeadLetter, DeadLetters } from './dead-letters';
+export type { EventOptions, LifecycleEvent } from './events';
 export type { NatsTlsOptions } from './adapters/nats/nats-connect';
 export type { BuiltInCalls } from './functions/built-in-calls';
 export type {
@@ -44,5 +48,6 @@ export { readTensor, tensor } from './functions/tensor';
 export type { TensorArray, TensorElement, TensorSource } from './functions/tensor';
 export type { LlmosClient } from './llmos-client';
 export type { AddModelOptions, PackageDescription, UploadProgress } from './model-upload';
+export type { StreamDescription } from './ports/stored-messages';
 export type { ReplyStream } from './reply-stream';
-export type { TaskHandle, TaskHandleStatus } from './task-handle';
+export type { AttachOptions, TaskHandle, TaskHandleStatus } from './task-handle';

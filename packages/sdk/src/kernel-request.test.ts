@@ -27,6 +27,8 @@ function setUp(outcomes: readonly RequestOutcome[]) {
     stored: {
       readLast: async () => ({ kind: 'absent' }),
       readNext: async () => ({ kind: 'absent' }),
+      readStream: async () => ({ kind: 'absent' }),
+      remove: async () => ({ kind: 'absent' }),
     },
     clock,
     random: seededRandom(1),

@@ -33,6 +33,12 @@ export const SDK_LIMITS = {
   maxPiecesInFlight: 16,
   uploadAckMs: 30_000,
   maxUploadAttempts: 5,
+  /** Events looked at where no number is given: a screen or two. */
+  defaultEvents: 100,
+  /** Dead letters looked through: one read each, so a few seconds. */
+  maxDeadLetters: 10_000,
+  /** Looks at a stream that can't be read before whoever walks through it is told. */
+  maxFruitlessReads: 5,
   /** Registering a model checks that every file is there. */
   modelAddTimeoutMs: 5 * 60_000,
 } as const;
@@ -53,3 +59,6 @@ export const ANNOUNCED_LOOK_BACKOFF = { firstMs: 2, factor: 2, maxMs: 2_000 } as
 export const GAP_BACKOFF = { firstMs: 20, factor: 2, maxMs: 2_000 } as const;
 
 export const CANCEL_BACKOFF = { firstMs: 500, factor: 2, maxMs: 5_000 } as const;
+
+/** Looks for stored messages that nobody announced, while following a stream. */
+export const FOLLOW_BACKOFF = { firstMs: 20, factor: 2, maxMs: 2_000 } as const;

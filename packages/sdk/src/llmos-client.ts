@@ -9,18 +9,24 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import { HEADERS } from '@llmos/base';
-import type { TaskOptions, WaitOptions } from './call-options';
+import { HEADERS, STREAMS } from '@llmos/base';
+import type { SubmitOptions, TaskOptions, WaitOptions } from './call-options';
 import { token } from './call-options';
 import type { ClientContext } from './client-context';
+import type { DeadLetters } from './dead-letters';
+import { createDeadLetters } from './dead-letters';
+import type { EventOptions, LifecycleEvent } from './events';
+import { readEvents } from './events';
 import type { BuiltInCalls } from './functions/built-in-calls';
 import { builtInCalls } from './functions/built-in-calls';
 import type { InputOf, OutputOf } from './functions/function-map';
 import { SDK_LIMITS } from './limits';
 import type { AddModelOptions, ModelUploadParts } from './model-upload';
 import { addModel } from './model-upload';
+import type { StreamDescription } from './ports/stored-messages';
 import type { ReplyStream } from './reply-stream';
 import { openReplyStream } from './reply-stream';
+import { streamState } from './stored-walk';
 import { systemCall } from './system-requests';
 import type { TaskHandle } from './task-handle';
 import { createTaskHandle } from './task-handle';
@@ -54,7 +60,7 @@ export interface LlmosClient extends BuiltInCalls {
   submit<Name extends string>(
     name: Name,
     input: InputOf<Name>,
-    options?: TaskOptions,
+    options?: SubmitOptions,
   ): Promise<TaskHandle<OutputOf<Name>>>;
   /** A handle of a task by its id, whoever submitted it; asks nobody. */
   task<Output = unknown>(id: string): TaskHandle<Output>;
@@ -69,6 +75,17 @@ export interface LlmosClient extends BuiltInCalls {
   spawn(request: SpawnRequest, options?: WaitOptions): Promise<SpawnRequest>;
   /** Ends one process; its tasks run elsewhere. */
   kill(pid: string, options?: WaitOptions): Promise<{ readonly pid: string }>;
+
+  /**
+   * Lifecycle events, oldest first: the last ones that are stored, and with `follow` what happens
+   * from then on. They inform; the result of a task is the truth. Leaving the loop ends it.
+   * @example for await (const event of os.events({ follow: true, signal })) console.log(event);
+   */
+  events(options?: EventOptions): AsyncIterableIterator<LifecycleEvent>;
+  /** The tenant's tasks that were given up: to list, look at, try again and drop. */
+  readonly deadLetters: DeadLetters;
+  /** The streams of the system, as JetStream describes them. */
+  streams(options?: WaitOptions): Promise<readonly StreamDescription[]>;
 
   /** Stores the files of a checked package, those that are missing, and registers it. */
   addModel(
@@ -96,11 +113,16 @@ export function createClient(context: ClientContext, upload: ModelUploadParts): 
     call: (name, input, options) => call(name, input, options) as Promise<never>,
     submit: async (name, input, options = {}) => {
       const task = prepareTask(context, name, input, options);
-      const receipt = await submitTask(context, task);
+      const headers = options.stream === true ? { [HEADERS.stream]: 'true' } : {};
+      const receipt = await submitTask(context, task, { headers });
       return createTaskHandle(context, { id: task.id, isDuplicate: receipt.duplicate });
     },
     task: (id) =>
       createTaskHandle(context, { id: token<TaskId>('task id', id), isDuplicate: false }),
+    events: (options = {}) => readEvents(context, options),
+    deadLetters: createDeadLetters(context),
+    streams: (options = {}) =>
+      Promise.all(Object.values(STREAMS).map((name) => streamState(context, name, options.signal))),
     addModel: (options) => addModel(context, upload, options),
     close: () => context.link.close(),
   };

@@ -31,6 +31,8 @@ export interface ReplyStreamOptions {
   readonly signal: AbortSignal | undefined;
   /** A started stream owns its task, an attached one only reads. */
   readonly source: 'attached' | { readonly start: () => Promise<unknown> };
+  /** Chunks that end before this token are left out; default 0. */
+  readonly fromIndex?: number;
 }
 
 export function openReplyStream(context: ClientContext, options: ReplyStreamOptions): ReplyStream {
@@ -124,7 +126,7 @@ class GenerationReader implements ReplyStream {
       this.end(new LlmosError('DATA_LOSS', message, { details: { atCharacter } }));
       return;
     }
-    if (completion.rest !== undefined) this.buffer.push(completion.rest);
+    if (completion.rest !== undefined) this.give(completion.rest);
     this.end(undefined);
   }
 
@@ -152,9 +154,15 @@ class GenerationReader implements ReplyStream {
     const chunk = this.isOver ? undefined : parseChunk(body);
     if (chunk === undefined) return;
     const ready = this.assembly.accept(chunk);
-    for (const part of ready) this.buffer.push(part);
+    for (const part of ready) this.give(part);
     if (ready.length > 0) this.readerAlarm.ring();
     if (this.assembly.hasGap) this.recover();
+  }
+
+  private give(chunk: GenerateChunk): void {
+    const endIndex = chunk.index + chunk.tokens.length;
+    const isBefore = endIndex <= (this.options.fromIndex ?? 0) && chunk.tokens.length > 0;
+    if (!isBefore || chunk.finishReason !== undefined) this.buffer.push(chunk);
   }
 
   private recover(): void {

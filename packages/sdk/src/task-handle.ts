@@ -1,7 +1,8 @@
 /** A task that was submitted, here or by someone else: anyone who knows its id can hold one. */
 import type { ErrorBody, TaskId, TaskStatus } from '@llmos/base';
+import { quoteShort } from '@llmos/base';
 import type { WaitOptions } from './call-options';
-import { checkTimeout } from './call-options';
+import { checkTimeout, invalid } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
 import { SDK_LIMITS } from './limits';
@@ -16,6 +17,11 @@ export type TaskHandleStatus =
   | TaskStatus
   | { readonly state: 'finished'; readonly ok: true }
   | { readonly state: 'finished'; readonly ok: false; readonly error: ErrorBody };
+
+export interface AttachOptions extends WaitOptions {
+  /** Begins with the chunk that holds the output token of this index; default 0, the start. */
+  readonly fromIndex?: number;
+}
 
 /**
  * @example
@@ -40,10 +46,10 @@ export interface TaskHandle<Output = unknown> {
    */
   cancel(options?: WaitOptions): Promise<boolean>;
   /**
-   * The chunks of a generation that was submitted with streaming, from its start. Leaving the loop
-   * does not cancel the task.
+   * The chunks of a generation that was submitted with streaming, from its start or from a token,
+   * running or ended. Leaving the loop does not cancel the task.
    */
-  stream(options?: WaitOptions): ReplyStream;
+  stream(options?: AttachOptions): ReplyStream;
 }
 
 export function createTaskHandle<Output>(
@@ -59,8 +65,12 @@ export function createTaskHandle<Output>(
       assertOpen(context);
       const timeoutMs = checkTimeout(options.timeoutMs) ?? SDK_LIMITS.streamTimeoutMs;
       const untilMs = context.clock.nowMs() + timeoutMs;
-      const { signal } = options;
-      return openReplyStream(context, { task: of.id, untilMs, signal, source: 'attached' });
+      const { signal, fromIndex = 0 } = options;
+      if (!Number.isSafeInteger(fromIndex) || fromIndex < 0) {
+        throw invalid(`fromIndex is ${quoteShort(fromIndex)}: it must be an integer from 0`);
+      }
+      const source = 'attached';
+      return openReplyStream(context, { task: of.id, untilMs, signal, source, fromIndex });
     },
   };
 }

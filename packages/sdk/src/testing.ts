@@ -50,3 +50,6 @@ export function createMemoryLink(
 export function memoryMessage(subject: string, body: Uint8Array): IncomingMessage {
   return { subject, body, header: () => undefined, status: undefined };
 }
+
+// What reads foreign bytes, for the fuzzer.
+export { parseGenerateOutput } from './generate-output';

@@ -6,6 +6,7 @@ import type { ThreadRequest } from './actors/thread-protocol';
 import { systemAlarm } from './adapters/os/system-alarm';
 import type { StepThread } from './batch-dispatcher';
 import { BatchDispatcher } from './batch-dispatcher';
+import { HostMeter } from './host-meter';
 
 class FakeThread implements StepThread {
   readonly steps: (readonly ThreadRequest[])[] = [];
@@ -61,15 +62,17 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive') {
 
 function setUp(threadCount = 1, maxRequests = 8) {
   const threads = Array.from({ length: threadCount }, () => new FakeThread());
+  const meter = new HostMeter(systemClock);
   const dispatcher = new BatchDispatcher({
     threads,
+    meter,
     bounds: { maxRequests, maxBytes: 1e6 },
     clock: systemClock,
     alarm: systemAlarm,
   });
   const [thread] = threads;
   if (thread === undefined) throw new Error('no thread');
-  return { dispatcher, threads, thread };
+  return { dispatcher, meter, threads, thread };
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const bodies = (step: readonly ThreadRequest[] | undefined) =>
@@ -77,13 +80,13 @@ const bodies = (step: readonly ThreadRequest[] | undefined) =>
 
 describe('batch dispatcher', () => {
   it('runs what arrives together in one step', async () => {
-    const { dispatcher, thread } = setUp();
+    const { dispatcher, meter, thread } = setUp();
     const answers = ['a', 'b', 'c'].map((task) => dispatcher.handle(attemptOf(task).attempt));
     await turn();
     expect(bodies(thread.steps[0])).toEqual(['a', 'b', 'c']);
     thread.finish();
     expect(await Promise.all(answers)).toHaveLength(3);
-    expect(dispatcher.counts()).toMatchObject({ steps: 1, stepRequests: 3 });
+    expect(meter.counts().stepRequests).toMatchObject({ sum: 3, counts: [0, 0, 1, 0, 0, 0, 0, 0] });
   });
 
   it('lets an urgent request overtake bulk work that waits', async () => {

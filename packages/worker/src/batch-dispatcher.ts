@@ -11,6 +11,7 @@ import type { StepEvents } from './actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from './actors/thread-protocol';
 import type { BatchBounds, WaitingRequest } from './engine/batch-policy';
 import { planBatch } from './engine/batch-policy';
+import type { HostMeter } from './host-meter';
 import type { Alarm } from './ports/alarm';
 
 /** As much of a thread as the dispatcher needs. */
@@ -23,6 +24,7 @@ export interface StepThread {
 export interface BatchDispatcherParts {
   readonly threads: readonly StepThread[];
   readonly bounds: BatchBounds;
+  readonly meter: Pick<HostMeter, 'addStep' | 'addChunk' | 'addTokens'>;
   readonly clock: Clock;
   readonly alarm: Alarm;
 }
@@ -37,16 +39,12 @@ interface Waiting extends WaitingRequest {
 export class BatchDispatcher {
   private readonly waiting: Waiting[] = [];
   private readonly running = new Map<number, Waiting>();
+  private answers: (() => void)[] = [];
   private lastRequestId = 0;
   private isPumpDue = false;
   private cancelWait: () => void = () => undefined;
-  private readonly totals = { steps: 0, stepRequests: 0, chunks: 0 };
 
   constructor(private readonly parts: BatchDispatcherParts) {}
-
-  counts(): { readonly steps: number; readonly stepRequests: number; readonly chunks: number } {
-    return { ...this.totals };
-  }
 
   /** The host's attempt handler. */
   handle(attempt: Attempt): Promise<HandlerAnswer> {
@@ -55,6 +53,7 @@ export class BatchDispatcher {
       const waiting: Waiting = {
         requestId: this.lastRequestId,
         class: attempt.spec.class,
+        priority: attempt.spec.priority,
         function: attempt.spec.function,
         bytes: attempt.body.length,
         arrivedAtMs: this.parts.clock.nowMs(),
@@ -100,7 +99,11 @@ export class BatchDispatcher {
     for (const thread of this.parts.threads) {
       if (!thread.isIdle) continue;
       const nowMs = this.parts.clock.nowMs();
-      const plan = planBatch(this.waiting, this.parts.bounds, nowMs);
+      const plan = planBatch(this.waiting, {
+        bounds: this.parts.bounds,
+        nowMs,
+        idleThreads: this.parts.threads.filter((each) => each.isIdle).length,
+      });
       if (plan.kind === 'idle') return;
       if (plan.kind === 'wait') {
         this.cancelWait = this.parts.alarm.after(plan.untilMs - nowMs, () => this.pump());
@@ -116,23 +119,37 @@ export class BatchDispatcher {
       waiting.thread = thread;
       this.running.set(waiting.requestId, waiting);
     }
-    this.totals.steps += 1;
-    this.totals.stepRequests += batch.length;
+    const startedAtMs = this.parts.clock.nowMs();
     const events: StepEvents = {
       chunk: (requestId, chunk) => {
-        this.totals.chunks += 1;
+        this.parts.meter.addChunk();
         this.running.get(requestId)?.attempt.emitChunk(chunk);
       },
       answered: (answer) => this.answered(answer),
     };
-    void thread.run(batch.map(requestOf), events).then(() => this.pump());
+    void thread.run(batch.map(requestOf), events).then(() => {
+      const durationMs = this.parts.clock.nowMs() - startedAtMs;
+      this.parts.meter.addStep({ requestCount: batch.length, durationMs });
+      this.pump();
+    });
   }
 
   private answered(answer: ThreadAnswer): void {
     const waiting = this.running.get(answer.requestId);
     this.running.delete(answer.requestId);
-    const { result, error } = answer;
-    waiting?.resolve({ kind: 'answered', result, ...(error === undefined ? {} : { error }) });
+    const { result, error, tokens } = answer;
+    if (tokens !== undefined) this.parts.meter.addTokens(tokens);
+    if (waiting === undefined) return;
+    const given: HandlerAnswer = { kind: 'answered', result, ...(error && { error }) };
+    this.answers.push(() => waiting.resolve(given));
+    if (this.answers.length === 1) setImmediate(() => this.giveAnswers());
+  }
+
+  /** After this turn of the event loop: answers that came together are committed together. */
+  private giveAnswers(): void {
+    const answers = this.answers;
+    this.answers = [];
+    for (const give of answers) give();
   }
 }
 

@@ -70,7 +70,8 @@ export const HOST_LIMITS = {
   /** Enough waits to fill the next batches while these run. */
   batchPermits: 64,
   tensorPermits: 32,
-  echoPermits: 64,
+  /** A permit comes back a moment after the answer: enough that callers do not wait for it. */
+  echoPermits: 256,
   /** One that runs and one that waits, per thread. */
   generatePermitsPerThread: 2,
   /** A thread that ignores a cancel this long hangs: one step of the largest model is shorter. */
@@ -84,8 +85,10 @@ export const HOST_LIMITS = {
 } as const;
 
 export const BATCH_LIMITS = {
-  /** Rows beyond this no longer raise the throughput of a small encoder on a CPU. */
-  batch: { maxRequests: 32, maxBytes: 128 * KIB },
+  /** More rows no longer raise the throughput of an encoder on a CPU, and answers come later. */
+  batch: { maxRequests: 8, maxBytes: 128 * KIB },
+  /** A GPU has room for more in the same time. */
+  deviceBatch: { maxRequests: 32, maxBytes: 128 * KIB },
   /** One run each: few at a time, so that an urgent one does not wait behind many. */
   tensor: { maxRequests: 4, maxBytes: 4 * MIB },
   generate: { maxRequests: 1, maxBytes: Infinity },

@@ -50,12 +50,19 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   );
   const capabilities = await probeCapabilities(options, probe);
   if (options.signal.aborted) throw new Error('stopped while starting');
+  let reconnects = 0;
   const connection = await orAbort(
-    openConnection({ servers: config.servers, name: `llmos worker ${config.node}`, log }),
+    openConnection({
+      servers: config.servers,
+      name: `llmos worker ${config.node}`,
+      log,
+      onReconnect: () => (reconnects += 1),
+    }),
     options.signal,
   );
   try {
-    return await assemble({ config, log, probe, capabilities, connection });
+    const parts = { config, log, probe, capabilities, connection, reconnects: () => reconnects };
+    return await assemble(parts);
   } catch (thrown) {
     await connection.close();
     throw thrown;
@@ -68,6 +75,7 @@ interface AgentParts {
   readonly probe: NodeProbe;
   readonly capabilities: NodeCapabilities;
   readonly connection: NatsConnection;
+  readonly reconnects: () => number;
 }
 
 async function assemble(parts: AgentParts): Promise<NodeAgent> {
@@ -94,6 +102,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     isAttached: () => session.isAttached,
     freeMemoryBytes: () => probe.freeBytes(),
     memoryBytes: () => capabilities.memoryBytes,
+    reconnects: parts.reconnects,
     processes: () => slots.counts(),
   });
   const health = await startHealthServer({

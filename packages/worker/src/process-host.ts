@@ -17,6 +17,7 @@ import { systemAlarm } from './adapters/os/system-alarm';
 import { BatchDispatcher } from './batch-dispatcher';
 import { echoHandler } from './echo-program';
 import { shapeHost } from './engine/host-shape';
+import { HostMeter } from './host-meter';
 import { HOST_LIMITS } from './limits';
 
 export interface ProcessHostOptions {
@@ -39,14 +40,14 @@ interface Program {
   readonly handler: AttemptHandler;
   readonly permits: number;
   readonly device: string;
-  counts(): { readonly steps: number; readonly stepRequests: number; readonly chunks: number };
   close(): Promise<void>;
 }
 
 /** Throws the typed error of a model that can't be loaded. */
 export async function startProcessHost(options: ProcessHostOptions): Promise<ProcessHost> {
   const { spec, log, tell } = options;
-  const program = await openProgram(options);
+  const meter = new HostMeter(systemClock);
+  const program = await openProgram(options, meter);
   const connection = await openConnection({
     servers: spec.servers,
     name: `llmos ${spec.target} ${spec.pid}`,
@@ -58,14 +59,14 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     pid: spec.pid,
     incarnation: spec.incarnation,
     permits: program.permits,
-    handler: program.handler,
+    handler: meter.measured(program.handler),
     clock: systemClock,
     log,
   });
   void connection.closed().then((error) => {
     if (error instanceof Error) options.crash(`the NATS connection closed: ${error.message}`);
   });
-  const counting = setInterval(() => tellCounts(process, program, tell), HOST_LIMITS.countsMs);
+  const counting = setInterval(() => tellCounts(process, meter, tell), HOST_LIMITS.countsMs);
   tell({ kind: 'ready', permits: program.permits, device: program.device });
   return {
     stop: async (graceMs) => {
@@ -78,16 +79,16 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
   };
 }
 
-function tellCounts(process: RunningProcess, program: Program, tell: ProcessHostOptions['tell']) {
+function tellCounts(process: RunningProcess, meter: HostMeter, tell: ProcessHostOptions['tell']) {
   const { running, waiting, committed, failed, stopped } = process.counts();
   const ended = { committed, failed, stopped };
-  const counts = { running: running + waiting, ...ended, ...program.counts() };
+  const counts = { running: running + waiting, ...ended, ...meter.counts() };
   tell({ kind: 'counts', counts });
 }
 
-async function openProgram(options: ProcessHostOptions): Promise<Program> {
+async function openProgram(options: ProcessHostOptions, meter: HostMeter): Promise<Program> {
   const { model, target } = options.spec;
-  if (model !== undefined) return openModel(options, model);
+  if (model !== undefined) return openModel(options, model, meter);
   if (target !== 'echo') {
     throw new LlmosError('NOT_FOUND', `no built-in program ${target}`);
   }
@@ -95,12 +96,15 @@ async function openProgram(options: ProcessHostOptions): Promise<Program> {
     handler: echoHandler,
     permits: HOST_LIMITS.echoPermits,
     device: 'cpu',
-    counts: () => ({ steps: 0, stepRequests: 0, chunks: 0 }),
     close: async () => undefined,
   };
 }
 
-async function openModel(options: ProcessHostOptions, model: HostModel): Promise<Program> {
+async function openModel(
+  options: ProcessHostOptions,
+  model: HostModel,
+  meter: HostMeter,
+): Promise<Program> {
   const { spec, log } = options;
   const cores = Math.max(1, Math.min(spec.cores, availableParallelism()));
   const shape = shapeHost(model.manifest, spec.device, cores);
@@ -132,6 +136,7 @@ async function openModel(options: ProcessHostOptions, model: HostModel): Promise
   const dispatcher = new BatchDispatcher({
     threads,
     bounds: shape.batch,
+    meter,
     clock: systemClock,
     alarm: systemAlarm,
   });
@@ -139,7 +144,6 @@ async function openModel(options: ProcessHostOptions, model: HostModel): Promise
     handler: (attempt) => dispatcher.handle(attempt),
     permits: shape.permits,
     device: device.startsWith(provider) ? device : 'cpu',
-    counts: () => dispatcher.counts(),
     close: async () => {
       await Promise.all(threads.map((thread) => thread.close()));
     },

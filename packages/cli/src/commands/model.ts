@@ -94,7 +94,8 @@ async function addModel(
     signal,
     ...(version === undefined ? {} : { version }),
     onProgress: ({ storedBytes, totalBytes }) =>
-      terminal.progress(
+      terminal.progressBar(
+        totalBytes === 0 ? 1 : storedBytes / totalBytes,
         `storing ${name}: ${formatBytes(storedBytes)} of ${formatBytes(totalBytes)}`,
       ),
   });

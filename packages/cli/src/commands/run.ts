@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import type { GenerateInput } from '@llmos/base';
 import type { CommandHost, SystemUse } from '../command-host';
-import { systemCommand, useSystem, withExamples } from '../command-host';
+import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
 import { formatOutput } from '../output/function-output';
 import { safeText } from '../output/table';
+import { whileWaiting } from '../output/waiting';
 import { readTaskInput } from '../task-input';
 import { UsageError } from '../usage-error';
 import type { TaskCommandOptions } from './task-options';
@@ -52,19 +53,25 @@ async function run(of: Run, host: CommandHost): Promise<void> {
     if (options.stream === true && !use.terminal.isJson) {
       return stream(use, input as GenerateInput, task);
     }
-    const output = await use.client.call(name, input, task);
-    show(use, name, output);
+    show(use, name, await waitFor(use, name, use.client.call(name, input, task)));
   });
 }
 
+function waitFor<T>({ client, terminal }: SystemUse, what: string, work: Promise<T>): Promise<T> {
+  const ps = (): ReturnType<typeof client.ps> => client.ps(SYSTEM_CALL);
+  return whileWaiting({ terminal, what, ps, nowMs: () => performance.now() }, work);
+}
+
 async function stream(
-  { client, terminal }: SystemUse,
+  use: SystemUse,
   input: GenerateInput,
   task: Parameters<SystemUse['client']['generate']['stream']>[1],
 ): Promise<void> {
-  for await (const chunk of client.generate.stream(input, task)) {
-    terminal.write(safeText(chunk.text));
-  }
+  const { client, terminal } = use;
+  const chunks = client.generate.stream(input, task);
+  const first = await waitFor(use, 'generate', chunks.next());
+  if (first.done !== true) terminal.write(safeText(first.value.text));
+  for await (const chunk of chunks) terminal.write(safeText(chunk.text));
   terminal.line();
 }
 

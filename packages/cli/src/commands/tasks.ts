@@ -1,15 +1,16 @@
-/** `submit`, `result`, `status`, `cancel`: work that outlives the command that asked for it. */
+/** `submit`, `result`, `cancel`: work that outlives the command that asked for it. */
 import type { Command } from 'commander';
-import type { TaskHandleStatus } from '@llmos/sdk';
 import type { CommandHost, CommonOptions, SystemUse } from '../command-host';
 import { systemCommand, useSystem, withExamples } from '../command-host';
 import { readTaskInput } from '../task-input';
+import { UsageError } from '../usage-error';
 import { show } from './run';
 import type { TaskCommandOptions } from './task-options';
 import { integer, taskOptionsOf, withTaskOptions } from './task-options';
 
 interface SubmitOptions extends TaskCommandOptions {
   readonly wait?: boolean;
+  readonly stream?: boolean;
 }
 
 interface WaitOptions extends CommonOptions {
@@ -20,6 +21,7 @@ export function registerTasks(program: Command, host: CommandHost): void {
   const submitCommand = withTaskOptions(systemCommand(program, 'submit <function> [input]'))
     .description('submit a task and print its id; the task is stored before the id is printed')
     .option('--wait', 'wait for its result and print that instead')
+    .option('--stream', 'store a generation as it comes, for `llmos attach`')
     .action((name: string, argument: string | undefined, options: SubmitOptions) =>
       submit({ name, argument, options }, host),
     );
@@ -36,16 +38,6 @@ export function registerTasks(program: Command, host: CommandHost): void {
         const { timeoutMs } = options;
         const wait = { signal: host.signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
         show(use, '', await use.client.task(id).result(wait));
-      }),
-    );
-
-  systemCommand(program, 'status <task>')
-    .description('say where a task stands')
-    .action((id: string, options: CommonOptions) =>
-      useSystem(host, options, async (use) => {
-        const status = await use.client.task(id).status({ signal: host.signal });
-        if (use.terminal.isJson) use.terminal.json({ task: id, ...status });
-        else use.terminal.line(describeStatus(status));
       }),
     );
 
@@ -69,6 +61,9 @@ async function submit(
   host: CommandHost,
 ): Promise<void> {
   const { name, argument, options } = of;
+  if (options.stream === true && name !== 'generate') {
+    throw new UsageError(`--stream is for generate, not for ${name}`);
+  }
   const { readStdin } = host;
   const input = await readTaskInput({
     function: name,
@@ -77,23 +72,12 @@ async function submit(
     readStdin,
   });
   await useSystem(host, options, async (use: SystemUse) => {
-    const task = await use.client.submit(name, input, taskOptionsOf(options));
+    const task = await use.client.submit(name, input, {
+      ...taskOptionsOf(options),
+      ...(options.stream === true ? { stream: true } : {}),
+    });
     if (options.wait === true) return show(use, name, await task.result({ signal: host.signal }));
     if (use.terminal.isJson) use.terminal.json({ task: task.id, duplicate: task.isDuplicate });
     else use.terminal.line(task.id);
   });
-}
-
-export function describeStatus(status: TaskHandleStatus): string {
-  switch (status.state) {
-    case 'unknown':
-      return 'unknown';
-    case 'finished':
-      return status.ok ? 'finished' : `finished with ${status.error.code}: ${status.error.message}`;
-    default: {
-      const attempts = status.attempts > 1 ? `, attempt ${status.attempts}` : '';
-      const where = status.pid === undefined ? '' : ` on ${status.pid}`;
-      return `${status.state}${where} (${status.class} ${status.function}${attempts})`;
-    }
-  }
 }

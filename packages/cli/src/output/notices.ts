@@ -32,6 +32,12 @@ export function showNotice(notice: SystemNotice, terminal: Terminal): void {
       return warn(`${notice.name} did not stop in time and was killed`);
     case 'model-checking':
       return terminal.progress(`checking model ${notice.name}`);
+    case 'model-storing': {
+      const { storedBytes, totalBytes } = notice;
+      const size = `${formatBytes(storedBytes)} of ${formatBytes(totalBytes)}`;
+      const share = totalBytes === 0 ? 1 : storedBytes / totalBytes;
+      return terminal.progressBar(share, `storing ${notice.name}: ${size}`);
+    }
     case 'model-registered': {
       const what = notice.isNew ? 'registered' : 'known';
       const size = formatBytes(notice.bytes);

@@ -1,5 +1,8 @@
 import { createStyle, widthOf } from './style';
 import { formatOutput } from './function-output';
+import type { ProcessRow } from '@llmos/base';
+import { Terminal } from './terminal';
+import { describeWait } from './waiting';
 import { formatTable, safeLine, safeText } from './table';
 import { bar, formatBytes, formatMs } from './units';
 
@@ -40,6 +43,28 @@ describe('tables', () => {
     expect(safeLine('a\u001b[2Jb\nc')).toBe('a\ufffd[2Jb\ufffdc');
     expect(safeLine(colored.red('x'))).toBe(colored.red('x'));
     expect(safeText('a\nb\u001b[31m')).toBe('a\nb\ufffd[31m');
+  });
+});
+
+describe('what is waited for', () => {
+  const starting = { state: 'starting', model: 'tale@1', node: 'n1' } as ProcessRow;
+  it('is the model that is being loaded, else the function', () => {
+    expect(describeWait('generate', [starting], 1_500)).toBe('loading tale@1 on n1, 1.5 s');
+    expect(describeWait('generate', [], 1_500)).toBe('waiting for generate, 1.5 s');
+  });
+
+  it('is told on a terminal only, as a line that goes away again', () => {
+    let err = '';
+    const stream = { isTTY: true, columns: 80, write: (text: string) => (err += text) };
+    const parts = { out: stream, err: stream, env: { NO_COLOR: '1' } };
+    const terminal = new Terminal({ ...parts, isJson: false });
+    terminal.progressBar(0.5, 'storing');
+    terminal.progressBar(0.501, 'storing');
+    terminal.endProgress();
+    expect(err).toBe(`${bar(0.5, 24)}  50 %  storing\r\u001b[2K`);
+    err = '';
+    new Terminal({ ...parts, isJson: true }).progressBar(0.5, 'storing');
+    expect(err).toBe('');
   });
 });
 

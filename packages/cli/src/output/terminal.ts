@@ -4,6 +4,7 @@
  */
 import type { Style } from './style';
 import { createStyle } from './style';
+import { bar } from './units';
 
 export interface OutputStream {
   write(text: string): unknown;
@@ -23,6 +24,7 @@ export class Terminal {
   readonly style: Style;
   readonly isJson: boolean;
   #hasTransient = false;
+  #shownPercent = -1;
 
   constructor(private readonly parts: TerminalParts) {
     this.isJson = parts.isJson;
@@ -61,13 +63,27 @@ export class Terminal {
     this.parts.err.write(`${text}\n`);
   }
 
+  /** How far something is that takes time: a bar, drawn anew where the percentage changes. */
+  progressBar(share: number, text: string): void {
+    const percent = Math.floor(Math.max(0, Math.min(1, share)) * 100);
+    if (percent === this.#shownPercent && this.#hasTransient) return;
+    this.#shownPercent = percent;
+    this.progress(`${bar(share, 24)} ${String(percent).padStart(3)} %  ${text}`);
+  }
+
   /** What takes time: on a terminal a line that the next one replaces, elsewhere nothing. */
   progress(text: string): void {
     if (this.isJson || !this.isInteractive) return;
     this.#clearTransient();
-    const width = Math.max(20, (this.parts.err.columns ?? 80) - 1);
+    // A terminal that does not know its width says 0.
+    const width = Math.max(20, (this.parts.err.columns || 80) - 1);
     this.parts.err.write(this.style.dim(text.slice(0, width)));
     this.#hasTransient = true;
+  }
+
+  /** Takes the line of `progress` away. */
+  endProgress(): void {
+    this.#clearTransient();
   }
 
   error(text: string): void {

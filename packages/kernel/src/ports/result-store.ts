@@ -11,5 +11,7 @@ export interface ResultStore {
   watch(onResult: (of: TenantTask, result: StoredResult) => void): Promise<void>;
   /** A read by the stream's leader: what was committed before is found. */
   read(of: TenantTask): Promise<StoredResult | undefined>;
+  /** The same for a task that is being stored now: its intake need not read again. */
+  readForTask(of: TenantTask): Promise<StoredResult | undefined>;
   close(): Promise<void>;
 }

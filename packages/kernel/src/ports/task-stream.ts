@@ -1,11 +1,12 @@
 import type { Epoch, ErrorBody, Result, TaskId, TenantId } from '@llmos/base';
 import type { KernelEvent } from '../kernel-event';
-import type { TaskSpec } from '../tasks/task-spec';
+import type { AttemptFailure, AttemptRecord, TaskSpec } from '../tasks/task-spec';
 
 export interface LookedUp {
   readonly isCommitted: boolean;
   readonly attempts: number;
   readonly isApart: boolean;
+  readonly failures: readonly AttemptFailure[];
 }
 
 export interface DeadLetter {
@@ -13,6 +14,7 @@ export interface DeadLetter {
   readonly reason: string;
   readonly attempts: number;
   readonly lastError: ErrorBody;
+  readonly failures: readonly AttemptFailure[];
 }
 
 /**
@@ -33,7 +35,7 @@ export interface TaskStream {
   /** Stops delivering; unacknowledged messages go to the next leader. */
   end(): Promise<void>;
   lookUp(spec: TaskSpec): Promise<LookedUp>;
-  recordAttempt(spec: TaskSpec, attempt: number, isApart: boolean): Promise<void>;
+  recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void>;
   /** Resolves when a result of the task is stored, this one or an earlier one. */
   commitResult(of: {
     readonly tenant: TenantId;

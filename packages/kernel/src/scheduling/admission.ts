@@ -9,11 +9,14 @@ import { CORE_LIMITS } from '../limits';
 import { chooseTarget } from '../tasks/routing';
 import type { Task } from '../tasks/task';
 import { stopError } from '../tasks/task-outcomes';
-import type { TaskSpec } from '../tasks/task-spec';
+import type { AttemptFailure, TaskSpec } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { readyTask } from './readiness';
 import { endTask, finishTask } from './task-end';
 import { moveTask } from './task-moves';
+
+/** Shared by all tasks that never failed. */
+const NO_FAILURES: readonly AttemptFailure[] = [];
 
 /** @param malformed set where headers or body can't be read. */
 export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody): void {
@@ -43,6 +46,7 @@ export interface LookUpAnswer {
   readonly isCommitted: boolean;
   readonly attempts: number;
   readonly isApart: boolean;
+  readonly failures?: readonly AttemptFailure[];
 }
 
 export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer): void {
@@ -50,6 +54,7 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
   if (task.state.kind !== 'looking-up') return;
   task.attempt = Math.max(1, answer.attempts);
   task.isApart = answer.isApart;
+  task.failures = answer.failures ?? NO_FAILURES;
   if (answer.isCommitted) finishTask(state, task, 'known');
   else routeTask(state, task);
 }
@@ -102,6 +107,7 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
     attempt: 1,
     uncountedAttempts: 0,
     isApart: false,
+    failures: NO_FAILURES,
     hasAttemptRow: false,
     isRecording: false,
   };

@@ -1,7 +1,7 @@
 /** One alarm per name: setting it again moves it. Entries that go off come out in time order. */
 import { IndexedHeap, type HeapEntry } from './indexed-heap';
 
-interface Alarm<Name> {
+interface Alarm<Name> extends HeapEntry {
   readonly name: Name;
   readonly atMs: number;
   /** Ties go off in the order in which they were set. */
@@ -12,17 +12,19 @@ export class Alarms<Name extends string | number> {
   private readonly heap = new IndexedHeap<Alarm<Name>>((a, b) =>
     a.atMs === b.atMs ? a.order < b.order : a.atMs < b.atMs,
   );
-  private readonly byName = new Map<Name, HeapEntry<Alarm<Name>>>();
+  private readonly byName = new Map<Name, Alarm<Name>>();
   private nextOrder = 0;
 
   set(name: Name, atMs: number): void {
     const present = this.byName.get(name);
     if (present !== undefined) {
-      if (present.value.atMs === atMs) return;
+      if (present.atMs === atMs) return;
       this.heap.remove(present);
     }
     this.nextOrder += 1;
-    this.byName.set(name, this.heap.push({ name, atMs, order: this.nextOrder }));
+    const alarm = { name, atMs, order: this.nextOrder, index: -1 };
+    this.byName.set(name, alarm);
+    this.heap.push(alarm);
   }
 
   clear(name: Name): void {

@@ -6,7 +6,7 @@ import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
 import type { RunningState, StopReason, Task } from '../tasks/task';
-import { judgeFailure, shorten, stopError } from '../tasks/task-outcomes';
+import { judgeFailure, shorten, stopError, withFailure } from '../tasks/task-outcomes';
 import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { readyTask, tryAdopt } from './readiness';
@@ -79,6 +79,7 @@ export function applyPreempted(
 /** The attempt ended with this error and stored nothing. */
 export function failAttempt(state: KernelState, task: Task, error: ErrorBody): void {
   const verdict = judgeFailure(task, error, state.config.retryBackoff);
+  task.failures = withFailure(task, error);
   switch (verdict.kind) {
     case 'final':
       endTask(state, task, error);
@@ -88,9 +89,9 @@ export function failAttempt(state: KernelState, task: Task, error: ErrorBody): v
       return;
     case 'exhausted': {
       moveTask(state, task, { kind: 'dead-lettering', error });
-      const { spec, attempt: attempts } = task;
-      const reason = 'attempts-exhausted';
-      emit(state, { kind: 'store-dead-letter', spec, reason, attempts, lastError: error });
+      const { spec, attempt: attempts, failures } = task;
+      const letter = { spec, reason: 'attempts-exhausted', attempts, lastError: error, failures };
+      emit(state, { kind: 'store-dead-letter', ...letter });
       return;
     }
     default:
@@ -178,8 +179,8 @@ function prepareAttempt(state: KernelState, task: Task, afterMs: number): void {
   task.hasAttemptRow = true;
   task.isRecording = true;
   moveTask(state, task, { kind: 'backing-off', untilMs: state.now.nowMs + afterMs });
-  const { spec, attempt, isApart } = task;
-  emit(state, { kind: 'record-attempt', spec, attempt, isApart });
+  const { spec, attempt, isApart, failures } = task;
+  emit(state, { kind: 'record-attempt', spec, attempt, isApart, failures });
 }
 
 /** From now on a heartbeat that still names the attempt is only late. */

@@ -19,7 +19,12 @@ export function dispatchTasks(state: KernelState): void {
 }
 
 /** Sends the attempt, or sends it again: processes take it once. */
-export function sendExecute(state: KernelState, task: Task, running: RunningState): void {
+export function sendExecute(
+  state: KernelState,
+  task: Task,
+  running: RunningState,
+  queuedMs?: number,
+): void {
   running.sendCount += 1;
   running.nextSendAtMs =
     state.now.nowMs + backoffMs(state.config.executeBackoff, running.sendCount);
@@ -29,6 +34,7 @@ export function sendExecute(state: KernelState, task: Task, running: RunningStat
     spec: task.spec,
     attempt: task.attempt,
     deadlineWallMs: task.deadlineWallMs,
+    ...(queuedMs === undefined ? {} : { queuedMs }),
   });
 }
 
@@ -46,7 +52,8 @@ function dispatch(state: KernelState, choice: Choice): void {
   }
   task.mayRunElsewhere = false;
   const running = runningState({ process, nowMs: state.now.nowMs, isAccepted: false });
-  sendExecute(state, task, running);
+  const queuedMs = Math.max(0, state.now.wallMs - task.spec.storedWallMs);
+  sendExecute(state, task, running, task.attempt === 1 ? queuedMs : undefined);
   moveTask(state, task, running);
 }
 

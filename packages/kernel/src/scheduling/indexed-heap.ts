@@ -1,43 +1,42 @@
 /**
  * A binary heap whose entries can be taken out from the middle: O(log n) for every change.
- * The order must be total and must not change while an entry is inside.
+ * The order must be total and must not change while an entry is inside. Entries carry their place
+ * themselves: with tasks by the 100,000 an object around each would be felt.
  */
-export interface HeapEntry<T> {
-  readonly value: T;
-  /** Where it stands; -1 once it is out. Written by the heap only. */
+export interface HeapEntry {
+  /** Where it stands; -1 while it is out. Written by the heap only. */
   index: number;
 }
 
-export class IndexedHeap<T> {
-  private readonly entries: HeapEntry<T>[] = [];
+export class IndexedHeap<Entry extends HeapEntry> {
+  private readonly entries: Entry[] = [];
 
   /** @param isBefore whether `a` comes out earlier than `b`. */
-  constructor(private readonly isBefore: (a: T, b: T) => boolean) {}
+  constructor(private readonly isBefore: (a: Entry, b: Entry) => boolean) {}
 
   get size(): number {
     return this.entries.length;
   }
 
-  peek(): T | undefined {
-    return this.entries[0]?.value;
+  peek(): Entry | undefined {
+    return this.entries[0];
   }
 
-  push(value: T): HeapEntry<T> {
-    const entry: HeapEntry<T> = { value, index: this.entries.length };
+  /** It must not be inside already, here or in another heap. */
+  push(entry: Entry): void {
+    entry.index = this.entries.length;
     this.entries.push(entry);
     this.rise(entry);
-    return entry;
   }
 
-  pop(): T | undefined {
+  pop(): Entry | undefined {
     const first = this.entries[0];
-    if (first === undefined) return undefined;
-    this.remove(first);
-    return first.value;
+    if (first !== undefined) this.remove(first);
+    return first;
   }
 
   /** Does nothing where the entry is out already. */
-  remove(entry: HeapEntry<T>): void {
+  remove(entry: Entry): void {
     const index = entry.index;
     if (index < 0 || this.entries[index] !== entry) return;
     const last = this.entries.pop();
@@ -49,35 +48,35 @@ export class IndexedHeap<T> {
   }
 
   /** In no particular order. */
-  values(): T[] {
-    return this.entries.map((entry) => entry.value);
+  values(): Entry[] {
+    return [...this.entries];
   }
 
-  private put(entry: HeapEntry<T>, index: number): void {
+  private put(entry: Entry, index: number): void {
     this.entries[index] = entry;
     entry.index = index;
   }
 
-  private rise(entry: HeapEntry<T>): void {
+  private rise(entry: Entry): void {
     while (entry.index > 0) {
       const parent = this.entries[(entry.index - 1) >> 1];
-      if (parent === undefined || !this.isBefore(entry.value, parent.value)) return;
+      if (parent === undefined || !this.isBefore(entry, parent)) return;
       this.swap(entry, parent);
     }
   }
 
-  private sink(entry: HeapEntry<T>): void {
+  private sink(entry: Entry): void {
     for (;;) {
       const left = this.entries[2 * entry.index + 1];
       const right = this.entries[2 * entry.index + 2];
       if (left === undefined) return;
-      const child = right !== undefined && this.isBefore(right.value, left.value) ? right : left;
-      if (!this.isBefore(child.value, entry.value)) return;
+      const child = right !== undefined && this.isBefore(right, left) ? right : left;
+      if (!this.isBefore(child, entry)) return;
       this.swap(entry, child);
     }
   }
 
-  private swap(a: HeapEntry<T>, b: HeapEntry<T>): void {
+  private swap(a: Entry, b: Entry): void {
     const index = a.index;
     this.put(a, b.index);
     this.put(b, index);

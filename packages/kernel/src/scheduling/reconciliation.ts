@@ -65,6 +65,7 @@ function applyNamed(state: KernelState, process: Process, attempt: AttemptRef): 
     if (attempt.attempt >= task.attempt) return;
   }
   if (task === undefined && !isIntakeQuiet(state)) return;
+  state.reconciled.refused += 1;
   emit(state, { kind: 'cancel-attempt', to: addressOf(process), attempt, reason: 'ABORTED' });
 }
 
@@ -94,6 +95,7 @@ function noteMissed(state: KernelState, task: Task, running: RunningState): void
   running.askedAtMs = nowMs;
   running.sendCount = 0;
   running.missedHeartbeats = 0;
+  state.reconciled.resent += 1;
   sendExecute(state, task, running);
   armTask(state, task);
 }

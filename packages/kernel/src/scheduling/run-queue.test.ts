@@ -2,6 +2,7 @@ import type { TaskClass } from '@llmos/base';
 import { seededRandom } from '@llmos/base';
 import { CoreFixture } from '../core-fixture';
 import type { Task } from '../tasks/task';
+import type { HeapEntry } from './indexed-heap';
 import { IndexedHeap } from './indexed-heap';
 import { RunQueue } from './run-queue';
 
@@ -17,6 +18,7 @@ function task(sequence: number, taskClass: TaskClass, priority = 5): Task {
     attempt: 1,
     uncountedAttempts: 0,
     isApart: false,
+    failures: [],
     hasAttemptRow: false,
     isRecording: false,
   };
@@ -72,15 +74,16 @@ describe('run queue', () => {
 describe('indexed heap', () => {
   it('stays in order while random entries come and go', () => {
     const random = seededRandom(5);
-    const heap = new IndexedHeap<number>((a, b) => a < b);
-    let entries = Array.from({ length: 300 }, () => heap.push(random.below(1000)));
+    const heap = new IndexedHeap<HeapEntry & { value: number }>((a, b) => a.value < b.value);
+    let entries = Array.from({ length: 300 }, () => ({ value: random.below(1000), index: -1 }));
+    for (const entry of entries) heap.push(entry);
     entries = entries.filter((entry) => {
       if (!random.chance(0.5)) return true;
       heap.remove(entry);
       return false;
     });
     const expected = entries.map((entry) => entry.value).sort((a, b) => a - b);
-    const actual = entries.map(() => heap.pop());
+    const actual = entries.map(() => heap.pop()?.value);
     expect(actual).toEqual(expected);
     expect(heap.size).toBe(0);
   });

@@ -19,16 +19,17 @@ function urgencyRank(task: Task): number {
   return classRank(task.spec.class) * (MAX_PRIORITY + 1) + MAX_PRIORITY - task.spec.priority;
 }
 
-type Line = IndexedHeap<Task>;
+/** A task in a line. */
+interface Place extends HeapEntry {
+  readonly task: Task;
+  readonly target: string;
+  line: Line;
+}
+type Line = IndexedHeap<Place>;
 interface TargetLines {
   readonly shared: Line;
   readonly pinned: Map<ProcessId, Line>;
   size: number;
-}
-interface Place {
-  readonly line: Line;
-  readonly entry: HeapEntry<Task>;
-  readonly target: string;
 }
 
 export class RunQueue {
@@ -60,7 +61,9 @@ export class RunQueue {
   add(task: Task, target: string, pinnedTo: ProcessId | undefined): void {
     const lines = this.linesOf(target);
     const line = pinnedTo === undefined ? lines.shared : pinnedLine(lines, pinnedTo);
-    this.places.set(task.spec.sequence, { line, entry: line.push(task), target });
+    const place: Place = { task, target, line, index: -1 };
+    this.places.set(task.spec.sequence, place);
+    line.push(place);
     lines.size += 1;
     this.counts[task.spec.class] += 1;
   }
@@ -69,7 +72,7 @@ export class RunQueue {
     const place = this.places.get(task.spec.sequence);
     if (place === undefined) return;
     this.places.delete(task.spec.sequence);
-    place.line.remove(place.entry);
+    place.line.remove(place);
     this.counts[task.spec.class] -= 1;
     const lines = this.linesOf(place.target);
     lines.size -= 1;
@@ -79,16 +82,18 @@ export class RunQueue {
   /** What this process should run next: its own or a shared task. */
   bestFor(target: string, pid: ProcessId): Task | undefined {
     const lines = this.lines.get(target);
-    const shared = lines?.shared.peek();
-    const pinned = lines?.pinned.get(pid)?.peek();
+    const shared = lines?.shared.peek()?.task;
+    const pinned = lines?.pinned.get(pid)?.peek()?.task;
     return moreUrgentOf(shared, pinned);
   }
 
   /** The most urgent task of a target, whoever may run it. */
   headOf(target: string): Task | undefined {
     const lines = this.lines.get(target);
-    let head = lines?.shared.peek();
-    for (const line of lines?.pinned.values() ?? []) head = moreUrgentOf(head, line.peek());
+    let head = lines?.shared.peek()?.task;
+    for (const line of lines?.pinned.values() ?? []) {
+      head = moreUrgentOf(head, line.peek()?.task);
+    }
     return head;
   }
 
@@ -108,9 +113,9 @@ export class RunQueue {
     const line = lines?.pinned.get(pid);
     if (lines === undefined || line === undefined) return;
     lines.pinned.delete(pid);
-    for (const task of line.values()) {
-      const entry = lines.shared.push(task);
-      this.places.set(task.spec.sequence, { line: lines.shared, entry, target });
+    for (const place of line.values()) {
+      place.line = lines.shared;
+      lines.shared.push(place);
     }
   }
 
@@ -118,23 +123,29 @@ export class RunQueue {
   tasksOf(target: string): Task[] {
     const lines = this.lines.get(target);
     if (lines === undefined) return [];
-    return [lines.shared, ...lines.pinned.values()].flatMap((line) => line.values());
+    return [lines.shared, ...lines.pinned.values()].flatMap((line) =>
+      line.values().map((place) => place.task),
+    );
   }
 
   private linesOf(target: string): TargetLines {
     let lines = this.lines.get(target);
     if (lines === undefined) {
-      lines = { shared: new IndexedHeap(isMoreUrgent), pinned: new Map(), size: 0 };
+      lines = { shared: createLine(), pinned: new Map(), size: 0 };
       this.lines.set(target, lines);
     }
     return lines;
   }
 }
 
+function createLine(): Line {
+  return new IndexedHeap((a, b) => isMoreUrgent(a.task, b.task));
+}
+
 function pinnedLine(lines: TargetLines, pid: ProcessId): Line {
   let line = lines.pinned.get(pid);
   if (line === undefined) {
-    line = new IndexedHeap(isMoreUrgent);
+    line = createLine();
     lines.pinned.set(pid, line);
   }
   return line;

@@ -1,6 +1,7 @@
 import type { TaskId } from '@llmos/base';
 import { WIRE_LIMITS } from '@llmos/base';
 import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
+import { CORE_LIMITS } from '../limits';
 
 const UNAVAILABLE = { code: 'UNAVAILABLE', retryable: true, message: 'not now' } as const;
 const own = (id: string) => ({ id: id as TaskId, hasOwnId: true });
@@ -188,6 +189,23 @@ describe('failures', () => {
     expect(core.take('acknowledge')).toHaveLength(0);
     core.apply({ kind: 'result-committed', tenant: 'acme' as never, task: 's1' as TaskId });
     expect(core.take('acknowledge')).toHaveLength(1);
+  });
+
+  it('tells in its dead letter how each attempt failed, those under earlier leaders too', () => {
+    const core = started();
+    core.store(core.task({ ...own('a'), maxAttempts: 3 }));
+    const earlier = { attempt: 1, code: 'INTERNAL', message: 'x' } as const;
+    core.apply({ ...free(1), attempts: 2, failures: [earlier] });
+    core.finish(core.only('execute'), { kind: 'failed', error: UNAVAILABLE });
+    const long = { ...UNAVAILABLE, message: 'y'.repeat(1_000) };
+    const failures = [earlier, { attempt: 2, code: 'UNAVAILABLE', message: UNAVAILABLE.message }];
+    expect(core.only('record-attempt')).toMatchObject({ attempt: 3, failures });
+    core.apply({ kind: 'attempt-recorded', sequence: 1, attempt: 3 });
+    core.advance(1_000);
+    core.finish(core.only('execute'), { kind: 'failed', error: long });
+    const told = core.only('store-dead-letter').failures;
+    expect(told.slice(0, 2)).toEqual(failures);
+    expect(told[2]?.message.length).toBeLessThanOrEqual(CORE_LIMITS.maxFailureChars + 1);
   });
 
   it('ends a final error without a dead letter', () => {

@@ -28,7 +28,7 @@ import { readTaskRequest } from './task-request';
 export interface CallServiceOptions {
   readonly requests: RequestLink;
   readonly publisher: TaskPublisher;
-  readonly results: Pick<ResultStore, 'read'>;
+  readonly results: Pick<ResultStore, 'readForTask'>;
   readonly waiters: ResultWaiters;
   readonly context: TaskRequestContext;
   readonly counters: KernelCounters;
@@ -138,7 +138,7 @@ class PendingCall {
 
   private async readEarlier(of: TenantTask): Promise<StoredResult | undefined> {
     try {
-      return await this.parts.service.results.read(of);
+      return await this.parts.service.results.readForTask(of);
     } catch (error) {
       // The waiters' sweep looks again.
       this.parts.service.log.warn('result-look-up-failed', { task: of.task, error });

@@ -42,16 +42,39 @@ it('answers everyone who waits for the same task, once', () => {
 it('keeps a result that comes before its waiter is known by name', () => {
   const { waiters, wait, outcomes } = setUp();
   waiters.onResult(of, result);
-  wait();
+  const goAway = wait();
   expect(outcomes).toEqual([]);
-  waiters.stop();
+  goAway();
   waiters.expectUnnamed();
   waiters.onResult(of, result);
   wait();
-  expect(outcomes).toEqual(['stopping', 'result']);
+  expect(outcomes).toEqual(['result']);
   waiters.endUnnamed();
   wait();
-  expect(outcomes).toHaveLength(2);
+  expect(outcomes).toHaveLength(1);
+});
+
+it('answers who waits when it stops, and at once who comes after that', () => {
+  const { waiters, wait, outcomes } = setUp();
+  wait();
+  waiters.stop();
+  expect(outcomes).toEqual(['stopping']);
+  wait();
+  expect([outcomes, waiters.count]).toEqual([['stopping', 'stopping'], 0]);
+});
+
+it('looks everyone up in turn, however many wait', () => {
+  const { clock, waiters, lookedUp, outcomes } = setUp();
+  const count = 3 * EDGE_LIMITS.maxLookUpsPerSweep;
+  const settle = (outcome: WaitOutcome): void => void outcomes.push(outcome.kind);
+  for (let n = 0; n < count; n += 1) {
+    waiters.add({ of: { ...of, task: `s${n}` as TaskId }, untilMs: Infinity, settle });
+  }
+  for (let sweep = 0; sweep < 3; sweep += 1) {
+    clock.advance(EDGE_LIMITS.waiterLookUpMs);
+    waiters.sweep();
+  }
+  expect(new Set(lookedUp.map(({ task }) => task)).size).toBe(count);
 });
 
 it('bounds the results it keeps, and never grows while publishes go on', () => {

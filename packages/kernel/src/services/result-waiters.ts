@@ -32,6 +32,7 @@ export class ResultWaiters {
   private earlyBytes = 0;
   private waiterCount = 0;
   private unnamedCount = 0;
+  private isStopped = false;
 
   constructor(
     private readonly options: {
@@ -66,8 +67,9 @@ export class ResultWaiters {
   add(waiter: Waiter): () => void {
     const key = keyOf(waiter.of);
     const early = this.early.get(key);
-    if (early !== undefined) {
-      waiter.settle({ kind: 'result', result: early });
+    if (early !== undefined || this.isStopped) {
+      // A publish that was in flight at the stop has nobody to wait with any more.
+      waiter.settle(early === undefined ? { kind: 'stopping' } : { kind: 'result', result: early });
       return () => undefined;
     }
     const lookUpAtMs = this.options.clock.nowMs() + EDGE_LIMITS.waiterLookUpMs;
@@ -104,11 +106,16 @@ export class ResultWaiters {
       if (entry.waiters.size === 0) continue;
       lookUps += 1;
       entry.lookUpAtMs = nowMs + EDGE_LIMITS.waiterLookUpMs;
+      // To the end: those that the bound left out this time come first the next time.
+      this.byTask.delete(key);
+      this.byTask.set(key, entry);
       this.lookUp(entry.of);
     }
   }
 
+  /** Answers everyone who waits, and from now on at once whoever comes. */
   stop(): void {
+    this.isStopped = true;
     const entries = [...this.byTask.values()];
     this.byTask.clear();
     this.waiterCount = 0;

@@ -38,7 +38,7 @@ export interface SystemServiceOptions {
   readonly store: Pick<RegistryStore, 'writeDesired'>;
   readonly deliver: (event: KernelEvent) => void;
   readonly now: () => Instant;
-  readonly info: () => SystemInfo;
+  readonly info: () => Promise<SystemInfo>;
   readonly counters: KernelCounters;
   readonly log: Logger;
 }

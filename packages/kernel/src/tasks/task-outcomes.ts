@@ -3,6 +3,7 @@ import type { BackoffPolicy, ErrorBody } from '@llmos/base';
 import { backoffMs, errorBody } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import { countedAttempts, type StopReason, type Task } from './task';
+import type { AttemptFailure } from './task-spec';
 
 export type FailureVerdict =
   | { readonly kind: 'retry'; readonly afterMs: number }
@@ -26,8 +27,14 @@ export function stopError(reason: StopReason, task: Task): ErrorBody {
       });
 }
 
+/** The task's failures and this one, which ended its current attempt; the oldest make room. */
+export function withFailure(task: Task, error: ErrorBody): readonly AttemptFailure[] {
+  const message = shorten(error.message, CORE_LIMITS.maxFailureChars);
+  const failure = { attempt: task.attempt, code: error.code, message };
+  return [...task.failures, failure].slice(-CORE_LIMITS.maxFailures);
+}
+
 /** Messages from outside are cut: they end in results, dead letters and events. */
-export function shorten(message: string): string {
-  const max = CORE_LIMITS.maxMessageChars;
+export function shorten(message: string, max: number = CORE_LIMITS.maxMessageChars): string {
   return message.length > max ? `${message.slice(0, max)}…` : message;
 }

@@ -1,6 +1,7 @@
 /** What a client asked for, once its subject, headers and the start of its body were read. */
 import type {
   BodyFormat,
+  ErrorCode,
   FunctionName,
   ModelRef,
   TaskClass,
@@ -33,6 +34,22 @@ export interface TaskSpec {
   readonly parent?: TaskId;
   readonly root?: TaskId;
   readonly traceparent?: string;
+}
+
+/** Why one attempt failed, as its dead letter tells it. */
+export interface AttemptFailure {
+  readonly attempt: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What llmos_attempts keeps of a task for the next leader. */
+export interface AttemptRecord {
+  /** Number of the attempt that comes next, or runs. */
+  readonly attempt: number;
+  readonly isApart: boolean;
+  /** The latest ones, oldest first. */
+  readonly failures: readonly AttemptFailure[];
 }
 
 /** One try of a task, as the mailbox and the reports name it. */

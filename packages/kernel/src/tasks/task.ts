@@ -5,7 +5,7 @@
  * with backing-off and dead-lettering on the way of those that fail.
  */
 import type { ErrorBody, NodeId, ProcessId, Result } from '@llmos/base';
-import type { TaskSpec } from './task-spec';
+import type { AttemptFailure, TaskSpec } from './task-spec';
 
 /** Which started process an attempt was sent to. */
 export interface AttemptPlace {
@@ -73,6 +73,8 @@ export interface Task {
   uncountedAttempts: number;
   /** It was in a host that died: it runs with no other task beside it. */
   isApart: boolean;
+  /** The latest failed attempts, oldest first. */
+  failures: readonly AttemptFailure[];
   /** llmos_attempts holds, or will hold, a row. */
   hasAttemptRow: boolean;
   /** A write of that row is not answered yet. */

@@ -18,7 +18,10 @@ export interface ModelRegistrar {
   list(): Promise<readonly ModelRegistration[]>;
   isUnchanged(folder: ModelFolder, registered: ModelRegistration): Promise<boolean>;
   /** Checks the package and adds it. */
-  add(folder: ModelFolder): Promise<{ model: ModelRegistration; added: boolean }>;
+  add(
+    folder: ModelFolder,
+    onStored: (storedBytes: number, totalBytes: number) => void,
+  ): Promise<{ model: ModelRegistration; added: boolean }>;
 }
 
 export interface RegisterOptions {
@@ -56,7 +59,9 @@ async function registerOne(
       return done(existing, false);
     }
     report({ kind: 'model-checking', name: folder.name });
-    const { model, added } = await registrar.add(folder);
+    const { model, added } = await registrar.add(folder, (storedBytes, totalBytes) =>
+      report({ kind: 'model-storing', name: folder.name, storedBytes, totalBytes }),
+    );
     return done(model, added);
   } catch (error) {
     options.signal?.throwIfAborted();

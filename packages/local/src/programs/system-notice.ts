@@ -15,6 +15,12 @@ export type SystemNotice =
   | { readonly kind: 'program-killed'; readonly name: string }
   | { readonly kind: 'model-checking'; readonly name: string }
   | {
+      readonly kind: 'model-storing';
+      readonly name: string;
+      readonly storedBytes: number;
+      readonly totalBytes: number;
+    }
+  | {
       readonly kind: 'model-registered';
       readonly model: string;
       readonly isNew: boolean;

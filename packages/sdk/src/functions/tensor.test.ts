@@ -1,5 +1,5 @@
 import { fromFloat16Bits, toFloat16Bits } from '@llmos/base';
-import type { TensorType } from '@llmos/base';
+import type { TensorType, TensorValue } from '@llmos/base';
 import { readTensor, tensor } from './tensor';
 import type { TensorSource } from './tensor';
 
@@ -69,5 +69,19 @@ it('rounds to half precision, ties to even', () => {
   for (const [value, half] of cases) expect(toFloat16Bits(value)).toBe(half);
   for (let half = 0; half < 0x7c00; half += 1) {
     expect(toFloat16Bits(fromFloat16Bits(half))).toBe(half);
+  }
+});
+
+it('refuses what is no tensor, naming the value', () => {
+  const refusals: [unknown, RegExp][] = [
+    [null, /null is no tensor/],
+    [{ type: 'float', dims: [1], data: [1] }, /type "float" is no tensor type/],
+    [{ type: 'toString', dims: [1], data: [1] }, /type "toString"/],
+    [{ type: 'int8', dims: 'x', data: [1] }, /dims "x" are no list of integers/],
+    [{ type: 'int8', dims: [1], data: null }, /data null is neither/],
+    [{ type: 'int8', dims: [1], data: [{}] }, /data \[\{\}\] is neither/],
+  ];
+  for (const [value, message] of refusals) {
+    expect(() => readTensor(value as TensorValue)).toThrow(message);
   }
 });

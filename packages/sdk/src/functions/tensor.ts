@@ -3,7 +3,7 @@
  * exact for every number, NaN and infinities too; strings travel as a list.
  */
 import type { TensorType, TensorValue } from '@llmos/base';
-import { fromFloat16Bits, quoteShort, toFloat16Bits } from '@llmos/base';
+import { fromFloat16Bits, isRecord, quoteShort, toFloat16Bits } from '@llmos/base';
 import { invalid } from '../call-options';
 
 export type TensorArray =
@@ -118,6 +118,7 @@ export function tensor(type: TensorType, dims: readonly number[], data: TensorSo
  * Float32Array, strings as a list. Throws INVALID_ARGUMENT where data and dims don't agree.
  */
 export function readTensor(value: TensorValue): TensorArray | readonly string[] {
+  assertTensor(value);
   const { type, dims, data } = value;
   const count = dims.reduce((product, dim) => product * dim, 1);
   const array = typeof data === 'string' ? readBytes(type, data) : readList(type, data);
@@ -125,6 +126,24 @@ export function readTensor(value: TensorValue): TensorArray | readonly string[] 
     throw invalid(`dims [${dims.join(', ')}] hold ${count} values, but data has ${array.length}`);
   }
   return array;
+}
+
+/** Tensors come from results, which a program of anyone's may have written. */
+function assertTensor(value: unknown): asserts value is TensorValue {
+  if (!isRecord(value)) throw invalid(`${quoteShort(value)} is no tensor`);
+  const { type, dims, data } = value;
+  if (typeof type !== 'string' || (type !== 'string' && !Object.hasOwn(KINDS, type))) {
+    throw invalid(`type ${quoteShort(type)} is no tensor type`);
+  }
+  if (!Array.isArray(dims) || !dims.every((dim) => Number.isSafeInteger(dim))) {
+    throw invalid(`dims ${quoteShort(dims)} are no list of integers`);
+  }
+  if (typeof data === 'string' || (Array.isArray(data) && data.every(isElement))) return;
+  throw invalid(`data ${quoteShort(data)} is neither base64 nor a list of values`);
+}
+
+function isElement(value: unknown): value is TensorElement {
+  return ['number', 'bigint', 'boolean', 'string'].includes(typeof value);
 }
 
 function readBytes(type: TensorType, base64: string): TensorArray | readonly string[] {

@@ -1,9 +1,44 @@
 /** Reads messages that are stored; a follower's copy may be behind, so "absent" means "not yet". */
 export interface StoredMessage {
   readonly sequence: number;
+  readonly subject: string;
   readonly body: Uint8Array;
   readonly contentType: string | undefined;
+  /** When the server stored it, by the server's clock. */
+  readonly storedWallMs: number;
+  /** Undefined where absent or empty. */
+  header(name: string): string | undefined;
 }
+
+/** A stream as the server describes it. */
+export interface StreamDescription {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  /** `limits`, `workqueue` or `interest`. */
+  readonly retention: string;
+  /** `file` or `memory`. */
+  readonly storage: string;
+  /** What a full stream does: refuse `new` messages, or drop `old` ones. */
+  readonly discard: string;
+  readonly allowsDirect: boolean;
+  readonly replicas: number;
+  readonly messages: number;
+  readonly bytes: number;
+  /** -1: no bound. */
+  readonly maxBytes: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
+export type StreamOutcome =
+  | { readonly kind: 'found'; readonly stream: StreamDescription }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+export type RemoveOutcome =
+  | { readonly kind: 'removed' }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unavailable'; readonly reason: string };
 
 export type ReadOutcome =
   | { readonly kind: 'found'; readonly message: StoredMessage }
@@ -15,10 +50,13 @@ export interface StoredMessages {
   readLast(of: ReadLast): Promise<ReadOutcome>;
   /** The first message of the subject at or after a sequence. */
   readNext(of: ReadLast & { readonly fromSequence: number }): Promise<ReadOutcome>;
+  readStream(stream: string, signal?: AbortSignal): Promise<StreamOutcome>;
+  remove(of: { readonly stream: string; readonly sequence: number }): Promise<RemoveOutcome>;
 }
 
 export interface ReadLast {
   readonly stream: string;
+  /** May hold wildcards where the next message is asked for. */
   readonly subject: string;
   readonly signal?: AbortSignal | undefined;
 }

@@ -7,7 +7,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import type { ErrorBody } from '@llmos/base';
+import type { ErrorBody, GenerateOutput } from '@llmos/base';
 import { LlmosError, errorBody, isRecord, toErrorBody } from '@llmos/base';
 import { openOnnxRunner } from '../adapters/onnxruntime/onnx-runner';
 import { scanGraph } from '../adapters/onnxruntime/graph-scan';
@@ -27,6 +27,7 @@ import type { ModelRunner } from '../ports/model-runner';
 import type {
   FromThread,
   LoadOptions,
+  ThreadAnswer,
   ThreadRequest,
   ThreadRole,
   ToThread,
@@ -177,10 +178,16 @@ class ActorThread {
     this.open.delete(requestId);
     const { result, error } = encodeAnswer(request, answer);
     const own = ownBuffer(result);
+    const tokens = tokensOf(request, answer);
     this.post(
       {
         kind: 'answered',
-        answer: { requestId, result: own, ...(error === undefined ? {} : { error }) },
+        answer: {
+          requestId,
+          result: own,
+          ...(tokens === undefined ? {} : { tokens }),
+          ...(error === undefined ? {} : { error }),
+        },
       },
       [own.buffer],
     );
@@ -204,6 +211,14 @@ function decodeBody(request: ThreadRequest): unknown {
   return request.format === 'json'
     ? decodeJsonBody(request.body)
     : decodeProtobufBody(request.function, request.body);
+}
+
+function tokensOf(request: ThreadRequest, answer: EngineAnswer): ThreadAnswer['tokens'] {
+  if (request.function !== 'generate' || answer.kind !== 'done') return undefined;
+  if (answer.output.kind !== 'value') return undefined;
+  const { tokens, promptTokens } = answer.output.value as GenerateOutput;
+  const resumed = request.resumeTokens?.length ?? 0;
+  return { promptTokens, generatedTokens: Math.max(0, tokens.length - resumed) };
 }
 
 interface EncodedAnswer {

@@ -33,15 +33,35 @@ export type ToHost =
   /** Take nothing new, finish what runs within the grace, leave. */
   | { readonly kind: 'stop'; readonly graceMs: number };
 
+/** Observations by upper bound: `counts[i]` of those above bound i-1 and not above bound i. */
+export interface HistogramCounts {
+  /** Of one more than the bounds: the last one counts what is above all. */
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
+/** Upper bounds of the histograms in `HostCounts`. */
+export const HOST_BOUNDS = {
+  seconds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  requests: [1, 2, 4, 8, 16, 32, 64],
+} as const;
+
 /** Totals since the host started. */
 export interface HostCounts {
+  /** Accepted and not ended. */
   readonly running: number;
   readonly committed: number;
   readonly failed: number;
   readonly stopped: number;
-  readonly steps: number;
-  readonly stepRequests: number;
   readonly chunks: number;
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  /** Code → attempts whose handler ended in it. */
+  readonly errors: Readonly<Record<string, number>>;
+  /** From the start of an attempt to its answer, its wait for a batch included. */
+  readonly attemptSeconds: HistogramCounts;
+  readonly stepSeconds: HistogramCounts;
+  readonly stepRequests: HistogramCounts;
 }
 
 export type FromHost =

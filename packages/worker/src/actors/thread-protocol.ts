@@ -48,6 +48,8 @@ export interface ThreadAnswer {
   readonly requestId: number;
   /** The encoded result, in the request's format: what will be committed. */
   readonly result: Uint8Array;
+  /** Of a generation: what this attempt read and made; tokens that it resumed after don't count. */
+  readonly tokens?: { readonly promptTokens: number; readonly generatedTokens: number };
   /** Set where the result is an error. */
   readonly error?: {
     readonly code: ErrorCode;

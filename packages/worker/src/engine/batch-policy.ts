@@ -2,7 +2,8 @@
  * Who runs in the next batch. Pure.
  *
  * The most urgent request leads; mates are of the same function and of similar length, because
- * padding to the longest wastes what is shorter. A full batch runs at once, another one when its
+ * padding to the longest wastes what is shorter: of those as urgent as the leader, the nearest in
+ * length go first. Idle threads share what waits. A full batch runs at once, another one when its
  * leader has waited long enough for mates.
  */
 import type { TaskClass } from '@llmos/base';
@@ -10,6 +11,7 @@ import { BATCH_LIMITS } from '../limits';
 
 export interface WaitingRequest {
   readonly class: TaskClass;
+  readonly priority: number;
   readonly function: string;
   /** Of the body: stands for its tokens, which only the thread can count. */
   readonly bytes: number;
@@ -26,31 +28,55 @@ export type BatchPlan<Request> =
   | { readonly kind: 'wait'; readonly untilMs: number }
   | { readonly kind: 'run'; readonly requests: readonly Request[] };
 
+export interface BatchMoment {
+  readonly bounds: BatchBounds;
+  readonly nowMs: number;
+  /** Threads that could run a batch now, at least 1. */
+  readonly idleThreads: number;
+}
+
 /** @param waiting most urgent first; this order decides among equals. */
 export function planBatch<Request extends WaitingRequest>(
   waiting: readonly Request[],
-  bounds: BatchBounds,
-  nowMs: number,
+  moment: BatchMoment,
 ): BatchPlan<Request> {
   const [leader] = waiting;
   if (leader === undefined) return { kind: 'idle' };
+  const { bounds, nowMs, idleThreads } = moment;
+  const mates = matesOf(leader, waiting);
+  const most = Math.min(bounds.maxRequests, Math.ceil(mates.length / idleThreads));
   const requests: Request[] = [];
   let bytes = 0;
-  let isFull = false;
-  for (const request of waiting) {
-    if (request.function !== leader.function || !isSimilar(request, leader)) continue;
-    const fits = requests.length < bounds.maxRequests && bytes + request.bytes <= bounds.maxBytes;
-    if (!fits && requests.length > 0) {
-      isFull = true;
-      break;
-    }
+  for (const request of mates) {
+    const fits = requests.length < most && bytes + request.bytes <= bounds.maxBytes;
+    if (!fits && requests.length > 0) break;
     requests.push(request);
     bytes += request.bytes;
   }
-  isFull ||= requests.length >= bounds.maxRequests || bytes >= bounds.maxBytes;
+  const total = mates.reduce((sum, request) => sum + request.bytes, 0);
+  const isFull = mates.length >= bounds.maxRequests || total >= bounds.maxBytes;
   const untilMs = leader.arrivedAtMs + BATCH_LIMITS.waitMs[leader.class];
   if (!isFull && nowMs < untilMs) return { kind: 'wait', untilMs };
   return { kind: 'run', requests };
+}
+
+/** The leader first, then those as urgent by their distance in length, then the others. */
+function matesOf<Request extends WaitingRequest>(
+  leader: Request,
+  waiting: readonly Request[],
+): Request[] {
+  const similar = waiting.filter(
+    (request) => request.function === leader.function && isSimilar(request, leader),
+  );
+  const distance = (request: Request): number =>
+    request.class === leader.class && request.priority === leader.priority
+      ? Math.abs(request.bytes - leader.bytes)
+      : Infinity;
+  const nearer = (a: Request, b: Request): number => {
+    const [first, second] = [distance(a), distance(b)];
+    return first === second ? 0 : first - second;
+  };
+  return [leader, ...similar.filter((request) => request !== leader).toSorted(nearer)];
 }
 
 function isSimilar(a: WaitingRequest, b: WaitingRequest): boolean {

@@ -32,7 +32,7 @@ export function shapeHost(manifest: ModelManifest, device: string, cores: number
       return {
         ...base,
         permits: HOST_LIMITS.batchPermits,
-        batch: BATCH_LIMITS.batch,
+        batch: device === 'cpu' ? BATCH_LIMITS.batch : BATCH_LIMITS.deviceBatch,
         stepMs: HOST_LIMITS.batchStepMs,
       };
     case 'infer':

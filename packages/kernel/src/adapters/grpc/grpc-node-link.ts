@@ -54,7 +54,8 @@ export class GrpcNodeLink implements NodeLink {
       const address = `${host}:${port}`;
       this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
         if (error === null) return resolve(bound);
-        const message = `the node registry can't listen at ${address}: ${error.message}`;
+        const reason = `the node registry can't listen at ${address}: ${error.message}`;
+        const message = `${reason}; LLMOS_GRPC_PORT chooses another port`;
         reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
       });
     });

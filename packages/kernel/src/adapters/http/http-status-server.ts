@@ -31,7 +31,8 @@ export class HttpStatusServer {
   listen(host: string, port: number): Promise<string> {
     return new Promise((resolve, reject) => {
       this.server.once('error', (error) => {
-        const message = `the HTTP port can't listen at ${host}:${port}: ${error.message}`;
+        const reason = `the HTTP port can't listen at ${host}:${port}: ${error.message}`;
+        const message = `${reason}; LLMOS_HTTP_PORT chooses another port`;
         reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
       });
       this.server.listen(port, host, () => {

@@ -1,23 +1,15 @@
-/** The kernel's metrics for Prometheus: counters as they happen, gauges when they are read. */
-import { TASK_CLASSES } from '@llmos/base';
-import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
-import type { CoreCounts } from '../../kernel-core';
-import type { CounterName, KernelCounters } from '../../ports/kernel-counters';
-import { COUNTERS } from '../../ports/kernel-counters';
-
-export interface KernelGauges {
-  readonly counts: () => CoreCounts | undefined;
-  readonly isLeading: () => boolean;
-  readonly epoch: () => number;
-  readonly waitingCalls: () => number;
-}
-
-type Labelled = ReadonlyMap<CounterName, string>;
+/** The kernel's metrics for Prometheus: counted as they happen; gauges are read when asked for. */
+import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { KernelGauges } from '../../kernel-node';
+import type { CounterName, DurationName, KernelCounters } from '../../ports/kernel-counters';
+import { COUNTERS, DURATIONS } from '../../ports/kernel-counters';
+import { addKernelGauges } from './kernel-gauges';
 
 /** Counters with a label, and its name. */
-const LABELS: Labelled = new Map([
+const LABELS: ReadonlyMap<CounterName, string> = new Map([
   ['decisions', 'kind'],
   ['tasks_taken_in', 'class'],
+  ['tasks_finished', 'code'],
   ['attempts_ended', 'outcome'],
   ['requests', 'kind'],
   ['requests_refused', 'code'],
@@ -25,12 +17,22 @@ const LABELS: Labelled = new Map([
   ['store_retries', 'operation'],
 ]);
 
+/** From a millisecond on an idle machine to the hours that bulk work may wait. */
+const BUCKETS_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200,
+];
+
+/** Gauges of the library whose names say that they were counters. */
+const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
+
 export class PrometheusMetrics implements KernelCounters {
   private readonly registry = new Registry();
   private readonly counters = new Map<CounterName, Counter>();
+  private readonly durations = new Map<DurationName, Histogram>();
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    for (const name of MISNAMED) this.registry.removeSingleMetric(name);
     for (const [name, help] of Object.entries(COUNTERS) as [CounterName, string][]) {
       const label = LABELS.get(name);
       const counter = new Counter({
@@ -41,6 +43,16 @@ export class PrometheusMetrics implements KernelCounters {
       });
       this.counters.set(name, counter);
     }
+    for (const [name, help] of Object.entries(DURATIONS) as [DurationName, string][]) {
+      const histogram = new Histogram({
+        name: `llmos_kernel_${name}_seconds`,
+        help: `${help}, by class`,
+        labelNames: ['class'],
+        buckets: BUCKETS_SECONDS,
+        registers: [this.registry],
+      });
+      this.durations.set(name, histogram);
+    }
   }
 
   add(name: CounterName, label?: string, amount = 1): void {
@@ -50,26 +62,12 @@ export class PrometheusMetrics implements KernelCounters {
     else counter?.inc({ [labelName]: label ?? 'unknown' }, amount);
   }
 
+  observe(name: DurationName, taskClass: string, seconds: number): void {
+    this.durations.get(name)?.observe({ class: taskClass }, seconds);
+  }
+
   watch(gauges: KernelGauges): void {
-    const { counts } = gauges;
-    this.gauge('is_leader', 'Whether this kernel leads', () => Number(gauges.isLeading()));
-    this.gauge('epoch', 'Epoch of the current leadership, 0 without', () => gauges.epoch());
-    this.gauge('waiting_calls', 'Calls that wait for a result', () => gauges.waitingCalls());
-    this.gauge('running_tasks', 'Tasks that run', () => counts()?.running ?? 0);
-    this.gauge('held_tasks', 'Tasks of every state', () => counts()?.tasks ?? 0);
-    this.gauge('processes', 'Rows of the process table', () => counts()?.processes ?? 0);
-    this.gauge('nodes', 'Nodes known', () => counts()?.nodes ?? 0);
-    const queued = new Gauge({
-      name: 'llmos_kernel_queued_tasks',
-      help: 'Tasks that wait, by class',
-      labelNames: ['class'],
-      registers: [this.registry],
-      collect: () => {
-        for (const taskClass of TASK_CLASSES) {
-          queued.set({ class: taskClass }, counts()?.queued[taskClass] ?? 0);
-        }
-      },
-    });
+    addKernelGauges(this.registry, gauges);
   }
 
   get contentType(): string {
@@ -78,14 +76,5 @@ export class PrometheusMetrics implements KernelCounters {
 
   text(): Promise<string> {
     return this.registry.metrics();
-  }
-
-  private gauge(name: string, help: string, read: () => number): void {
-    const gauge: Gauge = new Gauge({
-      name: `llmos_kernel_${name}`,
-      help,
-      registers: [this.registry],
-      collect: () => gauge.set(read()),
-    });
   }
 }

@@ -1,14 +1,11 @@
-/** The bucket `llmos_attempts`: how often a task was tried, for the next leader. */
+/** The bucket `llmos_attempts`: how often a task was tried, and why it failed, for the next leader. */
 import type { TaskId, TenantId } from '@llmos/base';
-import { BUCKETS, decodeJson, encodeJson, isRecord } from '@llmos/base';
+import { BUCKETS, decodeJson, encodeJson, isErrorCode, isRecord } from '@llmos/base';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
+import { CORE_LIMITS } from '../../limits';
+import type { AttemptFailure, AttemptRecord } from '../../tasks/task-spec';
 import { readLast } from './leader-reads';
-
-export interface AttemptRow {
-  readonly attempt: number;
-  readonly isApart: boolean;
-}
 
 const STREAM = `KV_${BUCKETS.attempts}`;
 
@@ -24,7 +21,7 @@ export class AttemptRows {
     this.jetstream = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
   }
 
-  async read(tenant: TenantId, task: TaskId): Promise<AttemptRow | undefined> {
+  async read(tenant: TenantId, task: TaskId): Promise<AttemptRecord | undefined> {
     const stored = await readLast(this.options.manager, STREAM, subjectOf(tenant, task));
     if (stored === undefined || stored.data.length === 0) return undefined;
     try {
@@ -32,13 +29,14 @@ export class AttemptRows {
       if (!isRecord(value)) return undefined;
       const attempt = Number(value['attempt']);
       if (!Number.isSafeInteger(attempt) || attempt < 1) return undefined;
-      return { attempt, isApart: value['isApart'] === true };
+      const failures = readFailures(value['failures']);
+      return { attempt, isApart: value['isApart'] === true, failures };
     } catch {
       return undefined;
     }
   }
 
-  async write(tenant: TenantId, task: TaskId, row: AttemptRow): Promise<void> {
+  async write(tenant: TenantId, task: TaskId, row: AttemptRecord): Promise<void> {
     await this.jetstream.publish(subjectOf(tenant, task), encodeJson(row));
   }
 
@@ -47,6 +45,17 @@ export class AttemptRows {
     const request = { filter: subjectOf(tenant, task) };
     this.options.connection.publish(`$JS.API.STREAM.PURGE.${STREAM}`, encodeJson(request));
   }
+}
+
+/** Rows of an earlier version have none; what can't be read is left out. */
+function readFailures(value: unknown): AttemptFailure[] {
+  if (!Array.isArray(value)) return [];
+  return value.slice(-CORE_LIMITS.maxFailures).flatMap((entry: unknown) => {
+    if (!isRecord(entry)) return [];
+    const { attempt, code, message } = entry;
+    const isReadable = typeof attempt === 'number' && typeof message === 'string';
+    return isReadable && isErrorCode(code) ? [{ attempt, code, message }] : [];
+  });
 }
 
 function subjectOf(tenant: TenantId, task: TaskId): string {

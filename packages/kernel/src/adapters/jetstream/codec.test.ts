@@ -104,6 +104,14 @@ it('holds bodies within the budget and acknowledges the latest delivery once', (
   expect(held.count).toBe(2);
 });
 
+it.each([0, 5, 1_024, 1_025])('gives a body of %d bytes back as it was', (length) => {
+  const held = new HeldMessages(10_000);
+  const body = Uint8Array.from({ length }, (_, index) => (index * 7) % 256);
+  held.hold(1, 'ack', body);
+  expect(Buffer.from(held.bodyOf(1) ?? [])).toEqual(Buffer.from(body));
+  expect(held.release(1)).toBe('ack');
+});
+
 it('makes any text safe as a header', () => {
   expect(headerText('a\r\nNats-Rollup: all\u0000', 100)).toBe('a Nats-Rollup: all');
   expect(headerText('x'.repeat(50), 10)).toBe(`${'x'.repeat(9)}…`);

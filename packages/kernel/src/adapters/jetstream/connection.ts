@@ -13,6 +13,7 @@ export interface ConnectionOptions {
   readonly name: string;
   readonly log: Logger;
   readonly waitMs: number;
+  readonly onReconnect: () => void;
 }
 
 /** Rejects with UNAVAILABLE, naming the servers, where none answers within `waitMs`. */
@@ -34,7 +35,7 @@ export async function connectToNats(options: ConnectionOptions): Promise<NatsCon
         noAsyncTraces: true,
         ignoreClusterUpdates: false,
       });
-      void logStatus(connection, log);
+      void watchStatus(connection, options);
       return connection;
     } catch (error) {
       if (performance.now() >= untilMs) throw noServer(servers, error);
@@ -56,10 +57,12 @@ function noServer(servers: readonly string[], cause: unknown): LlmosError {
 
 const ROUTINE: ReadonlySet<string> = new Set([DebugEvents.PingTimer, Events.Update]);
 
-async function logStatus(connection: NatsConnection, log: Logger): Promise<void> {
+async function watchStatus(connection: NatsConnection, options: ConnectionOptions): Promise<void> {
+  const { log } = options;
   try {
     for await (const status of connection.status()) {
       const { type, data } = status;
+      if (type === Events.Reconnect) options.onReconnect();
       if (ROUTINE.has(type)) continue;
       log.info('nats-status', { type, value: typeof data === 'object' ? 'change' : data });
     }

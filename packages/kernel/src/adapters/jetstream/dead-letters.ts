@@ -4,6 +4,7 @@ import { FORWARDED_HEADERS, HEADERS, STREAMS } from '@llmos/base';
 import { headers as newHeaders } from 'nats';
 import type { JetStreamManager, MsgHdrs } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
+import { CORE_LIMITS } from '../../limits';
 import type { DeadLetter } from '../../ports/task-stream';
 import { headerText, readHeaders } from './headers';
 import { readSequence } from './leader-reads';
@@ -25,7 +26,7 @@ export async function readOriginal(
 
 /** Only headers of the protocol are kept: others could steer JetStream itself. */
 export function deadLetterHeaders(letter: DeadLetter, original: HeaderSource): MsgHdrs {
-  const { spec, reason, attempts, lastError } = letter;
+  const { spec, reason, attempts, lastError, failures } = letter;
   const headers = newHeaders();
   const set = (name: string, value: string): void =>
     headers.set(name, headerText(value, EDGE_LIMITS.maxHeaderChars));
@@ -39,7 +40,10 @@ export function deadLetterHeaders(letter: DeadLetter, original: HeaderSource): M
   set(HEADERS.attempts, String(attempts));
   const message = headerText(lastError.message, EDGE_LIMITS.maxHeaderChars / 2);
   set(HEADERS.lastError, `${lastError.code}: ${message}`);
-  const history = [{ attempt: attempts, code: lastError.code, message }];
+  const history = failures.map((failure) => ({
+    ...failure,
+    message: headerText(failure.message, CORE_LIMITS.maxFailureChars),
+  }));
   headers.set(HEADERS.history, JSON.stringify(history));
   return headers;
 }

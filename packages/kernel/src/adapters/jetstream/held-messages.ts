@@ -2,45 +2,61 @@
  * The messages of LLMOS_TASKS that are taken in and not acknowledged: how to acknowledge each, and
  * its body while the byte budget lasts. Bodies are copied, because the client's are views into
  * network buffers many times their size.
+ *
+ * A small body is kept as text behind its reply subject: one short string takes 250 bytes less than
+ * a string, an array of bytes and an entry for each of them, and tasks may wait by the 100,000.
  */
+type Held =
+  /** Reply subject, line break (no subject has one), and the bytes of the body as latin1. */
+  string | { readonly reply: string; readonly body: Uint8Array | undefined };
+
+const SMALL_BODY_BYTES = 1_024;
+
 export class HeldMessages {
-  private readonly replies = new Map<number, string>();
-  private readonly bodies = new Map<number, Uint8Array>();
+  private readonly messages = new Map<number, Held>();
   private heldBytes = 0;
 
   constructor(private readonly budgetBytes: number) {}
 
   get count(): number {
-    return this.replies.size;
+    return this.messages.size;
   }
 
   /** A redelivery replaces the reply subject: only the latest delivery can be acknowledged. */
   hold(sequence: number, reply: string, body: Uint8Array): void {
-    this.replies.set(sequence, reply);
-    if (this.bodies.has(sequence) || this.heldBytes + body.length > this.budgetBytes) return;
-    this.bodies.set(sequence, new Uint8Array(body));
-    this.heldBytes += body.length;
+    this.heldBytes -= bodyBytes(this.messages.get(sequence));
+    const fits = this.heldBytes + body.length <= this.budgetBytes;
+    if (fits) this.heldBytes += body.length;
+    this.messages.set(sequence, fits ? pack(reply, body) : { reply, body: undefined });
   }
 
   bodyOf(sequence: number): Uint8Array | undefined {
-    return this.bodies.get(sequence);
+    const held = this.messages.get(sequence);
+    if (typeof held !== 'string') return held?.body;
+    return Buffer.from(held.slice(held.indexOf('\n') + 1), 'latin1');
   }
 
   /** Answers the reply subject to acknowledge, once. */
   release(sequence: number): string | undefined {
-    const reply = this.replies.get(sequence);
-    this.replies.delete(sequence);
-    const body = this.bodies.get(sequence);
-    if (body !== undefined) {
-      this.bodies.delete(sequence);
-      this.heldBytes -= body.length;
-    }
-    return reply;
+    const held = this.messages.get(sequence);
+    this.messages.delete(sequence);
+    this.heldBytes -= bodyBytes(held);
+    return typeof held === 'string' ? held.slice(0, held.indexOf('\n')) : held?.reply;
   }
 
   clear(): void {
-    this.replies.clear();
-    this.bodies.clear();
+    this.messages.clear();
     this.heldBytes = 0;
   }
+}
+
+function pack(reply: string, body: Uint8Array): Held {
+  if (body.length > SMALL_BODY_BYTES) return { reply, body: new Uint8Array(body) };
+  // Through bytes, so that the text is one string and not a chain of its parts.
+  return Buffer.concat([Buffer.from(`${reply}\n`, 'latin1'), body]).toString('latin1');
+}
+
+function bodyBytes(held: Held | undefined): number {
+  if (held === undefined) return 0;
+  return typeof held === 'string' ? held.length - held.indexOf('\n') - 1 : (held.body?.length ?? 0);
 }

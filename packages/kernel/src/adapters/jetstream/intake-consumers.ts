@@ -6,11 +6,19 @@
  * and their unacknowledged messages come to ours at once.
  */
 import type { Epoch, Logger, TaskClass } from '@llmos/base';
-import { LlmosError, STREAMS, TASK_CLASSES, patterns } from '@llmos/base';
+import {
+  LlmosError,
+  STREAMS,
+  TASK_CLASSES,
+  decodeJson,
+  encodeJson,
+  isRecord,
+  patterns,
+} from '@llmos/base';
 import { AckPolicy, DeliverPolicy, ReplayPolicy, nanos } from 'nats';
-import type { JetStreamManager } from 'nats';
+import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { isApiError } from './api-errors';
+import { describeApiError, isApiError, isUnavailable } from './api-errors';
 import { LeadershipEnded } from './retry';
 
 export function intakeConsumerName(epoch: Epoch, taskClass: TaskClass): string {
@@ -18,6 +26,7 @@ export function intakeConsumerName(epoch: Epoch, taskClass: TaskClass): string {
 }
 
 export interface TakeoverOptions {
+  readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   readonly log: Logger;
   readonly epoch: Epoch;
@@ -28,34 +37,66 @@ export interface TakeoverOptions {
 export async function takeOverConsumers(options: TakeoverOptions): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     if (options.isEnded()) throw new LeadershipEnded();
-    await deleteLowerEpochs(options);
-    if (await tryCreateAll(options)) return;
+    const outcome = await tryTakeOver(options);
+    if (outcome === 'done') return;
     if (tries >= EDGE_LIMITS.takeoverTries) {
       throw new LlmosError(
         'UNAVAILABLE',
-        `consumers of another leader overlap with epoch ${options.epoch} after ${tries} tries`,
+        `the intake can't be taken over by epoch ${options.epoch} after ${tries} tries: ${outcome}`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.takeoverRetryMs));
   }
 }
 
+/** `done`, or why it must be tried again: a cluster that lost a server needs a moment. */
+async function tryTakeOver(options: TakeoverOptions): Promise<string> {
+  try {
+    await deleteLowerEpochs(options);
+    return (await tryCreateAll(options)) ? 'done' : 'consumers of another leader overlap';
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    const reason = describeApiError(error);
+    options.log.info('takeover-waits', { epoch: options.epoch, reason });
+    return reason;
+  }
+}
+
 async function deleteLowerEpochs(options: TakeoverOptions): Promise<void> {
   const { manager, log, epoch } = options;
-  for await (const consumer of manager.consumers.list(STREAMS.tasks)) {
-    const other = epochOfName(consumer.name);
+  for (const name of await consumerNames(options.connection)) {
+    const other = epochOfName(name);
     if (other === epoch) continue;
     if (other !== undefined && other > epoch) {
       throw new LlmosError(
         'FAILED_PRECONDITION',
-        `consumer ${consumer.name} belongs to a later leader than epoch ${epoch}`,
+        `consumer ${name} belongs to a later leader than epoch ${epoch}`,
       );
     }
-    log.info('intake-consumer-deleted', { consumer: consumer.name, epoch });
+    log.info('intake-consumer-deleted', { consumer: name, epoch });
     try {
-      await manager.consumers.delete(STREAMS.tasks, consumer.name);
+      await manager.consumers.delete(STREAMS.tasks, name);
     } catch (error) {
       if (!isApiError(error, 'consumerNotFound')) throw error;
+    }
+  }
+}
+
+/**
+ * Names only: the client's list asks each consumer's own leader, and waits in vain for one whose
+ * server has just died.
+ */
+async function consumerNames(connection: NatsConnection): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (;;) {
+    const { requestTimeoutMs: timeout } = EDGE_LIMITS;
+    const subject = `$JS.API.CONSUMER.NAMES.${STREAMS.tasks}`;
+    const request = encodeJson({ offset: names.length });
+    const page = decodeJson((await connection.request(subject, request, { timeout })).data);
+    const found = isRecord(page) && Array.isArray(page['consumers']) ? page['consumers'] : [];
+    names.push(...found.filter((name) => typeof name === 'string'));
+    if (found.length === 0 || !isRecord(page) || names.length >= Number(page['total'])) {
+      return names;
     }
   }
 }

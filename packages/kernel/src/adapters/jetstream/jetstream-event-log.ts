@@ -7,6 +7,7 @@ import { Events } from 'nats';
 import type { NatsConnection } from 'nats';
 import type { Announcement, EventLog } from '../../ports/event-log';
 import type { KernelCounters } from '../../ports/kernel-counters';
+import type { SlowLane } from './slow-lane';
 
 export class JetStreamEventLog implements EventLog {
   private isConnected = true;
@@ -15,6 +16,7 @@ export class JetStreamEventLog implements EventLog {
     private readonly options: {
       readonly connection: NatsConnection;
       readonly counters: KernelCounters;
+      readonly slowLane: SlowLane;
       readonly wallMs: () => number;
     },
   ) {
@@ -34,7 +36,7 @@ export class JetStreamEventLog implements EventLog {
       what: tokenOf(what),
     });
     const event = { ...fields, entity, id, what, wallMs: this.options.wallMs() };
-    this.options.connection.publish(subject, encodeJson(event));
+    this.options.slowLane.push(subject, encodeJson(event));
   }
 
   private async watchConnection(): Promise<void> {

@@ -24,7 +24,7 @@ export class JetStreamLeadershipStore implements LeadershipStore {
   async read(): Promise<StoredLeader | undefined> {
     const entry = await this.bucket.get(KEY);
     if (entry === null) return undefined;
-    return { record: readRecord(entry.value), revision: entry.revision };
+    return { record: readLeaderRecord(entry.value), revision: entry.revision };
   }
 
   async write(
@@ -55,7 +55,7 @@ export class JetStreamLeadershipStore implements LeadershipStore {
 }
 
 /** A record that can't be read counts as released: nobody can lead by it. */
-function readRecord(bytes: Uint8Array): LeaderRecord {
+export function readLeaderRecord(bytes: Uint8Array): LeaderRecord {
   let value: unknown;
   try {
     value = decodeJson(bytes);

@@ -8,11 +8,13 @@ import type { KernelCounters } from '../../ports/kernel-counters';
 import type { ProcessLink } from '../../ports/process-link';
 import type { AttemptRef } from '../../tasks/task-spec';
 import { decodeReport, encodeMailbox, executeCommand } from './codec';
+import type { SlowLane } from './slow-lane';
 
 export interface ProcessLinkOptions {
   readonly connection: NatsConnection;
   readonly log: Logger;
   readonly counters: KernelCounters;
+  readonly slowLane: SlowLane;
 }
 
 type Command = Parameters<typeof encodeMailbox>[0]['command'];
@@ -49,7 +51,8 @@ export class JetStreamProcessLink implements ProcessLink {
   }
 
   confirm(to: ProcessAddress, attempts: readonly AttemptRef[]): void {
-    this.send(to, { $case: 'confirm', value: { attempts: [...attempts] } });
+    const message = this.encode(to, { $case: 'confirm', value: { attempts: [...attempts] } });
+    if (message !== undefined) this.options.slowLane.push(message.subject, message.bytes);
   }
 
   greet(to: ProcessAddress): void {
@@ -57,9 +60,14 @@ export class JetStreamProcessLink implements ProcessLink {
   }
 
   private send(to: ProcessAddress, command: Command): void {
-    if (this.epoch === undefined) return;
+    const message = this.encode(to, command);
+    if (message !== undefined) this.options.connection.publish(message.subject, message.bytes);
+  }
+
+  private encode(to: ProcessAddress, command: Command) {
+    if (this.epoch === undefined) return undefined;
     const bytes = encodeMailbox({ epoch: this.epoch, incarnation: to.incarnation, command });
-    this.options.connection.publish(subjects.mailbox({ node: to.nodeId, process: to.pid }), bytes);
+    return { subject: subjects.mailbox({ node: to.nodeId, process: to.pid }), bytes };
   }
 
   private receive(msg: Msg, deliver: (event: KernelEvent) => void): void {

@@ -10,6 +10,7 @@ import {
   checkSpawnRequest,
 } from '../../services/request-schemas';
 import { isConflict } from './api-errors';
+import { whileUnavailable } from './connection';
 
 type Check = (value: unknown) => { readonly message: string } | undefined;
 
@@ -53,7 +54,12 @@ export class JetStreamRegistryStore implements RegistryStore {
     });
   }
 
-  async readDesired(): Promise<readonly SpawnRequest[]> {
+  readDesired(): Promise<readonly SpawnRequest[]> {
+    const waiting = { log: this.log, waitMs: EDGE_LIMITS.takeoverWaitMs };
+    return whileUnavailable(waiting, () => this.readDesiredOnce());
+  }
+
+  private async readDesiredOnce(): Promise<readonly SpawnRequest[]> {
     const { processes } = this.buckets;
     const desired: SpawnRequest[] = [];
     const keys = await processes.keys();

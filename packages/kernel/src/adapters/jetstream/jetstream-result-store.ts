@@ -6,13 +6,13 @@
  * another one starts after the last result seen. Foreign headers are read behind our own guard.
  */
 import type { Logger, TenantTask } from '@llmos/base';
-import { HEADERS, PROTOBUF_CONTENT_TYPE, STREAMS, parseTenantTask, subjects } from '@llmos/base';
+import { HEADERS, PROTOBUF_CONTENT_TYPE, STREAMS, parseTenantTask } from '@llmos/base';
 import { AckPolicy, DeliverPolicy, Events, ReplayPolicy, createInbox, nanos } from 'nats';
 import type { JetStreamManager, Msg, NatsConnection, Subscription } from 'nats';
 import type { ResultStore, StoredResult } from '../../ports/result-store';
 import { parseDelivery } from './delivery';
 import { readHeaders, statusOf } from './headers';
-import { readLast } from './leader-reads';
+import type { ResultReads, StoredMessage } from './result-reads';
 
 const HEARTBEAT_MS = 2_000;
 const RESTART_WAIT_MS = 250;
@@ -35,6 +35,7 @@ export class JetStreamResultStore implements ResultStore {
       readonly connection: NatsConnection;
       readonly manager: JetStreamManager;
       readonly log: Logger;
+      readonly reads: ResultReads;
     },
   ) {}
 
@@ -48,9 +49,11 @@ export class JetStreamResultStore implements ResultStore {
   }
 
   async read(of: TenantTask): Promise<StoredResult | undefined> {
-    const stored = await readLast(this.options.manager, STREAMS.results, subjects.result(of));
-    if (stored === undefined) return undefined;
-    return resultOf(stored.data, readHeaders(() => stored.header).get(HEADERS.contentType));
+    return storedResult(await this.options.reads.read(of));
+  }
+
+  async readForTask(of: TenantTask): Promise<StoredResult | undefined> {
+    return storedResult(await this.options.reads.readForTask(of));
   }
 
   async close(): Promise<void> {
@@ -131,6 +134,11 @@ export class JetStreamResultStore implements ResultStore {
       this.options.log.error('result-delivery-failed', { subject: msg.subject, error });
     }
   }
+}
+
+function storedResult(stored: StoredMessage | undefined): StoredResult | undefined {
+  if (stored === undefined) return undefined;
+  return resultOf(stored.data, readHeaders(stored.headers).get(HEADERS.contentType));
 }
 
 function resultOf(body: Uint8Array, contentType: string | undefined): StoredResult {

@@ -5,7 +5,7 @@
  * follower may not know yet what was committed.
  */
 import type { BodyFormat, Epoch, Logger, Result, TaskId, TenantId } from '@llmos/base';
-import { STREAMS, TASK_CLASSES, parseTaskSubject, subjects } from '@llmos/base';
+import { STREAMS, TASK_CLASSES, subjects } from '@llmos/base';
 import { Events, headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager, Msg, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -14,18 +14,21 @@ import type { KernelCounters } from '../../ports/kernel-counters';
 import type { DeadLetter, LookedUp, TaskStream } from '../../ports/task-stream';
 import type { IntakeContext } from '../../services/task-intake';
 import { readTask } from '../../services/task-intake';
-import type { TaskSpec } from '../../tasks/task-spec';
+import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
 import { isConflict } from './api-errors';
 import { AttemptRows } from './attempt-rows';
+import { whileUnavailable } from './connection';
 import { deadLetterHeaders, readOriginal } from './dead-letters';
 import { parseDelivery } from './delivery';
 import { readHeaders } from './headers';
 import { HeldMessages } from './held-messages';
 import { intakeConsumerName, takeOverConsumers } from './intake-consumers';
 import { IntakePull } from './intake-pull';
-import { readLast } from './leader-reads';
+import type { ResultReads } from './result-reads';
 import { Persistence } from './retry';
+import { SubjectMemory } from './subject-memory';
+import type { SlowLane } from './slow-lane';
 
 export interface TaskStreamOptions {
   readonly connection: NatsConnection;
@@ -33,9 +36,13 @@ export interface TaskStreamOptions {
   readonly log: Logger;
   readonly counters: KernelCounters;
   readonly intake: IntakeContext;
+  readonly reads: ResultReads;
+  readonly slowLane: SlowLane;
   readonly bodyCacheBytes: number;
   readonly encodeResult: (result: Result, format: BodyFormat) => EncodedResult;
 }
+
+const NO_RECORD: AttemptRecord = { attempt: 0, isApart: false, failures: [] };
 
 interface Leadership {
   readonly epoch: Epoch;
@@ -51,6 +58,7 @@ export class JetStreamTaskStream implements TaskStream {
   private readonly jetstream: JetStreamClient;
   private readonly attempts: AttemptRows;
   private active: Leadership | undefined;
+  private readonly subjects = new SubjectMemory();
   private isOpen = true;
   /** Rises with every begin and end, so that a late begin notices that it was ended. */
   private generation = 0;
@@ -69,9 +77,10 @@ export class JetStreamTaskStream implements TaskStream {
     const generation = ++this.generation;
     const { manager, log, counters, connection } = this.options;
     const isEnded = (): boolean => generation !== this.generation;
-    await takeOverConsumers({ manager, log, epoch, isEnded });
+    await takeOverConsumers({ connection, manager, log, epoch, isEnded });
     // After the old consumers are gone: no other leader was given anything later.
-    const info = await manager.streams.info(STREAMS.tasks);
+    const waiting = { log, waitMs: EDGE_LIMITS.takeoverWaitMs };
+    const info = await whileUnavailable(waiting, () => manager.streams.info(STREAMS.tasks));
     const lastSequence = info.state.last_seq;
     if (isEnded()) return { lastSequence };
     const pulls = TASK_CLASSES.map(
@@ -105,27 +114,28 @@ export class JetStreamTaskStream implements TaskStream {
     for (const pull of ended?.pulls ?? []) pull.end();
     ended?.persistence.end();
     ended?.held.clear();
+    this.options.slowLane.flush();
     return Promise.resolve();
   }
 
   lookUp(spec: TaskSpec): Promise<LookedUp> {
     const { persistence, lastSequence } = this.leadership();
-    const subject = subjects.result({ tenant: spec.tenant, task: spec.id });
+    const of = { tenant: spec.tenant, task: spec.id };
     return persistence.run('look-up-result', async () => {
       const mayHaveRun = spec.sequence <= lastSequence;
       const [stored, row] = await Promise.all([
-        readLast(this.options.manager, STREAMS.results, subject),
+        mayHaveRun ? this.options.reads.read(of) : this.options.reads.takeRecent(of),
         mayHaveRun ? this.attempts.read(spec.tenant, spec.id) : undefined,
       ]);
-      const attempts = row?.attempt ?? 0;
-      return { isCommitted: stored !== undefined, attempts, isApart: row?.isApart ?? false };
+      const { attempt: attempts, isApart, failures } = row ?? NO_RECORD;
+      return { isCommitted: stored !== undefined, attempts, isApart, failures };
     });
   }
 
-  recordAttempt(spec: TaskSpec, attempt: number, isApart: boolean): Promise<void> {
+  recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void> {
     const { persistence } = this.leadership();
     return persistence.run('record-attempt', () =>
-      this.attempts.write(spec.tenant, spec.id, { attempt, isApart }),
+      this.attempts.write(spec.tenant, spec.id, record),
     );
   }
 
@@ -167,7 +177,7 @@ export class JetStreamTaskStream implements TaskStream {
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
     const reply = this.active?.held.release(sequence);
-    if (reply !== undefined) this.options.connection.publish(reply);
+    if (reply !== undefined) this.options.slowLane.push(reply);
     if (forget !== undefined) this.attempts.forget(forget.tenant, forget.task);
   }
 
@@ -186,7 +196,7 @@ export class JetStreamTaskStream implements TaskStream {
     const { counters, log, connection } = this.options;
     try {
       const delivery = parseDelivery(msg.reply ?? '');
-      const subject = parseTaskSubject(msg.subject);
+      const subject = this.subjects.parse(msg.subject);
       if (delivery === undefined) return;
       if (subject === undefined) return this.drop(msg);
       const { get, isReadable } = readHeaders(() => msg.headers);

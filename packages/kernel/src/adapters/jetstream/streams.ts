@@ -95,7 +95,28 @@ export async function prepareStreams(options: StreamOptions): Promise<void> {
   }
   await preparePackageStore(options.manager, replicas);
   const stores = [...Object.values(BUCKETS).map((name) => `KV_${name}`), `OBJ_${PACKAGE_STORE}`];
-  for (const name of stores) await raiseReplicas(options, name, replicas);
+  for (const name of stores) {
+    await alignStore(options, name, name === ATTEMPTS ? nanos(ttl) : 0);
+    await raiseReplicas(options, name, replicas);
+  }
+}
+
+const ATTEMPTS = `KV_${BUCKETS.attempts}`;
+
+/** A bucket of someone else's making must not forget what was written, nor lose it to a restart. */
+async function alignStore(options: StreamOptions, name: string, maxAge: number): Promise<void> {
+  const existing = await findStream(options.manager, name);
+  if (existing === undefined) return;
+  const { subjects } = existing;
+  assertSameKind(existing, {
+    name,
+    subjects,
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+  });
+  if (existing.max_age === maxAge) return;
+  options.log.info('stream-updated', { stream: name });
+  await options.manager.streams.update(name, { ...existing, max_age: maxAge });
 }
 
 /** A bucket that was made while fewer servers were up; it works as it is until it can be raised. */

@@ -8,8 +8,8 @@ import {
   statSync,
   truncateSync,
 } from 'node:fs';
-import { isRecord } from '@llmos/base';
 import { LOCAL_LIMITS } from '../../limits';
+import { formatLogLine } from '../../programs/log-line';
 
 /** Moves a log that is too long to `<file>.1`; its writers, who append, go on at the start. */
 export function trimLog(file: string): void {
@@ -36,30 +36,14 @@ export function readLogTail(file: string): string {
       .toString('utf8')
       .split('\n')
       .filter((line) => line.trim() !== '');
-    return lines.slice(-LOCAL_LIMITS.quotedLogLines).map(shorten).join('\n');
+    const quoted = lines.slice(-LOCAL_LIMITS.quotedLogLines);
+    return quoted.map((line) => `  ${cut(formatLogLine(line))}`).join('\n');
   } finally {
     closeSync(descriptor);
   }
 }
 
-/** A structured line as `  level event field=value …`, any other as it is. */
-function shorten(line: string): string {
-  const maxChars = 240;
-  let text = line;
-  try {
-    const value: unknown = JSON.parse(line);
-    if (isRecord(value) && typeof value['event'] === 'string') {
-      const { level, event, time: _time, program: _program, osPid: _osPid, ...fields } = value;
-      const rest = Object.entries(fields).map(([name, field]) => `${name}=${show(field)}`);
-      text = [String(level), event, ...rest].join(' ');
-    }
-  } catch {
-    // Not a structured line.
-  }
-  return `  ${text.length > maxChars ? `${text.slice(0, maxChars)}…` : text}`;
-}
-
-function show(field: unknown): string {
-  if (isRecord(field) && typeof field['message'] === 'string') return field['message'];
-  return typeof field === 'string' ? field : JSON.stringify(field);
+function cut(text: string): string {
+  const { quotedLogChars } = LOCAL_LIMITS;
+  return text.length > quotedLogChars ? `${text.slice(0, quotedLogChars)}…` : text;
 }

@@ -9,6 +9,7 @@ import { SDK_LIMITS } from '../../limits';
 import type { IncomingMessage, MessageLink } from '../../ports/message-link';
 import type { ReadLast, ReadOutcome, StoredMessages } from '../../ports/stored-messages';
 import { readApiAnswer } from './api-answer';
+import { readStreamState, removeStored } from './stream-api';
 
 const API = '$JS.API';
 const NO_MESSAGE = 404;
@@ -35,6 +36,8 @@ export function createJetStreamStoredMessages(link: MessageLink): StoredMessages
       const query = { seq: of.fromSequence, next_by_subj: of.subject };
       return read(of, { query, suffix: '', body: encodeJson(query) });
     },
+    readStream: (stream, signal) => readStreamState(link, stream, signal),
+    remove: (of) => removeStored(link, of),
   };
 }
 
@@ -70,8 +73,17 @@ function readDirectAnswer(message: IncomingMessage): ReadOutcome {
   if (message.status !== undefined || !Number.isSafeInteger(sequence)) {
     return { kind: 'unavailable', reason: `status ${message.status ?? 'without a sequence'}` };
   }
-  const contentType = message.header('Content-Type');
-  return { kind: 'found', message: { sequence, body: message.body, contentType } };
+  return {
+    kind: 'found',
+    message: {
+      sequence,
+      subject: message.header('Nats-Subject') ?? '',
+      body: message.body,
+      contentType: message.header('Content-Type'),
+      storedWallMs: Date.parse(message.header('Nats-Time-Stamp') ?? ''),
+      header: (name) => message.header(name),
+    },
+  };
 }
 
 async function messageGet(
@@ -93,12 +105,29 @@ function readAnswer(answer: IncomingMessage): ReadOutcome {
     return { kind: 'unavailable', reason: String(error['description']) };
   }
   const message = isRecord(body['message']) ? body['message'] : {};
-  const { seq, data, hdrs } = message;
+  const { seq, subject, data, hdrs, time } = message;
   if (typeof seq !== 'number') return { kind: 'unavailable', reason: 'an answer without message' };
-  const headers = typeof hdrs === 'string' ? Buffer.from(hdrs, 'base64').toString('utf8') : '';
-  const contentType = /^Content-Type: *(.*)$/im.exec(headers)?.[1]?.trim();
-  const bytes = Buffer.from(typeof data === 'string' ? data : '', 'base64');
-  return { kind: 'found', message: { sequence: seq, body: bytes, contentType } };
+  const header = headerReader(typeof hdrs === 'string' ? hdrs : '');
+  const stored = {
+    sequence: seq,
+    subject: String(subject),
+    body: Buffer.from(typeof data === 'string' ? data : '', 'base64'),
+    contentType: header('Content-Type'),
+    storedWallMs: Date.parse(String(time)),
+    header,
+  };
+  return { kind: 'found', message: stored };
+}
+
+/** Of the header block as the stream API gives it: a status line, then `Name: value` lines. */
+function headerReader(base64: string): (name: string) => string | undefined {
+  const lines = Buffer.from(base64, 'base64').toString('utf8').split('\r\n').slice(1);
+  const values = new Map<string, string>();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    if (colon > 0) values.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+  return (name) => values.get(name.toLowerCase()) || undefined;
 }
 
 function wait(of: ReadLast): { waitMs: number; signal: AbortSignal | undefined } {

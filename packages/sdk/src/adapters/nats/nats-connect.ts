@@ -63,6 +63,8 @@ async function connectionOptions(options: NatsConnectOptions): Promise<Connectio
     maxReconnectAttempts: -1,
     reconnectTimeWait: SDK_LIMITS.reconnectWaitMs,
     pingInterval: SDK_LIMITS.pingIntervalMs,
+    // A stack is recorded for every request otherwise.
+    noAsyncTraces: true,
     ...(token === undefined ? {} : { token }),
     ...(user === undefined ? {} : { user }),
     ...(pass === undefined ? {} : { pass }),

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { LlmosError } from '@llmos/base';
 
 export interface HealthServerOptions {
   readonly host: string;
@@ -20,7 +21,7 @@ export interface HealthServer {
 const MAX_CONNECTIONS = 64;
 const REQUEST_MS = 10_000;
 
-/** Rejects where the port is taken. */
+/** Rejects with UNAVAILABLE, naming the address, where the port is taken. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const server = createServer((request, response) => {
     answer(options, request, response).catch(() => response.destroy());
@@ -29,7 +30,11 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   server.requestTimeout = REQUEST_MS;
   server.headersTimeout = REQUEST_MS;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => {
+      const reason = `the HTTP port can't listen at ${options.host}:${options.port}`;
+      const message = `${reason}: ${error.message}; LLMOS_HTTP_PORT chooses another port`;
+      reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
+    });
     server.listen(options.port, options.host, resolve);
   });
   const { port } = server.address() as AddressInfo;

@@ -9,6 +9,7 @@ export interface ConnectionOptions {
   /** Shown by the server's monitoring. */
   readonly name: string;
   readonly log: Logger;
+  readonly onReconnect?: () => void;
 }
 
 /** Resolves once a server answers. */
@@ -27,14 +28,18 @@ export async function openConnection(options: ConnectionOptions): Promise<NatsCo
     pingInterval: 5000,
     maxPingOut: 2,
     ignoreClusterUpdates: false,
+    // A stack is recorded for every request otherwise.
+    noAsyncTraces: true,
   });
-  void logStatus(connection, options.log);
+  void watchStatus(connection, options);
   return connection;
 }
 
-async function logStatus(connection: NatsConnection, log: Logger): Promise<void> {
+async function watchStatus(connection: NatsConnection, options: ConnectionOptions): Promise<void> {
+  const { log, onReconnect } = options;
   for await (const status of connection.status()) {
     const type = String(status.type);
+    if (type === 'reconnect') onReconnect?.();
     if (type === 'disconnect' || type === 'reconnect') log.warn(`nats-${type}`);
     else if (type === 'error') log.warn('nats-error', { what: status.data });
   }

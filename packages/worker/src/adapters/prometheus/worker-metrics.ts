@@ -1,12 +1,19 @@
-/** What a worker measures, in Prometheus' format. Values are read when they are asked for. */
-import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+/**
+ * What a worker measures, in Prometheus' format. Values are read when they are asked for. Processes
+ * have series of their own while they run: a sum over them would fall when one leaves.
+ */
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { HostCounts } from '../../actors/host-protocol';
+import { HOST_BOUNDS } from '../../actors/host-protocol';
 import type { ProcessChange } from '../../ports/kernel-link';
+import { ReadHistogram } from './read-histogram';
 
 export interface WorkerReadings {
   readonly isAttached: () => boolean;
   readonly freeMemoryBytes: () => number;
   readonly memoryBytes: () => number;
+  /** Reconnects to NATS so far. */
+  readonly reconnects: () => number;
   readonly processes: () => readonly {
     readonly change: ProcessChange;
     readonly counts: HostCounts | undefined;
@@ -17,17 +24,23 @@ export interface WorkerMetrics {
   read(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
+/** Gauges of the library whose names say that they were counters. */
+const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
+
 export function createWorkerMetrics(readings: WorkerReadings): WorkerMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  addNodeGauges(registry, readings);
-  addProcessGauges(registry, readings);
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  addNodeMetrics(registry, readings);
+  addProcessStates(registry, readings);
+  addProcessCounters(registry, readings);
+  addProcessHistograms(registry, readings);
   return {
     read: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }
 
-function addNodeGauges(registry: Registry, readings: WorkerReadings): void {
+function addNodeMetrics(registry: Registry, readings: WorkerReadings): void {
   const gauge = (name: string, help: string, value: () => number): void => {
     new Gauge({
       name,
@@ -38,51 +51,131 @@ function addNodeGauges(registry: Registry, readings: WorkerReadings): void {
       },
     });
   };
-  gauge('llmos_worker_attached', '1 while attached to the leading kernel', () =>
+  gauge('llmos_worker_attached', 'Whether it is attached to the leading kernel', () =>
     readings.isAttached() ? 1 : 0,
   );
-  gauge('llmos_worker_memory_bytes', 'memory that this worker may use', readings.memoryBytes);
-  gauge('llmos_worker_memory_free_bytes', 'memory that is free', readings.freeMemoryBytes);
+  gauge('llmos_worker_memory_bytes', 'Memory that this worker may use', readings.memoryBytes);
+  gauge('llmos_worker_memory_free_bytes', 'Memory that is free', readings.freeMemoryBytes);
+  new Counter({
+    name: 'llmos_worker_nats_reconnects_total',
+    help: 'Reconnects to NATS of the agent',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(readings.reconnects());
+    },
+  });
 }
 
-const COUNTS: readonly (readonly [keyof HostCounts, string])[] = [
-  ['running', 'attempts accepted and not ended'],
-  ['committed', 'attempts that ended with a committed result'],
-  ['failed', 'attempts that ended with a retryable error'],
-  ['stopped', 'attempts that were cancelled, expired or replaced'],
-  ['steps', 'steps that actor threads ran'],
-  ['stepRequests', 'requests in these steps'],
-  ['chunks', 'chunks that actor threads streamed'],
-];
-
-function addProcessGauges(registry: Registry, readings: WorkerReadings): void {
-  const labelNames = ['pid', 'target', 'state'] as const;
+function addProcessStates(registry: Registry, readings: WorkerReadings): void {
   new Gauge({
-    name: 'llmos_worker_process',
-    help: '1 for each process of this worker, by state',
-    labelNames,
+    name: 'llmos_worker_processes',
+    help: 'Processes of this worker, by model and state',
+    labelNames: ['model', 'state'],
     registers: [registry],
     collect() {
       this.reset();
       for (const { change } of readings.processes()) {
-        const { pid, spec, report } = change;
-        this.set({ pid, target: spec.target, state: report.kind }, 1);
+        this.inc({ model: change.spec.target, state: change.report.kind });
       }
     },
   });
-  for (const [field, help] of COUNTS) {
-    new Gauge({
-      name: `llmos_process_${field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`,
+  new Gauge({
+    name: 'llmos_process_running_attempts',
+    help: 'Attempts accepted and not ended',
+    labelNames: ['pid', 'model'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, counts } of hostsOf(readings)) this.set(labels, counts.running);
+    },
+  });
+}
+
+interface CounterOf {
+  readonly name: string;
+  readonly help: string;
+  readonly label?: string;
+  /** Label value → amount. */
+  readonly read: (counts: HostCounts) => Readonly<Record<string, number>>;
+}
+
+const COUNTERS: readonly CounterOf[] = [
+  {
+    name: 'attempts',
+    help: 'Attempts that ended, by outcome',
+    label: 'outcome',
+    read: ({ committed, failed, stopped }) => ({ committed, failed, stopped }),
+  },
+  {
+    name: 'errors',
+    help: 'Attempts that ended in an error, by code',
+    label: 'code',
+    read: (counts) => counts.errors,
+  },
+  {
+    name: 'tokens',
+    help: 'Tokens of generations that ended well: read (prompt) or made (generated)',
+    label: 'kind',
+    read: ({ promptTokens, generatedTokens }) => ({
+      prompt: promptTokens,
+      generated: generatedTokens,
+    }),
+  },
+  {
+    name: 'chunks',
+    help: 'Chunks streamed by actor threads',
+    read: ({ chunks }) => ({ '': chunks }),
+  },
+];
+
+function addProcessCounters(registry: Registry, readings: WorkerReadings): void {
+  for (const { name, help, label, read } of COUNTERS) {
+    new Counter({
+      name: `llmos_process_${name}_total`,
       help,
-      labelNames: ['pid', 'target'],
+      labelNames: ['pid', 'model', ...(label === undefined ? [] : [label])],
       registers: [registry],
       collect() {
         this.reset();
-        for (const { change, counts } of readings.processes()) {
-          if (counts === undefined) continue;
-          this.set({ pid: change.pid, target: change.spec.target }, counts[field]);
+        for (const { labels, counts } of hostsOf(readings)) {
+          for (const [value, amount] of Object.entries(read(counts))) {
+            this.inc({ ...labels, ...(label === undefined ? {} : { [label]: value }) }, amount);
+          }
         }
       },
     });
   }
+}
+
+function addProcessHistograms(registry: Registry, readings: WorkerReadings): void {
+  const histogram = (
+    name: string,
+    help: string,
+    field: 'attemptSeconds' | 'stepSeconds' | 'stepRequests',
+  ): void => {
+    new ReadHistogram({
+      name: `llmos_process_${name}`,
+      help,
+      bounds: field === 'stepRequests' ? HOST_BOUNDS.requests : HOST_BOUNDS.seconds,
+      registry,
+      read: () =>
+        hostsOf(readings).map(({ labels, counts }) => ({ labels, counted: counts[field] })),
+    });
+  };
+  histogram('attempt_seconds', 'From the start of an attempt to its answer', 'attemptSeconds');
+  histogram('step_seconds', 'Time of a step of an actor thread', 'stepSeconds');
+  histogram('step_requests', 'Requests in a step: the batch size', 'stepRequests');
+}
+
+interface ReadHost {
+  readonly labels: { readonly pid: string; readonly model: string };
+  readonly counts: HostCounts;
+}
+
+function hostsOf(readings: WorkerReadings): readonly ReadHost[] {
+  return readings.processes().flatMap(({ change, counts }) => {
+    const labels = { pid: change.pid, model: change.spec.target };
+    return counts === undefined ? [] : [{ labels, counts }];
+  });
 }

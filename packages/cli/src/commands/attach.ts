@@ -1,0 +1,51 @@
+/** `llmos attach`: follows a streamed generation that was started elsewhere. */
+import type { Command } from 'commander';
+import type { CommandHost, CommonOptions } from '../command-host';
+import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
+import { safeText } from '../output/table';
+import { integer } from './task-options';
+
+interface AttachCommandOptions extends CommonOptions {
+  readonly from: number;
+  readonly timeoutMs?: number;
+}
+
+export function registerAttach(program: Command, host: CommandHost): void {
+  const command = systemCommand(program, 'attach <task>')
+    .description('follow a generation from its start, running or ended; Ctrl-C leaves it running')
+    .option(
+      '--from <index>',
+      'begin with the output token of this index',
+      integer(0, 99_999_999),
+      0,
+    )
+    .option('--timeout-ms <ms>', 'follow no longer than this', integer(1, 43_200_000))
+    .action((id: string, options: AttachCommandOptions) => attach(id, options, host));
+  command.addHelpText('after', '\nWith --json, each chunk is one JSON value on a line.');
+  withExamples(command, [
+    'llmos submit generate "Once upon a time" --model storyteller --stream --id tale',
+    'llmos attach tale',
+    'llmos attach tale --from 20',
+  ]);
+}
+
+function attach(id: string, options: AttachCommandOptions, host: CommandHost): Promise<void> {
+  return useSystem(host, options, async ({ client, terminal }) => {
+    const { from: fromIndex, timeoutMs } = options;
+    const task = client.task(id);
+    const status = await task.status({ ...SYSTEM_CALL, signal: host.signal });
+    if (status.state === 'unknown') {
+      terminal.note(`task ${id} is not known, or not yet; waiting for it (Ctrl-C ends)`);
+    }
+    const stream = task.stream({
+      signal: host.signal,
+      fromIndex,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+    for await (const chunk of stream) {
+      if (terminal.isJson) terminal.json(chunk);
+      else terminal.write(safeText(chunk.text));
+    }
+    if (!terminal.isJson) terminal.line();
+  });
+}

@@ -1,0 +1,50 @@
+/** `status`: the whole system on one screen, or where one task stands. */
+import type { Command } from 'commander';
+import type { TaskHandleStatus } from '@llmos/sdk';
+import type { CommandHost, CommonOptions, SystemUse } from '../command-host';
+import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
+import { findTroubles, formatOverview } from '../output/system-overview';
+
+export function registerStatus(program: Command, host: CommandHost): void {
+  withExamples(
+    systemCommand(program, 'status [task]')
+      .description('show the whole system on one screen, or say where a task stands')
+      .action((id: string | undefined, options: CommonOptions) =>
+        useSystem(host, options, (use) =>
+          id === undefined ? showSystem(use) : showTask(use, id, host.signal),
+        ),
+      ),
+    ['llmos status', 'llmos status "$(llmos submit echo 1)"'],
+  );
+}
+
+async function showSystem({ client, terminal }: SystemUse): Promise<void> {
+  const [info, nodes, processes] = await Promise.all([
+    client.info(SYSTEM_CALL),
+    client.nodes(SYSTEM_CALL),
+    client.ps(SYSTEM_CALL),
+  ]);
+  const overview = { info, nodes, processes };
+  if (terminal.isJson) terminal.json({ ...overview, troubles: findTroubles(overview) });
+  else terminal.line(formatOverview(overview, terminal.style));
+}
+
+async function showTask(use: SystemUse, id: string, signal: AbortSignal): Promise<void> {
+  const status = await use.client.task(id).status({ signal });
+  if (use.terminal.isJson) use.terminal.json({ task: id, ...status });
+  else use.terminal.line(describeStatus(status));
+}
+
+export function describeStatus(status: TaskHandleStatus): string {
+  switch (status.state) {
+    case 'unknown':
+      return 'unknown';
+    case 'finished':
+      return status.ok ? 'finished' : `finished with ${status.error.code}: ${status.error.message}`;
+    default: {
+      const attempts = status.attempts > 1 ? `, attempt ${status.attempts}` : '';
+      const where = status.pid === undefined ? '' : ` on ${status.pid}`;
+      return `${status.state}${where} (${status.class} ${status.function}${attempts})`;
+    }
+  }
+}

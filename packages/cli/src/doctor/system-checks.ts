@@ -1,0 +1,144 @@
+/** What `llmos doctor` looks at in a running system, from the server up to a task's way round. */
+import { parseServerUrls, toErrorBody } from '@llmos/base';
+import { probeNats } from '@llmos/local';
+import { connect } from '@llmos/sdk';
+import type { LlmosClient } from '@llmos/sdk';
+import { formatMs } from '../output/units';
+import type { Check } from './check';
+import { ok, problem, skipped } from './check';
+import { checkClock, checkModels, checkNatsVersion, checkNodes, checkStream } from './verdicts';
+
+const DEFAULT_PORT = 4222;
+/** Longer than a kernel takes to replace one that died (about 5 s), short for who waits. */
+const SYSTEM_CALL = { timeoutMs: 8_000 } as const;
+const ROUND_TRIP_MS = 15_000;
+/** Events are best-effort: one that does not come is not waited for any longer. */
+const EVENT_MS = 3_000;
+const RECENT_EVENTS = 1_000;
+
+export interface SystemLook {
+  /** Comma-separated URLs. */
+  readonly servers: string;
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+}
+
+export async function checkSystem(look: SystemLook): Promise<Check[]> {
+  const checks = await lookAtServers(look.servers);
+  if (!checks.some((check) => check.name === 'jetstream' && check.state === 'ok')) return checks;
+  let client: LlmosClient;
+  try {
+    client = await connect({ ...look, name: 'llmos-doctor' });
+  } catch (error) {
+    return [...checks, failed('login', error, 'check the credentials of the NATS URL')];
+  }
+  try {
+    return [...checks, ...(await lookAtSystem(client, look.signal))];
+  } finally {
+    await client.close();
+  }
+}
+
+/** The first server that answers, and whether it has JetStream. */
+async function lookAtServers(servers: string): Promise<Check[]> {
+  let urls: readonly string[];
+  try {
+    urls = parseServerUrls(servers.split(',').map((server) => server.trim())).servers;
+  } catch (error) {
+    return [failed('nats', error, 'correct --nats, LLMOS_SERVERS or the configuration file')];
+  }
+  for (const text of urls) {
+    const url = new URL(text);
+    const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) };
+    const port = address.port === 0 ? DEFAULT_PORT : address.port;
+    const greeting = await probeNats({ ...address, port });
+    if (greeting === undefined) continue;
+    const jetstream = greeting.hasJetStream
+      ? ok('jetstream', 'on')
+      : problem('jetstream', 'off', 'add `jetstream {}` to the server’s configuration');
+    return [checkNatsVersion('nats', greeting.version, `at ${text}`), jetstream];
+  }
+  const advice = 'start it, or name another with --nats; see that no firewall is between';
+  return [problem('nats', `no NATS server answers at ${urls.join(', ')}`, advice)];
+}
+
+async function lookAtSystem(client: LlmosClient, signal: AbortSignal): Promise<Check[]> {
+  const streams = await lookAtStreams(client);
+  const kernel = await lookAtKernel(client);
+  if (kernel.state !== 'ok') return [...streams, kernel];
+  try {
+    const [nodes, models, processes] = await Promise.all([
+      client.nodes(SYSTEM_CALL),
+      client.models(SYSTEM_CALL),
+      client.ps(SYSTEM_CALL),
+    ]);
+    const node = checkNodes(nodes);
+    const fleet = checkModels({ models, nodes, processes });
+    const trip =
+      node.state === 'problem'
+        ? [skipped('round trip', 'no node is alive')]
+        : await goRound(client, signal);
+    return [...streams, kernel, node, ...fleet, ...trip];
+  } catch (error) {
+    return [...streams, kernel, failed('nodes', error, 'see the kernel’s log')];
+  }
+}
+
+async function lookAtStreams(client: LlmosClient): Promise<Check[]> {
+  try {
+    return (await client.streams()).map(checkStream);
+  } catch (error) {
+    return [failed('streams', error, 'kernels make them when they start: start one')];
+  }
+}
+
+async function lookAtKernel(client: LlmosClient): Promise<Check> {
+  try {
+    const info = await client.info(SYSTEM_CALL);
+    return ok('kernel', `${info.kernel} leads (version ${info.version}, epoch ${info.epoch})`);
+  } catch (error) {
+    return failed('kernel', error, 'start one (`llmos up`), or see its log: does it reach NATS?');
+  }
+}
+
+/** One echo, whose event also tells what time it is at the server. */
+async function goRound(client: LlmosClient, signal: AbortSignal): Promise<Check[]> {
+  const beganWallMs = Date.now();
+  const began = performance.now();
+  try {
+    const task = await client.submit('echo', 'doctor', { class: 'interactive', signal });
+    await task.result({ timeoutMs: ROUND_TRIP_MS, signal });
+    const tookMs = performance.now() - began;
+    const storedWallMs = await whenCompleted(client, task.id, signal);
+    const endedWallMs = Date.now();
+    const trip = ok('round trip', `an echo came back after ${formatMs(tookMs)}`);
+    if (storedWallMs === undefined) return [trip, skipped('clock', 'no event came in time')];
+    const early = Math.min(0, storedWallMs - beganWallMs);
+    return [trip, checkClock(early + Math.max(0, storedWallMs - endedWallMs))];
+  } catch (error) {
+    const advice = 'look at `llmos ps`, `llmos events` and the logs of kernel and worker';
+    return [failed('round trip', error, advice)];
+  }
+}
+
+async function whenCompleted(
+  client: LlmosClient,
+  task: string,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(EVENT_MS)]);
+  const wanted = { last: RECENT_EVENTS, follow: true, entity: 'task', signal: limited } as const;
+  try {
+    for await (const event of client.events(wanted)) {
+      if (event.id === task) return event.wallMs;
+    }
+  } catch {
+    // A tenant may not be allowed to read events; then nothing is known of the clock.
+  }
+  return undefined;
+}
+
+function failed(name: string, error: unknown, advice: string): Check {
+  const { code, message } = toErrorBody(error);
+  return problem(name, `${message} (${code})`, advice);
+}

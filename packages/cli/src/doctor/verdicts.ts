@@ -1,0 +1,141 @@
+/** What is right and wrong about what was found. Pure. */
+import { STREAMS, formatModelRef, patterns } from '@llmos/base';
+import type { ModelRegistration, NodeRow, ProcessRow } from '@llmos/base';
+import { OLDEST_NATS_VERSION, formatNatsVersion, isNatsVersionAccepted } from '@llmos/local';
+import { parseNatsVersion } from '@llmos/local';
+import type { StreamDescription } from '@llmos/sdk';
+import { count, formatBytes, formatMs } from '../output/units';
+import type { Check } from './check';
+import { ok, problem, warning } from './check';
+
+const MIB = 1024 * 1024;
+export const DOCTOR_LIMITS = {
+  nodeMajor: 20,
+  /** Less stops JetStream soon: `llmos up` writes queues, results, models and logs. */
+  leastDiskBytes: 512 * MIB,
+  /** The default budget of the streams is 8 GiB; below this it can't be used up. */
+  amplyDiskBytes: 4096 * MIB,
+  /** Deadlines given as points in time are off by as much. */
+  clockWarningMs: 1_000,
+  clockProblemMs: 30_000,
+  /** A full stream of results stops commits, so it is said before. */
+  fillWarning: 0.8,
+} as const;
+
+export function checkNode(version: string): Check {
+  const major = Number(/^v?(\d+)\./.exec(version)?.[1] ?? 0);
+  if (major >= DOCTOR_LIMITS.nodeMajor) return ok('node', version);
+  const advice = `install Node.js ${DOCTOR_LIMITS.nodeMajor} or newer`;
+  return problem('node', version, advice);
+}
+
+export function checkDisk(folder: string, freeBytes: number): Check {
+  const found = `${formatBytes(freeBytes)} free in ${folder}`;
+  const advice = 'make room, or choose another folder with --data DIR or LLMOS_DATA_DIR';
+  if (freeBytes < DOCTOR_LIMITS.leastDiskBytes) return problem('disk', found, advice);
+  return freeBytes < DOCTOR_LIMITS.amplyDiskBytes
+    ? warning('disk', found, advice)
+    : ok('disk', found);
+}
+
+export function checkNatsVersion(name: string, text: string, where: string): Check {
+  const version = parseNatsVersion(text);
+  const found = `version ${text} ${where}`;
+  if (version !== undefined && isNatsVersionAccepted(version)) return ok(name, found);
+  const oldest = formatNatsVersion(OLDEST_NATS_VERSION);
+  return problem(name, found, `use NATS ${oldest} or newer`);
+}
+
+/** @param differenceMs of the server's clock to ours; 0 where it lies within the look. */
+export function checkClock(differenceMs: number): Check {
+  const size = Math.abs(differenceMs);
+  if (size < DOCTOR_LIMITS.clockWarningMs) return ok('clock', 'the same as the server’s');
+  const found = `the server’s clock is ${formatMs(size)} ${differenceMs > 0 ? 'ahead' : 'behind'}`;
+  const advice = 'set both clocks by NTP: Llmos-Deadline is judged by the server’s';
+  const isBad = size >= DOCTOR_LIMITS.clockProblemMs;
+  return isBad ? problem('clock', found, advice) : warning('clock', found, advice);
+}
+
+interface WantedStream {
+  readonly subjects: readonly string[];
+  readonly retention: string;
+  readonly discard: string;
+}
+
+const WANTED_STREAMS: Readonly<Record<string, WantedStream>> = {
+  [STREAMS.tasks]: { subjects: patterns.tasks, retention: 'workqueue', discard: 'new' },
+  [STREAMS.results]: { subjects: [patterns.results], retention: 'limits', discard: 'new' },
+  [STREAMS.streams]: { subjects: [patterns.streams], retention: 'limits', discard: 'old' },
+  [STREAMS.dead]: { subjects: [patterns.dead], retention: 'limits', discard: 'old' },
+  [STREAMS.events]: { subjects: [patterns.events], retention: 'limits', discard: 'old' },
+};
+
+export function checkStream(stream: StreamDescription): Check {
+  const { name, messages, bytes, maxBytes } = stream;
+  const wrong = differences(stream, WANTED_STREAMS[name]);
+  if (wrong.length > 0) {
+    const advice =
+      'restart the kernels, which put it right; else remove the stream while none runs';
+    return problem(name, wrong.join(', '), advice);
+  }
+  const bound = maxBytes > 0 ? ` of ${formatBytes(maxBytes)}` : '';
+  const found = `${count(messages, 'message')}, ${formatBytes(bytes)}${bound}`;
+  const isFull = maxBytes > 0 && bytes / maxBytes >= DOCTOR_LIMITS.fillWarning;
+  if (!isFull || stream.discard !== 'new') return ok(name, found);
+  const advice = 'a full one takes nothing new: raise its limit with `nats stream edit`';
+  return warning(name, found, advice);
+}
+
+function differences(stream: StreamDescription, wanted: WantedStream | undefined): string[] {
+  if (wanted === undefined) return [];
+  const of = (name: string, found: string, right: string): string[] =>
+    found === right ? [] : [`${name} is ${found}, must be ${right}`];
+  return [
+    ...of('retention', stream.retention, wanted.retention),
+    ...of('storage', stream.storage, 'file'),
+    ...of('discard', stream.discard, wanted.discard),
+    ...of('direct get', stream.allowsDirect ? 'on' : 'off', 'on'),
+    ...of('subjects', [...stream.subjects].sort().join(' '), [...wanted.subjects].sort().join(' ')),
+  ];
+}
+
+export function checkNodes(nodes: readonly NodeRow[]): Check {
+  const alive = nodes.filter((node) => node.state === 'alive');
+  const silent = nodes.filter((node) => node.state !== 'alive').map((node) => node.node);
+  const found = `${alive.length} of ${count(nodes.length, 'node')} alive`;
+  const advice = 'start a worker that reaches NATS and the kernel’s gRPC address; see its log';
+  if (alive.length === 0) return problem('nodes', found, advice);
+  if (silent.length > 0) return warning('nodes', `${found}; silent: ${silent.join(', ')}`, advice);
+  return ok('nodes', found);
+}
+
+export interface Fleet {
+  readonly models: readonly ModelRegistration[];
+  readonly nodes: readonly NodeRow[];
+  readonly processes: readonly ProcessRow[];
+}
+
+/** Whether each model fits a device of a live node, and whether its processes start. */
+export function checkModels({ models, nodes, processes }: Fleet): Check[] {
+  if (models.length === 0) return [ok('models', 'none registered')];
+  const live = nodes.filter((node) => node.state === 'alive' && !node.isDraining);
+  const devices = live.flatMap((node) => node.devices.map((device) => device.capacityBytes));
+  const largestBytes = Math.max(0, ...devices);
+  const checks = models.flatMap((model): Check[] => {
+    const name = `model ${formatModelRef(model)}`;
+    if (devices.length > 0 && model.footprintBytes > largestBytes) {
+      const needs = formatBytes(model.footprintBytes);
+      const found = `needs ${needs}; the largest device has ${formatBytes(largestBytes)}`;
+      return [problem(name, found, 'add a larger node, or remove the model')];
+    }
+    const ill = processes.find((row) => row.model === formatModelRef(model) && isIll(row));
+    if (ill === undefined) return [];
+    const found = `process ${ill.pid} is ${ill.state}${ill.reason ? `: ${ill.reason}` : ''}`;
+    return [warning(name, found, `look at \`llmos logs\` on ${ill.node}; \`llmos ps\` shows more`)];
+  });
+  return checks.length > 0 ? checks : [ok('models', `${count(models.length, 'model')} fit`)];
+}
+
+function isIll(row: ProcessRow): boolean {
+  return row.state === 'backing-off' || (row.state === 'exited' && row.reason === 'restart-limit');
+}

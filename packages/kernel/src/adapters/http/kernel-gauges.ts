@@ -1,0 +1,189 @@
+/**
+ * What the kernel's tables and streams hold, read at each scrape. Labels are classes, states, models
+ * and devices, all bounded; never tasks or processes.
+ */
+import type { DeviceRow, ProcessRow } from '@llmos/base';
+import { TASK_CLASSES } from '@llmos/base';
+import type { Registry } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
+import type { KernelGauges } from '../../kernel-node';
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [labels: Labels, value: number];
+
+interface Reading {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+  readonly read: () => readonly Sample[] | Promise<readonly Sample[]>;
+}
+
+export function addKernelGauges(registry: Registry, gauges: KernelGauges): void {
+  const readings = [
+    ...programReadings(gauges),
+    ...taskReadings(gauges),
+    ...processReadings(gauges),
+    ...deviceReadings(gauges),
+    ...streamReadings(gauges),
+  ];
+  for (const reading of readings) addGauge(registry, reading);
+  addReconciled(registry, gauges);
+}
+
+function addGauge(registry: Registry, reading: Reading): void {
+  const { name, help, labelNames = [], read } = reading;
+  new Gauge({
+    name: `llmos_kernel_${name}`,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    async collect() {
+      const samples = await read();
+      // What is gone must not be shown with its last value.
+      this.reset();
+      for (const [labels, value] of samples) this.set(labels, value);
+    },
+  });
+}
+
+function one(value: number): readonly Sample[] {
+  return [[{}, value]];
+}
+
+function programReadings(gauges: KernelGauges): readonly Reading[] {
+  return [
+    {
+      name: 'is_leader',
+      help: 'Whether this kernel leads',
+      read: () => one(Number(gauges.isLeading())),
+    },
+    {
+      name: 'epoch',
+      help: 'Epoch of the current leadership, 0 without',
+      read: () => one(gauges.epoch()),
+    },
+    {
+      name: 'waiting_calls',
+      help: 'Calls that wait for a result',
+      read: () => one(gauges.waitingCalls()),
+    },
+    { name: 'nodes', help: 'Nodes known', read: () => one(gauges.counts()?.nodes ?? 0) },
+  ];
+}
+
+function taskReadings(gauges: KernelGauges): readonly Reading[] {
+  const { counts } = gauges;
+  return [
+    { name: 'running_tasks', help: 'Tasks that run', read: () => one(counts()?.running ?? 0) },
+    { name: 'held_tasks', help: 'Tasks of every state', read: () => one(counts()?.tasks ?? 0) },
+    {
+      name: 'queued_tasks',
+      help: 'Tasks that wait in the run queue, by class',
+      labelNames: ['class'],
+      read: () => TASK_CLASSES.map((name) => [{ class: name }, counts()?.queued[name] ?? 0]),
+    },
+  ];
+}
+
+const PROCESS_STATES = ['starting', 'ready', 'draining', 'backing-off'] as const;
+
+function processReadings(gauges: KernelGauges): readonly Reading[] {
+  const sumByModel = (read: (row: ProcessRow) => number): readonly Sample[] => {
+    const sums = new Map<string, number>();
+    for (const row of gauges.processes()) {
+      if (row.state !== 'ready') continue;
+      sums.set(row.model, (sums.get(row.model) ?? 0) + read(row));
+    }
+    return [...sums].map(([model, sum]) => [{ model }, sum]);
+  };
+  return [
+    {
+      name: 'processes',
+      help: 'Rows of the process table, by state',
+      labelNames: ['state'],
+      read: () => {
+        const rows = gauges.processes();
+        return PROCESS_STATES.map((state) => [
+          { state },
+          rows.filter((row) => row.state === state).length,
+        ]);
+      },
+    },
+    {
+      name: 'permits',
+      help: 'Permits of ready processes, by model',
+      labelNames: ['model'],
+      read: () => sumByModel((row) => row.permits),
+    },
+    {
+      name: 'permits_in_use',
+      help: 'Permits that running tasks hold, by model',
+      labelNames: ['model'],
+      read: () => sumByModel((row) => row.running),
+    },
+  ];
+}
+
+function deviceReadings(gauges: KernelGauges): readonly Reading[] {
+  const reading = (what: string, help: string, read: (row: DeviceRow) => number): Reading => ({
+    name: `device_${what}_bytes`,
+    help,
+    labelNames: ['node', 'device'],
+    read: () =>
+      gauges
+        .nodes()
+        .filter((row) => row.state !== 'lost')
+        .flatMap(({ node, devices }) =>
+          devices.map((row): Sample => [{ node, device: row.id }, read(row)]),
+        ),
+  });
+  return [
+    reading('capacity', 'Memory of a device', (row) => row.capacityBytes),
+    reading('reserved', 'Memory promised to processes that start', (row) => row.reservedBytes),
+    reading('committed', 'Memory of processes that are ready', (row) => row.committedBytes),
+  ];
+}
+
+function streamReadings(gauges: KernelGauges): readonly Reading[] {
+  const stream = (
+    what: string,
+    help: string,
+    field: 'messages' | 'bytes' | 'maxBytes',
+  ): Reading => ({
+    name: `stream_${what}`,
+    help,
+    labelNames: ['stream'],
+    read: async () =>
+      (await gauges.streams.read()).streams.map((row) => [{ stream: row.stream }, row[field]]),
+  });
+  const intake = (what: string, help: string, field: 'pending' | 'ackPending'): Reading => ({
+    name: `intake_${what}`,
+    help,
+    labelNames: ['class'],
+    read: async () =>
+      (await gauges.streams.read()).intake.map((row) => [{ class: row.class }, row[field]]),
+  });
+  return [
+    stream('messages', 'Messages stored in a stream', 'messages'),
+    stream('size_bytes', 'Bytes stored in a stream', 'bytes'),
+    stream('limit_bytes', 'Bytes that a stream may hold, 0 without a limit', 'maxBytes'),
+    intake('pending_tasks', 'Tasks stored and not yet delivered to the leader', 'pending'),
+    intake('unacknowledged_tasks', 'Tasks delivered whose end is not stored yet', 'ackPending'),
+  ];
+}
+
+/** Counted by the core, so from 0 again with each leadership, which a rate allows for. */
+function addReconciled(registry: Registry, gauges: KernelGauges): void {
+  new Counter({
+    name: 'llmos_kernel_reconciled_total',
+    help: 'Differences that heartbeats showed and the leader repaired, by kind',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect() {
+      const { resent, refused } = gauges.counts()?.reconciled ?? { resent: 0, refused: 0 };
+      this.reset();
+      this.inc({ kind: 'resent' }, resent);
+      this.inc({ kind: 'refused' }, refused);
+    },
+  });
+}

@@ -1,0 +1,61 @@
+/** Asks JetStream how full the streams are, at most once in a while however often it is read. */
+import type { Clock, IntakeRow, Logger, TaskClass } from '@llmos/base';
+import { STREAMS, TASK_CLASSES } from '@llmos/base';
+import type { ConsumerInfo, JetStreamManager } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+import type { StreamReading, StreamReadings } from '../../ports/stream-readings';
+import { describeApiError } from './api-errors';
+
+const NOTHING: StreamReading = { streams: [], intake: [] };
+
+export class JetStreamStreamReadings implements StreamReadings {
+  private current: { readonly atMs: number; readonly reading: Promise<StreamReading> } | undefined;
+
+  constructor(
+    private readonly options: {
+      readonly manager: JetStreamManager;
+      readonly clock: Clock;
+      readonly log: Logger;
+    },
+  ) {}
+
+  read(): Promise<StreamReading> {
+    const nowMs = this.options.clock.nowMs();
+    if (this.current === undefined || nowMs - this.current.atMs >= EDGE_LIMITS.streamReadingMs) {
+      this.current = { atMs: nowMs, reading: this.ask() };
+    }
+    return this.current.reading;
+  }
+
+  private async ask(): Promise<StreamReading> {
+    const { manager, log } = this.options;
+    try {
+      const [infos, consumers] = await Promise.all([
+        Promise.all(Object.values(STREAMS).map((name) => manager.streams.info(name))),
+        manager.consumers.list(STREAMS.tasks).next(),
+      ]);
+      const streams = infos.map(({ config, state }) => ({
+        stream: config.name,
+        messages: state.messages,
+        bytes: state.bytes,
+        maxBytes: Math.max(0, config.max_bytes),
+      }));
+      return { streams, intake: TASK_CLASSES.map((name) => intakeOf(name, consumers)) };
+    } catch (error) {
+      log.warn('stream-reading-failed', { reason: describeApiError(error) });
+      return NOTHING;
+    }
+  }
+}
+
+/** During a change of leaders there may be consumers of two epochs. */
+function intakeOf(taskClass: TaskClass, consumers: readonly ConsumerInfo[]): IntakeRow {
+  const own = consumers.filter(({ name }) => name.endsWith(`-${taskClass}`));
+  const sum = (read: (info: ConsumerInfo) => number): number =>
+    own.reduce((total, info) => total + read(info), 0);
+  return {
+    class: taskClass,
+    pending: sum((info) => info.num_pending),
+    ackPending: sum((info) => info.num_ack_pending),
+  };
+}

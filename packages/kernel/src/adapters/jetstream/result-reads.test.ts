@@ -1,0 +1,65 @@
+import type { TaskId, TenantId } from '@llmos/base';
+import { ErrorCode, NatsError, headers } from 'nats';
+import type { JetStreamManager, NatsConnection } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+import { ResultReads } from './result-reads';
+
+const of = { tenant: 'acme' as TenantId, task: 'a' as TaskId };
+
+function setUp(options: { cluster?: string; noDirectReads?: boolean } = {}) {
+  const asked: string[] = [];
+  const clock = { nowMs: 0 };
+  const connection = {
+    info: options.cluster === undefined ? {} : { cluster: options.cluster },
+    request: async (subject: string) => {
+      asked.push(subject);
+      if (options.noDirectReads) throw NatsError.errorForCode(ErrorCode.NoResponders);
+      return Promise.resolve({
+        data: new Uint8Array(0),
+        headers: headers(404, 'Message Not Found'),
+      });
+    },
+  } as unknown as NatsConnection;
+  const manager = {
+    streams: {
+      getMessage: (stream: string) => {
+        asked.push(`leader of ${stream}`);
+        return Promise.resolve({ data: Buffer.from('stored'), header: undefined });
+      },
+    },
+  } as unknown as JetStreamManager;
+  const reads = new ResultReads({ connection, manager, nowMs: () => clock.nowMs });
+  return { reads, asked, clock };
+}
+
+const DIRECT = '$JS.API.DIRECT.GET.LLMOS_RESULTS.llmos.v1.result.acme.a';
+
+describe('reads of results', () => {
+  it('ask a lone server directly', async () => {
+    const { reads, asked } = setUp();
+    expect(await reads.read(of)).toBeUndefined();
+    expect(asked).toEqual([DIRECT]);
+  });
+
+  it('ask the leader in a cluster, and where a stream allows no direct reads', async () => {
+    const clustered = setUp({ cluster: 'c' });
+    expect((await clustered.reads.read(of))?.data).toEqual(Buffer.from('stored'));
+    expect(clustered.asked).toEqual(['leader of LLMOS_RESULTS']);
+    const old = setUp({ noDirectReads: true });
+    expect((await old.reads.read(of))?.data).toEqual(Buffer.from('stored'));
+    expect(old.asked).toEqual([DIRECT, 'leader of LLMOS_RESULTS']);
+  });
+
+  it('hand a read on to the intake of its task, once and only while it is fresh', async () => {
+    const { reads, asked, clock } = setUp();
+    await reads.readForTask(of);
+    await reads.takeRecent(of);
+    expect(asked).toHaveLength(1);
+    await reads.takeRecent(of);
+    expect(asked).toHaveLength(2);
+    await reads.readForTask(of);
+    clock.nowMs += EDGE_LIMITS.recentReadMs;
+    await reads.takeRecent(of);
+    expect(asked).toHaveLength(4);
+  });
+});

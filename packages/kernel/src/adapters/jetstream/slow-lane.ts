@@ -1,0 +1,39 @@
+/**
+ * Messages that nobody waits for (acknowledgements, confirmations, events), sent together after a
+ * few milliseconds: each write to the socket costs more than all that the kernel thinks about a
+ * task. They stay in order among themselves; what is urgent overtakes them.
+ */
+import type { NatsConnection } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+
+interface SlowMessage {
+  readonly subject: string;
+  readonly body: Uint8Array;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class SlowLane {
+  private waiting: SlowMessage[] = [];
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly connection: NatsConnection) {}
+
+  push(subject: string, body: Uint8Array = NOTHING): void {
+    this.waiting.push({ subject, body });
+    if (this.waiting.length >= EDGE_LIMITS.maxSlowMessages) this.flush();
+    else this.timer ??= setTimeout(() => this.flush(), EDGE_LIMITS.slowLaneMs);
+  }
+
+  /** Sends what waits; where the connection is closed, all of it is lost, as it may be. */
+  flush(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const messages = this.waiting;
+    this.waiting = [];
+    for (const { subject, body } of messages) {
+      if (this.connection.isClosed()) return;
+      this.connection.publish(subject, body);
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { BUILT_IN_FUNCTIONS, decodeJson, encodeJson, silentLogger } from '@llmos/base';
+import { manualClock } from '@llmos/base/testing';
+import { silentCounters } from '../ports/kernel-counters';
+import type { ForeignRequest } from '../ports/request-link';
+import { startCallService } from './call-service';
+import { ResultWaiters } from './result-waiters';
+
+/** A service for which at most two calls may wait, and what its callers hear. */
+function setUp() {
+  const published: string[] = [];
+  const answers: unknown[] = [];
+  const clock = manualClock();
+  let handle: (request: ForeignRequest) => void = () => undefined;
+  startCallService({
+    requests: {
+      serve: (of) => {
+        handle = of.handle;
+        return { stop: () => undefined };
+      },
+    },
+    publisher: {
+      maxBodyBytes: () => 1_000,
+      publish: (of) => {
+        published.push(Buffer.from(of.body).toString());
+        return Promise.resolve({ sequence: published.length });
+      },
+    },
+    results: { readForTask: () => Promise.resolve(undefined) },
+    waiters: new ResultWaiters({
+      clock,
+      maxWaiters: 2,
+      lookUp: () => Promise.resolve(undefined),
+      onLookUpFailed: () => undefined,
+    }),
+    context: {
+      functionOf: (name) => BUILT_IN_FUNCTIONS.find((one) => one.name === name),
+      inputCheckOf: () => undefined,
+      functionNames: () => [],
+      readProtobuf: () => {
+        throw new Error('no test sends protobuf');
+      },
+      maxBodyBytes: () => 1_000,
+    },
+    counters: silentCounters,
+    log: silentLogger,
+    clock,
+    encodeResult: (result) => ({ body: encodeJson(result) }),
+  });
+  const call = (value: number): void =>
+    handle({
+      subject: 'llmos.v1.call.acme.echo',
+      header: () => undefined,
+      body: encodeJson(value),
+      answer: (body) => void answers.push(decodeJson(body)),
+    });
+  return { call, published, answers };
+}
+
+it('answers RESOURCE_EXHAUSTED, and stores nothing, while too many calls wait', () => {
+  const { call, published, answers } = setUp();
+  for (const value of [1, 2, 3]) call(value);
+  expect(published).toEqual(['1', '2']);
+  expect(answers).toEqual([
+    {
+      ok: false,
+      error: {
+        code: 'RESOURCE_EXHAUSTED',
+        retryable: true,
+        message: expect.stringContaining('calls wait for their results already') as string,
+        details: { retryAfterMs: expect.any(Number) as number },
+      },
+    },
+  ]);
+});

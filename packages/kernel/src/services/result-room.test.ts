@@ -1,0 +1,58 @@
+import { STREAMS } from '@llmos/base';
+import { EDGE_LIMITS } from '../edge-limits';
+import type { TaskPublisher } from '../ports/task-publisher';
+import { ResultRoom } from './result-room';
+
+const MIB = 1024 * 1024;
+const task: Parameters<TaskPublisher['publish']>[0] = {
+  subject: { class: 'standard', tenant: 'acme' as never, function: 'echo' as never },
+  headers: new Map(),
+  body: new Uint8Array(),
+};
+
+/** A publisher in front of a results stream of 16 MiB that the test fills. */
+function setUp() {
+  const load = { stream: STREAMS.results, messages: 1, bytes: 0, maxBytes: 16 * MIB };
+  const readings = { streams: [load] };
+  const room = new ResultRoom({ read: async () => ({ ...readings, intake: [] }) });
+  let published = 0;
+  const publisher = room.guard({
+    maxBodyBytes: () => 7,
+    publish: async () => ({ sequence: (published += 1) }),
+  });
+  return { load, readings, room, publisher, published: () => published };
+}
+
+it('publishes nothing while the largest result may not fit, and goes on once it does', async () => {
+  const { load, room, publisher, published } = setUp();
+  load.bytes = 16 * MIB - EDGE_LIMITS.resultRoomBytes + 1;
+  await room.look();
+  await expect(publisher.publish(task)).rejects.toMatchObject({
+    code: 'RESOURCE_EXHAUSTED',
+    retryable: true,
+    details: { retryAfterMs: EDGE_LIMITS.resultRoomLookMs },
+  });
+  expect(published()).toBe(0);
+  load.bytes -= 1;
+  await room.look();
+  expect(await publisher.publish(task)).toEqual({ sequence: 1 });
+});
+
+it('publishes before the first look, and where the stream has no limit', async () => {
+  const { load, room, publisher } = setUp();
+  expect(await publisher.publish(task)).toEqual({ sequence: 1 });
+  load.bytes = 16 * MIB;
+  load.maxBytes = 0;
+  await room.look();
+  expect(await publisher.publish(task)).toEqual({ sequence: 2 });
+  expect(publisher.maxBodyBytes()).toBe(7);
+});
+
+it('keeps what it saw last where JetStream does not answer', async () => {
+  const { load, readings, room, publisher } = setUp();
+  load.bytes = load.maxBytes;
+  await room.look();
+  readings.streams = [];
+  await room.look();
+  await expect(publisher.publish(task)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+});
