@@ -1,7 +1,10 @@
-/** Runs @huggingface/transformers in its own process, where it is installed. */
-import { fork } from 'node:child_process';
+/** Installs @huggingface/transformers into the cache, once, and runs it in its own process. */
+import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { repositoryFolder } from '../support/shared-folder';
 import type { TransformersRequest } from './transformers-main';
 
 export interface TransformersEmbed {
@@ -10,8 +13,23 @@ export interface TransformersEmbed {
   stop(): Promise<void>;
 }
 
+/** Pinned, and not among the dependencies: it weighs more than the rest of the project. */
+const PACKAGE = '@huggingface/transformers@4.3.1';
+const INSTALL_MS = 5 * 60_000;
+
+async function install(): Promise<string> {
+  const folder = join(repositoryFolder, '.cache', 'bench');
+  if (existsSync(join(folder, 'node_modules', '@huggingface', 'transformers'))) return folder;
+  process.stderr.write(`installing ${PACKAGE} into .cache/bench …\n`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--save-exact', PACKAGE];
+  await promisify(execFile)('npm', args, { cwd: folder, timeout: INSTALL_MS });
+  return folder;
+}
+
 export async function startTransformers(folder: string): Promise<TransformersEmbed> {
-  const child = fork(join(__dirname, 'transformers-main.js'), [folder]);
+  const child = fork(join(__dirname, 'transformers-main.js'), [folder, await install()]);
   const exited = once(child, 'exit');
   const failed = exited.then(([code]) => {
     throw new Error(`transformers.js ended with ${String(code)}`);

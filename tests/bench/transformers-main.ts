@@ -1,6 +1,7 @@
 /** @huggingface/transformers in an OS process of its own: embeds for a time, tells how many. */
 import { once } from 'node:events';
-import { basename, dirname } from 'node:path';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
 
 export interface TransformersRequest {
   readonly sentences: readonly string[];
@@ -8,9 +9,26 @@ export interface TransformersRequest {
   readonly durationMs: number;
 }
 
+/** As much of the library as is used; it is installed by the bench, not with the project. */
+interface Transformers {
+  readonly env: { allowRemoteModels: boolean; localModelPath: string };
+  readonly pipeline: (
+    task: 'feature-extraction',
+    model: string,
+    options: { readonly dtype: 'fp32' },
+  ) => Promise<
+    (
+      texts: readonly string[],
+      options: { readonly pooling: 'mean'; readonly normalize: boolean },
+    ) => Promise<{ dispose(): void }>
+  >;
+}
+
+/** Arguments: the model's folder, and the folder whose node_modules hold the library. */
 async function main(): Promise<void> {
-  const { env, pipeline } = await import('@huggingface/transformers');
-  const folder = process.argv[2] ?? '';
+  const [, , folder = '', installed = ''] = process.argv;
+  const load = createRequire(join(installed, 'package.json'));
+  const { env, pipeline } = load('@huggingface/transformers') as Transformers;
   env.allowRemoteModels = false;
   env.localModelPath = dirname(folder);
   const extract = await pipeline('feature-extraction', basename(folder), { dtype: 'fp32' });

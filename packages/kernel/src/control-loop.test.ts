@@ -76,9 +76,9 @@ it('ends for good at the first exception of the core', async () => {
   expect(applied).toHaveLength(1);
 });
 
-it('does nothing any more once the lease is not valid', async () => {
+it('does nothing any more once the lease is not valid, and says so', async () => {
   let isLeading = true;
-  const { loop, applied } = loopOf({}, { isLeading: () => isLeading });
+  const { loop, applied, failures } = loopOf({}, { isLeading: () => isLeading });
   loop.start(first);
   await turn();
   isLeading = false;
@@ -88,4 +88,5 @@ it('does nothing any more once the lease is not valid', async () => {
   loop.deliver(first);
   await turn();
   expect(applied).toHaveLength(1);
+  expect(failures).toEqual([expect.objectContaining({ code: 'ABORTED' })]);
 });

@@ -6,7 +6,7 @@
  * never trusted again, and the next leader rebuilds everything from the streams.
  */
 import type { Clock } from '@llmos/base';
-import { readClock } from '@llmos/base';
+import { LlmosError, readClock } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import type { KernelCore } from './kernel-core';
 import type { KernelDecision } from './kernel-decision';
@@ -79,7 +79,9 @@ export class ControlLoop {
 
   private turn(): void {
     const { core, clock, counters, carryOut } = this.options;
-    if (!this.options.isLeading()) return this.end();
+    // Thrown, so that the leadership ends with the loop: a lease that is renewed by a leader whose
+    // loop has ended would keep every other kernel out.
+    if (!this.options.isLeading()) throw new LlmosError('ABORTED', 'the lease ran out');
     const now = readClock(clock);
     const batch = this.takeBatch();
     for (const event of batch) core.apply(event, now);

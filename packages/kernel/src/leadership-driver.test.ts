@@ -38,12 +38,12 @@ afterEach(async () => {
   await Promise.all(drivers.splice(0).map((driver) => driver.stop()));
 });
 
-function driverOf(store: LeadershipStore, name: string, leaseMs = 600) {
+function driverOf(store: LeadershipStore, name: string, leaseMs = 600, clock = systemClock) {
   const granted: Epoch[] = [];
   const lost: string[] = [];
   const driver = new LeadershipDriver({
     store,
-    clock: systemClock,
+    clock,
     log: silentLogger,
     leaseMs,
     self: { kernelId: name as KernelId, httpUrl: '', grpcUrl: name },
@@ -97,6 +97,28 @@ it('steps down in time while the store does not answer, and leads again afterwar
   store.isHanging = false;
   await until(() => granted.length === 2, 'the next leadership');
   expect(granted[1]).toBeGreaterThan(granted[0] ?? 0);
+});
+
+it('does not revive a lease that ended before the answer to its renewal came', async () => {
+  const store = new MemoryStore();
+  let nowMs = 0;
+  const clock = { ...systemClock, nowMs: () => nowMs };
+  const { driver, granted, lost } = driverOf(store, 'one', 600, clock);
+  await until(() => driver.isLeading(), 'the leader');
+  const write = store.write.bind(store);
+  store.write = async (record, expectedRevision) => {
+    const written = await write(record, expectedRevision);
+    // Sent before the end, read after it.
+    nowMs = 650;
+    store.write = write;
+    return written;
+  };
+  nowMs = 590;
+  await until(() => nowMs === 650, 'the renewal');
+  await until(() => lost.length + granted.length > 1, 'an end of the leadership');
+  expect(lost).toEqual(['lease-expired']);
+  nowMs = 2_000;
+  await until(() => granted.length === 2, 'a new leadership, with a new epoch');
 });
 
 it('gives the lease up to whoever stands by', async () => {

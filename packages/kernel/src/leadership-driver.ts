@@ -62,7 +62,9 @@ export class LeadershipDriver {
   /** Ends the leadership and lets another kernel go first. */
   async giveUp(): Promise<void> {
     const { clock, leaseMs } = this.options;
-    await this.release('gave-up', clock.nowMs() + 2 * leaseMs);
+    // One that ran out is nobody's to give: whoever is first, we too, may take it.
+    if (!this.isLeading()) this.lose('lease-expired', clock.nowMs());
+    else await this.release('gave-up', clock.nowMs() + 2 * leaseMs);
     this.wakeUp();
   }
 
@@ -155,6 +157,9 @@ export class LeadershipDriver {
       const record = this.record(before.epoch);
       const written = await this.limited(store.write(record, expectedRevision));
       if (this.state !== before) return;
+      // An expired lease is not revived by an answer that comes late: whoever looked meanwhile
+      // saw it end, and has acted on it.
+      if (!isLeaseValid(before, clock.nowMs())) return this.lose('lease-expired', clock.nowMs());
       if (written.kind === 'conflict') return await this.judge(before);
       this.state = applyRenewal(before, written.revision, { sentAtMs, leaseMs });
       if (this.state.kind === 'leading') this.watchExpiry(this.state.validUntilMs);
