@@ -21,7 +21,6 @@ export type Epoch = Branded<number, 'Epoch'>;
 
 export type Token = TenantId | TaskId | FunctionName | NodeId | ProcessId | KernelId | TaskKey;
 
-export const MAX_TOKEN_LENGTH = 64;
 const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 
 export function isToken(text: unknown): text is string {

@@ -67,6 +67,18 @@ export interface GenerateChunk {
   readonly tokens: readonly number[];
   readonly finishReason?: FinishReason;
 }
+/** Elements of a tensor of numbers. Of float16 it holds bit patterns, of bool 0 and 1. */
+export type TensorArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
 export interface TensorValue {
   readonly type: TensorType;
   readonly dims: readonly number[];

@@ -2,21 +2,11 @@
  * Tensors between programs and the wire: values travel as base64 of their little-endian bytes,
  * exact for every number, NaN and infinities too; strings travel as a list.
  */
-import type { TensorType, TensorValue } from '@llmos/base';
+import type { TensorArray, TensorType, TensorValue } from '@llmos/base';
 import { fromFloat16Bits, isRecord, quoteShort, toFloat16Bits } from '@llmos/base';
 import { invalid } from '../call-options';
 
-export type TensorArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array;
+export type { TensorArray };
 export type TensorElement = number | bigint | boolean | string;
 export type TensorSource = TensorArray | readonly TensorElement[];
 

@@ -5,20 +5,12 @@
  * numbers where those are exact, else decimal strings. JSON has no NaN or infinity: a float tensor
  * that holds one is answered in base64.
  */
-import type { TensorType, TensorValue } from '@llmos/base';
+import type { TensorArray, TensorType, TensorValue } from '@llmos/base';
 import { fromFloat16Bits, LlmosError, quoteShort, toFloat16Bits } from '@llmos/base';
 import type { HostTensor, TensorElements } from '../ports/model-runner';
 import { ENGINE_LIMITS } from './limits';
 
-type NumberArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array;
+type NumberArray = Exclude<TensorArray, BigInt64Array | BigUint64Array>;
 
 interface ElementKind {
   readonly bytes: number;

@@ -6,20 +6,9 @@
  * host tensor, which is then filled in place. A run that fails rejects with an LlmosError and
  * leaves the runner usable.
  */
-import type { TensorType } from '@llmos/base';
+import type { TensorArray, TensorType } from '@llmos/base';
 
-export type TensorElements =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | readonly string[];
+export type TensorElements = TensorArray | readonly string[];
 
 /** What a graph says of an input or output. */
 export interface TensorSpec {

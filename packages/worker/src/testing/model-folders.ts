@@ -1,6 +1,5 @@
 /** For tests: where the models are. */
 import { existsSync } from 'node:fs';
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const repository = resolve(__dirname, '..', '..', '..', '..');
@@ -22,8 +21,4 @@ export function itWithShared(name: string, model: string, body: (folder: string)
   const folder = sharedModel(model);
   if (folder === undefined) it.skip(`${name} (needs shared/models/${model})`, () => undefined);
   else it(name, () => body(folder));
-}
-
-export function readGolden<Golden>(folder: string): Golden {
-  return JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Golden;
 }
