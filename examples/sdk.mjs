@@ -14,6 +14,22 @@ const story = os.generate.stream({
 for await (const chunk of story) process.stdout.write(chunk.text);
 console.log(`\n(${(await story.result).tokens.length} tokens)`);
 
+// Two more endings of the same beginning, which is read once; how sure was the model?
+const { samples } = await os.generate({
+  model: 'storyteller',
+  prompt: 'The dragon was afraid of',
+  maxTokens: 12,
+  temperature: 0.8,
+  minP: 0.05,
+  seed: 7,
+  n: 2,
+  topLogprobs: 0,
+});
+for (const { text, logprobs } of samples) {
+  const mean = logprobs.reduce((sum, { logprob }) => sum + logprob, 0) / logprobs.length;
+  console.log(`${text} (${Math.exp(mean).toFixed(2)} per token)`);
+}
+
 // Which sentence is nearest in meaning?
 const texts = ['The cat sleeps.', 'A kitten is napping.', 'Stocks fell today.'];
 const { embeddings } = await os.embed({ model: 'mini-encoder', texts });

@@ -3,3 +3,4 @@ export * as functions from './llmos/v1/functions';
 export * as mailbox from './llmos/v1/mailbox';
 export * as node from './llmos/v1/node';
 export * as report from './llmos/v1/report';
+export * as onnx from './onnx/onnx';

@@ -31,9 +31,12 @@ something grew beyond its bound, a request ended otherwise than it should, or a 
 restarted; with 2 where an option can't be read.`;
 
 const MIB = 1024 * 1024;
-/** Heaps of Node breathe; handles and threads may not. */
+/**
+ * Heaps of Node breathe, and each of a host's threads has one that V8 lets grow by tens of MiB
+ * before it collects; handles and threads may not grow.
+ */
 const BOUNDS: Readonly<Record<string, GrowthBound>> = {
-  rssBytes: { share: 0.1, amount: 24 * MIB },
+  rssBytes: { share: 0.2, amount: 64 * MIB },
   handles: { share: 0, amount: 4 },
   threads: { share: 0, amount: 2 },
   consumers: { share: 0, amount: 2 },

@@ -206,8 +206,10 @@ describe('a published task', () => {
   it('on a subject that no result can have is dropped, and the queue empties', async () => {
     const own = requester.connection.jetstream(PATIENT);
     for (const taskClass of TASK_CLASSES) {
-      await own.publish(`llmos.v1.task.${taskClass}.d@fault.echo`, '1');
-      await own.publish(`llmos.v1.task.${taskClass}.default.ec$ho`, '1');
+      const start = `llmos.v1.task.${taskClass}`;
+      await own.publish(`${start}.d@fault.echo`, '1');
+      const refusal = invalid(/^function "ec\$ho" must match/);
+      expect(await errorOf(() => own.publish(`${start}.default.ec$ho`, '1'))).toEqual(refusal);
     }
     await waitFor(async () => (await ledger.countOf(STREAMS.tasks)) === 0, {
       what: 'the queue to be empty',

@@ -1,5 +1,5 @@
 /** `/metrics` of a real kernel and a real worker: rules, documentation, and that each one moves. */
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,10 +19,24 @@ let system: TestSystem;
 let first: { readonly kernel: Families; readonly worker: Families };
 let last: { readonly kernel: Families; readonly worker: Families };
 
-async function scrape(program: TestProgram): Promise<Families> {
+async function textOf(program: TestProgram): Promise<string> {
   const response = await fetch(`${program.ready.httpUrl}/metrics`);
   expect(response.status).toBe(200);
-  return parseMetrics(await response.text());
+  return response.text();
+}
+
+async function scrape(program: TestProgram): Promise<Families> {
+  return parseMetrics(await textOf(program));
+}
+
+/** What `promtool check metrics` says of a text; undefined where there is no promtool. */
+function askPromtool(text: string): { status: number | null; output: string } | undefined {
+  const program = process.env['LLMOS_TEST_PROMTOOL'] ?? 'promtool';
+  const { error, status, stdout, stderr } = spawnSync(program, ['check', 'metrics'], {
+    input: text,
+    encoding: 'utf8',
+  });
+  return error === undefined ? { status, output: stdout + stderr } : undefined;
 }
 
 async function scrapeBoth(): Promise<typeof first> {
@@ -47,7 +61,9 @@ async function work(): Promise<void> {
     os.embed({ model: 'mini-encoder', text: 'long '.repeat(5_000) }),
   ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   const generate = { model: 'storyteller', prompt: 'Once upon a time', maxTokens: 4, seed: 1 };
-  for await (const _chunk of os.generate.stream(generate)) void _chunk;
+  for await (const _chunk of os.generate.stream(generate, { id: 'tale' })) void _chunk;
+  for await (const _chunk of os.task('tale').stream({ via: 'kernel' })) void _chunk;
+  await generations();
   const plain = await connect({ servers: nats.url });
   const subject = 'llmos.v1.task.standard.default.echo';
   // A later request shows that the kernel has read what came before it.
@@ -57,11 +73,27 @@ async function work(): Promise<void> {
   await plain.close();
 }
 
+/** Repeated text, alike beginnings, and more at once than there are rows, some of them urgent. */
+async function generations(): Promise<void> {
+  const { os } = system;
+  const prompt = 'The cat sat on the mat. '.repeat(8);
+  const greedy = { model: 'storyteller', prompt, temperature: 0, minTokens: 40, maxTokens: 40 };
+  for (let count = 0; count < 3; count += 1) await os.generate(greedy);
+  const many = Array.from({ length: 32 }, (_, seed) =>
+    os.generate({ ...greedy, temperature: 1, seed }, { class: 'batch' }),
+  );
+  const running = async () => sumOf(await scrape(system.kernel), 'llmos_kernel_running_tasks');
+  await waitFor(async () => (await running()) > 16, { what: 'more than there are rows' });
+  const urgent = { ...greedy, minTokens: 0, maxTokens: 1 };
+  for (let count = 0; count < 3; count += 1) await os.generate(urgent, { class: 'interactive' });
+  await Promise.all(many);
+}
+
 function isComplete({ kernel, worker }: typeof first): boolean {
   return (
     sumOf(kernel, 'llmos_kernel_tasks_malformed_total') > 0 &&
     sumOf(worker, 'llmos_process_attempts_total', { model: 'echo' }) === 5 &&
-    sumOf(worker, 'llmos_process_tokens_total') > 0 &&
+    sumOf(worker, 'llmos_process_tokens_total', { kind: 'generated' }) > 1_000 &&
     sumOf(worker, 'llmos_process_errors_total') > 0 &&
     sumOf(kernel, 'llmos_kernel_running_tasks') === 0
   );
@@ -70,6 +102,14 @@ function isComplete({ kernel, worker }: typeof first): boolean {
 it.each(['kernel', 'worker'] as const)('the metrics of the %s keep promtool’s rules', (program) => {
   expect(metricProblems(last[program])).toEqual([]);
   expect(last[program].get('process_start_time_seconds')).toBeDefined();
+});
+
+it('promtool itself finds nothing, where it is installed', async () => {
+  for (const program of [system.kernel, system.worker]) {
+    const verdict = askPromtool(await textOf(program));
+    if (verdict === undefined) return console.warn('skipped: no promtool');
+    expect(verdict).toEqual({ status: 0, output: '' });
+  }
 });
 
 it('every metric of our own is documented with its type and labels, and nothing else is', () => {
@@ -101,6 +141,7 @@ const ROSE_IN_KERNEL: readonly [name: string, labels: Record<string, string>][] 
   ['llmos_kernel_tasks_ended_total', {}],
   ['llmos_kernel_requests_total', { kind: 'call' }],
   ['llmos_kernel_requests_refused_total', { code: 'UNIMPLEMENTED' }],
+  ['llmos_kernel_reader_messages_total', { kind: 'result' }],
   ['llmos_kernel_queue_wait_seconds_count', { class: 'interactive' }],
   ['llmos_kernel_queue_wait_seconds_sum', { class: 'interactive' }],
   ['llmos_kernel_task_duration_seconds_count', { class: 'interactive' }],
@@ -128,21 +169,54 @@ it.each(ABOVE_ZERO_IN_KERNEL)('%s %j says what the kernel has', (name, labels) =
   expect(sumOf(last.kernel, name, labels)).toBeGreaterThan(0);
 });
 
-const ROSE_IN_WORKER: readonly [name: string, labels: Record<string, string>][] = [
+const ROSE_IN_WORKER: readonly (readonly [name: string, labels: Record<string, string>])[] = [
   ['llmos_process_attempts_total', { model: 'echo', outcome: 'committed' }],
   ['llmos_process_errors_total', { model: 'mini-encoder@1', code: 'INVALID_ARGUMENT' }],
   ['llmos_process_attempt_seconds_count', { model: 'echo' }],
   ['llmos_process_step_seconds_count', { model: 'mini-encoder@1' }],
-  ['llmos_process_step_seconds_sum', { model: 'storyteller@1' }],
   ['llmos_process_step_requests_sum', { model: 'mini-encoder@1' }],
   ['llmos_process_tokens_total', { model: 'storyteller@1', kind: 'prompt' }],
   ['llmos_process_tokens_total', { model: 'storyteller@1', kind: 'generated' }],
   ['llmos_process_chunks_total', { model: 'storyteller@1' }],
+  ...['decoded', 'prefilled', 'reused', 'drafted', 'accepted'].map(
+    (kind) => ['llmos_process_generation_tokens_total', { kind }] as const,
+  ),
+  ['llmos_process_generation_steps_total', { model: 'storyteller@1' }],
+  ['llmos_process_generation_seconds_total', { part: 'run' }],
+  ['llmos_process_generation_seconds_total', { part: 'other' }],
+  ['llmos_process_context_switches_total', { model: 'storyteller@1' }],
+  ['llmos_process_context_bytes', { kind: 'prefixes' }],
   ['llmos_worker_processes', { model: 'echo', state: 'ready' }],
 ];
 
 it.each(ROSE_IN_WORKER)('%s %j of the worker rises with the work', (name, labels) => {
   expect(sumOf(last.worker, name, labels)).toBeGreaterThan(sumOf(first.worker, name, labels));
+});
+
+it('llmos_process_running_attempts and llmos_process_contexts show what runs', async () => {
+  const running = async (): Promise<number> => {
+    const { worker } = await scrapeBoth();
+    const contexts = sumOf(worker, 'llmos_process_contexts', { state: 'running' });
+    const rowBytes = sumOf(worker, 'llmos_process_context_bytes', { kind: 'rows' });
+    const attempts = sumOf(worker, 'llmos_process_running_attempts');
+    return rowBytes > 0 ? Math.min(contexts, attempts) : 0;
+  };
+  const generate = { model: 'storyteller', prompt: 'Once upon a time', maxTokens: 200 };
+  let isSeen = false;
+  const load = Array.from({ length: 4 }, async () => {
+    // The hosts tell their counts at a low rate, so the work goes on until they show.
+    while (!isSeen) await system.os.generate(generate);
+  });
+  try {
+    await waitFor(async () => (await running()) > 0, { what: 'attempts that run' });
+  } finally {
+    isSeen = true;
+    await Promise.all(load);
+  }
+  await waitFor(
+    async () => sumOf((await scrapeBoth()).worker, 'llmos_process_running_attempts') === 0,
+    { what: 'no attempt that runs' },
+  );
 });
 
 it.each(['llmos_worker_attached', 'llmos_worker_memory_bytes', 'llmos_worker_memory_free_bytes'])(

@@ -1,4 +1,6 @@
 /** The models that ship give the golden outputs of their cards, through the SDK, on real programs. */
+import type { LlmosError } from '@llmos/base';
+import { connect } from 'nats';
 import type {
   GoldenEmbeddings,
   GoldenEntities,
@@ -88,6 +90,34 @@ describe('the shipped models, through the SDK', () => {
         expect(dot(embeddings[row] ?? [], embeddings[other] ?? [])).toBeCloseTo(value, 3);
       });
     });
+  }, 60_000);
+
+  it('mini-encoder answers a plain client in JSON what the SDK has as protobuf', async () => {
+    const texts = ['good morning', 'naïve 😀', ''];
+    const connection = await connect({ servers: system.nats.url });
+    const plain = async (input: object): Promise<unknown> => {
+      const request = connection.request('llmos.v1.call.default.embed', JSON.stringify(input), {
+        timeout: 30_000,
+      });
+      return (await request).json();
+    };
+    try {
+      const good = { model: 'mini-encoder', texts: texts.slice(0, 2) };
+      const output = await system.os.embed(good, { id: 'packed-embed' });
+      expect(await plain(good)).toEqual({ ok: true, output });
+      expect(await system.os.task('packed-embed').result()).toEqual(output);
+      for (const bad of [
+        { ...good, texts },
+        { ...good, model: 'nobody' },
+        { ...good, more: 1 },
+      ]) {
+        const error: unknown = await system.os.embed(bad).catch((thrown: unknown) => thrown);
+        const { code, message } = error as LlmosError;
+        expect(await plain(bad)).toMatchObject({ ok: false, error: { code, message } });
+      }
+    } finally {
+      await connection.close();
+    }
   }, 60_000);
 
   it.each(['support-intents', 'finance-sentiment'])(

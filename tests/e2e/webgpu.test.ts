@@ -85,6 +85,21 @@ function suite(): void {
     }
   }, 600_000);
 
+  it('stories side by side begin with their golden tokens', async () => {
+    const stories = readGolden<GoldenStory[]>(shippedModel('storyteller')).slice(0, 4);
+    const outputs = await Promise.all(
+      stories.map(({ prompt }) =>
+        system.os.generate(
+          { model: 'storyteller', prompt, maxTokens: 16, temperature: 0 },
+          { timeoutMs: 290_000 },
+        ),
+      ),
+    );
+    outputs.forEach((output, index) => {
+      expect(output.tokens).toEqual(stories[index]?.greedy_ids.slice(0, 16));
+    });
+  }, 300_000);
+
   it('the processes run on that device', async () => {
     const rows = await system.os.ps();
     const onDevice = rows.filter((row) => row.model.startsWith('storyteller'));

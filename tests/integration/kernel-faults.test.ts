@@ -199,7 +199,8 @@ describe('node agents', () => {
     const kernel = await bench.startKernel();
     await untilLeading(kernel);
     const early = attach(kernel.grpcUrl);
-    early.stream.write({ message: { $case: 'heartbeat', value: { freeMemoryBytes: 1 } } });
+    const beat = { freeMemoryBytes: 1, contexts: [] };
+    early.stream.write({ message: { $case: 'heartbeat', value: beat } });
     expect(await early.end).toContain('register');
     const wrong = attach(kernel.grpcUrl);
     wrong.stream.write({ message: { $case: 'register', value: { ...register, node: 'a b' } } });

@@ -101,3 +101,26 @@ it('goes on after the NATS server was restarted', async () => {
     { what: 'a call to be answered again', limitMs: 30_000 },
   );
 }, 60_000);
+
+it('ends the tasks that no consumer is given', async () => {
+  const first = await bench.startKernel();
+  await untilLeading(first);
+  await first.close();
+  const publish = async (subject: string): Promise<number> =>
+    (await bench.jetstream.publish(`llmos.v1.task.standard.${subject}`, '1')).seq;
+  await publish('>.echo');
+  const named = await publish('default.>');
+  const good = await publish('default.echo');
+  await untilLeading(await bench.startKernel());
+  await bench.startNode();
+  await waitFor(
+    async () => (await bench.manager.streams.info(STREAMS.tasks)).state.messages === 0,
+    { what: 'the queue to be empty', limitMs: 25_000 },
+  );
+  const resultOf = async (sequence: number): Promise<unknown> => {
+    const last_by_subj = `llmos.v1.result.default.s${sequence}`;
+    return (await bench.manager.streams.getMessage(STREAMS.results, { last_by_subj })).json();
+  };
+  expect(await resultOf(named)).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
+  expect(await resultOf(good)).toEqual({ ok: true, output: 1 });
+});

@@ -13,13 +13,22 @@ let bench: KernelBench;
 let kernel: RunningKernel;
 /** Attempts go on when this resolves. */
 let letGo: () => void;
+/** So do the starts of processes. */
+let letStart: () => void;
+const forgotten = new Set<string>();
 
 beforeAll(async () => {
   bench = await startKernelBench();
   kernel = await bench.startKernel({ LLMOS_FAULT_DROP_RATE: '0.05' });
   await untilLeading(kernel);
   const gate = new Promise<void>((resolve) => (letGo = resolve));
-  await bench.startNode({ permits: 2, beforeRun: () => gate });
+  const starts = new Promise<void>((resolve) => (letStart = resolve));
+  await bench.startNode({
+    permits: 2,
+    beforeReady: () => starts,
+    beforeRun: () => gate,
+    forgets: ({ task }) => task === 'forgotten' && forgotten.size < forgotten.add(task).size,
+  });
 }, 60_000);
 afterAll(() => bench.stop(), 60_000);
 
@@ -46,11 +55,19 @@ async function reporter(): Promise<{ readonly subject: string; readonly incarnat
   return { subject, incarnation: row?.incarnation ?? 0 };
 }
 
+it('shows the memory that is promised to a process that starts', async () => {
+  await bench.jetstream.publish(ECHO, '0');
+  await rises('device_reserved_bytes', { device: 'cpu' });
+  await becomes(0, 'device_committed_bytes');
+  letStart();
+  await rises('device_committed_bytes', { device: 'cpu' });
+  await becomes(0, 'device_reserved_bytes');
+});
+
 it('shows what waits and what runs, and lets go of it at the end', async () => {
   const calls = [1, 2, 3, 4, 5].map((value) =>
     bench.request('llmos.v1.call.default.echo', value, { headers: { 'Llmos-Class': 'batch' } }),
   );
-  await bench.jetstream.publish(ECHO, '6');
   await becomes(5, 'waiting_calls');
   await becomes(2, 'running_tasks');
   await becomes(2, 'permits_in_use', { model: 'echo' });
@@ -65,6 +82,13 @@ it('shows what waits and what runs, and lets go of it at the end', async () => {
   await becomes(0, 'waiting_calls');
   await becomes(0, 'permits_in_use');
   await becomes(0, 'intake_unacknowledged_tasks');
+});
+
+it('counts an accepted attempt that heartbeats miss, and sends it again', async () => {
+  const headers = { 'Llmos-Id': 'forgotten' };
+  expect((await bench.request('llmos.v1.call.default.echo', 7, { headers })).output).toBe(7);
+  expect(forgotten.has('forgotten')).toBe(true);
+  expect(await metric('reconciled_total', { kind: 'resent' })).toBeGreaterThan(0);
 });
 
 it('counts messages lost on purpose', () => rises('messages_lost_on_purpose_total'));

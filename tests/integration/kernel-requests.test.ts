@@ -128,6 +128,15 @@ describe('submit', () => {
     expect(unnamed.output?.['task']).toBe(`s${String(unnamed.output?.['sequence'])}`);
   });
 
+  it('says of many at once of one id that all but one are duplicates', async () => {
+    const headers = { 'Llmos-Id': 'submit-many' };
+    const submit = () => bench.request('llmos.v1.submit.default.echo', 1, { headers });
+    const answers = await Promise.all(Array.from({ length: 20 }, submit));
+    const first = answers.filter((answer) => answer.output?.['duplicate'] === false);
+    const sequences = answers.map((answer) => Number(answer.output?.['sequence']));
+    expect(first.map((answer) => answer.output?.['sequence'])).toEqual([Math.min(...sequences)]);
+  });
+
   it('puts the task into the class that the header names', async () => {
     const seen: string[] = [];
     const subscription = bench.connection.subscribe('llmos.v1.task.*.default.echo', {

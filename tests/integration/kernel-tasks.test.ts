@@ -116,6 +116,16 @@ describe('what can’t be read ends in a typed error', () => {
     });
   });
 
+  it('a function that is no token, under its sequence', async () => {
+    for (const name of ['ec$ho', '*']) {
+      const sequence = await publish(`llmos.v1.task.standard.default.${name}`, '1');
+      expect((await result('default', `s${sequence}`))['error']).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(`"${name}"`) as string,
+      });
+    }
+  });
+
   it('a header whose name can’t be decoded, without hurting anyone else', async () => {
     const payload = '1';
     const block = 'NATS/1.0\r\nBad Name: x\r\n\r\n';

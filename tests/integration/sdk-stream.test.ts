@@ -3,6 +3,8 @@ import { encodeJson, subjects } from '@llmos/base';
 import type { GenerateChunk, TenantId } from '@llmos/base';
 import { connect } from '@llmos/sdk';
 import type { LlmosClient } from '@llmos/sdk';
+import { headers as newHeaders } from 'nats';
+import type { MsgHdrs } from 'nats';
 import { FakeKernel } from '../support/fake-kernel';
 import type { FakeFunction, FakeTask } from '../support/fake-kernel';
 import { startNatsServer } from '../support/nats-server';
@@ -112,6 +114,24 @@ it('gives each token once where chunks are doubled, late, or cut differently', a
   const chunks = await readAll(os.generate.stream({ prompt: 'Hi' }));
   expect(textOf(chunks)).toBe(output.text);
   expect(chunks.flatMap((chunk) => chunk.tokens)).toEqual(tokens);
+});
+
+it('ignores what a host that was replaced still publishes', async () => {
+  behave = async (task) => {
+    const subject = subjects.stream({ tenant: task.tenant, task: task.id });
+    const ofAttempt = (attempt: number, headers: MsgHdrs) => {
+      headers.set('Llmos-Attempt', String(attempt));
+      return { headers };
+    };
+    const jetstream = kernel.connection.jetstream();
+    await jetstream.publish(subject, encodeJson(chunkOf(0)), ofAttempt(2, newHeaders()));
+    const late = { index: 1, text: ' WRONG', tokens: [999] };
+    const refused = ofAttempt(1, kernel.refusedHeaders());
+    kernel.connection.publish(subject, encodeJson(late), refused);
+    await jetstream.publish(subject, encodeJson(chunkOf(1)), ofAttempt(2, newHeaders()));
+    return output;
+  };
+  expect(textOf(await readAll(os.generate.stream({ prompt: 'Hi' })))).toBe(output.text);
 });
 
 it('reads the stored stream where a live chunk was lost', async () => {

@@ -13,6 +13,7 @@ import {
   type KernelDecision,
   type KernelEvent,
 } from '@llmos/kernel/testing';
+import type { MailboxDecision } from './model-host';
 import type { ModelNode } from './model-node';
 import { nameOf } from './model-store';
 import type { World } from './world';
@@ -141,6 +142,7 @@ export class KernelDriver {
         this.mail(decision);
         return;
       case 'cancel-attempt':
+      case 'preempt-attempt':
       case 'confirm-finished':
       case 'greet-process':
         this.mail(decision);
@@ -159,12 +161,7 @@ export class KernelDriver {
     }
   }
 
-  private mail(
-    decision: Extract<
-      KernelDecision,
-      { kind: 'execute' | 'cancel-attempt' | 'confirm-finished' | 'greet-process' }
-    >,
-  ): void {
+  private mail(decision: MailboxDecision): void {
     this.world.send(() => this.node(decision.to.nodeId)?.mailbox(this.epoch, decision));
   }
 
@@ -179,15 +176,20 @@ export class KernelDriver {
       case 'look-up-result': {
         const name = nameOf(decision.spec);
         const isCommitted = store.results.has(name);
-        const record = store.attempts.get(name) ?? { attempts: 0, isApart: false, failures: [] };
+        const record = store.attempts.get(name) ?? NO_ATTEMPTS;
         const { sequence } = decision.spec;
         this.deliver({ kind: 'result-looked-up', sequence, isCommitted, ...record });
         return;
       }
       case 'record-attempt': {
-        const { spec, attempt, isApart, failures } = decision;
-        store.attempts.set(nameOf(spec), { attempts: attempt, isApart, failures });
-        this.deliver({ kind: 'attempt-recorded', sequence: spec.sequence, attempt });
+        const { spec, attempt: attempts, uncounted, isApart, failures } = decision;
+        const row = { attempts, uncounted, isApart, failures };
+        store.attempts.set(nameOf(spec), row);
+        this.deliver({
+          kind: 'attempt-recorded',
+          sequence: spec.sequence,
+          attempt: attempts,
+        });
         return;
       }
       case 'commit-result': {
@@ -236,6 +238,8 @@ export class KernelDriver {
     }
   }
 }
+
+const NO_ATTEMPTS = { attempts: 0, uncounted: 0, isApart: false, failures: [] };
 
 function describe(thing: KernelEvent | KernelDecision): string {
   const text = JSON.stringify(thing, (key, value: unknown) =>

@@ -18,7 +18,9 @@ import type { World } from './world';
 
 export type MailboxDecision = Extract<
   KernelDecision,
-  { kind: 'execute' | 'cancel-attempt' | 'confirm-finished' | 'greet-process' }
+  {
+    kind: 'execute' | 'cancel-attempt' | 'preempt-attempt' | 'confirm-finished' | 'greet-process';
+  }
 >;
 
 interface Held {
@@ -30,7 +32,7 @@ interface Held {
 }
 interface Ended {
   readonly ref: AttemptRef;
-  readonly outcome: AttemptOutcome;
+  readonly outcome: AttemptOutcome | { readonly kind: 'preempted' };
   readonly epoch: number;
 }
 
@@ -82,6 +84,7 @@ export class ModelHost {
     }
     if (decision.kind === 'execute') this.accept(epoch, decision);
     else if (decision.kind === 'cancel-attempt') this.cancel(epoch, decision);
+    else if (decision.kind === 'preempt-attempt') this.giveBack(decision.attempt);
     else if (decision.kind === 'confirm-finished') this.confirm(decision.attempts);
     else this.beat();
   }
@@ -166,7 +169,30 @@ export class ModelHost {
     this.end(held, { kind: 'failed', error });
   }
 
-  private end(held: Held, outcome: AttemptOutcome): void {
+  /** Takes nothing new; generations go on elsewhere. */
+  drain(): void {
+    if (this.isDraining) return;
+    this.isDraining = true;
+    for (const { ref, spec } of [...this.held.values()]) {
+      if (spec.function === 'generate') this.giveBack(ref);
+    }
+  }
+
+  /** At the next token; what ends before that has ended. */
+  private giveBack(ref: AttemptRef): void {
+    this.parts.onMachine(this.parts.world.random.next() * 60, () => {
+      const held = this.held.get(idOf(ref));
+      if (held === undefined || !this.isAlive) return;
+      if (held.spec.function !== 'generate') {
+        this.parts.world.report(`${ref.task}, which is no generation, is asked back`);
+      }
+      if (held.stop !== undefined) return;
+      this.parts.world.preemptions += 1;
+      this.end(held, { kind: 'preempted' });
+    });
+  }
+
+  private end(held: Held, outcome: Ended['outcome']): void {
     const id = idOf(held.ref);
     if (!this.isAlive || this.held.get(id) !== held) return;
     this.held.delete(id);
@@ -204,12 +230,9 @@ export class ModelHost {
 
   private sendEnd(ended: Ended): void {
     const { address: origin } = this.parts;
-    this.report({
-      kind: 'attempt-finished',
-      origin,
-      attempt: ended.ref,
-      outcome: ended.outcome,
-    });
+    const { ref: attempt, outcome } = ended;
+    if (outcome.kind === 'preempted') this.report({ kind: 'attempt-preempted', origin, attempt });
+    else this.report({ kind: 'attempt-finished', origin, attempt, outcome });
   }
 
   private beat(): void {

@@ -169,7 +169,7 @@ export class ModelNode {
       return;
     }
     if (slot.address.incarnation !== to.incarnation) return;
-    if (slot.host !== undefined) slot.host.isDraining = true;
+    slot.host?.drain();
     const untilMs = this.world.time.nowMs + graceMs;
     const check = (): void => {
       if (this.slots.get(to.pid) !== slot) return;

@@ -30,7 +30,7 @@ export function nameOf(of: { readonly tenant: string; readonly id: string }): st
 }
 
 type LookedUp = Extract<KernelEvent, { kind: 'result-looked-up' }>;
-type AttemptsRow = Pick<LookedUp, 'attempts' | 'isApart' | 'failures'>;
+type AttemptsRow = Pick<LookedUp, 'attempts' | 'uncounted' | 'isApart' | 'failures'>;
 
 export class ModelStore {
   readonly tasks: StoredTask[] = [];

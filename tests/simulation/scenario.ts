@@ -29,6 +29,8 @@ export interface Scenario {
   readonly duplicateRate: number;
   readonly poisonRate: number;
   readonly deadlineRate: number;
+  /** Share of long generations, which fill their model's permits and make room for each other. */
+  readonly generationRate: number;
 }
 
 export const NO_FAULTS: Faults = {
@@ -70,6 +72,7 @@ export function chooseScenario(random: Random): Scenario {
     duplicateRate: pick([0, 0.1]),
     poisonRate: pick([0, 0.03, 0.08]),
     deadlineRate: pick([0, 0.15]),
+    generationRate: pick([0, 0, 0.7]),
   };
 }
 
@@ -83,4 +86,5 @@ export const LOSSY_300: Scenario = {
   duplicateRate: 0,
   poisonRate: 0,
   deadlineRate: 0,
+  generationRate: 0,
 };

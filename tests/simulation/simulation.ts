@@ -24,6 +24,8 @@ export interface SimulationOutcome {
   readonly problems: readonly string[];
   readonly trace: readonly string[];
   readonly tasks: number;
+  /** Attempts that were given back. */
+  readonly preemptions: number;
   readonly steps: number;
   readonly virtualMs: number;
 }
@@ -45,6 +47,7 @@ export function simulate(options: SimulationOptions): SimulationOutcome {
     problems: world.problems,
     trace: world.trace,
     tasks: world.store.lastSequence,
+    preemptions: world.preemptions,
     steps,
     virtualMs: world.time.nowMs,
   };

@@ -36,6 +36,7 @@ const CALLS = [
   { function: 'generate', model: 'gamma' },
   { function: 'infer', model: 'alpha' },
 ] as const;
+const GENERATION = { function: 'generate', model: 'gamma' } as const;
 const ODD_CALLS = [
   { function: 'extract', model: 'broken' },
   { function: 'generate', model: 'huge' },
@@ -82,7 +83,8 @@ function publish(world: World, scenario: Scenario): TaskSpec {
   const sequence = store.lastSequence + 1;
   const isOdd = scenario.poisonRate > 0 && random.chance(0.1);
   const calls = isOdd ? ODD_CALLS : CALLS;
-  const call = calls[random.below(calls.length)] ?? CALLS[0];
+  const isLong = random.chance(scenario.generationRate);
+  const call = isLong ? GENERATION : (calls[random.below(calls.length)] ?? CALLS[0]);
   const hasOwnId = random.chance(0.7);
   const storedWallMs = time.wallMs();
   const parent = random.chance(0.1) ? store.bySequence(1 + random.below(sequence)) : undefined;
@@ -110,7 +112,7 @@ function publish(world: World, scenario: Scenario): TaskSpec {
     spec,
     isMalformed: isOdd && random.chance(0.2),
     script: chooseScript(world, scenario),
-    workMs: 1 + random.next() * (random.chance(0.2) ? 3_000 : 300),
+    workMs: 1 + random.next() * (isLong ? 6_000 : random.chance(0.2) ? 3_000 : 300),
     isAcknowledged: false,
   });
   return spec;

@@ -8,6 +8,8 @@ import type { VirtualTime } from './virtual-time';
 export class World {
   readonly problems: string[] = [];
   readonly trace: string[] = [];
+  /** Attempts that were given back. */
+  preemptions = 0;
   /** Replicas as stored, for the next leader. */
   readonly desired = new Map<string, number>();
   faults: Faults;

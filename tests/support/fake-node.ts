@@ -17,6 +17,10 @@ export interface FakeNodeOptions {
   readonly permits?: number;
   /** Each attempt commits this often at once; one must win. */
   readonly commits?: number;
+  /** Called when a process is to start; it is ready when it resolves. */
+  readonly beforeReady?: () => Promise<void>;
+  /** Forgets an attempt that it has accepted, as if its own memory were lost. */
+  readonly forgets?: (execute: mailbox.Execute) => boolean;
   /** Called when an attempt begins; the attempt goes on when it resolves. */
   readonly beforeRun?: (execute: mailbox.Execute) => Promise<void>;
   /** Ends the attempt without a result instead. */
@@ -102,7 +106,7 @@ export class FakeNode {
   }
 
   private beat(): void {
-    const value = { freeMemoryBytes: 2_048 * MIB };
+    const value = { freeMemoryBytes: 2_048 * MIB, contexts: [] };
     this.stream?.write({ message: { $case: 'heartbeat', value } });
     for (const process of this.processes.values()) process.beat();
   }
@@ -114,8 +118,7 @@ export class FakeNode {
       if (spec === undefined || this.processes.has(pid)) return;
       const process = new FakeProcess(this, this.options, { pid, incarnation, spec });
       this.processes.set(pid, process);
-      process.listen(this.nodeId);
-      this.stream?.write({ message: { $case: 'processChange', value: process.change() } });
+      void this.makeReady(process);
     }
     if (command?.$case === 'stop') {
       const process = this.processes.get(command.value.process);
@@ -125,6 +128,12 @@ export class FakeNode {
       if (change === undefined) return;
       this.stream?.write({ message: { $case: 'processChange', value: change } });
     }
+  }
+
+  private async makeReady(process: FakeProcess): Promise<void> {
+    if (this.options.beforeReady !== undefined) await this.options.beforeReady();
+    process.listen(this.nodeId);
+    this.stream?.write({ message: { $case: 'processChange', value: process.change() } });
   }
 }
 
@@ -200,6 +209,7 @@ class FakeProcess {
     this.running.set(key, attempt);
     this.node.ran.push(key);
     this.report({ accepted: [attempt] });
+    if (this.options.forgets?.(execute) === true) return void this.running.delete(key);
     await this.options.beforeRun?.(execute);
     const failed = this.options.fail?.(execute);
     if (failed === undefined) await this.commit(execute);

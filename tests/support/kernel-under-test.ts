@@ -6,7 +6,7 @@ import { connect, headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { FakeNode } from './fake-node';
 import type { FakeNodeOptions } from './fake-node';
-import type { TestNatsServer } from './nats-server';
+import type { NatsServerOptions, TestNatsServer } from './nats-server';
 import { PATIENT, startNatsServer } from './nats-server';
 import { waitFor } from './wait-for';
 
@@ -22,8 +22,12 @@ export interface KernelBench {
   stop(): Promise<void>;
 }
 
+/** Below the time of a test, so that a request that hangs is named. */
+const PATIENT_MS = 25_000;
+
 export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
+  /** Default 25 s: generous, because a loaded machine must not fail a test. */
   readonly timeoutMs?: number;
 }
 
@@ -34,8 +38,8 @@ export interface Answer {
   readonly error?: { code: string; message: string; retryable: boolean; details?: object };
 }
 
-export async function startKernelBench(): Promise<KernelBench> {
-  const nats = await startNatsServer();
+export async function startKernelBench(options: NatsServerOptions = {}): Promise<KernelBench> {
+  const nats = await startNatsServer(options);
   const connection = await connect({ servers: nats.url });
   const closers: (() => Promise<unknown>)[] = [() => nats.stop(), () => connection.close()];
   return {
@@ -74,7 +78,7 @@ export async function request(
   const headers = newHeaders();
   for (const [name, value] of Object.entries(of.headers ?? {})) headers.set(name, value);
   const bytes = of.body instanceof Uint8Array ? of.body : JSON.stringify(of.body);
-  const timeout = of.timeoutMs ?? 10_000;
+  const timeout = of.timeoutMs ?? PATIENT_MS;
   const reply = await connection.request(of.subject, bytes, { timeout, headers });
   return decodeJson(reply.data) as Answer;
 }

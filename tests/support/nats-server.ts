@@ -12,6 +12,8 @@ import { findNatsServer, freePort, waitForNats } from '@llmos/local';
 export interface NatsServerOptions {
   /** Default true. */
   readonly jetstream?: boolean;
+  /** What JetStream may hold on disk. Default: the server's own. */
+  readonly maxStoreBytes?: number;
   /** More lines of the server's configuration file. */
   readonly config?: string;
 }
@@ -66,7 +68,10 @@ async function launch(of: Launch): Promise<ChildProcess> {
   const config = join(of.folder, 'nats.conf');
   const log = join(of.folder, 'nats.log');
   const store = join(of.folder, 'store');
-  const jetstream = of.options.jetstream === false ? '' : `jetstream { store_dir: "${store}" }`;
+  const { maxStoreBytes } = of.options;
+  const most = maxStoreBytes === undefined ? '' : `, max_file_store: ${maxStoreBytes}`;
+  const settings = `jetstream { store_dir: "${store}"${most} }`;
+  const jetstream = of.options.jetstream === false ? '' : settings;
   const lines = ['host: "127.0.0.1"', `port: ${of.port}`, jetstream, of.options.config ?? ''];
   writeFileSync(config, lines.join('\n'));
   const child = spawn(of.path, ['-c', config, '-l', log], { stdio: 'ignore' });

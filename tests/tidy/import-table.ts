@@ -124,6 +124,15 @@ const processPackage: readonly Area[] = [
   { name: 'process', files: /^packages\/process\/src\//, mayImport: ['base'], outside: NOTHING },
 ];
 
+const onnx: readonly Area[] = [
+  {
+    name: 'onnx',
+    files: /^packages\/onnx\/src\//,
+    mayImport: ['base', 'proto'],
+    outside: ['node:fs', 'node:path', '@bufbuild/protobuf/wire'],
+  },
+];
+
 const worker: readonly Area[] = [
   {
     name: 'worker/actor-thread',
@@ -187,6 +196,7 @@ const worker: readonly Area[] = [
     files: /^packages\/worker\/src\/adapters\//,
     mayImport: [
       'base',
+      'onnx',
       'proto',
       'process',
       'worker/actors',
@@ -203,6 +213,7 @@ const worker: readonly Area[] = [
     files: /^packages\/worker\/src\//,
     mayImport: [
       'base',
+      'onnx',
       'process',
       'process/root',
       'worker/actors',
@@ -269,6 +280,7 @@ export const AREAS: readonly Area[] = [
   ...base,
   ...kernel,
   ...processPackage,
+  ...onnx,
   ...worker,
   ...sdk,
   ...local,

@@ -17,6 +17,7 @@ const FILES = [
   'packages/kernel/src/limits.ts',
   'packages/kernel/src/edge-limits.ts',
   'packages/process/src/limits.ts',
+  'packages/onnx/src/limits.ts',
   'packages/worker/src/limits.ts',
   'packages/worker/src/engine/limits.ts',
   'packages/worker/src/models/limits.ts',

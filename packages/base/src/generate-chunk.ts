@@ -1,5 +1,10 @@
 /** Chunks of a running generation as they are stored: always JSON. */
-import type { GenerateChunk } from './functions/function-types';
+import type {
+  ChosenLogprob,
+  FinishReason,
+  GenerateChunk,
+  TokenLogprob,
+} from './functions/function-types';
 import { decodeJson, encodeJson, isRecord } from './result';
 
 export function encodeChunk(chunk: GenerateChunk): Uint8Array {
@@ -15,11 +20,27 @@ export function parseChunk(bytes: Uint8Array): GenerateChunk | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { index, text, tokens, finishReason } = value;
+  const { index, text, tokens, finishReason, logprobs } = value;
   if (!isIndex(index) || typeof text !== 'string' || !areTokens(tokens)) return undefined;
-  if (finishReason === undefined) return { index, text, tokens };
-  if (finishReason !== 'stop' && finishReason !== 'length') return undefined;
-  return { index, text, tokens, finishReason };
+  if (finishReason !== undefined && !isFinishReason(finishReason)) return undefined;
+  if (logprobs !== undefined && !areLogprobs(logprobs)) return undefined;
+  return {
+    index,
+    text,
+    tokens,
+    ...(finishReason === undefined ? {} : { finishReason }),
+    ...(logprobs === undefined ? {} : { logprobs }),
+  };
+}
+
+export function isFinishReason(value: unknown): value is FinishReason {
+  return value === 'stop' || value === 'length';
+}
+
+export function areLogprobs(value: unknown): value is readonly ChosenLogprob[] {
+  const isChosen = (item: unknown): boolean =>
+    isLogprob(item) && isRecord(item) && Array.isArray(item['top']) && item['top'].every(isLogprob);
+  return Array.isArray(value) && value.every(isChosen);
 }
 
 export function areTokens(value: unknown): value is readonly number[] {
@@ -28,4 +49,13 @@ export function areTokens(value: unknown): value is readonly number[] {
 
 function isIndex(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isLogprob(value: unknown): value is TokenLogprob {
+  if (!isRecord(value)) return false;
+  return (
+    isIndex(value['token']) &&
+    typeof value['text'] === 'string' &&
+    typeof value['logprob'] === 'number'
+  );
 }

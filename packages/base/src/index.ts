@@ -1,6 +1,8 @@
 export * from './adapters/ajv/schema-check';
+export { useLeanRequests } from './adapters/nats/lean-requests';
 export * from './adapters/pino/pino-logger';
 export * from './backoff';
+export * from './chunk-assembly';
 export * from './clock';
 export * from './errors';
 export * from './float16';
@@ -12,6 +14,7 @@ export * from './generate-chunk';
 export * from './ids';
 export * from './limits';
 export * from './logger';
+export * from './merge-chunks';
 export * from './model-package';
 export * from './model-ref';
 export * from './node-capabilities';

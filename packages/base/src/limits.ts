@@ -16,6 +16,12 @@ export const WIRE_LIMITS = {
   eventMaxAgeMs: 24 * 60 * 60 * 1000,
   /** Texts of one embed, classify or extract call. */
   maxTexts: 1024,
+  /** Samples of one prompt: beyond these, further calls share its prefill just as well. */
+  maxSamples: 32,
+  /** Alternatives listed for each token; as many as other servers of language models list. */
+  maxTopLogprobs: 20,
+  /** Tokens that one `generate` call may bias or stop at: each is looked at for every token. */
+  maxTokenRules: 1024,
   /** A name or a quoted value in an error message. */
   maxQuotedChars: 80,
 } as const;

@@ -19,6 +19,16 @@ export interface StatePair {
   readonly type: string;
 }
 
+/** What the graph decides about how a model runs. */
+export interface ModelTraits {
+  /** `dependent`: activations are quantised over the whole batch, so rows run one at a time. */
+  readonly rows: 'independent' | 'dependent';
+  /** Bits of a weight: 4 and 8 in blocks that share a scale, else 8, 16, 32. */
+  readonly weightBits: number;
+  /** Keys and values: their element type; whether past and present are one buffer. */
+  readonly kv?: { readonly type: string; readonly isShared: boolean };
+}
+
 /** `llmos.json` after everything it left out was inferred. */
 export interface ModelManifest {
   readonly task: ModelTask;
@@ -31,7 +41,16 @@ export interface ModelManifest {
   readonly state?: readonly StatePair[];
   /** Actor threads of a process. */
   readonly threads?: number;
+  /** Whether its threads use one copy of the weights: less memory, slower small batches. */
+  readonly sharedWeights?: boolean;
+  /**
+   * Computed beginnings of prompts serve every tenant. Default false: an answer that comes sooner
+   * would tell one tenant what another one asked.
+   */
+  readonly sharedPrefixes?: boolean;
   readonly description?: string;
+  /** Read from the graph, never from `llmos.json`. Absent in packages added by older versions. */
+  readonly traits?: ModelTraits;
 }
 
 export interface PackageFile {

@@ -1,6 +1,7 @@
 import type { FunctionName, TaskId, TenantId } from './ids';
 import {
   isAnswerable,
+  parseTaskOwner,
   parseTaskSubject,
   parseTenantFunction,
   parseTenantTask,
@@ -30,6 +31,17 @@ describe('subjects', () => {
     };
     expect(subjects.task(of)).toBe('llmos.v1.task.batch.acme.embed');
     expect(parseTaskSubject(subjects.task(of))).toEqual(of);
+  });
+
+  it('tells whose a task is, whatever its function', () => {
+    const owner = { class: 'batch', tenant: 'acme' };
+    for (const name of ['echo', 'ec$ho', '>', '*']) {
+      expect(parseTaskOwner(`llmos.v1.task.batch.acme.${name}`)).toEqual(owner);
+    }
+    for (const rest of ['batch.>.echo', 'urgent.acme.echo', 'batch.acme', 'batch.acme.a.b']) {
+      expect(parseTaskOwner(`llmos.v1.task.${rest}`)).toBeUndefined();
+    }
+    expect(parseTaskOwner('llmos.v1.call.batch.acme.echo')).toBeUndefined();
   });
 
   it.each(hostileTokens)('refuses to build a subject with the token %j', (token) => {

@@ -99,6 +99,15 @@ export function parseTaskSubject(text: string): TaskSubject | undefined {
   };
 }
 
+/** Class and tenant of a task, also where its function is no token: whom to tell of it. */
+export function parseTaskOwner(text: string): Pick<TaskSubject, 'class' | 'tenant'> | undefined {
+  const parts = text.split('.');
+  if (parts.length !== 6 || parts.slice(0, 3).join('.') !== `${ROOT}.task`) return undefined;
+  const [, , , taskClass, tenant] = parts;
+  if (!isTaskClass(taskClass) || !isToken(tenant)) return undefined;
+  return { class: taskClass, tenant: tenant as TenantId };
+}
+
 export function parseTenantFunction(
   kind: 'submit' | 'call' | 'dead',
   text: string,

@@ -3,6 +3,18 @@ import type { FunctionDefinition } from './functions/function-definition';
 import type { ModelRegistration } from './model-package';
 import type { TaskClass } from './task-class';
 
+/** Generations in one process. */
+export interface ProcessContexts {
+  /** With a row of keys and values, without one, and saved ones that go on later. */
+  readonly running: number;
+  readonly waiting: number;
+  readonly saved: number;
+  readonly rowBytes: number;
+  readonly savedBytes: number;
+  /** Of beginnings of prompts that are kept for others. */
+  readonly prefixBytes: number;
+}
+
 /** One row of `ps`. */
 export interface ProcessRow {
   readonly pid: string;
@@ -19,6 +31,8 @@ export interface ProcessRow {
   readonly permits: number;
   readonly queued: number;
   readonly footprintBytes: number;
+  /** Of a model that generates, a few seconds old; absent until its node has said it. */
+  readonly contexts?: ProcessContexts;
   readonly reason?: string;
 }
 
@@ -65,6 +79,24 @@ export interface SpawnRequest {
   readonly replicas: number;
 }
 
+export interface AttachRequest {
+  readonly task: string;
+  /** A token: chunks go to `llmos.v1.deliver.<tenant>.<client>`, which the caller has subscribed. */
+  readonly client: string;
+  /** Begins with the chunk that holds the output token of this index; default 0. */
+  readonly fromIndex?: number;
+}
+
+export interface Attached {
+  readonly task: string;
+  /** Where the chunks come. */
+  readonly subject: string;
+  /** `ended`: what comes is all there will be. */
+  readonly state: 'running' | 'ended';
+  /** Where there is nothing to send for this long, an empty message says that all is well. */
+  readonly keepAliveMs: number;
+}
+
 /** What JetStream says of one stream. */
 export interface StreamLoad {
   readonly stream: string;
@@ -108,6 +140,7 @@ export interface SystemCalls {
   readonly functions: { request: object; output: { functions: readonly FunctionDefinition[] } };
   readonly info: { request: object; output: SystemInfo };
   readonly status: { request: { task: string }; output: TaskStatus };
+  readonly attach: { request: AttachRequest; output: Attached };
   readonly spawn: { request: SpawnRequest; output: { model: string; replicas: number } };
   readonly kill: { request: { pid: string }; output: { pid: string } };
   readonly 'model-add': {

@@ -31,6 +31,10 @@ export const HEADERS = {
   attempts: 'Llmos-Attempts',
   lastError: 'Llmos-Last-Error',
   history: 'Llmos-History',
+  /** Of a message to a reader that attached: the task it is about. */
+  task: 'Llmos-Task',
+  /** Of the last such message: why nothing follows. */
+  end: 'Llmos-End',
   traceparent: 'traceparent',
   contentType: 'Content-Type',
 } as const;

@@ -18,6 +18,7 @@ import type { ProcessLink } from './ports/process-link';
 import type { RegistryStore } from './ports/registry-store';
 import type { RequestLink, ServedSubject } from './ports/request-link';
 import type { TaskStream } from './ports/task-stream';
+import type { AttachService } from './services/attach-service';
 import type { ModelRegistrar } from './services/model-registration';
 import type { Registry } from './services/registry';
 import { startSystemService } from './services/system-service';
@@ -32,12 +33,15 @@ export interface ActiveKernelParts {
   readonly registry: Registry;
   readonly registryStore: RegistryStore;
   readonly registrar: ModelRegistrar;
+  readonly attachService: AttachService;
   readonly counters: KernelCounters;
   readonly clock: Clock;
   readonly log: Logger;
   readonly kernelId: KernelId;
   readonly info: (epoch: Epoch, counts: CoreCounts) => Promise<SystemInfo>;
   readonly isLeading: () => boolean;
+  /** Whether more results can be stored; without, no more tasks are taken in. */
+  readonly hasResultRoom: () => boolean;
   /** The leadership can't go on; called at most once. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -104,10 +108,18 @@ export class ActiveKernel {
     this.isEnded = true;
     this.loop.end();
     this.served?.stop();
+    this.parts.attachService.detachAll();
     this.unlisten();
     this.parts.nodeLink.end();
     this.parts.processLink.end();
     await this.parts.taskStream.end();
+  }
+
+  /** Within the bounds the stream is drained; beyond them, tasks wait where they are durable. */
+  adjustIntake(): void {
+    const isOpen =
+      this.core.counts().tasks < EDGE_LIMITS.maxHeldTasks && this.parts.hasResultRoom();
+    this.parts.taskStream.setIntakeOpen(isOpen);
   }
 
   private beginLinks(): void {
@@ -128,11 +140,13 @@ export class ActiveKernel {
   }
 
   private serve(): void {
-    const { requests, registry, registrar, registryStore, counters, clock, log } = this.parts;
+    const { requests, registry, registrar, attachService, registryStore } = this.parts;
+    const { counters, clock, log } = this.parts;
     this.served = startSystemService({
       requests,
       registry,
       registrar,
+      attachService,
       counters,
       log,
       core: this.core,
@@ -145,8 +159,7 @@ export class ActiveKernel {
 
   private afterTick(): void {
     this.carrier.beginTick();
-    // Below the bound the stream is drained; above it, tasks wait where they are durable.
-    this.parts.taskStream.setIntakeOpen(this.core.counts().tasks < EDGE_LIMITS.maxHeldTasks);
+    this.adjustIntake();
   }
 
   private fail(error: unknown): void {

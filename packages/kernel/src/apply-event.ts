@@ -11,7 +11,13 @@ import {
 } from './scheduling/attempts';
 import { cancelTask } from './scheduling/cancellation';
 import { killProcess, setDesired } from './scheduling/desired-state';
-import { applyProcessChange, attachNode, detachNode, hearNode } from './scheduling/node-life';
+import {
+  applyContexts,
+  applyProcessChange,
+  attachNode,
+  detachNode,
+  hearNode,
+} from './scheduling/node-life';
 import { applyHeartbeat } from './scheduling/reconciliation';
 import { beginLeadership } from './scheduling/recovery';
 import { applyDeadLetterStored, applyResultCommitted } from './scheduling/stored-answers';
@@ -55,6 +61,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       return;
     case 'node-heartbeat':
       hearNode(state, event.nodeId, event.freeMemoryBytes);
+      applyContexts(state, event.nodeId, event.contexts ?? []);
       return;
     case 'node-detached':
       detachNode(state, event.nodeId, event.session);

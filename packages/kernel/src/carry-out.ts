@@ -62,6 +62,8 @@ export class DecisionCarrier {
       }
       case 'cancel-attempt':
         return processLink.cancel(decision.to, decision.attempt, decision.reason);
+      case 'preempt-attempt':
+        return processLink.preempt(decision.to, decision.attempt);
       case 'confirm-finished':
         return processLink.confirm(decision.to, decision.attempts);
       case 'greet-process':
@@ -97,8 +99,8 @@ export class DecisionCarrier {
         return { kind: 'result-looked-up', sequence: decision.spec.sequence, ...found };
       }
       case 'record-attempt': {
-        const { spec, attempt, isApart, failures } = decision;
-        await taskStream.recordAttempt(spec, { attempt, isApart, failures });
+        const { spec, attempt, uncounted, isApart, failures } = decision;
+        await taskStream.recordAttempt(spec, { attempt, uncounted, isApart, failures });
         return { kind: 'attempt-recorded', sequence: spec.sequence, attempt };
       }
       case 'commit-result':

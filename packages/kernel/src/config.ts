@@ -25,6 +25,7 @@ export interface KernelConfig {
   readonly grpcUrl: string | undefined;
   readonly leaseMs: number;
   readonly nodeLeaseMs: number;
+  readonly processSilenceMs: number;
   readonly storageBytes: number;
   readonly bodyCacheBytes: number;
   readonly resultMaxAgeMs: number;
@@ -54,6 +55,12 @@ export function readKernelConfig(environment: Environment): KernelConfig {
     nodeLeaseMs: read.integer('LLMOS_NODE_LEASE_MS', {
       fallback: 5_000,
       least: 300,
+      most: 600_000,
+    }),
+    processSilenceMs: read.integer('LLMOS_PROCESS_SILENCE_MS', {
+      fallback: 30_000,
+      // Processes say something each second.
+      least: 3_000,
       most: 600_000,
     }),
     storageBytes: read.integer('LLMOS_STORAGE_BYTES', {

@@ -31,6 +31,9 @@ export const EDGE_LIMITS = {
   pullGraceMs: 3_000,
   /** Beyond this, tasks wait in the stream; a little below what the core refuses to hold. */
   maxHeldTasks: 450_000,
+  /** How long a task that no consumer is given may lie, and the server's work of one look. */
+  strayLookMs: 60_000,
+  maxStrayReads: 1_000,
   /** Tenants times functions in use; beyond it they are read anew. */
   maxKnownSubjects: 4_096,
   bodyCacheBytes: 256 * 1024 * 1024,
@@ -63,6 +66,11 @@ export const EDGE_LIMITS = {
   /** Results that arrived before their task's sequence was known. */
   maxEarlyResults: 1_024,
   maxEarlyBytes: 16 * 1024 * 1024,
+  /** Of the consumer of results; after three without a word it is made anew. */
+  resultHeartbeatMs: 2_000,
+  resultRestartMs: 250,
+  /** The server drops a consumer that nobody listens to. */
+  resultConsumerIdleMs: 30_000,
   waiterSweepMs: 500,
   /** A result whose delivery was lost is found by a look-up after this. */
   waiterLookUpMs: 5_000,
@@ -70,10 +78,28 @@ export const EDGE_LIMITS = {
   /** A read of a result that the intake of the same task may use; it follows within moments. */
   recentReadMs: 1_000,
   maxRecentReads: 4_096,
+  /** Ids that `submit` tells a repeat by until the task is taken in, or has its result. */
+  maxStoredIds: 65_536,
   /** The core commits an expired task's error first; the waiter answers by itself after this. */
   waiterGraceMs: 2_000,
   retryAfterMs: 1_000,
   maxSystemCallBytes: 1024 * 1024,
+
+  // Readers that attached. Their tokens pass through the kernel, those of nobody else do.
+  maxReaders: 512,
+  /** One tenant may not take every place. */
+  maxReadersPerTenant: 128,
+  /** After each message to a reader; what comes meanwhile goes together: 50 messages a second. */
+  readerPaceMs: 20,
+  /** Of the chunks in one message, about. */
+  maxReaderBytes: 64 * 1024,
+  /** A reader that is gone is found by this; one that hears nothing longer attaches again. */
+  readerKeepAliveMs: 10_000,
+  /** A chunk that nobody announced is found by a look after this. */
+  readerLookMs: 2_000,
+  /** A task that was just stored may not be taken in yet; longer than this, it is unknown. */
+  readerUnknownMs: 1_000,
+  readerUnknownLookMs: 50,
   maxReplicasPerModel: 256,
   maxModels: 10_000,
   maxFunctions: 10_000,
@@ -112,3 +138,6 @@ export const EDGE_LIMITS = {
   // Stopping.
   stopWithinMs: 5_000,
 } as const;
+
+/** A reader's look at the stored chunks that failed. */
+export const READER_RETRY = { firstMs: 100, factor: 2, maxMs: 5_000 } as const;

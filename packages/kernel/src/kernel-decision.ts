@@ -40,6 +40,12 @@ export type KernelDecision =
       /** ABORTED: another attempt replaced this one; it must commit nothing. */
       readonly reason: CancelReason;
     }
+  /** Give it back at the next token, to go on later; the core repeats it until the attempt ends. */
+  | {
+      readonly kind: 'preempt-attempt';
+      readonly to: ProcessAddress;
+      readonly attempt: AttemptRef;
+    }
   | {
       readonly kind: 'confirm-finished';
       readonly to: ProcessAddress;

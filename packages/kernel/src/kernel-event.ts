@@ -11,6 +11,7 @@ import type {
   ModelRegistration,
   NodeCapabilities,
   NodeId,
+  ProcessContexts,
   ProcessId,
   SpawnRequest,
   TaskId,
@@ -54,6 +55,13 @@ export interface ReportedProcess {
   readonly reservedBytes: number;
 }
 
+/** What a node says of the generations in one of its processes. */
+export interface ReportedContexts {
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+  readonly contexts: ProcessContexts;
+}
+
 /** Where a report came from. */
 export interface ReportOrigin {
   readonly nodeId: NodeId;
@@ -84,6 +92,8 @@ export type KernelEvent =
       readonly isCommitted: boolean;
       /** From llmos_attempts. */
       readonly attempts: number;
+      /** Of these, the ones that don't count towards the maximum; absent: none. */
+      readonly uncounted?: number;
       readonly isApart: boolean;
       readonly failures?: readonly AttemptFailure[];
     }
@@ -123,7 +133,12 @@ export type KernelEvent =
       readonly capabilities: NodeCapabilities;
       readonly processes: readonly ReportedProcess[];
     }
-  | { readonly kind: 'node-heartbeat'; readonly nodeId: NodeId; readonly freeMemoryBytes: number }
+  | {
+      readonly kind: 'node-heartbeat';
+      readonly nodeId: NodeId;
+      readonly freeMemoryBytes: number;
+      readonly contexts?: readonly ReportedContexts[];
+    }
   /** The stream closed; the node is lost only when its lease ends. */
   | { readonly kind: 'node-detached'; readonly nodeId: NodeId; readonly session: string }
   | { readonly kind: 'process-changed'; readonly nodeId: NodeId; readonly process: ReportedProcess }

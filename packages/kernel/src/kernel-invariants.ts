@@ -10,8 +10,10 @@
  * K7 homes: a process that serves is on a node that is not lost.
  * K8 apart: a task that runs apart is alone.
  * K9 clock: what waits has an alarm.
+ * K10 preemption: only generations are asked back, and none more often than the bound.
  */
 import type { KernelState } from './kernel-state';
+import { CORE_LIMITS } from './limits';
 import { isPlaced, isServing } from './processes/process';
 import { isOpen, type Task } from './tasks/task';
 
@@ -42,6 +44,8 @@ function permitViolations(state: KernelState): string[] {
       const task = state.tasks.get(sequence);
       if (task?.state.kind !== 'running' || task.state.place.pid !== process.pid) {
         found.push(`K1: ${process.pid} lost the permit of ${sequence}`);
+      } else if (task.state.preempt !== undefined && !mayBePreempted(task)) {
+        found.push(`K10: ${task.spec.id} is asked back`);
       } else if (task.isApart && process.running.size > 1) {
         found.push(`K8: ${task.spec.id} runs apart and is not alone in ${process.pid}`);
       }
@@ -51,6 +55,10 @@ function permitViolations(state: KernelState): string[] {
     found.push(`K1: ${spent} permits are spent, ${state.runningCount} tasks run`);
   }
   return found;
+}
+
+function mayBePreempted(task: Task): boolean {
+  return task.spec.function === 'generate' && task.preemptions < CORE_LIMITS.maxPreemptions;
 }
 
 function placeViolations(state: KernelState): string[] {

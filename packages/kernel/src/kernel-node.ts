@@ -3,7 +3,8 @@
  * leads, an ActiveKernel. Everything it uses is given to it.
  */
 import type { Epoch, NodeRow, ProcessRow, SystemInfo, TaskId, TenantId } from '@llmos/base';
-import { readClock } from '@llmos/base';
+import type { TenantTask } from '@llmos/base';
+import { WIRE_LIMITS, readClock } from '@llmos/base';
 import type { ActiveKernelParts } from './active-kernel';
 import { ActiveKernel } from './active-kernel';
 import { EDGE_LIMITS } from './edge-limits';
@@ -12,26 +13,33 @@ import { LeadershipDriver } from './leadership-driver';
 import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
 import type { ServedSubject } from './ports/request-link';
 import type { ResultStore } from './ports/result-store';
+import type { StreamLink } from './ports/stream-link';
 import type { StreamReadings } from './ports/stream-readings';
 import type { TaskPublisher } from './ports/task-publisher';
 import type { ProgressView } from './progress-watch';
 import { applyCounts, isStandingStill, isStuck } from './progress-watch';
+import { AttachService } from './services/attach-service';
 import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
 import { ResultRoom } from './services/result-room';
 import { ResultWaiters } from './services/result-waiters';
+import { StoredIds } from './services/stored-ids';
 import { startSubmitService } from './services/submit-service';
 import type { ProtobufBodyReader } from './services/task-body';
 import type { TaskRequestContext } from './services/task-request';
 import { KERNEL_VERSION } from './version';
 
-type SharedParts = Omit<ActiveKernelParts, 'kernelId' | 'info' | 'isLeading' | 'onFailure'>;
+type SharedParts = Omit<
+  ActiveKernelParts,
+  'kernelId' | 'attachService' | 'info' | 'isLeading' | 'hasResultRoom' | 'onFailure'
+>;
 
 export interface KernelNodeParts extends SharedParts {
   readonly self: Pick<LeaderRecord, 'kernelId' | 'httpUrl' | 'grpcUrl'>;
   readonly leaseMs: number;
   readonly leadershipStore: LeadershipStore;
   readonly results: ResultStore;
+  readonly streamLink: StreamLink;
   readonly publisher: TaskPublisher;
   readonly encodeResult: CallServiceOptions['encodeResult'];
   readonly readProtobuf: ProtobufBodyReader;
@@ -44,6 +52,7 @@ export interface KernelGauges {
   readonly isLeading: () => boolean;
   readonly epoch: () => number;
   readonly waitingCalls: () => number;
+  readonly attachedReaders: () => number;
   /** Empty while this kernel does not lead. */
   readonly processes: () => readonly ProcessRow[];
   readonly nodes: () => readonly NodeRow[];
@@ -53,6 +62,10 @@ export interface KernelGauges {
 export class KernelNode {
   private readonly leadership: LeadershipDriver;
   private readonly waiters: ResultWaiters;
+  /** Of readers that attached. */
+  private readonly readerWaiters: ResultWaiters;
+  private readonly attachService: AttachService;
+  private readonly room: ResultRoom;
   private active: ActiveKernel | undefined;
   private progress: ProgressView | undefined;
   private stuckBoundMs: number = EDGE_LIMITS.stuckMs;
@@ -62,6 +75,7 @@ export class KernelNode {
 
   constructor(private readonly parts: KernelNodeParts) {
     const { clock, log, results } = parts;
+    this.room = new ResultRoom(parts.streams);
     this.leadership = new LeadershipDriver({
       store: parts.leadershipStore,
       clock,
@@ -71,20 +85,34 @@ export class KernelNode {
       onGranted: (epoch) => this.beginLeadership(epoch),
       onLost: () => this.endLeadership(),
     });
-    this.waiters = new ResultWaiters({
+    const waiting = {
       clock,
-      maxWaiters: EDGE_LIMITS.maxWaiters,
-      lookUp: (of) => results.read(of),
-      onLookUpFailed: (error) => log.warn('result-look-up-failed', { error }),
+      lookUp: (of: TenantTask) => results.read(of),
+      onLookUpFailed: (error: unknown) => log.warn('result-look-up-failed', { error }),
+    };
+    this.waiters = new ResultWaiters({ ...waiting, maxWaiters: EDGE_LIMITS.maxWaiters });
+    this.readerWaiters = new ResultWaiters({ ...waiting, maxWaiters: EDGE_LIMITS.maxReaders });
+    this.attachService = new AttachService({
+      ...parts,
+      streams: parts.streamLink,
+      waiters: this.readerWaiters,
+      statusOf: (tenant, task) => this.core()?.statusOf(tenant, task) ?? { state: 'unknown' },
     });
   }
 
   async start(): Promise<void> {
-    const { parts, waiters } = this;
-    await parts.results.watch((of, result) => waiters.onResult(of, result));
-    const room = new ResultRoom(parts.streams);
-    const publisher = room.guard(parts.publisher);
-    const shared = { ...parts, publisher, context: this.requestContext() };
+    const { parts, waiters, readerWaiters } = this;
+    await parts.results.watch((of, result) => {
+      waiters.onResult(of, result);
+      readerWaiters.onResult(of, result);
+    });
+    const publisher = this.room.guard(parts.publisher);
+    const storedIds = new StoredIds({
+      maxIds: EDGE_LIMITS.maxStoredIds,
+      rememberMs: WIRE_LIMITS.maxTimeoutMs,
+      nowMs: () => parts.clock.nowMs(),
+    });
+    const shared = { ...parts, publisher, storedIds, context: this.requestContext() };
     this.served = [
       startSubmitService({
         ...shared,
@@ -95,8 +123,9 @@ export class KernelNode {
     ];
     this.timers = [
       setInterval(() => waiters.sweep(), EDGE_LIMITS.waiterSweepMs),
+      setInterval(() => readerWaiters.sweep(), EDGE_LIMITS.waiterSweepMs),
       setInterval(() => this.checkProgress(), EDGE_LIMITS.stuckCheckMs),
-      setInterval(() => void room.look(), EDGE_LIMITS.resultRoomLookMs),
+      setInterval(() => void this.lookAtRoom(), EDGE_LIMITS.resultRoomLookMs),
     ];
     this.leadership.start();
   }
@@ -138,6 +167,7 @@ export class KernelNode {
       isLeading: () => this.isLeading(),
       epoch: () => this.active?.epoch ?? 0,
       waitingCalls: () => this.waiters.count,
+      attachedReaders: () => this.attachService.count,
       processes: () => this.core()?.processes(readClock(this.parts.clock)) ?? [],
       nodes: () => this.core()?.nodes(readClock(this.parts.clock)) ?? [],
       streams: this.parts.streams,
@@ -172,8 +202,10 @@ export class KernelNode {
       {
         ...parts,
         kernelId: parts.self.kernelId,
+        attachService: this.attachService,
         info: (of, counts) => this.info(of, counts),
         isLeading: () => this.leadership.isLeading(),
+        hasResultRoom: () => this.room.hasRoom(),
         onFailure: () => this.giveUp(),
       },
       epoch,
@@ -195,6 +227,11 @@ export class KernelNode {
     this.leadership.giveUp().catch((error: unknown) => {
       this.parts.log.warn('lease-release-failed', { error });
     });
+  }
+
+  private async lookAtRoom(): Promise<void> {
+    await this.room.look();
+    if (this.active?.isRunning() === true) this.active.adjustIntake();
   }
 
   private checkProgress(): void {
@@ -231,6 +268,7 @@ export class KernelNode {
     for (const subject of this.served) subject.stop();
     for (const timer of this.timers) clearInterval(timer);
     this.waiters.stop();
+    this.readerWaiters.stop();
     await this.leadership.stop();
     await this.parts.results.close();
   }

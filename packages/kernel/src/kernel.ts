@@ -18,6 +18,7 @@ import type { ProcessLinkOptions } from './adapters/jetstream/jetstream-process-
 import { JetStreamProcessLink } from './adapters/jetstream/jetstream-process-link';
 import { JetStreamRegistryStore } from './adapters/jetstream/jetstream-registry-store';
 import { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
+import { JetStreamStreamLink } from './adapters/jetstream/jetstream-stream-link';
 import { JetStreamStreamReadings } from './adapters/jetstream/jetstream-stream-readings';
 import { JetStreamTaskPublisher } from './adapters/jetstream/jetstream-task-publisher';
 import { ResultReads } from './adapters/jetstream/result-reads';
@@ -176,7 +177,7 @@ async function openRegistry(
 
 async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
   const { config, connection, log } = wire;
-  const { kernelId, nodeLeaseMs } = config;
+  const { kernelId, nodeLeaseMs, processSilenceMs } = config;
   const wallMs = (): number => systemClock.wallMs();
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
@@ -195,12 +196,13 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     readProtobuf: readProtobufBody,
     nodeLink: ports.nodeLink,
     results: new JetStreamResultStore({ ...wire, reads }),
-    createCore: () => createKernelCore({ nodeLeaseMs }),
+    createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs }),
     leadershipStore: await JetStreamLeadershipStore.open(connection),
     requests: new NatsRequestLink(wire),
     eventLog: new JetStreamEventLog({ ...wire, wallMs }),
     registrar: new ModelRegistrar({ registry, store: registryStore, packages, wallMs }),
     processLink: processLinkOf(config, wire),
+    streamLink: new JetStreamStreamLink(wire),
     taskStream: new JetStreamTaskStream({
       ...wire,
       reads,

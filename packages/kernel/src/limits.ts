@@ -34,6 +34,10 @@ export const CORE_LIMITS = {
   maxFailures: 8,
   /** Of the message of one of them. */
   maxFailureChars: 200,
+  /** So often is a task asked to make room for urgent ones; from then on it is left to run. */
+  maxPreemptions: 8,
+  /** So often may a process give a task back unasked; from then on it counts as a failure. */
+  maxUnaskedReturns: 32,
   /** Running attempts that one heartbeat may name; the rest wait for the next. */
   maxReportedAttempts: 8_192,
 } as const;

@@ -37,16 +37,24 @@ export interface AttemptSpec extends AttemptRef {
 
 /**
  * Why an attempt must stop. ABORTED: the kernel knows of a newer attempt, say nothing and commit
- * nothing. REPLACED: the same, but found out here. PREEMPTED: given back, the kernel runs it later.
+ * nothing. REPLACED: the same, but found out here.
  */
-export type StopReason = 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'ABORTED' | 'REPLACED' | 'PREEMPTED';
+export type StopReason = 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'ABORTED' | 'REPLACED';
 
 /** How an attempt ended, as the kernel is told. */
 export type AttemptOutcome =
   | { readonly kind: 'committed'; readonly ok: boolean; readonly errorCode?: string }
   | { readonly kind: 'failed'; readonly error: ErrorBody }
   | { readonly kind: 'stopped'; readonly reason: string }
+  /** Given back: the kernel runs it later, here or elsewhere. */
   | { readonly kind: 'preempted' };
+
+/** All that a generation has so far, tokens that it resumed after included. */
+export interface GenerationState {
+  readonly tokens: readonly number[];
+  /** What a reader has seen of them. */
+  readonly text: string;
+}
 
 /** What a handler works on. */
 export interface Attempt {
@@ -54,7 +62,12 @@ export interface Attempt {
   readonly body: Uint8Array;
   /** Aborts with a StopReason as its reason; the handler then ends as soon as it can. */
   readonly signal: AbortSignal;
-  /** Tokens that earlier attempts streamed: go on after them. Empty for a fresh start. */
+  /**
+   * Aborts where the attempt should be given back. A handler that can go on later answers
+   * `preempted` as soon as it can; one that can't, or that is nearly through, just ends as always.
+   */
+  readonly preemption: AbortSignal;
+  /** Tokens that earlier attempts stored: go on after them. Empty for a fresh start. */
   readonly resumeTokens: readonly number[];
   /** Streams tokens to readers; ignored unless the task asked for a stream. */
   emitChunk(chunk: GenerateChunk): void;
@@ -62,7 +75,8 @@ export interface Attempt {
 
 /**
  * What a handler answers: the encoded result that is committed, or an error. An `answered` whose
- * error is retryable is not committed: the kernel decides about another attempt.
+ * error is retryable is not committed: the kernel decides about another attempt. A `preempted` one
+ * says what it made so far, so that the next attempt can go on from there.
  */
 export type HandlerAnswer =
   | {
@@ -70,7 +84,8 @@ export type HandlerAnswer =
       readonly result: Uint8Array;
       readonly error?: Pick<ErrorBody, 'code' | 'retryable' | 'message'>;
     }
-  | { readonly kind: 'failed'; readonly error: ErrorBody };
+  | { readonly kind: 'failed'; readonly error: ErrorBody }
+  | { readonly kind: 'preempted'; readonly state: GenerationState };
 
 /** Throwing is the same as answering `failed` with the thrown error's body. */
 export type AttemptHandler = (attempt: Attempt) => Promise<HandlerAnswer>;

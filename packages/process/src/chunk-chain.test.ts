@@ -1,6 +1,6 @@
 import type { GenerateChunk } from '@llmos/base';
 import type { ChainState } from './chunk-chain';
-import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced, mergePieces } from './chunk-chain';
+import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced } from './chunk-chain';
 
 const piece = (index: number, ...tokens: number[]): GenerateChunk => ({
   index,
@@ -16,13 +16,29 @@ const chain = (nextIndex: number, isFinished = false): ChainState => ({
   lastSequence: 9,
   nextIndex,
   tokens: [],
+  textLength: 0,
   isFinished,
 });
 
 describe('chunk chain', () => {
   it('collects the tokens of earlier attempts', () => {
     const state = applyStored(EMPTY_CHAIN, [stored(3, piece(0, 7)), stored(5, piece(1, 8, 9))], 5);
-    expect(state).toEqual({ lastSequence: 5, nextIndex: 3, tokens: [7, 8, 9], isFinished: false });
+    expect(state).toEqual({
+      lastSequence: 5,
+      nextIndex: 3,
+      tokens: [7, 8, 9],
+      textLength: 6,
+      isFinished: false,
+    });
+  });
+
+  it('knows how much text there is only where each chunk follows the one before', () => {
+    const whole = applyStored(EMPTY_CHAIN, [stored(1, piece(0, 1, 2)), stored(2, piece(0, 1))], 2);
+    expect(whole.textLength).toBe(4);
+    const overlapping = applyStored(whole, [stored(3, piece(1, 2, 3))], 3);
+    expect(overlapping.textLength).toBeUndefined();
+    const torn = applyStored(whole, [stored(3, piece(5, 2)), stored(4, piece(6, 2))], 4);
+    expect(torn.textLength).toBeUndefined();
   });
 
   it('counts tokens that were streamed twice once', () => {
@@ -60,15 +76,5 @@ describe('chunk chain', () => {
     expect(
       checkPiece(chain(2, true), { index: 2, text: '', tokens: [], finishReason: 'stop' }),
     ).toBe('stored');
-  });
-
-  it('merges pieces that follow each other, up to the limit and the finish', () => {
-    const limits = { maxTokens: 3, maxBytes: 1000 };
-    expect(mergePieces([], limits)).toBeUndefined();
-    const merged = mergePieces([piece(0, 1), piece(1, 2, 3), piece(3, 4)], limits);
-    expect(merged).toEqual({ chunk: { index: 0, text: 't1t2t3', tokens: [1, 2, 3] }, count: 2 });
-    const last = { ...piece(1, 2), finishReason: 'length' as const };
-    expect(mergePieces([piece(0, 1), last], limits)?.chunk.finishReason).toBe('length');
-    expect(mergePieces([piece(0, 1), piece(5, 2)], limits)?.count).toBe(1);
   });
 });

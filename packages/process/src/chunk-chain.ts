@@ -15,6 +15,8 @@ export interface ChainState {
   readonly nextIndex: number;
   /** Tokens from index 0 on; undefined where the stream has a gap and nothing can be resumed. */
   readonly tokens: readonly number[] | undefined;
+  /** Characters (UTF-16 units) before `nextIndex`; undefined after a gap, or an overlap. */
+  readonly textLength: number | undefined;
   readonly isFinished: boolean;
 }
 
@@ -22,6 +24,7 @@ export const EMPTY_CHAIN: ChainState = {
   lastSequence: 0,
   nextIndex: 0,
   tokens: [],
+  textLength: 0,
   isFinished: false,
 };
 
@@ -32,16 +35,21 @@ export function applyStored(
   lastSequence: number,
 ): ChainState {
   let { nextIndex, isFinished } = chain;
+  let textLength: number | undefined = chain.textLength;
   let tokens: number[] | undefined = chain.tokens === undefined ? undefined : [...chain.tokens];
   for (const { chunk } of chunks) {
     if (chunk === undefined) continue;
     const end = chunk.index + chunk.tokens.length;
     if (chunk.index > nextIndex) tokens = undefined;
     else tokens?.push(...chunk.tokens.slice(nextIndex - chunk.index));
+    if (end > nextIndex) {
+      const isNext = chunk.index === nextIndex && textLength !== undefined;
+      textLength = isNext ? (textLength ?? 0) + chunk.text.length : undefined;
+    }
     nextIndex = Math.max(nextIndex, end);
     isFinished ||= chunk.finishReason !== undefined;
   }
-  return { lastSequence, nextIndex, tokens, isFinished };
+  return { lastSequence, nextIndex, tokens, textLength, isFinished };
 }
 
 /** Whether a chunk in the way belongs to an attempt that replaced this one. */
@@ -59,35 +67,4 @@ export function checkPiece(chain: ChainState, piece: GenerateChunk): PieceVerdic
     return piece.finishReason !== undefined && !chain.isFinished ? 'overlaps' : 'stored';
   }
   return piece.index < chain.nextIndex ? 'overlaps' : 'new';
-}
-
-export interface MergeLimits {
-  readonly maxTokens: number;
-  readonly maxBytes: number;
-}
-
-/** The longest run of pieces from the front that fits one chunk, as that chunk; at least one. */
-export function mergePieces(
-  pieces: readonly GenerateChunk[],
-  limits: MergeLimits,
-): { chunk: GenerateChunk; count: number } | undefined {
-  const [first] = pieces;
-  if (first === undefined) return undefined;
-  const tokens = [...first.tokens];
-  let text = first.text;
-  let finishReason = first.finishReason;
-  let count = 1;
-  for (const piece of pieces.slice(1)) {
-    const isNext = piece.index === first.index + tokens.length && finishReason === undefined;
-    const tokenCount = tokens.length + piece.tokens.length;
-    // Four bytes cover any UTF-16 unit in UTF-8; sixteen a token id in JSON.
-    const bytes = (text.length + piece.text.length) * 4 + tokenCount * 16;
-    if (!isNext || tokenCount > limits.maxTokens || bytes > limits.maxBytes) break;
-    tokens.push(...piece.tokens);
-    text += piece.text;
-    finishReason = piece.finishReason;
-    count += 1;
-  }
-  const base = { index: first.index, text, tokens };
-  return { chunk: finishReason === undefined ? base : { ...base, finishReason }, count };
 }

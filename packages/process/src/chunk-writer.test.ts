@@ -1,7 +1,10 @@
 import type { GenerateChunk, TaskId, TenantId } from '@llmos/base';
 import { encodeJson } from '@llmos/base';
 import type { ChunkEnd } from './chunk-writer';
+import { ChunkPace } from './chunk-pace';
 import { ChunkWriter } from './chunk-writer';
+import { PROCESS_LIMITS } from './limits';
+import type { Pause } from './pause';
 import { systemPause } from './pause';
 import type { PutOutcome, StoredChunk, TaskStore } from './ports/task-store';
 
@@ -49,21 +52,36 @@ class FakeStream {
   }
 }
 
-function createWriter(stream: FakeStream, attempt = 1, broken: Partial<TaskStore> = {}) {
+interface WriterOptions {
+  readonly attempt?: number;
+  readonly broken?: Partial<TaskStore>;
+  readonly pace?: ChunkPace;
+  readonly pause?: Pause;
+}
+
+function createWriter(stream: FakeStream, options: WriterOptions = {}) {
   const ends: ChunkEnd[] = [];
   const abort = new AbortController();
   const writer = new ChunkWriter({
-    store: { ...stream.store(), ...broken },
-    ref: { tenant: 'acme' as TenantId, task: 'a' as TaskId, attempt },
-    pause: systemPause,
+    store: { ...stream.store(), ...options.broken },
+    ref: { tenant: 'acme' as TenantId, task: 'a' as TaskId, attempt: options.attempt ?? 1 },
+    pause: options.pause ?? systemPause,
     signal: abort.signal,
-    coalesceMs: 0,
+    pace: options.pace ?? new ChunkPace(0),
     onEnd: (end) => {
       ends.push(end);
       abort.abort('REPLACED');
     },
   });
   return { writer, ends };
+}
+
+/** Turns of the event loop until the condition holds, at most a thousand. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 1000 && !condition(); turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(condition()).toBe(true);
 }
 const token = (index: number): GenerateChunk => ({ index, text: `t${index}`, tokens: [index] });
 
@@ -82,7 +100,7 @@ describe('chunk writer', () => {
     const stream = new FakeStream();
     stream.append(1, token(0));
     stream.append(1, token(1));
-    const { writer } = createWriter(stream, 2);
+    const { writer } = createWriter(stream, { attempt: 2 });
     await writer.open();
     expect(writer.resumeTokens).toEqual([0, 1]);
     writer.emit(token(2));
@@ -92,7 +110,7 @@ describe('chunk writer', () => {
 
   it('stops when an attempt that replaced it has streamed', async () => {
     const stream = new FakeStream();
-    const { writer, ends } = createWriter(stream, 1);
+    const { writer, ends } = createWriter(stream, { attempt: 1 });
     await writer.open();
     writer.emit(token(0));
     await writer.flush();
@@ -105,7 +123,7 @@ describe('chunk writer', () => {
 
   it('skips what a replaced attempt streamed after it took over', async () => {
     const stream = new FakeStream();
-    const { writer, ends } = createWriter(stream, 2);
+    const { writer, ends } = createWriter(stream, { attempt: 2 });
     await writer.open();
     stream.append(1, token(0));
     writer.emit(token(0));
@@ -142,8 +160,8 @@ describe('chunk writer', () => {
 
   it('ends the attempt, not the program, where the store breaks its promise not to throw', async () => {
     const stream = new FakeStream();
-    const { writer, ends } = createWriter(stream, 1, {
-      putChunk: () => Promise.reject(new Error('a defect')),
+    const { writer, ends } = createWriter(stream, {
+      broken: { putChunk: () => Promise.reject(new Error('a defect')) },
     });
     await writer.open();
     writer.emit(token(0));
@@ -154,10 +172,74 @@ describe('chunk writer', () => {
 
   it('fails, rather than cut text, where another attempt streamed half of a piece', async () => {
     const stream = new FakeStream();
-    const { writer } = createWriter(stream, 2);
+    const { writer } = createWriter(stream, { attempt: 2 });
     await writer.open();
     stream.append(1, token(0));
     writer.emit({ index: 0, text: 'ab', tokens: [0, 1] });
     expect(await writer.flush()).toMatchObject({ kind: 'failed', error: { code: 'ABORTED' } });
+  });
+
+  it('joins what waits while the store is away, and stores every token when it is back', async () => {
+    const stream = new FakeStream();
+    let open: () => void = () => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const store = stream.store();
+    const { writer, ends } = createWriter(stream, {
+      broken: {
+        putChunk: async (...put) => {
+          await opened;
+          return store.putChunk(...put);
+        },
+      },
+    });
+    await writer.open();
+    const count = 20 * PROCESS_LIMITS.maxPendingPieces;
+    for (let index = 0; index < count; index += 1) writer.emit(token(index));
+    await Promise.resolve();
+    for (let index = count; index < 2 * count; index += 1) writer.emit(token(index));
+    expect(writer.waitingPieces).toBeLessThan(3 * PROCESS_LIMITS.maxPendingPieces);
+    open();
+    await writer.flush();
+    expect(stream.tokens()).toEqual(Array.from({ length: 2 * count }, (_, index) => index));
+    expect(ends).toEqual([]);
+  });
+
+  it('stores the first token at once, and what comes during the wait in one chunk', async () => {
+    const stream = new FakeStream();
+    const waits: number[] = [];
+    let end: () => void = () => undefined;
+    const pause: Pause = (waitMs, signal) => {
+      waits.push(waitMs);
+      return new Promise((resolve) => {
+        end = resolve;
+        signal.addEventListener('abort', () => resolve());
+      });
+    };
+    const { writer } = createWriter(stream, { pace: new ChunkPace(7), pause });
+    await writer.open();
+    writer.emit(token(0));
+    await until(() => waits.length === 1);
+    expect(stream.tokens()).toEqual([0]);
+    for (let index = 1; index < 5; index += 1) writer.emit(token(index));
+    end();
+    await until(() => waits.length === 2);
+    expect([stream.tokens(), stream.puts]).toEqual([[0, 1, 2, 3, 4], 2]);
+    writer.emit({ ...token(5), finishReason: 'stop' });
+    await until(() => stream.puts === 3);
+    await writer.flush();
+    expect(waits).toEqual([7, 7]);
+  });
+
+  it('does not wait where it is flushed', async () => {
+    const stream = new FakeStream();
+    const never: Pause = (_waitMs, signal) =>
+      new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+    const { writer } = createWriter(stream, { pace: new ChunkPace(7), pause: never });
+    await writer.open();
+    writer.emit(token(0));
+    await until(() => stream.puts === 1);
+    writer.emit(token(1));
+    await writer.flush();
+    expect(stream.tokens()).toEqual([0, 1]);
   });
 });

@@ -1,13 +1,15 @@
 /**
- * Streams one attempt's tokens: at most one chunk is on its way, and what arrives meanwhile goes
- * together in the next. A refused chunk makes it read what got in between (see chunk-chain):
- * another attempt's tokens are skipped, an attempt that replaced this one ends it.
+ * Streams one attempt's tokens: at most one chunk is on its way, and what arrives meanwhile, or
+ * before the pace allows the next, goes together in that. A refused chunk makes it read what got
+ * in between (see chunk-chain): another attempt's tokens are skipped, an attempt that replaced this
+ * one ends it.
  */
 import type { ErrorBody, GenerateChunk } from '@llmos/base';
-import { backoffMs, errorBody, toErrorBody } from '@llmos/base';
-import type { AttemptRef } from './attempt';
+import { backoffMs, errorBody, mergeChunks, toErrorBody } from '@llmos/base';
+import type { AttemptRef, GenerationState } from './attempt';
 import type { ChainState } from './chunk-chain';
-import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced, mergePieces } from './chunk-chain';
+import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced } from './chunk-chain';
+import type { ChunkPace } from './chunk-pace';
 import { PROCESS_LIMITS } from './limits';
 import type { Pause } from './pause';
 import type { ChunksOutcome, TaskStore } from './ports/task-store';
@@ -17,8 +19,8 @@ export interface ChunkWriterParts {
   readonly ref: AttemptRef;
   readonly pause: Pause;
   readonly signal: AbortSignal;
-  /** Waits this long for more tokens before each chunk; 0 sends at once. */
-  readonly coalesceMs: number;
+  /** Shared by the streams of the process. */
+  readonly pace: ChunkPace;
   /** Called once, when nothing more can be streamed: the attempt must stop. */
   readonly onEnd: (end: ChunkEnd) => void;
 }
@@ -29,19 +31,49 @@ export type ChunkEnd =
 export class ChunkWriter {
   private chain: ChainState = EMPTY_CHAIN;
   private pending: GenerateChunk[] = [];
+  /** Pieces at the front of `pending` that are in the chunk on its way. */
+  private sending = 0;
   private pumping: Promise<void> | undefined;
+  /** Ends the wait for the next chunk, where there is one. */
+  private hurry: AbortController | undefined;
+  private isFlushing = false;
+  private leavePace: (() => void) | undefined;
   private end: ChunkEnd | undefined;
 
-  constructor(private readonly parts: ChunkWriterParts) {}
+  constructor(private readonly parts: ChunkWriterParts) {
+    parts.signal.addEventListener('abort', () => this.hurry?.abort(), { once: true });
+  }
 
   /** Reads what earlier attempts streamed. Call once, before the first token. */
   async open(): Promise<void> {
     await this.catchUp();
   }
 
-  /** Tokens to go on after; empty where the stream is empty or has a gap. */
+  /** Tokens to go on after; empty where the stream is empty, ended or has a gap. */
   get resumeTokens(): readonly number[] {
     return this.chain.tokens ?? [];
+  }
+
+  /**
+   * Stores what of a generation that is given back is not stored yet, as one chunk, so that the
+   * next attempt goes on after it. Where that can't be done the next attempt makes it again.
+   */
+  async keep(state: GenerationState): Promise<void> {
+    await this.flush();
+    const { nextIndex, tokens: stored, textLength, isFinished } = this.chain;
+    const tokens = state.tokens.slice(nextIndex);
+    if (tokens.length === 0 || stored === undefined || textLength === undefined) return;
+    const chunk = { index: nextIndex, text: state.text.slice(textLength), tokens };
+    // Four bytes cover any UTF-16 unit in UTF-8; sixteen a token id in JSON.
+    const bytes = chunk.text.length * 4 + tokens.length * 16;
+    if (isFinished || bytes > PROCESS_LIMITS.maxKeptBytes) return;
+    this.emit(chunk);
+    await this.flush();
+  }
+
+  /** Pieces that are not stored yet. */
+  get waitingPieces(): number {
+    return this.pending.length;
   }
 
   /** A piece that has no tokens and ends nothing is dropped: the result has its text. */
@@ -49,14 +81,31 @@ export class ChunkWriter {
     if (this.end !== undefined || this.parts.signal.aborted) return;
     // It would not move the chain on, so nothing could tell whether it was stored.
     if (piece.tokens.length === 0 && piece.finishReason === undefined) return;
-    this.pending.push(piece);
+    this.leavePace ??= this.parts.pace.begin();
+    this.hold(piece);
+    if (piece.finishReason !== undefined) this.hurry?.abort();
     this.startPump();
   }
 
   /** Resolves when every token is stored, or streaming has ended. */
   async flush(): Promise<ChunkEnd | undefined> {
+    this.isFlushing = true;
+    this.hurry?.abort();
     while (this.pumping !== undefined) await this.pumping;
+    this.isFlushing = false;
+    this.leavePace?.();
+    this.leavePace = undefined;
     return this.end;
+  }
+
+  /** While the store is slow or away pieces are joined: what waits is bounded by the tokens. */
+  private hold(piece: GenerateChunk): void {
+    const last = this.pending.at(-1);
+    const isFull = this.pending.length - this.sending >= PROCESS_LIMITS.maxPendingPieces;
+    // What is in the chunk on its way keeps its borders: it may turn out to be stored.
+    const joined = isFull && last !== undefined ? mergeChunks([last, piece], MERGE) : undefined;
+    if (joined?.count === 2) this.pending[this.pending.length - 1] = joined.chunk;
+    else this.pending.push(piece);
   }
 
   private isOver(): boolean {
@@ -75,18 +124,26 @@ export class ChunkWriter {
   }
 
   private async pump(): Promise<void> {
-    const { coalesceMs, pause, signal } = this.parts;
+    // The pieces of one turn go together.
+    await Promise.resolve();
     while (this.pending.length > 0 && !this.isOver()) {
-      const isLast = this.pending.at(-1)?.finishReason !== undefined;
-      if (coalesceMs > 0 && !isLast) await pause(coalesceMs, signal);
-      else await Promise.resolve();
       this.dropStored();
-      const merged = mergePieces(this.pending, {
-        maxTokens: PROCESS_LIMITS.maxChunkTokens,
-        maxBytes: PROCESS_LIMITS.maxChunkBytes,
-      });
-      if (merged !== undefined && !this.isOver()) await this.store(merged.chunk);
+      const merged = mergeChunks(this.pending, MERGE);
+      if (merged === undefined || this.isOver()) return;
+      this.sending = merged.count;
+      await this.store(merged.chunk);
+      this.sending = 0;
+      if (merged.chunk.finishReason === undefined) await this.waitForMore();
     }
+  }
+
+  private async waitForMore(): Promise<void> {
+    const { pace, pause } = this.parts;
+    const hasAll = this.pending.at(-1)?.finishReason !== undefined;
+    if (pace.waitMs === 0 || hasAll || this.isFlushing || this.isOver()) return;
+    this.hurry = new AbortController();
+    await pause(pace.waitMs, this.hurry.signal);
+    this.hurry = undefined;
   }
 
   /** Stores one chunk, or learns that others were stored first; then the pump tries again. */
@@ -165,3 +222,4 @@ export class ChunkWriter {
 }
 
 const final = { retryable: false } as const;
+const MERGE = { maxTokens: PROCESS_LIMITS.maxChunkTokens, maxBytes: PROCESS_LIMITS.maxChunkBytes };

@@ -28,6 +28,15 @@ export const PROCESS_LIMITS = {
   /** Tokens that wait while a chunk is on its way are sent together, at most this many. */
   maxChunkTokens: 512,
   maxChunkBytes: 256 * 1024,
+  /** Between two chunks of a stream, for each stream that runs: at most 500 chunks a second. */
+  chunkMs: 2,
+  mostChunkMs: 1000,
+  /** A reader should not wait longer for the next words, however many streams run. */
+  maxChunkWaitMs: 250,
+  /** Pieces of a stream that wait for JetStream; beyond it, they are joined to full chunks. */
+  maxPendingPieces: 256,
+  /** What is kept of a generation that was given back; a longer one begins again. */
+  maxKeptBytes: 768 * 1024,
   /** Chunks read to resume one generation. */
   maxStoredChunks: 100_000,
   /** Bytes that headers of our own add to a result or chunk. */

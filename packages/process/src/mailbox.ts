@@ -77,7 +77,11 @@ export class Mailbox {
   }
 
   refs(): AttemptRef[] {
-    return [...this.held.values()].map((entry) => refOf(entry.spec));
+    return this.specs().map(refOf);
+  }
+
+  specs(): AttemptSpec[] {
+    return [...this.held.values()].map((entry) => entry.spec);
   }
 
   private insert(spec: AttemptSpec): void {

@@ -1,4 +1,4 @@
-import type { FunctionName, TaskId, TenantId } from '@llmos/base';
+import type { FunctionName, GenerateChunk, TaskId, TenantId } from '@llmos/base';
 import { encodeJson, silentLogger, systemClock } from '@llmos/base';
 import type { Attempt, AttemptHandler, AttemptOutcome, AttemptSpec } from './attempt';
 import { systemPause } from './pause';
@@ -47,7 +47,7 @@ class Fixture {
       incarnation: 2,
       permits: 4,
       concurrency: 2,
-      chunkCoalesceMs: 0,
+      chunkMs: 0,
       clock: systemClock,
       pause: systemPause,
       log: silentLogger,
@@ -105,6 +105,13 @@ async function start(handler: AttemptHandler, store?: Partial<TaskStore>): Promi
   return fixture;
 }
 const answer: AttemptHandler = async () => ({ kind: 'answered', result: RESULT });
+/** Gives its attempt back when asked, with two tokens. */
+const generate: AttemptHandler = (attempt: Attempt) =>
+  new Promise((resolve) => {
+    attempt.preemption.addEventListener('abort', () => {
+      resolve({ kind: 'preempted', state: { tokens: [7, 8], text: 'ab' } });
+    });
+  });
 /** Ends only when its attempt is stopped. */
 const hang: AttemptHandler = (attempt: Attempt) =>
   new Promise((resolve) => {
@@ -227,6 +234,72 @@ describe('process runtime', () => {
     const latest = () => fixture.reports.findLast((report) => report.heartbeat !== undefined);
     await fixture.until(() => latest()?.heartbeat?.running.length === 1, 'a heartbeat with a');
     expect(latest()?.heartbeat?.epoch).toBe(5);
+  });
+
+  it('gives a generation back: what it has is stored first, and nothing is committed', async () => {
+    const chunks: GenerateChunk[] = [];
+    const fixture = await start(generate, {
+      putChunk: async (_of, chunk) => {
+        expect(fixture.outcomes('a')).toEqual([]);
+        chunks.push(chunk);
+        return { kind: 'stored', sequence: 9 };
+      },
+    });
+    fixture.execute(spec('a', { function: 'generate' as FunctionName }));
+    await fixture.until(() => fixture.accepted('a') === 1, 'the acceptance');
+    fixture.send({ kind: 'preempt', attempt: spec('a') });
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
+    expect(fixture.outcomes('a')[0]).toEqual({ kind: 'preempted' });
+    expect(chunks).toEqual([{ index: 0, text: 'ab', tokens: [7, 8] }]);
+    expect(fixture.committed).toEqual([]);
+    expect(fixture.runtime.counts()).toMatchObject({ preempted: 1, stopped: 0 });
+  });
+
+  it('resumes a later attempt after what an earlier one stored, and stores only what is new', async () => {
+    const chunks: GenerateChunk[] = [];
+    const resumed: (readonly number[])[] = [];
+    const first = { index: 0, text: 'a', tokens: [7] };
+    const fixture = await start(
+      (attempt) => {
+        resumed.push(attempt.resumeTokens);
+        return generate(attempt);
+      },
+      {
+        readChunks: async () => ({
+          kind: 'read',
+          chunks: [{ sequence: 4, attempt: 1, chunk: first }],
+          lastSequence: 4,
+        }),
+        putChunk: async (_of, chunk, after) => {
+          expect(after).toBe(4);
+          chunks.push(chunk);
+          return { kind: 'stored', sequence: 9 };
+        },
+      },
+    );
+    const second = spec('a', { function: 'generate' as FunctionName, attempt: 2 });
+    fixture.execute(second);
+    await fixture.until(() => resumed.length === 1, 'the handler to run');
+    fixture.send({ kind: 'preempt', attempt: second });
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
+    expect(resumed).toEqual([[7]]);
+    expect(chunks).toEqual([{ index: 1, text: 'b', tokens: [8] }]);
+  });
+
+  it('gives generations back when it drains, waiting ones too, and lets the rest end', async () => {
+    const fixture = await start((attempt) =>
+      attempt.spec.function === 'generate' ? generate(attempt) : hang(attempt),
+    );
+    const generation = { function: 'generate' as FunctionName };
+    fixture.execute(spec('echo'));
+    for (const task of ['runs', 'waits']) fixture.execute(spec(task, generation));
+    await fixture.until(() => fixture.accepted('waits') === 1, 'the acceptance');
+    const drained = fixture.runtime.drain(60_000);
+    await fixture.until(() => fixture.outcomes('runs').length > 0, 'the end of what ran');
+    expect(fixture.outcomes('waits')[0]).toEqual({ kind: 'preempted' });
+    expect(fixture.outcomes('echo')).toEqual([]);
+    fixture.runtime.close();
+    await drained;
   });
 
   it('starts nothing that waits once it is closed, and no drain waits on', async () => {

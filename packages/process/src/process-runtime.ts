@@ -14,6 +14,7 @@ import type {
   StopReason,
 } from './attempt';
 import { attemptId, refOf } from './attempt';
+import { ChunkPace } from './chunk-pace';
 import { EpochGuard } from './epoch-guard';
 import { FinishedTable } from './finished-table';
 import { PROCESS_LIMITS } from './limits';
@@ -23,7 +24,7 @@ import type { MailboxLink, MailboxMessage } from './ports/mailbox-link';
 import type { TaskStore } from './ports/task-store';
 import type { Heartbeat } from './report-outbox';
 import { ReportOutbox } from './report-outbox';
-import { runAttempt, stopped } from './run-attempt';
+import { runAttempt } from './run-attempt';
 
 export interface ProcessRuntimeParts {
   readonly link: MailboxLink;
@@ -33,7 +34,8 @@ export interface ProcessRuntimeParts {
   readonly permits: number;
   /** Attempts that the handler works on at once. */
   readonly concurrency: number;
-  readonly chunkCoalesceMs: number;
+  /** See ChunkPace. */
+  readonly chunkMs: number;
   readonly clock: Clock;
   readonly pause: Pause;
   readonly log: Logger;
@@ -46,6 +48,15 @@ export interface ProcessCounts {
   readonly committed: number;
   readonly failed: number;
   readonly stopped: number;
+  readonly preempted: number;
+}
+
+interface Running {
+  readonly spec: AttemptSpec;
+  /** Stops it at once. */
+  readonly abort: AbortController;
+  /** Asks it to be given back. */
+  readonly preemption: AbortController;
 }
 
 export class ProcessRuntime {
@@ -53,8 +64,9 @@ export class ProcessRuntime {
   private readonly mailbox: Mailbox;
   private readonly finished = new FinishedTable(FINISHED_OPTIONS);
   private readonly outbox = new ReportOutbox(PROCESS_LIMITS.maxReportEntries);
-  private readonly running = new Map<string, AbortController>();
-  private readonly ended = { committed: 0, failed: 0, stopped: 0 };
+  private readonly chunkPace: ChunkPace;
+  private readonly running = new Map<string, Running>();
+  private readonly ended = { committed: 0, failed: 0, stopped: 0, preempted: 0 };
   private readonly timers: NodeJS.Timeout[] = [];
   private flushing: NodeJS.Immediate | undefined;
   private flushTimer: NodeJS.Timeout | undefined;
@@ -64,6 +76,7 @@ export class ProcessRuntime {
   private onQuiet: (() => void) | undefined;
 
   constructor(private readonly parts: ProcessRuntimeParts) {
+    this.chunkPace = new ChunkPace(parts.chunkMs);
     this.mailbox = new Mailbox(parts.permits + PROCESS_LIMITS.mailboxSpare);
   }
 
@@ -85,9 +98,15 @@ export class ProcessRuntime {
     };
   }
 
-  /** Takes nothing new; resolves when all is ended and confirmed, when closed, or when time is up. */
+  /**
+   * Takes nothing new, gives generations back so that they go on elsewhere, waits for the rest.
+   * Resolves when all is ended and confirmed, when closed, or when time is up.
+   */
   async drain(graceMs: number): Promise<void> {
     this.isDraining = true;
+    for (const spec of this.mailbox.specs()) {
+      if (spec.function === 'generate') this.preempt(refOf(spec));
+    }
     if (this.isQuiet() || this.isClosed) return;
     const quiet = new AbortController();
     this.onQuiet = () => quiet.abort();
@@ -102,7 +121,7 @@ export class ProcessRuntime {
     for (const timer of this.timers) clearInterval(timer);
     if (this.flushing !== undefined) clearImmediate(this.flushing);
     clearTimeout(this.flushTimer);
-    for (const abort of this.running.values()) abort.abort('ABORTED');
+    for (const { abort } of this.running.values()) abort.abort('ABORTED');
     this.parts.link.close();
     this.onQuiet?.();
   }
@@ -122,7 +141,7 @@ export class ProcessRuntime {
     }
     if (command.kind === 'execute') this.accept(command.spec);
     else if (command.kind === 'cancel') this.stop(command.attempt, command.reason);
-    else if (command.kind === 'preempt') this.stop(command.attempt, 'PREEMPTED');
+    else if (command.kind === 'preempt') this.preempt(command.attempt);
     else if (command.kind === 'confirm') this.confirm(command.attempts);
     else this.beat();
   }
@@ -149,20 +168,21 @@ export class ProcessRuntime {
     while (!this.isClosed && this.running.size < this.parts.concurrency) {
       const spec = this.mailbox.takeNext();
       if (spec === undefined) return;
-      const abort = new AbortController();
-      this.running.set(attemptId(spec), abort);
-      void this.run(spec, abort);
+      const running = { spec, abort: new AbortController(), preemption: new AbortController() };
+      this.running.set(attemptId(spec), running);
+      void this.run(running);
     }
   }
 
-  private async run(spec: AttemptSpec, abort: AbortController): Promise<void> {
-    const { store, handler, pause, clock, log, chunkCoalesceMs } = this.parts;
+  private async run({ spec, abort, preemption }: Running): Promise<void> {
+    const { store, handler, pause, clock, log } = this.parts;
+    const { chunkPace } = this;
     const leftMs = spec.deadlineWallMs - clock.wallMs();
     const timer = setTimeout(() => abort.abort('DEADLINE_EXCEEDED'), boundedDelay(leftMs));
     // A handler that never ends must not keep the timer, and with it the program, alive.
     abort.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
     const outcome = await runAttempt(
-      { store, handler, pause, clock, log, chunkCoalesceMs, abort },
+      { store, handler, pause, clock, log, chunkPace, abort, preemption: preemption.signal },
       spec,
     );
     clearTimeout(timer);
@@ -173,17 +193,21 @@ export class ProcessRuntime {
 
   private stop(ref: AttemptRef, reason: StopReason): void {
     const state = this.mailbox.stateOf(ref);
-    if (state === 'running') this.running.get(attemptId(ref))?.abort(reason);
-    if (state !== 'waiting') return;
-    const abort = new AbortController();
-    abort.abort(reason);
-    this.finish(ref, stopped(abort.signal));
+    if (state === 'running') this.running.get(attemptId(ref))?.abort.abort(reason);
+    if (state === 'waiting') this.finish(ref, { kind: 'stopped', reason });
+  }
+
+  /** What waits is given back at once, what runs as soon as its handler can. */
+  private preempt(ref: AttemptRef): void {
+    const state = this.mailbox.stateOf(ref);
+    if (state === 'running') this.running.get(attemptId(ref))?.preemption.abort();
+    if (state === 'waiting') this.finish(ref, { kind: 'preempted' });
   }
 
   private finish(ref: AttemptRef, outcome: AttemptOutcome): void {
     this.mailbox.remove(ref);
     if (this.isClosed) return;
-    this.ended[outcome.kind === 'preempted' ? 'stopped' : outcome.kind] += 1;
+    this.ended[outcome.kind] += 1;
     // A replaced attempt says nothing of itself; a heartbeat without it is enough.
     const isSilent = outcome.kind === 'stopped' && outcome.reason === 'ABORTED';
     const dropped = isSilent

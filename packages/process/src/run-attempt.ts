@@ -1,6 +1,7 @@
 /**
- * One attempt from its body to its end: body → earlier chunks → handler → last chunk → commit.
- * Never throws; what the handler throws becomes the attempt's error.
+ * One attempt from its body to its end: body → earlier chunks → handler → last chunk → commit, or
+ * what a generation that is given back has so far. Never throws; what the handler throws becomes
+ * the attempt's error.
  */
 import type { Clock, ErrorBody, Logger } from '@llmos/base';
 import { backoffMs, errorBody, toErrorBody } from '@llmos/base';
@@ -12,6 +13,7 @@ import type {
   StopReason,
 } from './attempt';
 import { refOf } from './attempt';
+import type { ChunkPace } from './chunk-pace';
 import type { ChunkEnd } from './chunk-writer';
 import { ChunkWriter } from './chunk-writer';
 import { commitResult } from './commit';
@@ -25,9 +27,11 @@ export interface AttemptParts {
   readonly pause: Pause;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly chunkCoalesceMs: number;
+  readonly chunkPace: ChunkPace;
   /** Aborted with a StopReason. */
   readonly abort: AbortController;
+  /** Aborts where the attempt should be given back. */
+  readonly preemption: AbortSignal;
 }
 
 export async function runAttempt(parts: AttemptParts, spec: AttemptSpec): Promise<AttemptOutcome> {
@@ -42,9 +46,8 @@ export async function runAttempt(parts: AttemptParts, spec: AttemptSpec): Promis
 }
 
 /** The outcome of an attempt whose signal has aborted. */
-export function stopped(signal: AbortSignal): AttemptOutcome {
-  const reason = signal.reason as StopReason;
-  return reason === 'PREEMPTED' ? { kind: 'preempted' } : { kind: 'stopped', reason };
+function stopped(signal: AbortSignal): AttemptOutcome {
+  return { kind: 'stopped', reason: signal.reason as StopReason };
 }
 
 class AttemptRun {
@@ -63,13 +66,19 @@ class AttemptRun {
     const body = await this.readBody();
     if (body === undefined) return undefined;
     if (!(body instanceof Uint8Array)) return this.settle({ kind: 'failed', error: body });
-    const writer = this.spec.stream ? this.createWriter() : undefined;
-    await writer?.open();
+    const writer = this.createWriter();
+    if (this.spec.stream || this.mayResume()) await writer.open();
     if (this.signal.aborted) return this.endedByStream();
     const answer = await this.handle(body, writer);
-    await writer?.flush();
+    if (answer.kind === 'preempted') await writer.keep(answer.state);
+    else await writer.flush();
     if (this.signal.aborted) return this.endedByStream();
-    return this.settle(answer);
+    return answer.kind === 'preempted' ? { kind: 'preempted' } : this.settle(answer);
+  }
+
+  /** An earlier attempt may have been given back; without a stream that is all it stores. */
+  private mayResume(): boolean {
+    return this.spec.function === 'generate' && this.spec.attempt > 1;
   }
 
   private createWriter(): ChunkWriter {
@@ -78,7 +87,7 @@ class AttemptRun {
       ref: refOf(this.spec),
       pause: this.parts.pause,
       signal: this.signal,
-      coalesceMs: this.parts.chunkCoalesceMs,
+      pace: this.parts.chunkPace,
       onEnd: (end) => {
         this.chunkEnd = end;
         this.parts.log.warn('stream-ended', { ...refOf(this.spec), end });
@@ -92,14 +101,17 @@ class AttemptRun {
     return { kind: 'failed', error: this.chunkEnd.error };
   }
 
-  private async handle(body: Uint8Array, writer: ChunkWriter | undefined): Promise<HandlerAnswer> {
+  private async handle(body: Uint8Array, writer: ChunkWriter): Promise<HandlerAnswer> {
     try {
       return await this.parts.handler({
         spec: this.spec,
         body,
         signal: this.signal,
-        resumeTokens: writer?.resumeTokens ?? [],
-        emitChunk: (chunk) => writer?.emit(chunk),
+        preemption: this.parts.preemption,
+        resumeTokens: writer.resumeTokens,
+        emitChunk: (chunk) => {
+          if (this.spec.stream) writer.emit(chunk);
+        },
       });
     } catch (thrown) {
       return { kind: 'failed', error: toErrorBody(thrown) };
@@ -107,7 +119,9 @@ class AttemptRun {
   }
 
   /** Retryable errors go to the kernel, which decides; everything else is committed here. */
-  private async settle(answer: HandlerAnswer): Promise<AttemptOutcome | undefined> {
+  private async settle(
+    answer: Exclude<HandlerAnswer, { kind: 'preempted' }>,
+  ): Promise<AttemptOutcome | undefined> {
     if (answer.error?.retryable === true) return { kind: 'failed', error: answer.error };
     const { store, pause } = this.parts;
     const { format } = this.spec;

@@ -25,8 +25,11 @@ export interface ProcessOptions {
   readonly handler: AttemptHandler;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Waits this long to send more tokens in one chunk; default 0: each at once. */
-  readonly chunkCoalesceMs?: number;
+  /**
+   * Between two chunks of a stream, for each stream that runs (ms, 0 to 1000, default 2); 0 stores
+   * tokens as they come.
+   */
+  readonly chunkMs?: number;
 }
 
 export interface RunningProcess {
@@ -51,7 +54,7 @@ export async function runProcess(options: ProcessOptions): Promise<RunningProces
     incarnation,
     permits,
     concurrency: options.concurrency ?? permits,
-    chunkCoalesceMs: options.chunkCoalesceMs ?? 0,
+    chunkMs: options.chunkMs ?? PROCESS_LIMITS.chunkMs,
     clock,
     pause: systemPause,
     log,

@@ -2,7 +2,7 @@ import { LlmosError } from '@llmos/base';
 import type { TaskId } from '@llmos/base';
 import type { TaskOptions } from './call-options';
 import { checkTaskOptions } from './call-options';
-import { encodeInput, headersOfLargeInput } from './task-body';
+import { encodeCallInput, encodeInput, headersOfLargeInput } from './task-body';
 
 const newId = (): TaskId => 'new1' as TaskId;
 
@@ -78,4 +78,18 @@ it('names model and key of a large input in headers, and of a small one not', ()
   const headers = { 'Llmos-Model': 'm@1', 'Llmos-Key': 'k' };
   expect(headersOfLargeInput(input, 100_000)).toEqual(headers);
   expect(headersOfLargeInput({ model: 'a b' }, 100_000)).toEqual({});
+});
+
+it('packs the input of a call to embed, and only that', () => {
+  const packed = encodeCallInput('embed', { model: 'm', text: 'hi' }, 1e6);
+  expect(packed.headers).toEqual({ 'Content-Type': 'application/x-protobuf' });
+  expect(Buffer.from(packed.body).toString('hex')).toBe('0a016d12026869');
+  for (const [name, input] of [
+    ['embed', { model: 'm', text: 7 }],
+    ['classify', { model: 'm', text: 'hi' }],
+  ] as const) {
+    expect(encodeCallInput(name, input, 1e6)).toEqual(encodeInput(name, input, 1e6));
+  }
+  const long = { text: 'x'.repeat(1000) };
+  expect(() => encodeCallInput('embed', long, 64 * 1024)).toThrow('at most');
 });

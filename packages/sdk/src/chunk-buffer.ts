@@ -1,5 +1,5 @@
 /** Chunks that wait for a reader: bounded, and nothing is lost, because a full one joins chunks. */
-import type { FinishReason, GenerateChunk } from '@llmos/base';
+import type { ChosenLogprob, FinishReason, GenerateChunk } from '@llmos/base';
 import { SDK_LIMITS } from './limits';
 
 interface HeldChunk {
@@ -7,6 +7,7 @@ interface HeldChunk {
   text: string;
   readonly tokens: number[];
   finishReason?: FinishReason;
+  logprobs?: ChosenLogprob[];
 }
 
 export class ChunkBuffer {
@@ -15,11 +16,14 @@ export class ChunkBuffer {
   push(chunk: GenerateChunk): void {
     const last = this.chunks.at(-1);
     if (last === undefined || this.chunks.length < SDK_LIMITS.maxBufferedChunks) {
-      this.chunks.push({ ...chunk, tokens: [...chunk.tokens] });
+      const { logprobs, ...rest } = chunk;
+      const own = logprobs === undefined ? {} : { logprobs: [...logprobs] };
+      this.chunks.push({ ...rest, tokens: [...chunk.tokens], ...own });
       return;
     }
     last.text += chunk.text;
     for (const token of chunk.tokens) last.tokens.push(token);
+    if (chunk.logprobs !== undefined) (last.logprobs ??= []).push(...chunk.logprobs);
     if (chunk.finishReason !== undefined) last.finishReason = chunk.finishReason;
   }
 

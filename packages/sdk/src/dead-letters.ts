@@ -14,6 +14,7 @@ import type { TaskOptions, WaitOptions } from './call-options';
 import { checkTaskOptions, token } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
+import { unpackEmbedInput } from './functions/packed-embed';
 import { SDK_LIMITS } from './limits';
 import type { StoredMessage } from './ports/stored-messages';
 import { walkStored } from './stored-walk';
@@ -145,7 +146,9 @@ function historyOf(text: string | undefined): readonly unknown[] {
 }
 
 function inputOf(message: StoredMessage): unknown {
-  if (message.contentType === PROTOBUF_CONTENT_TYPE) return undefined;
+  if (message.contentType === PROTOBUF_CONTENT_TYPE) {
+    return functionOf(message) === 'embed' ? unpackEmbedInput(message.body) : undefined;
+  }
   try {
     return decodeJson(message.body);
   } catch {

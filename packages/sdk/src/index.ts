@@ -1,6 +1,7 @@
 export { LlmosError, ERROR_CODES } from '@llmos/base';
 export type {
   ChatMessage,
+  ChosenLogprob,
   ClassifyInput,
   ClassifyOutput,
   EmbedInput,
@@ -10,16 +11,19 @@ export type {
   ErrorCode,
   ExtractInput,
   ExtractOutput,
+  FinishReason,
   FunctionDefinition,
   GenerateChunk,
   GenerateInput,
   GenerateOutput,
+  GenerateSample,
   InferInput,
   InferOutput,
   IntakeRow,
   Label,
   ModelRegistration,
   NodeRow,
+  ProcessContexts,
   ProcessRow,
   SpawnRequest,
   StreamLoad,
@@ -28,6 +32,7 @@ export type {
   TaskStatus,
   TensorType,
   TensorValue,
+  TokenLogprob,
 } from '@llmos/base';
 export type { SubmitOptions, TaskOptions, WaitOptions } from './call-options';
 export { connect } from './client';

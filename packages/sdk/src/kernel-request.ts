@@ -5,11 +5,12 @@
  * it is idempotent: tasks by their id, system calls by their nature.
  */
 import type { Result } from '@llmos/base';
-import { LlmosError, backoffMs, parseResult } from '@llmos/base';
+import { HEADERS, LlmosError, backoffMs } from '@llmos/base';
 import type { ClientContext } from './client-context';
 import { abortedError, assertNotAborted, closedError, withJitter } from './client-context';
 import { PATIENCE, SDK_LIMITS, UNANSWERED_BACKOFF } from './limits';
-import type { MessageHeaders, RequestOutcome } from './ports/message-link';
+import type { IncomingMessage, MessageHeaders, RequestOutcome } from './ports/message-link';
+import { toResult } from './result-wait';
 
 export interface KernelRequest {
   /** For messages: `call of embed (task 1f0c…)`. */
@@ -78,7 +79,7 @@ async function tryOnce(
   );
   switch (outcome.kind) {
     case 'answered':
-      return readAnswer(context, request, parseResult(outcome.message.body), counts);
+      return readAnswer(context, request, resultOf(outcome.message), counts);
     case 'no-responders': {
       counts.unheard += 1;
       const waitMs = withJitter(context, backoffMs(UNANSWERED_BACKOFF, counts.unheard));
@@ -90,6 +91,10 @@ async function tryOnce(
     default:
       throw refusal(request, outcome);
   }
+}
+
+function resultOf(message: IncomingMessage): Result {
+  return toResult({ contentType: message.header(HEADERS.contentType), body: message.body });
 }
 
 /** An error that says "not now" is repeated, unless it is the stored result of the task. */

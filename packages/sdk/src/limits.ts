@@ -35,6 +35,10 @@ export const SDK_LIMITS = {
   maxUploadAttempts: 5,
   /** Events looked at where no number is given: a screen or two. */
   defaultEvents: 100,
+  /** The kernel says something each 10 s: three times without a word, and it is asked again. */
+  attachSilenceMs: 30_000,
+  /** Results that came before all their tokens: the tokens in between are asked for again. */
+  maxEarlyEnds: 8,
   /** Dead letters looked through: one read each, so a few seconds. */
   maxDeadLetters: 10_000,
   /** Looks at a stream that can't be read before whoever walks through it is told. */

@@ -30,7 +30,7 @@ import { streamState } from './stored-walk';
 import { systemCall } from './system-requests';
 import type { TaskHandle } from './task-handle';
 import { createTaskHandle } from './task-handle';
-import { callTask, prepareTask, submitTask } from './task-requests';
+import { callTask, prepareCall, prepareTask, submitTask } from './task-requests';
 
 /**
  * A client of one tenant. Everything that fails throws an LlmosError: its `code` is a gRPC
@@ -103,7 +103,7 @@ export interface LlmosClient extends BuiltInCalls {
 
 export function createClient(context: ClientContext, upload: ModelUploadParts): LlmosClient {
   const call = async (name: string, input: unknown, options: TaskOptions = {}): Promise<unknown> =>
-    callTask(context, prepareTask(context, name, input, options));
+    callTask(context, prepareCall(context, name, input, options));
   const stream = (input: unknown, options?: TaskOptions): ReplyStream =>
     streamGeneration(context, input, options ?? {});
   return {

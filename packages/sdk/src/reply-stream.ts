@@ -2,16 +2,23 @@
  * The chunks of one generation as an async iterator.
  *
  * Live chunks come as messages, which may be lost, doubled or late; what is missing is read from
- * the stored stream, and in the end from the committed result, which is the truth. A slow reader
- * loses nothing: beyond a bound, chunks are joined.
+ * the stored stream, and in the end from the committed result, which is the truth.
  */
 import type { GenerateChunk, GenerateOutput, TaskId } from '@llmos/base';
-import { backoffMs, LlmosError, parseChunk, STREAMS, subjects } from '@llmos/base';
+import {
+  backoffMs,
+  ChunkAssembly,
+  HEADERS,
+  LlmosError,
+  parseChunk,
+  STREAMS,
+  subjects,
+} from '@llmos/base';
 import { parseGenerateOutput } from './generate-output';
-import { ChunkAssembly } from './chunk-assembly';
-import { ChunkBuffer } from './chunk-buffer';
 import type { ClientContext } from './client-context';
 import { GAP_BACKOFF, SDK_LIMITS } from './limits';
+import type { IncomingMessage } from './ports/message-link';
+import { ReplyQueue } from './reply-queue';
 import { outputOf, waitForResult } from './result-wait';
 import { cancelTask, publishCancel } from './task-cancel';
 
@@ -44,13 +51,11 @@ export function openReplyStream(context: ClientContext, options: ReplyStreamOpti
 class GenerationReader implements ReplyStream {
   readonly id: TaskId;
   result: Promise<GenerateOutput> = Promise.reject(new Error('the stream is not open'));
-  private readonly assembly = new ChunkAssembly();
-  private readonly buffer = new ChunkBuffer();
-  private readonly readerAlarm;
+  private readonly assembly = new ChunkAssembly(SDK_LIMITS.maxEarlyChunks);
+  private readonly queue: ReplyQueue;
   private readonly cleanups: (() => void)[] = [];
-  private turn: Promise<unknown> = Promise.resolve();
-  private isOver = false;
-  private error: unknown;
+  /** The highest attempt that was heard. */
+  private attempt = 0;
   /** A reading of the stored stream is under way; `again` where another was asked for meanwhile. */
   private recovery: 'idle' | 'running' | 'again' = 'idle';
   private nextSequence = 1;
@@ -60,7 +65,7 @@ class GenerationReader implements ReplyStream {
     private readonly options: ReplyStreamOptions,
   ) {
     this.id = options.task;
-    this.readerAlarm = context.createAlarm();
+    this.queue = new ReplyQueue(context.createAlarm);
     this.result.catch(() => undefined);
   }
 
@@ -69,7 +74,7 @@ class GenerationReader implements ReplyStream {
     const { link, tenant } = this.context;
     const subject = subjects.stream({ tenant, task: this.id });
     this.cleanups.push(
-      link.subscribe(subject, (message) => this.take(message.body)),
+      link.subscribe(subject, (message) => this.takeLive(message)),
       link.onReconnect(() => this.recover()),
     );
     this.result = this.run();
@@ -81,15 +86,13 @@ class GenerationReader implements ReplyStream {
   }
 
   next(): Promise<IteratorResult<GenerateChunk>> {
-    const turn = this.turn.then(() => this.pull());
-    this.turn = turn.catch(() => undefined);
-    return turn;
+    return this.queue.next();
   }
 
   return(): Promise<IteratorResult<GenerateChunk>> {
-    this.buffer.clear();
-    const isRunning = !this.isOver;
-    this.end(undefined);
+    this.queue.clear();
+    const isRunning = !this.queue.isOver;
+    this.queue.end(undefined);
     if (isRunning && this.options.source !== 'attached') {
       // In the background: whoever leaves the loop does not wait for the model to stop.
       void cancelTask(this.context, this.id, {}).catch(() => undefined);
@@ -110,7 +113,7 @@ class GenerationReader implements ReplyStream {
       return read;
     } catch (error) {
       if (signal?.aborted === true && source !== 'attached') publishCancel(this.context, this.id);
-      this.end(error);
+      this.queue.end(error);
       throw error;
     } finally {
       for (const cleanup of this.cleanups) cleanup();
@@ -118,51 +121,38 @@ class GenerationReader implements ReplyStream {
   }
 
   private complete(output: GenerateOutput): void {
-    if (this.isOver) return;
+    if (this.queue.isOver) return;
     const completion = this.assembly.complete(output);
     if (completion.kind === 'diverged') {
       const { atCharacter } = completion;
       const message = `the text streamed for task ${this.id} differs from the committed one from character ${atCharacter} on`;
-      this.end(new LlmosError('DATA_LOSS', message, { details: { atCharacter } }));
+      this.queue.end(new LlmosError('DATA_LOSS', message, { details: { atCharacter } }));
       return;
     }
     if (completion.rest !== undefined) this.give(completion.rest);
-    this.end(undefined);
+    this.queue.end(undefined);
   }
 
-  private end(error: unknown): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    this.error = error;
-    this.readerAlarm.ring();
-  }
-
-  private async pull(): Promise<IteratorResult<GenerateChunk>> {
-    for (;;) {
-      const chunk = this.buffer.shift();
-      if (chunk !== undefined) return { done: false, value: chunk };
-      if (this.isOver) break;
-      await this.readerAlarm.wait(SDK_LIMITS.streamTimeoutMs);
-    }
-    const { error } = this;
-    this.error = undefined;
-    if (error !== undefined) throw error as Error;
-    return { done: true, value: undefined };
+  /** That of a host which was replaced is refused by the stream, but heard here all the same. */
+  private takeLive(message: IncomingMessage): void {
+    const attempt = Number(message.header(HEADERS.attempt) ?? 0);
+    if (attempt < this.attempt) return;
+    if (Number.isSafeInteger(attempt)) this.attempt = attempt;
+    this.take(message.body);
   }
 
   private take(body: Uint8Array): void {
-    const chunk = this.isOver ? undefined : parseChunk(body);
+    const chunk = this.queue.isOver ? undefined : parseChunk(body);
     if (chunk === undefined) return;
     const ready = this.assembly.accept(chunk);
     for (const part of ready) this.give(part);
-    if (ready.length > 0) this.readerAlarm.ring();
     if (this.assembly.hasGap) this.recover();
   }
 
   private give(chunk: GenerateChunk): void {
     const endIndex = chunk.index + chunk.tokens.length;
     const isBefore = endIndex <= (this.options.fromIndex ?? 0) && chunk.tokens.length > 0;
-    if (!isBefore || chunk.finishReason !== undefined) this.buffer.push(chunk);
+    if (!isBefore || chunk.finishReason !== undefined) this.queue.push(chunk);
   }
 
   private recover(): void {
@@ -171,7 +161,7 @@ class GenerationReader implements ReplyStream {
       return;
     }
     this.recovery = 'running';
-    void this.readStored().catch((error: unknown) => this.end(error));
+    void this.readStored().catch((error: unknown) => this.queue.end(error));
   }
 
   /** Reads stored chunks until none is left and no gap is open, or the task has ended. */
@@ -180,7 +170,7 @@ class GenerationReader implements ReplyStream {
     const subject = subjects.stream({ tenant: this.context.tenant, task: this.id });
     const alarm = this.context.createAlarm();
     let fruitless = 0;
-    for (let reads = 0; !this.isOver && reads < SDK_LIMITS.maxRecoveredChunks; reads += 1) {
+    for (let reads = 0; !this.queue.isOver && reads < SDK_LIMITS.maxRecoveredChunks; reads += 1) {
       const fromSequence = this.nextSequence;
       const outcome = await this.context.stored.readNext({ stream, subject, fromSequence });
       if (outcome.kind === 'found') {
@@ -199,7 +189,7 @@ class GenerationReader implements ReplyStream {
   }
 }
 
-function notGenerated(task: TaskId): LlmosError {
+export function notGenerated(task: TaskId): LlmosError {
   const message = `task ${task} is no generation: its output has no text, tokens and finishReason`;
   return new LlmosError('FAILED_PRECONDITION', message);
 }

@@ -10,13 +10,12 @@ import {
   PROTOBUF_CONTENT_TYPE,
   STREAMS,
   backoffMs,
-  errorBody,
-  failure,
   parseResult,
   subjects,
 } from '@llmos/base';
 import type { ClientContext } from './client-context';
 import { assertNotAborted, withJitter } from './client-context';
+import { unpackResult } from './functions/packed-embed';
 import { ANNOUNCED_LOOK_BACKOFF, QUIET_LOOK_BACKOFF } from './limits';
 import type { ReadOutcome, StoredMessage } from './ports/stored-messages';
 
@@ -66,10 +65,9 @@ export function lookUpResult(
   return context.stored.readLast({ stream: STREAMS.results, subject: subjects.result(of), signal });
 }
 
-export function toResult(message: StoredMessage): Result {
+export function toResult(message: Pick<StoredMessage, 'contentType' | 'body'>): Result {
   if (message.contentType !== PROTOBUF_CONTENT_TYPE) return parseResult(message.body);
-  const text = 'the task was submitted as protobuf, and so is its result: it is read as bytes only';
-  return failure(errorBody('UNIMPLEMENTED', text));
+  return unpackResult(message.body);
 }
 
 /** The output of a result, or its error as an exception. */

@@ -1,6 +1,7 @@
 /** A task that was submitted, here or by someone else: anyone who knows its id can hold one. */
 import type { ErrorBody, TaskId, TaskStatus } from '@llmos/base';
 import { quoteShort } from '@llmos/base';
+import { openAttachedStream } from './attached-stream';
 import type { WaitOptions } from './call-options';
 import { checkTimeout, invalid } from './call-options';
 import type { ClientContext } from './client-context';
@@ -21,6 +22,11 @@ export type TaskHandleStatus =
 export interface AttachOptions extends WaitOptions {
   /** Begins with the chunk that holds the output token of this index; default 0, the start. */
   readonly fromIndex?: number;
+  /**
+   * `stream` (the default) reads what JetStream holds; `kernel` has the leading kernel send it, for
+   * clients that may use only their own subjects, not JetStream's API.
+   */
+  readonly via?: 'stream' | 'kernel';
 }
 
 /**
@@ -65,12 +71,16 @@ export function createTaskHandle<Output>(
       assertOpen(context);
       const timeoutMs = checkTimeout(options.timeoutMs) ?? SDK_LIMITS.streamTimeoutMs;
       const untilMs = context.clock.nowMs() + timeoutMs;
-      const { signal, fromIndex = 0 } = options;
+      const { signal, fromIndex = 0, via = 'stream' } = options;
       if (!Number.isSafeInteger(fromIndex) || fromIndex < 0) {
         throw invalid(`fromIndex is ${quoteShort(fromIndex)}: it must be an integer from 0`);
       }
-      const source = 'attached';
-      return openReplyStream(context, { task: of.id, untilMs, signal, source, fromIndex });
+      if (via !== 'stream' && via !== 'kernel') {
+        throw invalid(`via is ${quoteShort(via)}: it must be stream or kernel`);
+      }
+      const stream = { task: of.id, untilMs, signal, fromIndex };
+      if (via === 'kernel') return openAttachedStream(context, stream);
+      return openReplyStream(context, { ...stream, source: 'attached' });
     },
   };
 }

@@ -8,7 +8,7 @@ import { assertOpen } from './client-context';
 import type { KernelRequest } from './kernel-request';
 import { requestKernel } from './kernel-request';
 import { lookUpResult, outputOf, toResult } from './result-wait';
-import { encodeInput, headersOfLargeInput } from './task-body';
+import { encodeCallInput, encodeInput } from './task-body';
 import { publishCancel } from './task-cancel';
 
 /** A task, checked and encoded, that may be sent any number of times. */
@@ -28,21 +28,32 @@ export interface Receipt {
   readonly duplicate: boolean;
 }
 
-/** Throws INVALID_ARGUMENT; sends nothing. */
+/** A task whose result anyone may read. Throws INVALID_ARGUMENT; sends nothing. */
 export function prepareTask(
   context: ClientContext,
   name: string,
   input: unknown,
   options: TaskOptions,
+  encode = encodeInput,
 ): PreparedTask {
   assertOpen(context);
   if (!isToken(name)) {
     throw invalid(`function is ${quoteShort(name)}: it must match [A-Za-z0-9_-]{1,64}`);
   }
   const checked = checkTaskOptions(options, context.newTaskId);
-  const body = encodeInput(name, input, context.link.maxPayloadBytes());
-  const headers = { ...headersOfLargeInput(input, body.byteLength), ...checked.headers };
+  const { body, headers: described } = encode(name, input, context.link.maxPayloadBytes());
+  const headers = { ...described, ...checked.headers };
   return { function: name as FunctionName, id: checked.id, body, headers, options: checked };
+}
+
+/** A task whose result the caller alone waits for. Throws INVALID_ARGUMENT; sends nothing. */
+export function prepareCall(
+  context: ClientContext,
+  name: string,
+  input: unknown,
+  options: TaskOptions,
+): PreparedTask {
+  return prepareTask(context, name, input, options, encodeCallInput);
 }
 
 /** The output of the task, or its error thrown. Aborting cancels the task. */

@@ -1,12 +1,12 @@
 /** For tests of the client's parts: a message link in memory, with an answer for each request. */
 import type { RequestOutcome, MessageLink, OutgoingMessage } from './ports/message-link';
-import type { IncomingMessage } from './ports/message-link';
+import type { IncomingMessage, MessageHeaders } from './ports/message-link';
 
 export interface MemoryLink extends MessageLink {
   /** Everything that was published or requested, in order. */
   readonly sent: OutgoingMessage[];
   /** To the subscribers of exactly this subject. */
-  deliver(subject: string, body: Uint8Array): void;
+  deliver(subject: string, body: Uint8Array, headers?: MessageHeaders): void;
   reconnect(): void;
 }
 
@@ -39,17 +39,22 @@ export function createMemoryLink(
       return () => reconnectCallbacks.delete(callback);
     },
     close: async () => closing.abort(),
-    deliver: (subject, body) => {
-      const message = memoryMessage(subject, body);
+    deliver: (subject, body, headers) => {
+      const message = memoryMessage(subject, body, headers);
       for (const deliver of subscribers.get(subject) ?? []) deliver(message);
     },
     reconnect: () => reconnectCallbacks.forEach((callback) => callback()),
   };
 }
 
-export function memoryMessage(subject: string, body: Uint8Array): IncomingMessage {
-  return { subject, body, header: () => undefined, status: undefined };
+export function memoryMessage(
+  subject: string,
+  body: Uint8Array,
+  headers: MessageHeaders = {},
+): IncomingMessage {
+  return { subject, body, header: (name) => headers[name], status: undefined };
 }
 
 // What reads foreign bytes, for the fuzzer.
+export { packEmbedInput, unpackEmbedInput, unpackResult } from './functions/packed-embed';
 export { parseGenerateOutput } from './generate-output';

@@ -54,6 +54,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive') {
     },
     body: Buffer.from(task),
     signal: abort.signal,
+    preemption: new AbortController().signal,
     resumeTokens: [],
     emitChunk: (chunk) => chunks.push(chunk),
   };

@@ -1,5 +1,6 @@
 /**
- * Gives a host's attempts to its actor threads, batch by batch, and their answers back.
+ * Gives a host's attempts to its actor threads, batch by batch, and their answers back. (What
+ * generates has `GenerateDispatcher`.)
  *
  * Waiting attempts are ordered by urgency, so that an urgent one is in the very next batch. A
  * cancelled one leaves the queue at once, or its step as soon as the thread can.
@@ -158,10 +159,13 @@ const CANCELLED: HandlerAnswer = {
   error: { code: 'CANCELLED', retryable: false, message: 'cancelled before it ran' },
 };
 
-function requestOf(waiting: Waiting): ThreadRequest {
-  const { spec, body, resumeTokens } = waiting.attempt;
+export function requestOf(asked: {
+  readonly requestId: number;
+  readonly attempt: Attempt;
+}): ThreadRequest {
+  const { spec, body, resumeTokens } = asked.attempt;
   return {
-    requestId: waiting.requestId,
+    requestId: asked.requestId,
     function: spec.function,
     format: spec.format,
     body,
@@ -171,5 +175,8 @@ function requestOf(waiting: Waiting): ThreadRequest {
     stream: spec.stream,
     ...(resumeTokens.length === 0 ? {} : { resumeTokens }),
     seedText: `${spec.tenant}/${spec.task}`,
+    class: spec.class,
+    priority: spec.priority,
+    sequence: spec.sequence,
   };
 }

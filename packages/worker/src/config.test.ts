@@ -11,6 +11,7 @@ describe('worker settings', () => {
       device: 'auto',
       cacheFolder: '/c/llmos/packages',
       cacheBytes: 20 * 2 ** 30,
+      chunkMs: 2,
       labels: {},
     });
     expect(parseWorkerConfig({}).node).toMatch(/^[A-Za-z0-9_-]{1,64}$/);
@@ -21,6 +22,7 @@ describe('worker settings', () => {
       LLMOS_SERVERS: 'nats://a:4222, tls://b:4223',
       LLMOS_DEVICE: 'webgpu',
       LLMOS_MEMORY_BYTES: '1000000',
+      LLMOS_CHUNK_MS: '0',
       LLMOS_LABELS: 'zone=a, gpu.kind=none',
       LLMOS_KERNEL_URL: 'kernel:9000',
     });
@@ -28,6 +30,7 @@ describe('worker settings', () => {
       servers: ['nats://a:4222', 'tls://b:4223'],
       device: 'webgpu',
       memoryBytes: 1_000_000,
+      chunkMs: 0,
       labels: { zone: 'a', 'gpu.kind': 'none' },
       kernelUrl: 'kernel:9000',
     });
@@ -40,6 +43,7 @@ describe('worker settings', () => {
     ['LLMOS_HTTP_PORT', '70000'],
     ['LLMOS_DEVICE', 'tpu'],
     ['LLMOS_CACHE_BYTES', '10GB'],
+    ['LLMOS_CHUNK_MS', '1001'],
     ['LLMOS_MEMORY_BYTES', '-1'],
     ['LLMOS_LABELS', 'zone'],
     ['LLMOS_KERNEL_URL', 'http://kernel'],

@@ -3,6 +3,7 @@ import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { LogLevel, NodeId } from '@llmos/base';
 import { LOG_LEVELS, LlmosError, quoteShort, readServers, tryToken } from '@llmos/base';
+import { PROCESS_LIMITS } from '@llmos/process';
 import type { DeviceChoice } from './agent/device-choice';
 import { DEVICE_CHOICES } from './agent/device-choice';
 import { readAddress } from './adapters/grpc/codec';
@@ -21,6 +22,8 @@ export interface WorkerConfig {
   readonly cacheBytes: number;
   /** Absent: what was probed. */
   readonly memoryBytes?: number;
+  /** Between two chunks of a stream, for each stream that runs in the process. */
+  readonly chunkMs: number;
   readonly labels: Readonly<Record<string, string>>;
   /** Absent: the leader's record in NATS says it. */
   readonly kernelUrl?: string;
@@ -46,6 +49,7 @@ export function parseWorkerConfig(env: Environment): WorkerConfig {
     cacheFolder: resolve(read('LLMOS_CACHE_DIR') ?? defaultCacheFolder(env)),
     cacheBytes: readBytes(read, 'LLMOS_CACHE_BYTES') ?? AGENT_LIMITS.defaultCacheBytes,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    chunkMs: readChunkMs(read('LLMOS_CHUNK_MS')),
     labels: readLabels(read('LLMOS_LABELS')),
     ...(kernelUrl === undefined ? {} : { kernelUrl }),
   };
@@ -78,6 +82,13 @@ function readPort(value: string | undefined): number {
   if (value === undefined) return 0;
   const port = /^\d{1,5}$/.test(value) ? Number(value) : Infinity;
   return port <= 65535 ? port : refuse('LLMOS_HTTP_PORT', value, 'must be from 0 to 65535');
+}
+
+function readChunkMs(value: string | undefined): number {
+  if (value === undefined) return PROCESS_LIMITS.chunkMs;
+  const most = PROCESS_LIMITS.mostChunkMs;
+  const chunkMs = /^\d{1,6}$/.test(value) ? Number(value) : Infinity;
+  return chunkMs <= most ? chunkMs : refuse('LLMOS_CHUNK_MS', value, `must be from 0 to ${most}`);
 }
 
 function readBytes(read: Read, name: string): number | undefined {

@@ -4,9 +4,13 @@ import { toErrorBody } from '@llmos/base';
 import type { AttemptHandler } from '@llmos/process';
 import type { HistogramCounts, HostCounts } from './actors/host-protocol';
 import { HOST_BOUNDS } from './actors/host-protocol';
+import type { ContextCounts } from './actors/thread-protocol';
 
 /** What the host itself counts; the rest comes from its process. */
-export type MeterCounts = Omit<HostCounts, 'running' | 'committed' | 'failed' | 'stopped'>;
+export type MeterCounts = Omit<
+  HostCounts,
+  'running' | 'committed' | 'failed' | 'stopped' | 'preempted'
+>;
 
 class Histogram {
   private readonly counts: number[];
@@ -33,6 +37,7 @@ export class HostMeter {
   private readonly stepSeconds = new Histogram(HOST_BOUNDS.seconds);
   private readonly stepRequests = new Histogram(HOST_BOUNDS.requests);
   private readonly errors = new Map<string, number>();
+  private contexts: ContextCounts | undefined;
   private readonly totals = { chunks: 0, promptTokens: 0, generatedTokens: 0 };
 
   constructor(private readonly clock: Clock) {}
@@ -43,7 +48,9 @@ export class HostMeter {
       const startedAtMs = this.clock.nowMs();
       try {
         const answer = await handler(attempt);
-        if (answer.error !== undefined) this.addError(answer.error.code);
+        if (answer.kind !== 'preempted' && answer.error !== undefined) {
+          this.addError(answer.error.code);
+        }
         return answer;
       } catch (error) {
         this.addError(toErrorBody(error).code);
@@ -68,9 +75,15 @@ export class HostMeter {
     this.totals.generatedTokens += of.generatedTokens;
   }
 
+  /** What its thread holds now, and did so far. */
+  setContexts(counts: ContextCounts): void {
+    this.contexts = counts;
+  }
+
   counts(): MeterCounts {
     return {
       ...this.totals,
+      ...(this.contexts === undefined ? {} : { contexts: this.contexts }),
       errors: Object.fromEntries(this.errors),
       attemptSeconds: this.attemptSeconds.read(),
       stepSeconds: this.stepSeconds.read(),

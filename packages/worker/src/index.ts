@@ -2,3 +2,4 @@ export * from './agent/device-choice';
 export * from './config';
 export * from './node-agent';
 export * from './package-check';
+export * from './package-quantize';

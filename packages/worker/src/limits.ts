@@ -26,6 +26,11 @@ export const AGENT_LIMITS = {
   /** The leader's record is watched; this repairs a watch that died silently. */
   leaderPollMs: 3000,
   bucketRetryMs: 500,
+  /** Of the NATS connection; as much again is added at random, so that not all come at once. */
+  reconnectWaitMs: 250,
+  /** A server that hangs is found within ten seconds: two pings. */
+  pingIntervalMs: 5000,
+  maxPingsOut: 2,
   /** A registration with thousands of files stays below. */
   maxGrpcMessageBytes: 8 * MIB,
   keepaliveMs: 5000,
@@ -62,23 +67,42 @@ export const PACKAGE_LIMITS = {
   readRetry: { firstMs: 200, factor: 2, maxMs: 3000 },
 } as const;
 
+/** Of `llmos model quantize`. */
+export const QUANTIZE_LIMITS = {
+  /** A model of 2 GB takes about two minutes on two cores. */
+  timeoutMs: 60 * 60_000,
+  /** Weights that share a scale. */
+  blockSize: 32,
+  /** Length of the difference of the outputs over that of the original's: more is another model. */
+  error8: 0.05,
+  error4: 0.3,
+  /** Runs to measure the speed with one number of rows, at most, and about how long they take. */
+  speedRounds: 50,
+  speedMs: 2000,
+} as const;
+
 export const HOST_LIMITS = {
   /** More threads than this gain nothing: each has its own session and memory. */
   maxThreads: 16,
   defaultBatchThreads: 2,
-  defaultGenerateThreads: 4,
   /** Enough waits to fill the next batches while these run. */
   batchPermits: 64,
   tensorPermits: 32,
   /** A permit comes back a moment after the answer: enough that callers do not wait for it. */
   echoPermits: 256,
-  /** One that runs and one that waits, per thread. */
-  generatePermitsPerThread: 2,
+  /** Generations that share each run of the model: more raise its throughput little on a CPU. */
+  generateRows: 16,
+  /** Those that wait for a row here, so that a free one is filled at once and an urgent one heard. */
+  spareGeneratePermits: 16,
+  /** Host memory for the keys and values of generations that lost their row. */
+  savedContextBytes: 256 * MIB,
+  /** Host memory for those of prompts that others may begin with. */
+  prefixBytes: 128 * MIB,
   /** A thread that ignores a cancel this long hangs: one step of the largest model is shorter. */
   cancelAnswerMs: 30_000,
   /** No sign of life in one step. */
   batchStepMs: 5 * 60_000,
-  generateStepMs: 30 * 60_000,
+  generateStepMs: 5 * 60_000,
   /** Releasing sessions when the host stops. */
   threadCloseMs: 2000,
   countsMs: 2000,

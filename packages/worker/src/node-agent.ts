@@ -92,7 +92,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
       capabilities,
       processes: slots.changes(),
     }),
-    freeMemoryBytes: () => probe.freeBytes(),
+    beat: () => ({ freeMemoryBytes: probe.freeBytes(), contexts: slots.contexts() }),
     guard: new EpochGuard(),
     alarm: systemAlarm,
     random: Math.random,
@@ -159,6 +159,7 @@ async function createSlots(
       servers: config.servers,
       logLevel: config.logLevel,
       cores: capabilities.cores,
+      chunkMs: config.chunkMs,
     },
     onChange: (change) => {
       const { pid, incarnation, spec, report } = change;

@@ -99,6 +99,9 @@ async function runOneStep(thread: ThreadClient, options: TryOut): Promise<void> 
         body: encodeJson(sampleInput(manifest, inputs)),
         stream: false,
         seedText: 'check',
+        class: 'standard',
+        priority: 5,
+        sequence: 1,
       },
     ],
     {

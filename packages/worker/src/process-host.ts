@@ -13,10 +13,13 @@ import { runProcess } from '@llmos/process';
 import type { FromHost, HostModel, HostSpec } from './actors/host-protocol';
 import { ThreadClient } from './actors/thread-client';
 import { openConnection } from './adapters/jetstream/connection';
+import { openWeightsFolder } from './adapters/os/weights-folder';
 import { systemAlarm } from './adapters/os/system-alarm';
 import { BatchDispatcher } from './batch-dispatcher';
 import { echoHandler } from './echo-program';
+import type { HostShape } from './engine/host-shape';
 import { shapeHost } from './engine/host-shape';
+import { GenerateDispatcher } from './generate-dispatcher';
 import { HostMeter } from './host-meter';
 import { HOST_LIMITS } from './limits';
 
@@ -58,6 +61,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     node: spec.node,
     pid: spec.pid,
     incarnation: spec.incarnation,
+    ...(spec.chunkMs === undefined ? {} : { chunkMs: spec.chunkMs }),
     permits: program.permits,
     handler: meter.measured(program.handler),
     clock: systemClock,
@@ -80,8 +84,8 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
 }
 
 function tellCounts(process: RunningProcess, meter: HostMeter, tell: ProcessHostOptions['tell']) {
-  const { running, waiting, committed, failed, stopped } = process.counts();
-  const ended = { committed, failed, stopped };
+  const { running, waiting, committed, failed, stopped, preempted } = process.counts();
+  const ended = { committed, failed, stopped, preempted };
   const counts = { running: running + waiting, ...ended, ...meter.counts() };
   tell({ kind: 'counts', counts });
 }
@@ -121,31 +125,52 @@ async function openModel(
           closeMs: HOST_LIMITS.threadCloseMs,
         },
         onDeath: options.crash,
+        onContexts: (counts) => meter.setContexts(counts),
       }),
   );
   const { packageFolder, manifest } = model;
   const { device } = spec;
+  const { intraOpThreads, generation } = shape;
   let provider = device;
-  // One after the other: sessions are built with every core, and memory peaks once.
-  for (const thread of threads) {
-    const { intraOpThreads } = shape;
-    const loaded = await thread.load({ packageFolder, manifest, device, intraOpThreads });
-    provider = loaded.provider;
+  const weights = openWeightsFolder(packageFolder, log);
+  try {
+    // One after the other: sessions are built with every core, and memory peaks once.
+    for (const thread of threads) {
+      const bounds = generation === undefined ? {} : { generation };
+      const of = { packageFolder, manifest, device, intraOpThreads, ...bounds };
+      const folder = weights.folder === undefined ? {} : { weightsFolder: weights.folder };
+      provider = (await thread.load({ ...of, ...folder })).provider;
+    }
+  } finally {
+    // What the threads map stays until they end.
+    weights.remove();
   }
   log.info('model-loaded', { threads: threads.length, provider });
-  const dispatcher = new BatchDispatcher({
-    threads,
-    bounds: shape.batch,
-    meter,
-    clock: systemClock,
-    alarm: systemAlarm,
-  });
   return {
-    handler: (attempt) => dispatcher.handle(attempt),
+    handler: handlerOf(threads, shape, meter),
     permits: shape.permits,
     device: device.startsWith(provider) ? device : 'cpu',
     close: async () => {
       await Promise.all(threads.map((thread) => thread.close()));
     },
   };
+}
+
+function handlerOf(
+  threads: readonly ThreadClient[],
+  shape: HostShape,
+  meter: HostMeter,
+): AttemptHandler {
+  const [thread] = threads;
+  const dispatcher =
+    shape.generation !== undefined && thread !== undefined
+      ? new GenerateDispatcher({ thread, maxOpen: shape.permits, meter })
+      : new BatchDispatcher({
+          threads,
+          bounds: shape.batch,
+          meter,
+          clock: systemClock,
+          alarm: systemAlarm,
+        });
+  return (attempt) => dispatcher.handle(attempt);
 }

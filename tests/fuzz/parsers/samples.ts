@@ -18,6 +18,7 @@ export const REGISTRATION = {
     normalize: true,
     state: [{ input: 'state', output: 'stateN', dims: [2, 1, 128], type: 'float32' }],
     threads: 1,
+    sharedPrefixes: true,
     description: 'text',
   },
   footprintBytes: 1_000_000,
@@ -32,6 +33,17 @@ export const BODIES: Readonly<Record<string, readonly unknown[]>> = {
   generate: [
     { model: 'storyteller', prompt: 'Once', maxTokens: 4, temperature: 0, seed: 7, stop: ['.'] },
     { messages: [{ role: 'user', content: 'hi' }], topK: 5, topP: 0.9, repetitionPenalty: 1.1 },
+    {
+      prompt: '',
+      minTokens: 2,
+      minP: 0.1,
+      presencePenalty: 0.5,
+      frequencyPenalty: -0.5,
+      logitBias: { '0': -100, '42': 1.5 },
+      stopTokens: [0, 13],
+      topLogprobs: 3,
+      n: 2,
+    },
   ],
   infer: [
     {
@@ -80,6 +92,20 @@ export const PROTOBUF_BODIES: Readonly<Record<string, readonly Uint8Array[]>> = 
       functions.GenerateInput,
       functions.GenerateInput.create({ model: 'm', prompt: 'a', stop: ['.'], seed: 3 }),
     ),
+    protobuf(
+      functions.GenerateInput,
+      functions.GenerateInput.create({
+        prompt: 'a',
+        minP: 0.1,
+        presencePenalty: 0.5,
+        frequencyPenalty: -0.5,
+        logitBias: { 0: -100, 42: 1.5 },
+        stopTokens: [0, 13],
+        minTokens: 2,
+        topLogprobs: 3,
+        n: 2,
+      }),
+    ),
   ],
   infer: [
     protobuf(
@@ -111,6 +137,16 @@ export function attemptOf(task: string) {
 }
 
 const SPEC = { target: 'm@1', registrationJson: '', device: 'cpu', reservedBytes: 4096 };
+const CONTEXTS: node.ProcessContexts = {
+  process: 'p',
+  incarnation: 1,
+  running: 2,
+  waiting: 1,
+  saved: 3,
+  rowBytes: 4096,
+  savedBytes: 8192,
+  prefixBytes: 1024,
+};
 const STATES: readonly node.ProcessChange['state'][] = [
   { $case: 'starting', value: { osPid: 3, progress: 'loading' } },
   { $case: 'ready', value: { osPid: 3, permits: 4, footprintBytes: 10, device: 'cpu' } },
@@ -135,7 +171,7 @@ export const NODE_MESSAGES: readonly Uint8Array[] = [
     },
   }).finish(),
   node.NodeMessage.encode({
-    message: { $case: 'heartbeat', value: { freeMemoryBytes: 4096 } },
+    message: { $case: 'heartbeat', value: { freeMemoryBytes: 4096, contexts: [CONTEXTS] } },
   }).finish(),
   ...STATES.map((state) =>
     node.NodeMessage.encode({

@@ -26,8 +26,14 @@ import {
 } from '@llmos/base';
 import { parseDelivery } from '@llmos/kernel/testing';
 import { readStoredResult } from '@llmos/process/testing';
+import { functions } from '@llmos/proto';
 import { readTensor, tensor } from '@llmos/sdk';
-import { parseGenerateOutput } from '@llmos/sdk/testing';
+import {
+  packEmbedInput,
+  parseGenerateOutput,
+  unpackEmbedInput,
+  unpackResult,
+} from '@llmos/sdk/testing';
 import type { FuzzParser } from '../fuzz';
 import { promise } from '../fuzz';
 import type { FuzzSource } from '../fuzz-source';
@@ -103,11 +109,20 @@ function feedHeaders(source: FuzzSource): void {
   promise(Number.isFinite(deadlineWallMs), `deadline ${deadlineWallMs}`);
 }
 
+const LOGPROB = { token: 1, text: 'a', logprob: -0.25 };
+const SAMPLE = {
+  text: 'a',
+  tokens: [1],
+  finishReason: 'stop',
+  logprobs: [{ ...LOGPROB, top: [LOGPROB] }],
+} as const;
+
 const RESULTS: readonly unknown[] = [
   success({ labels: [{ label: 'a', score: 1 }] }),
   success(null),
   failure(errorBody('RESOURCE_EXHAUSTED', 'full', { details: { retryAfterMs: 1000 } })),
   success({ text: 'a', tokens: [1, 2], promptTokens: 3, finishReason: 'stop' }),
+  success({ ...SAMPLE, promptTokens: 3, samples: [SAMPLE, SAMPLE] }),
 ];
 
 function feedResult(source: FuzzSource): void {
@@ -121,9 +136,47 @@ function feedResult(source: FuzzSource): void {
   readStoredResult(bytes, source.pick<BodyFormat>(['json', 'protobuf']));
 }
 
+const PACKED_ERROR = {
+  ...{ code: 'ABORTED', retryable: true, message: 'again' },
+  details: { n: 1, list: [null, true, { a: 'b' }] },
+};
+type PackedResult = NonNullable<functions.TaskResult['result']>;
+const PACKED: readonly PackedResult[] = [
+  { $case: 'embed', value: { embeddings: [{ values: [0.5, -1] }, { values: [] }] } },
+  { $case: 'error', value: PACKED_ERROR },
+  { $case: 'echo', value: { value: 'a' } },
+];
+const PACKED_RESULTS = PACKED.map((result) => functions.TaskResult.encode({ result }).finish());
+const PACKED_INPUTS = [
+  functions.EmbedInput.encode({
+    model: 'mini-encoder',
+    texts: ['a', 'b'],
+    truncate: true,
+  }).finish(),
+  functions.EmbedInput.encode({ text: 'hello', texts: [] }).finish(),
+];
+
+function feedPackedResult(source: FuzzSource): void {
+  const result = unpackResult(source.bytes(PACKED_RESULTS));
+  promise(typeof result.ok === 'boolean', 'a result that is neither');
+  if (!result.ok) promise(typeof result.error.message === 'string', 'an error without a message');
+  encodeJson(result);
+}
+
+/** What was read is written again, unless it is empty or damaged text. */
+function feedPackedInput(source: FuzzSource): void {
+  const input = unpackEmbedInput(source.bytes(PACKED_INPUTS));
+  if (input === undefined || Object.keys(input).length === 0) return;
+  const packed = packEmbedInput(input);
+  promise(packed !== undefined, 'an input that was read and can not be written');
+  const again = packed === undefined ? undefined : unpackEmbedInput(packed);
+  promise(JSON.stringify(again) === JSON.stringify(input), 'an input that changes when written');
+}
+
 const CHUNK_SAMPLES = [
   encodeChunk({ index: 12, text: ' upon a', tokens: [593, 257] }),
   encodeChunk({ index: 0, text: '', tokens: [], finishReason: 'length' }),
+  encodeChunk({ index: 0, ...SAMPLE }),
 ];
 const CHUNK_VALUES = CHUNK_SAMPLES.map((bytes) => decodeJson(bytes));
 
@@ -173,6 +226,8 @@ export const WIRE_PARSERS: readonly FuzzParser[] = [
     feed: (source) =>
       void readStoredResult(source.bytes([Uint8Array.of(0x0a, 4, 0x0a, 2, 65, 66)]), 'protobuf'),
   },
+  { name: 'packed-results', feed: feedPackedResult },
+  { name: 'packed-inputs', feed: feedPackedInput },
   { name: 'chunks', feed: (source) => void parseChunk(source.json(CHUNK_VALUES)) },
   {
     name: 'server-urls',

@@ -8,6 +8,7 @@ import type { MailboxMessage } from '@llmos/process/testing';
 import { decodeMailboxMessage, encodeMailboxMessage } from '@llmos/process/testing';
 import { node } from '@llmos/proto';
 import type { ModelDocuments } from '@llmos/worker/testing';
+import { absorbWeights, encodeModel, readModel, selectWantedPositions } from '@llmos/onnx';
 import {
   RequestReader,
   assertInputs,
@@ -100,7 +101,10 @@ function feedBody(source: FuzzSource, format: 'json' | 'protobuf'): void {
   const name = source.pick(NAMES);
   const body =
     format === 'json' ? source.json(BODIES[name] ?? []) : source.bytes(PROTOBUF_BODIES[name] ?? []);
-  const request = { requestId: 1, function: name, format, body, stream: false, seedText: 'a/b' };
+  const request = {
+    ...{ requestId: 1, function: name, format, body, stream: false, seedText: 'a/b' },
+    ...{ class: 'standard' as const, priority: 5, sequence: 1 },
+  };
   const { input } = READER.read(request);
   if (name !== 'infer' || !isRecord(input)) return;
   const inputs = Object.entries(input['inputs'] as Record<string, TensorValue>).map(
@@ -160,6 +164,7 @@ const GRAPH_FACTS = {
   outputs: [{ name: 'logits', type: 'float32', dims: ['batch', 4] }],
   operators: new Set(['MatMul']),
   externalFiles: [],
+  weightBits: 32,
 } as const;
 
 /** Readers take what they understand of these files; a shape of the outside is an object. */
@@ -205,6 +210,15 @@ function feedGraph(source: FuzzSource): void {
   const path = join(scratch, 'model.onnx');
   writeFileSync(path, source.bytes(GRAPHS));
   externalPaths('onnx/model.onnx', scanGraph(path, 'model.onnx').externalFiles);
+}
+
+/** What is done to a graph when it is loaded, on bytes that the scan may refuse. */
+function feedGraphEdit(source: FuzzSource): void {
+  const path = join(scratch, 'edited.onnx');
+  writeFileSync(path, source.bytes(GRAPHS));
+  const model = readModel(path);
+  selectWantedPositions(model, 'logits_positions');
+  encodeModel(absorbWeights(model, path), scratch);
 }
 
 const PATHS = ['onnx/model.onnx', 'tokenizer.json', './weights.bin', 'a/b/../c'];
@@ -256,4 +270,5 @@ export const WORKER_PARSERS: readonly FuzzParser[] = [
   { name: 'tokenizers', feed: feedTokenizer },
   { name: 'chat-templates', feed: feedTemplate },
   { name: 'graphs', feed: feedGraph },
+  { name: 'graph-edits', feed: feedGraphEdit },
 ];

@@ -126,6 +126,80 @@ const extract: FunctionDefinition = {
   runs: 'model',
 };
 
+const tokenId: JsonSchema = { type: 'integer', minimum: 0, maximum: 4294967295 };
+/** As OpenAI's API bounds them. */
+const countPenalty: JsonSchema = { type: 'number', minimum: -2, maximum: 2, default: 0 };
+const sampling: Readonly<Record<string, JsonSchema>> = {
+  temperature: {
+    type: 'number',
+    minimum: 0,
+    maximum: 100,
+    description: '0 is greedy; default: the model’s own, else 0',
+  },
+  topK: { type: 'integer', minimum: 0, maximum: 1_000_000, description: '0: no limit' },
+  topP: { type: 'number', exclusiveMinimum: 0, maximum: 1 },
+  minP: {
+    type: 'number',
+    minimum: 0,
+    maximum: 1,
+    description: 'only tokens with at least this share of the likeliest one’s probability',
+  },
+  repetitionPenalty: {
+    type: 'number',
+    exclusiveMinimum: 0,
+    maximum: 100,
+    description: 'above 1: tokens of the prompt and the output become less likely',
+  },
+  presencePenalty: { ...countPenalty, description: 'taken off each token of the output, once' },
+  frequencyPenalty: {
+    ...countPenalty,
+    description: 'taken off each token of the output, as often as it is there',
+  },
+  logitBias: {
+    type: 'object',
+    patternProperties: {
+      '^(0|[1-9][0-9]{0,9})$': { type: 'number', minimum: -100, maximum: 100 },
+    },
+    additionalProperties: false,
+    maxProperties: WIRE_LIMITS.maxTokenRules,
+    description: 'token id → what is added to its logit',
+  },
+  seed: { type: 'integer', minimum: 0, maximum: 4294967295 },
+  topLogprobs: {
+    type: 'integer',
+    minimum: 0,
+    maximum: WIRE_LIMITS.maxTopLogprobs,
+    description: 'answer log-probabilities: of each token, and of so many of the likeliest ones',
+  },
+  n: {
+    type: 'integer',
+    minimum: 1,
+    maximum: WIRE_LIMITS.maxSamples,
+    default: 1,
+    description: 'samples of the same prompt; more than one can’t be streamed',
+  },
+};
+
+const tokenLogprob = object({ token: integer, text: string, logprob: number }, [
+  'token',
+  'text',
+  'logprob',
+]);
+const logprobs = list(
+  object({ ...tokenLogprob.properties, top: list(tokenLogprob) }, [
+    'token',
+    'text',
+    'logprob',
+    'top',
+  ]),
+);
+const sample: Readonly<Record<string, JsonSchema>> = {
+  text: string,
+  tokens: list(integer),
+  finishReason: { type: 'string', enum: ['stop', 'length'] },
+  logprobs,
+};
+
 const generate: FunctionDefinition = {
   name: 'generate',
   description: 'Continues a prompt or a conversation; Llmos-Stream: true streams it in chunks',
@@ -138,16 +212,13 @@ const generate: FunctionDefinition = {
       },
       messages: { type: 'array', items: message, minItems: 1, maxItems: 1024 },
       maxTokens: { type: 'integer', minimum: 1, maximum: 1_000_000, default: 128 },
-      temperature: {
-        type: 'number',
+      minTokens: {
+        type: 'integer',
         minimum: 0,
-        maximum: 100,
-        description: '0 is greedy; default: the model’s own, else 0',
+        maximum: 1_000_000,
+        default: 0,
+        description: 'tokens before which nothing but maxTokens ends the output',
       },
-      topK: { type: 'integer', minimum: 0, maximum: 1_000_000, description: '0: no limit' },
-      topP: { type: 'number', exclusiveMinimum: 0, maximum: 1 },
-      repetitionPenalty: { type: 'number', exclusiveMinimum: 0, maximum: 100 },
-      seed: { type: 'integer', minimum: 0, maximum: 4294967295 },
       stop: {
         anyOf: [
           { type: 'string', minLength: 1, maxLength: 256 },
@@ -158,15 +229,16 @@ const generate: FunctionDefinition = {
           },
         ],
       },
+      stopTokens: { type: 'array', items: tokenId, maxItems: WIRE_LIMITS.maxTokenRules },
+      ...sampling,
     }),
     oneOf: [{ required: ['prompt'] }, { required: ['messages'] }],
   },
   output: object(
     {
-      text: string,
-      tokens: list(integer),
+      ...sample,
       promptTokens: integer,
-      finishReason: { type: 'string', enum: ['stop', 'length'] },
+      samples: list(object(sample, ['text', 'tokens', 'finishReason'])),
     },
     ['text', 'tokens', 'promptTokens', 'finishReason'],
   ),

@@ -1,5 +1,6 @@
 /** `llmos attach`: follows a streamed generation that was started elsewhere. */
 import type { Command } from 'commander';
+import { Option } from 'commander';
 import type { CommandHost, CommonOptions } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
 import { safeText } from '../output/table';
@@ -8,6 +9,7 @@ import { integer } from './task-options';
 interface AttachCommandOptions extends CommonOptions {
   readonly from: number;
   readonly timeoutMs?: number;
+  readonly via: 'stream' | 'kernel';
 }
 
 export function registerAttach(program: Command, host: CommandHost): void {
@@ -19,6 +21,11 @@ export function registerAttach(program: Command, host: CommandHost): void {
       integer(0, 99_999_999),
       0,
     )
+    .addOption(
+      new Option('--via <way>', 'read the stored stream, or have the leading kernel send it')
+        .choices(['stream', 'kernel'])
+        .default('stream'),
+    )
     .option('--timeout-ms <ms>', 'follow no longer than this', integer(1, 43_200_000))
     .action((id: string, options: AttachCommandOptions) => attach(id, options, host));
   command.addHelpText('after', '\nWith --json, each chunk is one JSON value on a line.');
@@ -26,12 +33,13 @@ export function registerAttach(program: Command, host: CommandHost): void {
     'llmos submit generate "Once upon a time" --model storyteller --stream --id tale',
     'llmos attach tale',
     'llmos attach tale --from 20',
+    'llmos attach tale --via kernel',
   ]);
 }
 
 function attach(id: string, options: AttachCommandOptions, host: CommandHost): Promise<void> {
   return useSystem(host, options, async ({ client, terminal }) => {
-    const { from: fromIndex, timeoutMs } = options;
+    const { from: fromIndex, timeoutMs, via } = options;
     const task = client.task(id);
     const status = await task.status({ ...SYSTEM_CALL, signal: host.signal });
     if (status.state === 'unknown') {
@@ -40,6 +48,7 @@ function attach(id: string, options: AttachCommandOptions, host: CommandHost): P
     const stream = task.stream({
       signal: host.signal,
       fromIndex,
+      via,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
     for await (const chunk of stream) {

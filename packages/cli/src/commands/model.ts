@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { LlmosError, formatModelRef, isModelName, parseModelRef, quoteShort } from '@llmos/base';
-import type { ModelRegistration } from '@llmos/base';
+import type { ModelRegistration, ModelTraits } from '@llmos/base';
 import { newestOf } from '@llmos/local';
 import type { CommandHost, CommonOptions, SystemUse } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
@@ -11,6 +11,7 @@ import { formatTable } from '../output/table';
 import type { Style } from '../output/style';
 import { count, formatBytes } from '../output/units';
 import { UsageError } from '../usage-error';
+import { registerModelQuantize } from './model-quantize';
 
 interface AddOptions extends CommonOptions {
   readonly name?: string;
@@ -19,7 +20,9 @@ interface AddOptions extends CommonOptions {
 }
 
 export function registerModel(program: Command, host: CommandHost): void {
-  const model = program.command('model').description('add, list, inspect and remove models');
+  const model = program
+    .command('model')
+    .description('add, quantize, list, inspect and remove models');
   const add = systemCommand(model, 'add <folder>')
     .description('check a model package (it is loaded and run once) and register it')
     .option('--name <name>', 'name in the registry; default: the name of the folder')
@@ -29,6 +32,8 @@ export function registerModel(program: Command, host: CommandHost): void {
       useSystem(host, options, (use) => addModel(use, folder, { ...options, signal: host.signal })),
     );
   withExamples(add, ['llmos model add ./storyteller', 'llmos model add ./export --name my-model']);
+
+  registerModelQuantize(model, host);
 
   systemCommand(model, 'list')
     .description('list the registered models')
@@ -143,7 +148,8 @@ function formatModel(model: ModelRegistration, style: Style): string {
     ['added', new Date(model.addedWallMs).toISOString()],
     ['files', `${count(model.files.length, 'file')}, ${formatBytes(packageBytes(model))}`],
   ];
-  const { description } = model.manifest;
+  const { description, traits } = model.manifest;
+  if (traits !== undefined) facts.splice(4, 0, ...formatTraits(traits));
   if (description !== undefined) facts.splice(1, 0, ['about', description]);
   const head = facts.map(([name, value]) => `${style.dim(name.padEnd(8))} ${value}`);
   const files = formatTable(
@@ -156,6 +162,20 @@ function formatModel(model: ModelRegistration, style: Style): string {
     style,
   );
   return `${head.join('\n')}\n\n${files}`;
+}
+
+function formatTraits({ rows, weightBits, kv }: ModelTraits): [string, string][] {
+  const effect = rows === 'dependent' ? 'they change each other, so they run one at a time' : '';
+  return [
+    ['rows', effect === '' ? rows : `${rows}: ${effect}`],
+    ['weights', `${weightBits} bits`],
+    ...(kv === undefined ? [] : [['kv', formatKv(kv)] as [string, string]]),
+  ];
+}
+
+function formatKv({ type, isShared }: NonNullable<ModelTraits['kv']>): string {
+  const layout = isShared ? 'past and present in one buffer' : 'past and present concatenated';
+  return `${type}, ${layout}`;
 }
 
 function readsOf(model: ModelRegistration): string {

@@ -101,6 +101,7 @@ export function formatProcesses(processes: readonly ProcessRow[], style: Style):
       { title: 'STATE', cell: (row) => colorState(row.state, style) },
       { title: 'DEVICE', cell: (row) => row.device },
       { title: 'RUNNING', align: 'right', cell: (row) => `${row.running}/${row.permits}` },
+      { title: 'CONTEXTS', align: 'right', cell: contextsCell },
       { title: 'QUEUED', align: 'right', cell: (row) => String(row.queued) },
       { title: 'MEMORY', align: 'right', cell: (row) => formatBytes(row.footprintBytes) },
       { title: 'OS PID', align: 'right', cell: (row) => String(row.osPid ?? '–') },
@@ -110,6 +111,14 @@ export function formatProcesses(processes: readonly ProcessRow[], style: Style):
     processes,
     style,
   );
+}
+
+/** Running, waiting and saved generations, and what they keep in memory; `–` where there are none. */
+function contextsCell({ contexts }: ProcessRow): string {
+  if (contexts === undefined) return '–';
+  const { running, waiting, saved, rowBytes, savedBytes, prefixBytes } = contexts;
+  const bytes = formatBytes(rowBytes + savedBytes + prefixBytes);
+  return `${running}+${waiting}+${saved} ${bytes}`;
 }
 
 export function formatNodes(nodes: readonly NodeRow[], style: Style): string {

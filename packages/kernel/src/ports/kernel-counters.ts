@@ -13,6 +13,7 @@ export const COUNTERS = {
   requests: 'Requests answered, by kind',
   requests_refused: 'Requests answered with an error, by code',
   requests_unanswerable: 'Requests whose reply subject may not be answered',
+  reader_messages: 'Messages to readers that attached, by kind',
   reports_malformed: 'Reports of processes that could not be read',
   reports_dropped: 'Reports dropped because the event queue was full',
   messages_lost_on_purpose: 'Messages dropped by the fault setting',

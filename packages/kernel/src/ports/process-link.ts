@@ -18,6 +18,7 @@ export interface ProcessLink {
     readonly body: Uint8Array | undefined;
   }): void;
   cancel(to: ProcessAddress, attempt: AttemptRef, reason: CancelReason): void;
+  preempt(to: ProcessAddress, attempt: AttemptRef): void;
   confirm(to: ProcessAddress, attempts: readonly AttemptRef[]): void;
   greet(to: ProcessAddress): void;
 }

@@ -5,6 +5,7 @@ import type { AttemptFailure, AttemptRecord, TaskSpec } from '../tasks/task-spec
 export interface LookedUp {
   readonly isCommitted: boolean;
   readonly attempts: number;
+  readonly uncounted: number;
   readonly isApart: boolean;
   readonly failures: readonly AttemptFailure[];
 }

@@ -22,6 +22,7 @@ export function processRow(process: Process, queued: number): ProcessRow {
     permits: process.permits,
     queued,
     footprintBytes: process.footprintBytes === 0 ? process.reservedBytes : process.footprintBytes,
+    ...(process.contexts === undefined ? {} : { contexts: process.contexts }),
     ...(reason === undefined ? {} : { reason }),
   };
 }

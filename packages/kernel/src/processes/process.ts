@@ -4,7 +4,7 @@
  * The row keeps its id over restarts; `incarnation` counts them. A permit is the right to run one
  * more task: `running` holds the sequences that spent one (invariant K1).
  */
-import type { NodeId, ProcessId } from '@llmos/base';
+import type { NodeId, ProcessContexts, ProcessId } from '@llmos/base';
 
 export type DrainReason =
   | 'killed'
@@ -47,6 +47,8 @@ export interface Process {
   /** Where it says it runs: a node may fall back to another device than it was given. */
   runsOn: string | undefined;
   footprintBytes: number;
+  /** Of a model that generates, as its node said last. */
+  contexts: ProcessContexts | undefined;
   permits: number;
   /** Sequences of the tasks that hold a permit. */
   readonly running: Set<number>;
@@ -83,6 +85,7 @@ export function createProcess(birth: ProcessBirth): Process {
     osPid: undefined,
     runsOn: undefined,
     footprintBytes: 0,
+    contexts: undefined,
     permits: 0,
     running: new Set(),
     foreign: new Map(),

@@ -12,7 +12,7 @@ import { stopError } from '../tasks/task-outcomes';
 import type { AttemptFailure, TaskSpec } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { readyTask } from './readiness';
-import { endTask, finishTask } from './task-end';
+import { deadLetterTask, endTask, finishTask } from './task-end';
 import { moveTask } from './task-moves';
 
 /** Shared by all tasks that never failed. */
@@ -32,7 +32,10 @@ export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody
   state.tasks.add(task);
   state.chains.add(task);
   const error = refusal ?? endedBefore(state, task);
-  if (error !== undefined) {
+  if (error?.code === 'INTERNAL') {
+    // A mistake of ours: what was asked for must not be lost with it.
+    deadLetterTask(state, task, { reason: 'intake-failed', error });
+  } else if (error !== undefined) {
     endTask(state, task, error);
   } else if (spec.hasOwnId || task.mayRunElsewhere || isRepeated) {
     moveTask(state, task, { kind: 'looking-up' });
@@ -45,6 +48,7 @@ export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody
 export interface LookUpAnswer {
   readonly isCommitted: boolean;
   readonly attempts: number;
+  readonly uncounted?: number;
   readonly isApart: boolean;
   readonly failures?: readonly AttemptFailure[];
 }
@@ -53,6 +57,7 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
   if (answer.attempts > 0) task.hasAttemptRow = true;
   if (task.state.kind !== 'looking-up') return;
   task.attempt = Math.max(1, answer.attempts);
+  task.uncountedAttempts = answer.uncounted ?? 0;
   task.isApart = answer.isApart;
   task.failures = answer.failures ?? NO_FAILURES;
   if (answer.isCommitted) finishTask(state, task, 'known');
@@ -106,6 +111,9 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
     state: { kind: 'unrouted' },
     attempt: 1,
     uncountedAttempts: 0,
+    preemptions: 0,
+    unaskedReturns: 0,
+    ranAt: undefined,
     isApart: false,
     failures: NO_FAILURES,
     hasAttemptRow: false,

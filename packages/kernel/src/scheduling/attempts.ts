@@ -10,7 +10,7 @@ import { judgeFailure, shorten, stopError, withFailure } from '../tasks/task-out
 import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { readyTask, tryAdopt } from './readiness';
-import { endTask, finishTask } from './task-end';
+import { deadLetterTask, endTask, finishTask } from './task-end';
 import { armTask, leaveProcess, moveTask, processAt } from './task-moves';
 
 export function applyAccepted(state: KernelState, origin: ReportOrigin, attempt: AttemptRef): void {
@@ -63,17 +63,34 @@ export function confirmFinished(state: KernelState, to: ReportOrigin, attempt: A
   pending.attempts.set(`${taskName(attempt.tenant, attempt.task)}/${attempt.attempt}`, attempt);
 }
 
-/** Nobody asked for it, so it is as good as a failure; from a process that stops it is not. */
+/**
+ * Given back: it goes on later, at its old place in line, and the attempt does not count. A process
+ * may do so unasked when it has to leave; one that does nothing else is at fault.
+ */
 export function applyPreempted(
   state: KernelState,
   origin: ReportOrigin,
   attempt: AttemptRef,
 ): void {
+  confirmFinished(state, origin, attempt);
   const process = hear(state, origin);
   if (process !== undefined) settle(state, process, attempt);
   const running = runningAt(state, origin, attempt);
-  if (running !== undefined)
-    applyUnstored(state, running, { kind: 'stopped', reason: 'preempted' });
+  if (running === undefined) return;
+  const { task } = running;
+  const { stop, preempt, place } = running.state;
+  const isUnasked = preempt === undefined && process?.state.kind !== 'draining';
+  if (preempt !== undefined) task.preemptions += 1;
+  if (isUnasked) task.unaskedReturns += 1;
+  leaveProcess(state, task);
+  task.ranAt = place.pid;
+  if (stop !== undefined) {
+    endTask(state, task, stopError(stop.reason, task));
+  } else if (task.unaskedReturns > CORE_LIMITS.maxUnaskedReturns) {
+    failAttempt(state, task, errorBody('ABORTED', `process ${place.pid} gives the task back`));
+  } else {
+    repeatAttempt(state, task, isUnasked ? state.config.retryBackoff.firstMs : 0);
+  }
 }
 
 /** The attempt ended with this error and stored nothing. */
@@ -87,22 +104,18 @@ export function failAttempt(state: KernelState, task: Task, error: ErrorBody): v
     case 'retry':
       prepareAttempt(state, task, verdict.afterMs);
       return;
-    case 'exhausted': {
-      moveTask(state, task, { kind: 'dead-lettering', error });
-      const { spec, attempt: attempts, failures } = task;
-      const letter = { spec, reason: 'attempts-exhausted', attempts, lastError: error, failures };
-      emit(state, { kind: 'store-dead-letter', ...letter });
+    case 'exhausted':
+      deadLetterTask(state, task, { reason: 'attempts-exhausted', error });
       return;
-    }
     default:
       assertNever(verdict);
   }
 }
 
 /** It was stopped through no fault of its own: another attempt, without counting this one. */
-export function repeatAttempt(state: KernelState, task: Task): void {
+export function repeatAttempt(state: KernelState, task: Task, afterMs = 0): void {
   task.uncountedAttempts += 1;
-  prepareAttempt(state, task, 0);
+  prepareAttempt(state, task, afterMs);
 }
 
 /** The next attempt is on record, and its time may have come. */
@@ -179,8 +192,8 @@ function prepareAttempt(state: KernelState, task: Task, afterMs: number): void {
   task.hasAttemptRow = true;
   task.isRecording = true;
   moveTask(state, task, { kind: 'backing-off', untilMs: state.now.nowMs + afterMs });
-  const { spec, attempt, isApart, failures } = task;
-  emit(state, { kind: 'record-attempt', spec, attempt, isApart, failures });
+  const { spec, attempt, uncountedAttempts: uncounted, isApart, failures } = task;
+  emit(state, { kind: 'record-attempt', spec, attempt, uncounted, isApart, failures });
 }
 
 /** From now on a heartbeat that still names the attempt is only late. */

@@ -4,6 +4,7 @@ import { emit, type KernelState } from '../kernel-state';
 import { freePermits, type Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
 import { stopTask } from './cancellation';
+import { preemptFor } from './preemption';
 import { isMoreUrgent } from './run-queue';
 import { hasApartTask, moveTask, runningState } from './task-moves';
 
@@ -15,6 +16,7 @@ export function dispatchTasks(state: KernelState): void {
     for (let choice = choose(state, target); choice !== undefined; choice = choose(state, target)) {
       dispatch(state, choice);
     }
+    preemptFor(state, target);
   }
 }
 
@@ -74,5 +76,8 @@ function choose(state: KernelState, target: string): Choice | undefined {
 
 function isBetter(a: Choice, b: Choice): boolean {
   if (a.task !== b.task) return isMoreUrgent(a.task, b.task);
+  // What was given back goes on fastest where it ran before.
+  if (b.process.pid === b.task.ranAt) return false;
+  if (a.process.pid === a.task.ranAt) return true;
   return freePermits(a.process) > freePermits(b.process);
 }

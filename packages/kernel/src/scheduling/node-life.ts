@@ -1,7 +1,7 @@
 /** Nodes come, fall silent and go; what they report of their processes is taken in here. */
 import type { NodeId } from '@llmos/base';
 import { assertNever } from '@llmos/base';
-import type { KernelEvent, ReportedProcess } from '../kernel-event';
+import type { KernelEvent, ReportedContexts, ReportedProcess } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { nextJudgementMs } from '../nodes/failure-detector';
@@ -58,6 +58,19 @@ export function hearNode(state: KernelState, nodeId: NodeId, freeMemoryBytes: nu
   else armNode(state, node);
   // A suspect node gets no new processes; now it may.
   if (before !== 'alive' && node.state.kind === 'alive') state.needsProvisioning = true;
+}
+
+/** For people: nothing is decided by it. */
+export function applyContexts(
+  state: KernelState,
+  nodeId: NodeId,
+  reported: readonly ReportedContexts[],
+): void {
+  for (const { pid, incarnation, contexts } of reported) {
+    const process = state.processes.get(pid);
+    if (process?.nodeId !== nodeId || process.incarnation !== incarnation) continue;
+    process.contexts = contexts;
+  }
 }
 
 /** A paused node goes on over its old stream: what it still runs of before must stop first. */

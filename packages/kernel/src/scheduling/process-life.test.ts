@@ -1,5 +1,6 @@
 import type { FunctionName, NodeId, ProcessId } from '@llmos/base';
 import { CoreFixture, modelOf, runningCore, type refOf } from '../core-fixture';
+import type { CoreOptions } from '../core-options';
 
 const embed = (model: string) => ({ function: 'embed' as FunctionName, model: { name: model } });
 const loadFailed = (isRetryable: boolean) =>
@@ -121,6 +122,36 @@ describe('replicas', () => {
     core.startAll();
     core.knowModels();
     expect(core.take('stop-process')).toHaveLength(1);
+  });
+});
+
+/** A process with one task. */
+function running(options: CoreOptions = {}): CoreFixture {
+  const core = runningCore(options);
+  core.store(core.task());
+  core.startAll();
+  return core;
+}
+
+describe('processes', () => {
+  it.each([
+    ['crashed', { attempt: 2, uncounted: 0, isApart: true }],
+    ['stopped', { attempt: 2, uncounted: 1, isApart: false }],
+  ] as const)('count an attempt where they %s unasked only if that is a failure', (reason, row) => {
+    const core = running();
+    const execute = core.only('execute');
+    const exited = { kind: 'exited', reason, message: '', isRetryable: true } as const;
+    core.accept(execute).report(execute.to, exited);
+    expect(core.only('record-attempt')).toMatchObject(row);
+  });
+
+  it('that were stopped for their silence failed, however they ended', () => {
+    const core = running({ processSilenceMs: 1_000 });
+    const execute = core.only('execute');
+    core.accept(execute).advance(3_000);
+    const exited = { kind: 'exited', reason: 'stopped', message: '', isRetryable: true } as const;
+    core.report(execute.to, exited);
+    expect(core.only('record-attempt')).toMatchObject({ uncounted: 0, isApart: true });
   });
 });
 

@@ -88,13 +88,16 @@ function applyExit(state: KernelState, process: Process, report: ExitReport): vo
     loseProcess(state, process, { message, isFinal: true });
     return;
   }
-  loseProcess(state, process, { message: `${report.reason}: ${message}` });
+  const isOrderly = report.reason === 'stopped';
+  loseProcess(state, process, { message: `${report.reason}: ${message}`, isOrderly });
 }
 
 export interface Loss {
   readonly message: string;
   /** Not to be started again. */
   readonly isFinal?: boolean;
+  /** Its agent stopped it, because it stops itself: no task is to blame. */
+  readonly isOrderly?: boolean;
   /** Not its own failure: its node went. */
   readonly isNodeLoss?: boolean;
 }
@@ -110,13 +113,16 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
   process.settled.clear();
   process.isReconciled = false;
   process.permits = 0;
+  process.contexts = undefined;
   setState(state, process, {
     kind: 'backing-off',
     untilMs: state.now.nowMs,
     message: loss.message,
   });
   state.queue.unpin(process.target, process.pid);
-  releaseTasks(state, process, { ...loss, isCounted: !wasAsked });
+  // One that was stopped for its silence exits in order, too.
+  const isOrderly = loss.isOrderly === true && before.kind !== 'draining';
+  releaseTasks(state, process, { ...loss, isCounted: !wasAsked && !isOrderly });
   announceProcess(state, process, 'exited', { message: loss.message });
   if (wasAsked || loss.isFinal === true) {
     removeProcess(state, process, wasAsked ? before.reason : loss.message);

@@ -5,7 +5,7 @@
  * in the shared one; every change is O(log n). Sole writer of its lines.
  */
 import type { ProcessId, TaskClass } from '@llmos/base';
-import { MAX_PRIORITY, classRank } from '@llmos/base';
+import { MAX_PRIORITY, TASK_CLASSES, classRank } from '@llmos/base';
 import type { Task } from '../tasks/task';
 import { IndexedHeap, type HeapEntry } from './indexed-heap';
 
@@ -25,7 +25,10 @@ interface Place extends HeapEntry {
   readonly target: string;
   line: Line;
 }
-type Line = IndexedHeap<Place>;
+interface Line {
+  readonly heap: IndexedHeap<Place>;
+  readonly counts: Record<TaskClass, number>;
+}
 interface TargetLines {
   readonly shared: Line;
   readonly pinned: Map<ProcessId, Line>;
@@ -63,7 +66,7 @@ export class RunQueue {
     const line = pinnedTo === undefined ? lines.shared : pinnedLine(lines, pinnedTo);
     const place: Place = { task, target, line, index: -1 };
     this.places.set(task.spec.sequence, place);
-    line.push(place);
+    pushPlace(line, place);
     lines.size += 1;
     this.counts[task.spec.class] += 1;
   }
@@ -72,7 +75,8 @@ export class RunQueue {
     const place = this.places.get(task.spec.sequence);
     if (place === undefined) return;
     this.places.delete(task.spec.sequence);
-    place.line.remove(place);
+    place.line.heap.remove(place);
+    place.line.counts[task.spec.class] -= 1;
     this.counts[task.spec.class] -= 1;
     const lines = this.linesOf(place.target);
     lines.size -= 1;
@@ -82,19 +86,30 @@ export class RunQueue {
   /** What this process should run next: its own or a shared task. */
   bestFor(target: string, pid: ProcessId): Task | undefined {
     const lines = this.lines.get(target);
-    const shared = lines?.shared.peek()?.task;
-    const pinned = lines?.pinned.get(pid)?.peek()?.task;
+    const shared = lines?.shared.heap.peek()?.task;
+    const pinned = lines?.pinned.get(pid)?.heap.peek()?.task;
     return moreUrgentOf(shared, pinned);
   }
 
   /** The most urgent task of a target, whoever may run it. */
   headOf(target: string): Task | undefined {
     const lines = this.lines.get(target);
-    let head = lines?.shared.peek()?.task;
+    let head = lines?.shared.heap.peek()?.task;
     for (const line of lines?.pinned.values() ?? []) {
-      head = moreUrgentOf(head, line.peek()?.task);
+      head = moreUrgentOf(head, line.heap.peek()?.task);
     }
     return head;
+  }
+
+  /** How many tasks of higher classes than this one the process could take next. */
+  countAbove(target: string, pid: ProcessId, than: TaskClass): number {
+    const lines = this.lines.get(target);
+    let count = 0;
+    for (const each of TASK_CLASSES) {
+      if (classRank(each) >= classRank(than)) continue;
+      count += (lines?.shared.counts[each] ?? 0) + (lines?.pinned.get(pid)?.counts[each] ?? 0);
+    }
+    return count;
   }
 
   /** Those of the targets that have tasks, in the order of their most urgent one. */
@@ -113,9 +128,9 @@ export class RunQueue {
     const line = lines?.pinned.get(pid);
     if (lines === undefined || line === undefined) return;
     lines.pinned.delete(pid);
-    for (const place of line.values()) {
+    for (const place of line.heap.values()) {
       place.line = lines.shared;
-      lines.shared.push(place);
+      pushPlace(lines.shared, place);
     }
   }
 
@@ -124,7 +139,7 @@ export class RunQueue {
     const lines = this.lines.get(target);
     if (lines === undefined) return [];
     return [lines.shared, ...lines.pinned.values()].flatMap((line) =>
-      line.values().map((place) => place.task),
+      line.heap.values().map((place) => place.task),
     );
   }
 
@@ -139,7 +154,15 @@ export class RunQueue {
 }
 
 function createLine(): Line {
-  return new IndexedHeap((a, b) => isMoreUrgent(a.task, b.task));
+  return {
+    heap: new IndexedHeap((a, b) => isMoreUrgent(a.task, b.task)),
+    counts: { interactive: 0, standard: 0, batch: 0 },
+  };
+}
+
+function pushPlace(line: Line, place: Place): void {
+  line.heap.push(place);
+  line.counts[place.task.spec.class] += 1;
 }
 
 function pinnedLine(lines: TargetLines, pid: ProcessId): Line {

@@ -6,6 +6,7 @@ import { isOpen } from '../tasks/task';
 import { failAttempt } from './attempts';
 import { pursueStop, stopTask } from './cancellation';
 import { sendExecute } from './dispatch';
+import { sendPreempt } from './preemption';
 import { readyTask } from './readiness';
 import { abandonAttempt } from './task-end';
 import { armTask, leaveProcess } from './task-moves';
@@ -27,7 +28,12 @@ function pursueAttempt(state: KernelState, task: Task, running: RunningState): v
     pursueStop(state, task, running);
     return;
   }
-  if (running.acceptedAtMs !== undefined) return;
+  if (running.acceptedAtMs !== undefined) {
+    if (running.preempt !== undefined && nowMs >= running.preempt.nextSendAtMs) {
+      sendPreempt(state, task, running);
+    }
+    return;
+  }
   if (nowMs - running.askedAtMs >= state.config.acceptBoundMs) {
     // The process lives and never takes it: another attempt, perhaps elsewhere, is the way out.
     const { pid } = running.place;

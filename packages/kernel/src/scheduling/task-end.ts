@@ -19,6 +19,18 @@ export function endTask(state: KernelState, task: Task, error: ErrorBody): void 
   emit(state, { kind: 'commit-result', tenant, task: id, function: name, format, result });
 }
 
+/** Stores a dead letter first; then the task ends with the error. */
+export function deadLetterTask(
+  state: KernelState,
+  task: Task,
+  why: { readonly reason: string; readonly error: ErrorBody },
+): void {
+  const { reason, error } = why;
+  moveTask(state, task, { kind: 'dead-lettering', error });
+  const { spec, attempt: attempts, failures } = task;
+  emit(state, { kind: 'store-dead-letter', spec, reason, attempts, lastError: error, failures });
+}
+
 /** Some result of it is stored. @param how `known` where somebody else has announced its end. */
 export function finishTask(state: KernelState, task: Task, how: EndSummary | 'known'): void {
   abandonAttempt(state, task);

@@ -93,6 +93,18 @@ describe('intake', () => {
     expect(core.take('acknowledge')).toHaveLength(1);
   });
 
+  it('keeps what it failed to take in as a dead letter, then ends it', () => {
+    const core = started();
+    const error = { code: 'INTERNAL', retryable: false, message: 'a mistake' } as const;
+    core.apply({ kind: 'task-malformed', spec: core.task(), error });
+    expect(core.only('store-dead-letter')).toMatchObject({
+      reason: 'intake-failed',
+      lastError: error,
+    });
+    core.apply({ kind: 'dead-letter-stored', tenant: 'acme' as never, task: 's1' as TaskId });
+    expect(core.only('commit-result').result).toEqual({ ok: false, error });
+  });
+
   it('judges no model missing before it heard of the models', () => {
     const core = new CoreFixture().attachNode();
     core.store(core.task({ function: 'embed' as never, model: { name: 'mini' } }));

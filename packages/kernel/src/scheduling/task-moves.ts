@@ -52,6 +52,7 @@ export function runningState(of: {
     missedHeartbeats: 0,
     missedAtMs: 0,
     stop: undefined,
+    preempt: undefined,
   };
 }
 
@@ -93,7 +94,9 @@ function nextStepMs(state: KernelState, task: Task): number {
   if (current.stop !== undefined) {
     return Math.min(current.stop.nextSendAtMs, current.stop.giveUpAtMs);
   }
-  if (current.acceptedAtMs !== undefined) return Number.POSITIVE_INFINITY;
+  if (current.acceptedAtMs !== undefined) {
+    return current.preempt?.nextSendAtMs ?? Number.POSITIVE_INFINITY;
+  }
   return Math.min(current.nextSendAtMs, current.askedAtMs + state.config.acceptBoundMs);
 }
 

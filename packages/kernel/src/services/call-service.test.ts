@@ -4,6 +4,7 @@ import { silentCounters } from '../ports/kernel-counters';
 import type { ForeignRequest } from '../ports/request-link';
 import { startCallService } from './call-service';
 import { ResultWaiters } from './result-waiters';
+import { StoredIds } from './stored-ids';
 
 /** A service for which at most two calls may wait, and what its callers hear. */
 function setUp() {
@@ -41,6 +42,7 @@ function setUp() {
       },
       maxBodyBytes: () => 1_000,
     },
+    storedIds: new StoredIds({ maxIds: 10, rememberMs: 1_000, nowMs: () => clock.nowMs() }),
     counters: silentCounters,
     log: silentLogger,
     clock,

@@ -20,6 +20,7 @@ import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/reques
 import type { ResultStore, StoredResult } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
 import type { ResultWaiters, WaitOutcome } from './result-waiters';
+import type { StoredIds } from './stored-ids';
 import { KERNEL_QUEUE } from './submit-service';
 import { deadlineOf } from './task-intake';
 import type { TaskRequest, TaskRequestContext } from './task-request';
@@ -30,6 +31,8 @@ export interface CallServiceOptions {
   readonly publisher: TaskPublisher;
   readonly results: Pick<ResultStore, 'readForTask'>;
   readonly waiters: ResultWaiters;
+  /** What a later `submit` of the same id is told by. */
+  readonly storedIds: StoredIds;
   readonly context: TaskRequestContext;
   readonly counters: KernelCounters;
   readonly log: Logger;
@@ -126,7 +129,8 @@ class PendingCall {
     const stopWaiting = this.wait(of);
     try {
       // A repeated call finds the result of the first one; both requests travel together.
-      const [, earlier] = await Promise.all([this.publish(), this.readEarlier(of)]);
+      const stored = this.publish().then(({ sequence }) => service.storedIds.note(of, sequence));
+      const [, earlier] = await Promise.all([stored, this.readEarlier(of)]);
       if (earlier !== undefined) service.waiters.onResult(of, earlier);
     } catch (error) {
       if (this.isSettled) return;

@@ -46,6 +46,8 @@ const MANIFEST: JsonSchema = {
     normalize: { type: 'boolean' },
     state: { type: 'array', items: STATE_PAIR, maxItems: 64 },
     threads: { type: 'integer', minimum: 1, maximum: 1_024 },
+    sharedPrefixes: { type: 'boolean' },
+    sharedWeights: { type: 'boolean' },
     description: TEXT,
   },
 };
@@ -77,6 +79,7 @@ const CALL_SCHEMAS: Readonly<Record<SystemCallName, JsonSchema>> = {
   functions: NOTHING,
   info: NOTHING,
   status: object({ task: TOKEN }),
+  attach: object({ task: TOKEN, client: TOKEN, fromIndex: COUNT }, ['task', 'client']),
   spawn: SPAWN,
   kill: object({ pid: TOKEN }),
   'model-add': object(REQUEST_FIELDS, ADDED_FIELDS),

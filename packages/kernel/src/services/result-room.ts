@@ -1,6 +1,7 @@
 /**
  * Whether LLMOS_RESULTS has room. A task that can't store its result can't end, so while there is
- * none, `submit` and `call` take no more: nothing unread is evicted to make room.
+ * none, `submit` and `call` take no more, and what was published straight to the stream waits
+ * there: nothing unread is evicted to make room.
  */
 import type { StreamLoad } from '@llmos/base';
 import { LlmosError, STREAMS } from '@llmos/base';
@@ -30,10 +31,16 @@ export class ResultRoom {
     };
   }
 
-  private assertRoom(): void {
+  /** As it was seen last. */
+  hasRoom(): boolean {
     const { bytes = 0, maxBytes = 0 } = this.results ?? {};
     // No limit is 0. A larger result than the room must fit as well, or its task never ends.
-    if (maxBytes === 0 || bytes + EDGE_LIMITS.resultRoomBytes <= maxBytes) return;
+    return maxBytes === 0 || bytes + EDGE_LIMITS.resultRoomBytes <= maxBytes;
+  }
+
+  private assertRoom(): void {
+    if (this.hasRoom()) return;
+    const { bytes = 0, maxBytes = 0 } = this.results ?? {};
     throw new LlmosError(
       'RESOURCE_EXHAUSTED',
       `the stored results are full: ${bytes} of ${maxBytes} bytes`,

@@ -4,7 +4,8 @@ import { encodeJson, failure, patterns, success, taskIdOfSequence, toErrorBody }
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
 import type { StoredResult } from '../ports/result-store';
-import type { TaskPublisher } from '../ports/task-publisher';
+import type { StoredTask, TaskPublisher } from '../ports/task-publisher';
+import type { StoredIds } from './stored-ids';
 import type { TaskRequest, TaskRequestContext } from './task-request';
 import { readTaskRequest } from './task-request';
 
@@ -18,6 +19,7 @@ export interface SubmitServiceOptions {
   readonly counters: KernelCounters;
   readonly log: Logger;
   readonly readResult: (of: TenantTask) => Promise<StoredResult | undefined>;
+  readonly storedIds: StoredIds;
   /** Whether this kernel leads and holds the task; a follower can't know. */
   readonly isHeld: (tenant: TenantId, task: TaskId) => boolean;
 }
@@ -42,25 +44,29 @@ export function startSubmitService(options: SubmitServiceOptions): ServedSubject
 }
 
 async function submit(options: SubmitServiceOptions, request: TaskRequest): Promise<object> {
-  const { of, headers, forwarded, body } = request;
-  const { tenant } = of;
-  const { id } = headers;
-  const isHeld = id !== undefined && options.isHeld(tenant, id);
-  const earlier = id === undefined || isHeld ? undefined : options.readResult({ tenant, task: id });
-  const [stored, result] = await Promise.all([
-    options.publisher.publish({
-      subject: { ...of, class: request.class },
-      headers: forwarded,
-      body,
-    }),
+  const { id } = request.headers;
+  if (id === undefined) {
+    const { sequence } = await publish(options, request);
+    return { task: taskIdOfSequence(sequence), sequence, duplicate: false };
+  }
+  const of: TenantTask = { tenant: request.of.tenant, task: id };
+  const isHeld = options.isHeld(of.tenant, id);
+  const [stored, earlier] = await Promise.all([
+    publish(options, request).then(({ sequence }) => ({
+      sequence,
+      ...options.storedIds.note(of, sequence),
+    })),
     // Only for the answer's `duplicate`: the task is stored whether or not this is known.
-    earlier?.catch(() => undefined),
+    isHeld ? undefined : options.readResult(of).catch(() => undefined),
   ]);
-  return {
-    task: id ?? taskIdOfSequence(stored.sequence),
-    sequence: stored.sequence,
-    duplicate: isHeld || result !== undefined,
-  };
+  const duplicate = isHeld || stored.isRepeated || earlier !== undefined;
+  return { task: id, sequence: stored.sequence, duplicate };
+}
+
+function publish(options: SubmitServiceOptions, request: TaskRequest): Promise<StoredTask> {
+  const { of, forwarded, body } = request;
+  const subject = { ...of, class: request.class };
+  return options.publisher.publish({ subject, headers: forwarded, body });
 }
 
 function refuse(options: SubmitServiceOptions, request: ForeignRequest, error: ErrorBody): void {

@@ -26,6 +26,7 @@ import type { KernelEvent } from '../kernel-event';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { RegistryStore } from '../ports/registry-store';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type { AttachService } from './attach-service';
 import type { ModelRegistrar } from './model-registration';
 import type { Registry } from './registry';
 import { SYSTEM_CALL_CHECKS, isSystemCall } from './request-schemas';
@@ -35,6 +36,7 @@ export interface SystemServiceOptions {
   readonly core: Pick<KernelCore, 'processes' | 'nodes' | 'statusOf'>;
   readonly registry: Registry;
   readonly registrar: ModelRegistrar;
+  readonly attachService: Pick<AttachService, 'attach'>;
   readonly store: Pick<RegistryStore, 'writeDesired'>;
   readonly deliver: (event: KernelEvent) => void;
   readonly now: () => Instant;
@@ -145,6 +147,7 @@ function handlersOf(options: SystemServiceOptions): Handlers {
     functions: () => ({ functions: registry.functions() }),
     info: () => options.info(),
     status: (request, principal) => core.statusOf(principal, request.task as TaskId),
+    attach: (request, principal) => options.attachService.attach(request, principal),
     spawn: async (request) => {
       // What is not registered any more can still be stopped.
       const target =

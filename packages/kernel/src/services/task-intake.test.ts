@@ -1,7 +1,7 @@
 import type { FunctionName, TenantId } from '@llmos/base';
 import { BUILT_IN_FUNCTIONS, HEADERS, WIRE_LIMITS } from '@llmos/base';
 import type { ForeignTask, IntakeContext } from './task-intake';
-import { readTask } from './task-intake';
+import { readTask, refuseSubject } from './task-intake';
 
 const context: IntakeContext = {
   functionOf: (name) => BUILT_IN_FUNCTIONS.find((definition) => definition.name === name),
@@ -116,4 +116,28 @@ it.each([
 it('ends a task whose headers can’t be decoded', () => {
   const event = readTask({ ...task({}), areHeadersReadable: false }, context);
   expect(event).toMatchObject({ kind: 'task-malformed', spec: { id: 's41' } });
+});
+
+it('ends a task that it fails to read by its own mistake, as INTERNAL', () => {
+  const broken: IntakeContext = {
+    ...context,
+    functionOf: () => {
+      throw new Error('a mistake');
+    },
+  };
+  expect(readTask(task({ headers: { [HEADERS.id]: 'mine' } }), broken)).toMatchObject({
+    kind: 'task-malformed',
+    spec: { id: 's41', tenant: 'acme', sequence: 41 },
+    error: { code: 'INTERNAL', message: expect.stringContaining('a mistake') as string },
+  });
+});
+
+it('ends a task whose function is no token, where its tenant can be named', () => {
+  const of = (subject: string) => refuseSubject({ subject, sequence: 7, storedWallMs: 1 });
+  expect(of('llmos.v1.task.batch.acme.ec$ho')).toMatchObject({
+    kind: 'task-malformed',
+    spec: { id: 's7', tenant: 'acme', class: 'batch', sequence: 7 },
+    error: { code: 'INVALID_ARGUMENT', message: 'function "ec$ho" must match [A-Za-z0-9_-]{1,64}' },
+  });
+  expect(of('llmos.v1.task.batch.a$b.echo')).toBeUndefined();
 });

@@ -1,12 +1,14 @@
 /**
- * Turns one foreign message of LLMOS_TASKS into an event. Pure; never throws on foreign input.
+ * Turns one foreign message of LLMOS_TASKS into an event. Pure; never throws.
  *
  * What can't be read becomes `task-malformed`: it ends in an error under its own id, or under
- * `s<sequence>` where its id or key is not a token.
+ * `s<sequence>` where its id, its key or its function is not a token. So does what fails here by a
+ * mistake of ours, as INTERNAL: a task must end.
  */
 import type {
   ErrorBody,
   FunctionDefinition,
+  FunctionName,
   HeaderSource,
   TaskHeaders,
   TaskId,
@@ -18,9 +20,11 @@ import {
   WIRE_LIMITS,
   errorBody,
   isToken,
+  parseTaskOwner,
   quoteShort,
   readTaskHeaders,
   taskIdOfSequence,
+  toErrorBody,
   tryToken,
 } from '@llmos/base';
 import type { KernelEvent } from '../kernel-event';
@@ -47,17 +51,43 @@ export interface IntakeContext {
 export type IntakeEvent = Extract<KernelEvent, { kind: 'task-stored' | 'task-malformed' }>;
 
 export function readTask(task: ForeignTask, context: IntakeContext): IntakeEvent {
+  try {
+    return readParts(task, context);
+  } catch (error) {
+    const message = `the task can’t be taken in: ${toErrorBody(error).message}`;
+    return malformed(task, undefined, errorBody('INTERNAL', message));
+  }
+}
+
+/** Stands for a function whose name is no token, in the events and results of its tasks. */
+const UNNAMED_FUNCTION = 'unnamed' as FunctionName;
+
+/** For a task whose function is no token; it has no result where its tenant is none either. */
+export function refuseSubject(
+  of: Pick<ForeignTask, 'sequence' | 'storedWallMs'> & { readonly subject: string },
+): Extract<IntakeEvent, { kind: 'task-malformed' }> | undefined {
+  const owner = parseTaskOwner(of.subject);
+  if (owner === undefined) return undefined;
+  const name = of.subject.split('.').at(-1) ?? '';
+  const message = `function ${quoteShort(name)} must match [A-Za-z0-9_-]{1,64}`;
+  const task = { ...of, subject: { ...owner, function: UNNAMED_FUNCTION } };
+  return malformed(task, undefined, errorBody('INVALID_ARGUMENT', message));
+}
+
+function readParts(task: ForeignTask, context: IntakeContext): IntakeEvent {
   if (!task.areHeadersReadable) {
     const error = errorBody('INVALID_ARGUMENT', 'the headers of the message can’t be read');
     return malformed(task, undefined, error);
   }
   const reading = readTaskHeaders(task.header);
   if (reading.kind === 'invalid') {
-    return malformed(task, { format: reading.format }, reading.error);
+    return malformed(task, { format: reading.format, header: task.header }, reading.error);
   }
   const { headers } = reading;
   const idError = headers.id === undefined ? undefined : checkOwnId(headers.id);
-  if (idError !== undefined) return malformed(task, { format: headers.format }, idError);
+  if (idError !== undefined) {
+    return malformed(task, { format: headers.format, header: task.header }, idError);
+  }
   return readBody(task, headers, context);
 }
 
@@ -145,11 +175,11 @@ export function deadlineOf(
 }
 
 function malformed(
-  task: ForeignTask,
-  known: { readonly format: TaskSpec['format'] } | undefined,
+  task: Pick<ForeignTask, 'subject' | 'sequence' | 'storedWallMs'>,
+  known: (Pick<TaskSpec, 'format'> & { readonly header: HeaderSource }) | undefined,
   error: ErrorBody,
-): IntakeEvent {
-  const id = known === undefined ? undefined : ownIdOf(task.header);
+): Extract<IntakeEvent, { kind: 'task-malformed' }> {
+  const id = known === undefined ? undefined : ownIdOf(known.header);
   const spec: TaskSpec = {
     tenant: task.subject.tenant,
     id: id ?? taskIdOfSequence(task.sequence),

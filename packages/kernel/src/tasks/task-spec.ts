@@ -47,6 +47,8 @@ export interface AttemptFailure {
 export interface AttemptRecord {
   /** Number of the attempt that comes next, or runs. */
   readonly attempt: number;
+  /** Those before it that don't count towards the maximum. */
+  readonly uncounted: number;
   readonly isApart: boolean;
   /** The latest ones, oldest first. */
   readonly failures: readonly AttemptFailure[];

@@ -30,6 +30,12 @@ export interface RunningState {
   missedHeartbeats: number;
   missedAtMs: number;
   stop: StopRequest | undefined;
+  /** Asked to make room, and not ended yet. */
+  preempt: PreemptRequest | undefined;
+}
+
+export interface PreemptRequest {
+  nextSendAtMs: number;
 }
 
 export interface StopRequest {
@@ -71,6 +77,12 @@ export interface Task {
   attempt: number;
   /** Attempts that were no fault of the task: they don't count towards its maximum. */
   uncountedAttempts: number;
+  /** How often it made room for more urgent ones under this leader. */
+  preemptions: number;
+  /** How often a process gave it back that was not asked to, under this leader. */
+  unaskedReturns: number;
+  /** Where it ran when it was given back: what it computed may be kept there. */
+  ranAt: ProcessId | undefined;
   /** It was in a host that died: it runs with no other task beside it. */
   isApart: boolean;
   /** The latest failed attempts, oldest first. */

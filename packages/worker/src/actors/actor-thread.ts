@@ -1,29 +1,33 @@
 /**
- * Program of an actor thread: owns the sessions of one model and runs one step at a time.
+ * Program of an actor thread: owns the sessions of one model. Requests run in steps, one after the
+ * other; generations join those that run.
  *
  * Foreign bytes are decoded, checked, tokenised and run here, never on the thread that talks to the
  * network. Model runs block this thread; between them it hears messages, so a cancel takes effect
- * within one model run. Each request of a step is answered once, whatever happens to the others.
+ * within one model run. Each request is answered once, whatever happens to the others.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { ErrorBody, GenerateOutput } from '@llmos/base';
 import { LlmosError, errorBody, isRecord, toErrorBody } from '@llmos/base';
 import { openOnnxRunner } from '../adapters/onnxruntime/onnx-runner';
+import { openRowCopier } from '../adapters/onnxruntime/onnx-row-copier';
 import { scanGraph } from '../adapters/onnxruntime/graph-scan';
 import { readPackageDocuments } from '../adapters/package-files/model-documents-reader';
 import { decodeProtobufBody, encodeProtobufResult } from '../adapters/protobuf/function-codec';
 import { openTokenizer } from '../adapters/tokenizers/hugging-face-tokenizer';
 import { openChatTemplate } from '../adapters/tokenizers/jinja-chat-template';
-import type { EngineAnswer, EngineCalls, EngineRequest } from '../engine/engine';
+import type { ContinuousEngine, EngineAnswer, EngineCalls, EngineRequest } from '../engine/engine';
 import { failedAnswer, valueAnswer } from '../engine/engine';
 import { decodeJsonBody, encodeJsonResult } from '../engine/json-body';
 import type { ModelEngines } from '../engine/model-engines';
 import { openEngines } from '../engine/model-engines';
 import { RequestReader } from '../engine/request-reader';
 import { externalPaths } from '../models/external-files';
+import { WANTED_POSITIONS } from '../models/graph-facts';
 import { isPackagePath } from '../models/manifest-fields';
 import type { ModelRunner } from '../ports/model-runner';
+import type { RowCopier } from '../ports/row-copier';
 import type {
   FromThread,
   LoadOptions,
@@ -36,6 +40,8 @@ import type {
 interface LoadedModel {
   readonly runner: ModelRunner;
   readonly engines: ModelEngines;
+  /** Where generations keep their keys and values on a device. */
+  readonly copier: RowCopier | undefined;
 }
 
 async function loadModel(options: LoadOptions): Promise<LoadedModel> {
@@ -54,21 +60,29 @@ async function loadModel(options: LoadOptions): Promise<LoadedModel> {
     graphFile,
     device: options.device,
     intraOpThreads: options.intraOpThreads,
+    ...(options.weightsFolder === undefined ? {} : { weightsFolder: options.weightsFolder }),
+    ...(manifest.sharedWeights === true ? { sharesWeights: true } : {}),
+    ...(manifest.task === 'generate' ? { wantedPositions: WANTED_POSITIONS } : {}),
     // A round trip of the keys and values through the host would cost more than the step.
     ...(options.device.startsWith('webgpu') && manifest.task === 'generate'
       ? { deviceOutputs: presents }
       : {}),
   });
+  const keepsRows = manifest.task === 'generate' && options.device !== 'cpu';
+  const copier = keepsRows ? openRowCopier(options.device) : undefined;
   try {
     const engines = openEngines({
       manifest,
       documents,
       graph,
       runner,
+      nowMs: () => performance.now(),
+      ...(options.generation === undefined ? {} : { generation: options.generation }),
       ...(readsTexts ? { tokenizer: openTokenizer(documents) } : {}),
       ...(chatTemplate === undefined ? {} : { chatTemplate }),
+      ...(copier === undefined ? {} : { copier }),
     });
-    return { runner, engines };
+    return { runner, engines, copier };
   } catch (thrown) {
     await runner.close();
     throw thrown;
@@ -78,8 +92,9 @@ async function loadModel(options: LoadOptions): Promise<LoadedModel> {
 class ActorThread {
   private model: LoadedModel | undefined;
   private readonly reader = new RequestReader(decodeBody);
-  private readonly cancelled = new Set<number>();
-  private open = new Map<number, ThreadRequest>();
+  private readonly demands = new Map<number, 'cancel' | 'preempt'>();
+  private readonly open = new Map<number, ThreadRequest>();
+  private isBusy = false;
   private isClosing = false;
   /** Loads, steps and the close, one after the other. */
   private work: Promise<void> = Promise.resolve();
@@ -95,7 +110,12 @@ class ActorThread {
         this.enqueue(() => this.run(message.requests));
         return;
       case 'cancel':
-        this.cancelled.add(message.requestId);
+        this.demands.set(message.requestId, 'cancel');
+        this.model?.engines.generate?.cancel(message.requestId);
+        return;
+      case 'preempt':
+        this.demands.set(message.requestId, 'preempt');
+        this.model?.engines.generate?.preempt(message.requestId);
         return;
       case 'close':
         this.isClosing = true;
@@ -121,29 +141,55 @@ class ActorThread {
     }
   }
 
+  /** Generations begin here and go on beside what comes next; anything else runs to its end. */
   private async run(requests: readonly ThreadRequest[]): Promise<void> {
-    this.open = new Map(requests.map((request) => [request.requestId, request]));
+    this.isBusy = true;
+    for (const request of requests) this.open.set(request.requestId, request);
+    for (const [functionName, group] of this.readAll(requests)) {
+      const { generate } = this.model?.engines ?? {};
+      if (functionName === 'generate' && generate !== undefined) this.generate(generate, group);
+      else await this.runStep(functionName, group);
+    }
+    this.tellIdle();
+  }
+
+  private generate(engine: ContinuousEngine, group: readonly EngineRequest[]): void {
+    engine.join(group, {
+      answer: (requestId, answer) => this.answer(requestId, answer),
+      chunk: (requestId, chunk) => this.post({ kind: 'chunk', requestId, chunk }),
+      preempted: (requestId, tokens, text) => {
+        this.forget(requestId);
+        this.post({ kind: 'preempted', requestId, tokens, text });
+      },
+      // Told after the last answer too.
+      contexts: (counts) => {
+        this.post({ kind: 'contexts', counts });
+        this.tellIdle();
+      },
+      pause: () => new Promise((resolve) => setImmediate(resolve)),
+      nowMs: () => performance.now(),
+    });
+    // What was asked of them while they waited to be read.
+    for (const { requestId } of group) {
+      if (this.isClosing || this.demands.get(requestId) === 'cancel') engine.cancel(requestId);
+      else if (this.demands.has(requestId)) engine.preempt(requestId);
+    }
+  }
+
+  private async runStep(functionName: string, group: readonly EngineRequest[]): Promise<void> {
     const calls: EngineCalls = {
       answer: (requestId, answer) => this.answer(requestId, answer),
       chunk: (requestId, chunk) => this.post({ kind: 'chunk', requestId, chunk }),
-      isCancelled: (requestId) => this.isClosing || this.cancelled.has(requestId),
+      isCancelled: (requestId) => this.isClosing || this.demands.get(requestId) === 'cancel',
     };
-    for (const [functionName, group] of this.readAll(requests)) {
-      try {
-        await this.engineOf(functionName).run(group, calls);
-      } catch (thrown) {
-        // Those that the engine left open; the others have their answer already.
-        for (const { requestId } of group) this.answer(requestId, failedAnswer(thrown));
-      }
+    try {
+      await this.engineOf(functionName).run(group, calls);
+    } catch (thrown) {
+      // Those that the engine left open; the others have their answer already.
+      for (const { requestId } of group) this.answer(requestId, failedAnswer(thrown));
     }
-    for (const requestId of [...this.open.keys()]) {
-      this.answer(requestId, {
-        kind: 'failed',
-        error: errorBody('INTERNAL', 'no answer was given'),
-      });
-    }
-    this.cancelled.clear();
-    this.post({ kind: 'idle' });
+    const error = errorBody('INTERNAL', 'no answer was given');
+    for (const { requestId } of group) this.answer(requestId, { kind: 'failed', error });
   }
 
   /** The readable requests by function; the others are answered. */
@@ -166,16 +212,19 @@ class ActorThread {
 
   private engineOf(functionName: string) {
     if (this.model === undefined) throw new LlmosError('FAILED_PRECONDITION', 'no model is loaded');
-    const engine = this.model.engines.get(functionName);
+    const { stepped, generate } = this.model.engines;
+    const engine = stepped.get(functionName);
     if (engine !== undefined) return engine;
-    const served = [...this.model.engines.keys()].join(' and ');
+    const served = [...stepped.keys(), ...(generate === undefined ? [] : ['generate'])].join(
+      ' and ',
+    );
     throw new LlmosError('INVALID_ARGUMENT', `this model serves ${served}, not ${functionName}`);
   }
 
   private answer(requestId: number, answer: EngineAnswer): void {
     const request = this.open.get(requestId);
     if (request === undefined) return;
-    this.open.delete(requestId);
+    this.forget(requestId);
     const { result, error } = encodeAnswer(request, answer);
     const own = ownBuffer(result);
     const tokens = tokensOf(request, answer);
@@ -193,8 +242,22 @@ class ActorThread {
     );
   }
 
+  private forget(requestId: number): void {
+    this.open.delete(requestId);
+    this.demands.delete(requestId);
+  }
+
+  /** Once for each time that something was open. */
+  private tellIdle(): void {
+    if (!this.isBusy || this.open.size > 0) return;
+    this.isBusy = false;
+    this.post({ kind: 'idle' });
+  }
+
   private async close(): Promise<void> {
     try {
+      await this.model?.engines.generate?.close();
+      await this.model?.copier?.close();
       await this.model?.runner.close();
     } finally {
       this.post({ kind: 'closed' });
@@ -216,9 +279,10 @@ function decodeBody(request: ThreadRequest): unknown {
 function tokensOf(request: ThreadRequest, answer: EngineAnswer): ThreadAnswer['tokens'] {
   if (request.function !== 'generate' || answer.kind !== 'done') return undefined;
   if (answer.output.kind !== 'value') return undefined;
-  const { tokens, promptTokens } = answer.output.value as GenerateOutput;
+  const { samples, tokens, promptTokens } = answer.output.value as GenerateOutput;
   const resumed = request.resumeTokens?.length ?? 0;
-  return { promptTokens, generatedTokens: Math.max(0, tokens.length - resumed) };
+  const made = samples?.reduce((sum, sample) => sum + sample.tokens.length, 0) ?? tokens.length;
+  return { promptTokens, generatedTokens: Math.max(0, made - resumed) };
 }
 
 interface EncodedAnswer {

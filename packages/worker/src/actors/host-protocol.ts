@@ -5,6 +5,7 @@
  * order. A host whose channel closes ends at once: nobody would stop it later.
  */
 import type { ErrorCode, LogLevel, ModelManifest, NodeId, ProcessId } from '@llmos/base';
+import type { ContextCounts } from './thread-protocol';
 
 export interface HostModel {
   /** Folder that holds the verified package files. */
@@ -24,6 +25,8 @@ export interface HostSpec {
   /** `cpu`, `webgpu:0`, `cuda:0`. */
   readonly device: string;
   readonly cores: number;
+  /** See ChunkPace; absent: its default. */
+  readonly chunkMs?: number;
   /** Absent for a built-in program. */
   readonly model?: HostModel;
 }
@@ -53,6 +56,8 @@ export interface HostCounts {
   readonly committed: number;
   readonly failed: number;
   readonly stopped: number;
+  /** Given back, to go on later. */
+  readonly preempted: number;
   readonly chunks: number;
   readonly promptTokens: number;
   readonly generatedTokens: number;
@@ -60,8 +65,11 @@ export interface HostCounts {
   readonly errors: Readonly<Record<string, number>>;
   /** From the start of an attempt to its answer, its wait for a batch included. */
   readonly attemptSeconds: HistogramCounts;
+  /** Of the batches of models that don't generate. */
   readonly stepSeconds: HistogramCounts;
   readonly stepRequests: HistogramCounts;
+  /** Of a model that generates, once its thread has said it. */
+  readonly contexts?: ContextCounts;
 }
 
 export type FromHost =

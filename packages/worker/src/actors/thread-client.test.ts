@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemAlarm } from '../adapters/os/system-alarm';
 import { ThreadClient } from './thread-client';
-import type { ThreadAnswer, ThreadRequest } from './thread-protocol';
+import type { GivenBack } from './thread-client';
+import type { ContextCounts, ThreadAnswer, ThreadRequest } from './thread-protocol';
 
 /** A thread whose behaviour each request's body names. */
 const THREAD = `
@@ -18,6 +19,12 @@ parentPort.on('message', (message) => {
   else if (message.kind === 'cancel') {
     if (held.includes(message.requestId)) answer(message.requestId, 'cancelled');
     say({ kind: 'idle' });
+  } else if (message.kind === 'preempt') {
+    if (held.includes(message.requestId)) {
+      say({ kind: 'contexts', counts: { running: 1 } });
+      say({ kind: 'preempted', requestId: message.requestId, tokens: [1, 2], text: 'ab' });
+      say({ kind: 'idle' });
+    }
   } else run(message.requests);
 });
 function answer(requestId, text) { say({ kind: 'answered', answer: { requestId, result: Buffer.from(text) } }); }
@@ -48,15 +55,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function start(limits: { cancelAnswerMs?: number; stepMs?: number } = {}) {
   let onDeath: (message: string) => void = () => undefined;
   const death = new Promise<string>((resolve) => (onDeath = resolve));
+  const contexts: ContextCounts[] = [];
   const client = new ThreadClient({
     name: 't0',
     entry: join(folder, 'thread.js'),
     alarm: systemAlarm,
     limits: { cancelAnswerMs: 10_000, stepMs: 10_000, closeMs: 5000, ...limits },
     onDeath,
+    onContexts: (counts) => contexts.push(counts),
   });
   clients.push(client);
-  return { client, death };
+  return { client, death, contexts };
 }
 const request = (requestId: number, body: string): ThreadRequest => ({
   requestId,
@@ -65,6 +74,9 @@ const request = (requestId: number, body: string): ThreadRequest => ({
   body: Buffer.from(body),
   stream: false,
   seedText: 's',
+  class: 'standard',
+  priority: 5,
+  sequence: 1,
 });
 const OPTIONS = {
   packageFolder: '/nowhere',
@@ -73,6 +85,7 @@ const OPTIONS = {
   intraOpThreads: 1,
 } as const;
 const ignore = { chunk: () => undefined, answered: () => undefined };
+const ignoreAll = { ...ignore, preempted: () => undefined };
 
 describe('thread client', () => {
   it('loads, runs one step at a time and leaves the caller its bodies', async () => {
@@ -116,6 +129,30 @@ describe('thread client', () => {
     client.cancel(99);
     await step;
     expect(answers).toEqual([7]);
+  });
+
+  it('lets requests join those that run, and gives one back', async () => {
+    const { client, contexts } = start();
+    const given = new Promise<GivenBack>((resolve) => {
+      client.join([request(1, 'hold')], { ...ignoreAll, preempted: resolve });
+    });
+    const answer = new Promise<ThreadAnswer>((resolve) => {
+      client.join([request(2, 'hello')], { ...ignoreAll, answered: resolve });
+    });
+    expect((await answer).requestId).toBe(2);
+    expect(client.isIdle).toBe(false);
+    client.preempt(1);
+    client.preempt(99);
+    expect(await given).toMatchObject({ requestId: 1, tokens: [1, 2], text: 'ab' });
+    expect(contexts).toEqual([{ running: 1 }]);
+    expect(client.isIdle).toBe(true);
+  });
+
+  it('is dead when a generation is neither given back nor answered', async () => {
+    const { client, death } = start({ cancelAnswerMs: 50 });
+    client.join([request(1, 'spin')], ignoreAll);
+    client.preempt(1);
+    expect(await death).toContain('did not answer a preemption');
   });
 
   it.each([

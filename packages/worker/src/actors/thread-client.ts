@@ -1,5 +1,6 @@
 /**
- * The host's side of one actor thread: loads it, gives it one step at a time, notices its death.
+ * The host's side of one actor thread: loads it, gives it one step at a time (`run`), or requests
+ * that join those that run (`join`, for a thread that generates), notices its death.
  *
  * A thread that dies, breaks the protocol or hangs can't be repaired inside this OS process
  * (ending a thread in the middle of a run aborts the process): `onDeath` is called once and the
@@ -10,6 +11,7 @@ import { LlmosError } from '@llmos/base';
 import type { GenerateChunk } from '@llmos/base';
 import type { Alarm } from '../ports/alarm';
 import type {
+  ContextCounts,
   FromThread,
   LoadOptions,
   ThreadAnswer,
@@ -19,9 +21,9 @@ import type {
 } from './thread-protocol';
 
 export interface ThreadLimits {
-  /** From a cancel to the request's answer. */
+  /** From a cancel or a preemption to the request's answer. */
   readonly cancelAnswerMs: number;
-  /** Without any message during a step. */
+  /** Without any message while a request is open. */
   readonly stepMs: number;
   readonly closeMs: number;
 }
@@ -33,6 +35,8 @@ export interface ThreadClientParts {
   readonly alarm: Alarm;
   readonly limits: ThreadLimits;
   readonly onDeath: (message: string) => void;
+  /** What a thread that generates holds now. */
+  readonly onContexts?: (counts: ContextCounts) => void;
 }
 
 export interface StepEvents {
@@ -40,20 +44,31 @@ export interface StepEvents {
   answered(answer: ThreadAnswer): void;
 }
 
-interface Step {
-  readonly open: Set<number>;
-  readonly events: StepEvents;
-  readonly done: () => void;
+/** A generation that was given back. */
+export type GivenBack = Omit<Extract<FromThread, { kind: 'preempted' }>, 'kind'>;
+
+export interface GenerationEvents extends StepEvents {
+  preempted(given: GivenBack): void;
+}
+
+/** A request that the thread has not answered. */
+interface Open {
+  readonly events: StepEvents | GenerationEvents;
+  isCancelled: boolean;
+  isPreempted: boolean;
+  /** Of the time that a cancel or a preemption may take. */
+  cancelLimit: () => void;
 }
 
 type Loading = (outcome: { provider: string } | LlmosError) => void;
 
 export class ThreadClient {
   private readonly worker: Worker;
-  private step: Step | undefined;
+  private readonly open = new Map<number, Open>();
+  /** Ends the step that runs; undefined between two, and in a thread that generates. */
+  private stepDone: (() => void) | undefined;
   private loading: Loading | undefined;
-  private cancelStepLimit: () => void = () => undefined;
-  private readonly cancelLimits = new Map<number, () => void>();
+  private cancelLifeLimit: () => void = () => undefined;
   private isDead = false;
   private isClosing = false;
   private onClosed: () => void = () => undefined;
@@ -68,7 +83,8 @@ export class ThreadClient {
   }
 
   get isIdle(): boolean {
-    return this.step === undefined && !this.isDead && !this.isClosing;
+    const isBusy = this.stepDone !== undefined || this.open.size > 0;
+    return !isBusy && !this.isDead && !this.isClosing;
   }
 
   /** Call once. Throws the thread's typed error where the model can't be loaded. */
@@ -85,28 +101,32 @@ export class ThreadClient {
   run(requests: readonly ThreadRequest[], events: StepEvents): Promise<void> {
     if (!this.isIdle) throw new Error(`thread ${this.parts.name} is not idle`);
     return new Promise((done) => {
-      this.step = { open: new Set(requests.map((request) => request.requestId)), events, done };
-      const own = requests.map((request) => ({ ...request, body: new Uint8Array(request.body) }));
-      this.post(
-        { kind: 'run', requests: own },
-        own.map((request) => request.body.buffer),
-      );
-      this.watchStep();
+      this.stepDone = done;
+      this.give(requests, events);
     });
+  }
+
+  /** At any time; only for a thread that generates. Nothing is answered once the thread is dead. */
+  join(requests: readonly ThreadRequest[], events: GenerationEvents): void {
+    if (!this.isDead && !this.isClosing) this.give(requests, events);
   }
 
   /** The request is still answered, soon; a thread that does not is dead. */
   cancel(requestId: number): void {
-    const isOpen = !this.isDead && this.step?.open.has(requestId) === true;
-    if (!isOpen || this.cancelLimits.has(requestId)) return;
-    const { cancelAnswerMs } = this.parts.limits;
+    const open = this.open.get(requestId);
+    if (this.isDead || open === undefined || open.isCancelled) return;
+    open.isCancelled = true;
     this.post({ kind: 'cancel', requestId });
-    this.cancelLimits.set(
-      requestId,
-      this.parts.alarm.after(cancelAnswerMs, () => {
-        this.die(`it did not answer a cancel within ${cancelAnswerMs} ms`);
-      }),
-    );
+    this.limitAnswer(open, 'a cancel');
+  }
+
+  /** It is given back at the next token boundary, or answered where it ends first. */
+  preempt(requestId: number): void {
+    const open = this.open.get(requestId);
+    if (this.isDead || open === undefined || open.isPreempted || open.isCancelled) return;
+    open.isPreempted = true;
+    this.post({ kind: 'preempt', requestId });
+    this.limitAnswer(open, 'a preemption');
   }
 
   /** Releases the sessions and ends the thread; resolves when it has, or the limit is over. */
@@ -118,7 +138,7 @@ export class ThreadClient {
       return;
     }
     this.isClosing = true;
-    this.cancelStepLimit();
+    this.cancelLifeLimit();
     await new Promise<void>((resolve) => {
       const cancel = this.parts.alarm.after(this.parts.limits.closeMs, resolve);
       this.onClosed = () => {
@@ -127,6 +147,19 @@ export class ThreadClient {
       };
       this.post({ kind: 'close' });
     });
+  }
+
+  private give(requests: readonly ThreadRequest[], events: StepEvents | GenerationEvents): void {
+    const own = requests.map((request) => ({ ...request, body: new Uint8Array(request.body) }));
+    for (const { requestId } of own) {
+      const asked = { isCancelled: false, isPreempted: false, cancelLimit: () => undefined };
+      this.open.set(requestId, { events, ...asked });
+    }
+    this.post(
+      { kind: 'run', requests: own },
+      own.map((request) => request.body.buffer),
+    );
+    this.watchLife();
   }
 
   private receive(message: FromThread): void {
@@ -139,13 +172,18 @@ export class ThreadClient {
         this.loading?.(new LlmosError(message.code, message.message));
         return;
       case 'chunk':
-        this.watchStep();
-        if (this.step?.open.has(message.requestId) === true) {
-          this.step.events.chunk(message.requestId, message.chunk);
-        }
+        this.watchLife();
+        this.open.get(message.requestId)?.events.chunk(message.requestId, message.chunk);
         return;
       case 'answered':
-        this.answered(message.answer);
+        this.settle(message.answer.requestId)?.answered(message.answer);
+        return;
+      case 'preempted':
+        this.givenBack(message);
+        return;
+      case 'contexts':
+        this.watchLife();
+        this.parts.onContexts?.(message.counts);
         return;
       case 'idle':
         this.stepEnded();
@@ -156,40 +194,55 @@ export class ThreadClient {
     }
   }
 
-  private answered(answer: ThreadAnswer): void {
-    if (this.step?.open.delete(answer.requestId) !== true) {
-      this.die(`it answered request ${answer.requestId}, which is not open`);
-      return;
+  /** The request has its one answer; undefined where the thread broke the protocol. */
+  private settle(requestId: number): StepEvents | GenerationEvents | undefined {
+    const open = this.open.get(requestId);
+    if (open === undefined) {
+      this.die(`it answered request ${requestId}, which is not open`);
+      return undefined;
     }
-    this.watchStep();
-    this.forgetCancel(answer.requestId);
-    this.step.events.answered(answer);
+    this.open.delete(requestId);
+    open.cancelLimit();
+    this.watchLife();
+    return open.events;
   }
 
+  private givenBack(given: GivenBack): void {
+    const events = this.settle(given.requestId);
+    if (events === undefined) return;
+    if ('preempted' in events) events.preempted(given);
+    else this.die(`it gave back request ${given.requestId} of a step`);
+  }
+
+  /** A thread that generates says so too, perhaps before it heard of the latest requests. */
   private stepEnded(): void {
-    const { step } = this;
-    if (step === undefined) return;
-    const [unanswered] = step.open;
+    const { stepDone } = this;
+    if (stepDone === undefined) return;
+    const [unanswered] = this.open.keys();
     if (unanswered !== undefined) {
       this.die(`it ended a step without an answer to request ${unanswered}`);
       return;
     }
-    this.cancelStepLimit();
-    this.step = undefined;
-    step.done();
+    this.stepDone = undefined;
+    this.watchLife();
+    stepDone();
   }
 
-  private watchStep(): void {
+  private watchLife(): void {
     const { stepMs } = this.parts.limits;
-    this.cancelStepLimit();
-    this.cancelStepLimit = this.parts.alarm.after(stepMs, () => {
+    this.cancelLifeLimit();
+    if (this.stepDone === undefined && this.open.size === 0) return;
+    this.cancelLifeLimit = this.parts.alarm.after(stepMs, () => {
       this.die(`it gave no sign of life for ${stepMs} ms`);
     });
   }
 
-  private forgetCancel(requestId: number): void {
-    this.cancelLimits.get(requestId)?.();
-    this.cancelLimits.delete(requestId);
+  private limitAnswer(open: Open, what: string): void {
+    const { cancelAnswerMs } = this.parts.limits;
+    open.cancelLimit();
+    open.cancelLimit = this.parts.alarm.after(cancelAnswerMs, () => {
+      this.die(`it did not answer ${what} within ${cancelAnswerMs} ms`);
+    });
   }
 
   private exited(code: number): void {
@@ -200,8 +253,8 @@ export class ThreadClient {
   private die(why: string): void {
     if (this.isDead) return;
     this.isDead = true;
-    this.cancelStepLimit();
-    for (const requestId of [...this.cancelLimits.keys()]) this.forgetCancel(requestId);
+    this.cancelLifeLimit();
+    for (const open of this.open.values()) open.cancelLimit();
     const message = `actor thread ${this.parts.name} died: ${why}`;
     this.loading?.(new LlmosError('INTERNAL', message, { retryable: true }));
     this.parts.onDeath(message);

@@ -3,10 +3,11 @@
  *
  * The main thread talks to the network and never parses foreign bytes; the actor thread decodes,
  * validates, tokenises, runs and encodes. A step is one `run`: the thread answers each of its
- * requests exactly once (`answered`), then `idle`, and takes the next step only then. Bodies are
+ * requests exactly once (`answered`), then `idle`, and takes the next step only then. A thread that
+ * generates takes a further `run` at any time: those requests join the ones that run. Bodies are
  * transferred, not copied.
  */
-import type { BodyFormat, ErrorCode, GenerateChunk, ModelManifest } from '@llmos/base';
+import type { BodyFormat, ErrorCode, GenerateChunk, ModelManifest, TaskClass } from '@llmos/base';
 
 export interface LoadOptions {
   /** Folder that holds the verified package files. */
@@ -15,6 +16,18 @@ export interface LoadOptions {
   /** `cpu`, `webgpu:0`, `cuda:0`. */
   readonly device: string;
   readonly intraOpThreads: number;
+  /** Folder of this OS process for a file of weights that all its threads map; absent: none. */
+  readonly weightsFolder?: string;
+  /** What a thread that generates may hold; absent for the others. */
+  readonly generation?: GenerationBounds;
+}
+
+export interface GenerationBounds {
+  /** Sequences that share a step. */
+  readonly maxRows: number;
+  /** Host memory of saved contexts and of prefixes, each. */
+  readonly maxSavedBytes: number;
+  readonly maxPrefixBytes: number;
 }
 
 export interface ThreadRequest {
@@ -34,6 +47,11 @@ export interface ThreadRequest {
   readonly resumeTokens?: readonly number[];
   /** A task without a seed gets one derived from this, its tenant and id. */
   readonly seedText: string;
+  /** Its urgency: who has a row when there are not enough. */
+  readonly class: TaskClass;
+  readonly priority: number;
+  /** Of the message in LLMOS_TASKS: older ones go first among equals. */
+  readonly sequence: number;
 }
 
 export type ToThread =
@@ -41,6 +59,11 @@ export type ToThread =
   | { readonly kind: 'run'; readonly requests: readonly ThreadRequest[] }
   /** Stop this request at the next step; it is still answered, with CANCELLED. */
   | { readonly kind: 'cancel'; readonly requestId: number }
+  /**
+   * Give this generation back at the next token boundary: its context is saved under its
+   * `seedText` while memory allows. Answered with `preempted`, or `answered` where it ended first.
+   */
+  | { readonly kind: 'preempt'; readonly requestId: number }
   /** Release the sessions and end the thread. */
   | { readonly kind: 'close' };
 
@@ -58,11 +81,42 @@ export interface ThreadAnswer {
   };
 }
 
+/** What a thread that generates holds and did; totals count since its start. */
+export interface ContextCounts {
+  /** Sequences with a row, without one, and saved ones (waiting here, or given back). */
+  readonly running: number;
+  readonly waiting: number;
+  readonly saved: number;
+  readonly rowBytes: number;
+  readonly savedBytes: number;
+  readonly prefixBytes: number;
+  readonly switches: number;
+  readonly steps: number;
+  readonly stepMs: number;
+  /** Of `stepMs`, inside the model's runs. */
+  readonly runMs: number;
+  readonly decodedTokens: number;
+  readonly prefilledTokens: number;
+  /** Prompt tokens whose keys and values came from the prefix cache, or from a saved context. */
+  readonly reusedTokens: number;
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
+}
+
 export type FromThread =
   | { readonly kind: 'loaded'; readonly provider: string; readonly loadMs: number }
   | { readonly kind: 'load-failed'; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'chunk'; readonly requestId: number; readonly chunk: GenerateChunk }
   | { readonly kind: 'answered'; readonly answer: ThreadAnswer }
+  | {
+      readonly kind: 'preempted';
+      readonly requestId: number;
+      /** All that the generation has so far, resumed ones included. */
+      readonly tokens: readonly number[];
+      /** What a reader has seen of them so far. */
+      readonly text: string;
+    }
+  | { readonly kind: 'contexts'; readonly counts: ContextCounts }
   | { readonly kind: 'idle' }
   | { readonly kind: 'closed' };
 

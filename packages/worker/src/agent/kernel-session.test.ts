@@ -56,7 +56,7 @@ function setUp() {
       refuse: (order, why) => void orders.push(`refuse ${order.pid}: ${why}`),
     },
     registration: () => ({}) as NodeRegistration,
-    freeMemoryBytes: () => 1,
+    beat: () => ({ freeMemoryBytes: 1, contexts: [] }),
     guard: {
       check: (epoch) => {
         if (epoch < highest) return 'stale';

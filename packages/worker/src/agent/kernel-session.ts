@@ -13,6 +13,7 @@ import type {
   KernelCommand,
   KernelLine,
   KernelLink,
+  NodeBeat,
   NodeRegistration,
   ProcessChange,
 } from '../ports/kernel-link';
@@ -28,7 +29,7 @@ export interface KernelSessionParts {
   readonly link: KernelLink;
   readonly slots: Pick<ProcessSlots, 'start' | 'stop' | 'refuse'>;
   readonly registration: () => NodeRegistration;
-  readonly freeMemoryBytes: () => number;
+  readonly beat: () => NodeBeat;
   /** `stale` for a lower epoch than any seen before. */
   readonly guard: { check(epoch: number): 'current' | 'newer' | 'stale' };
   readonly alarm: Alarm;
@@ -143,7 +144,7 @@ export class KernelSession {
 
   private beat(open: OpenLine, heartbeatMs: number): void {
     if (this.open !== open) return;
-    open.line.heartbeat(this.parts.freeMemoryBytes());
+    open.line.heartbeat(this.parts.beat());
     open.cancelWait = this.parts.alarm.after(heartbeatMs, () => this.beat(open, heartbeatMs));
   }
 

@@ -20,7 +20,9 @@ export interface ProcessSlotParts {
   readonly alarm: Alarm;
   readonly nowMs: () => number;
   /** What every host of this node is told besides its process. */
-  readonly host: Pick<HostSpec, 'servers' | 'logLevel' | 'cores'> & { readonly node: NodeId };
+  readonly host: Pick<HostSpec, 'servers' | 'logLevel' | 'cores' | 'chunkMs'> & {
+    readonly node: NodeId;
+  };
   readonly onChange: (change: ProcessChange) => void;
 }
 

@@ -8,7 +8,12 @@
 import type { ProcessId } from '@llmos/base';
 import type { HostCounts } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
-import type { ProcessChange, ProcessReport, ProcessSpec } from '../ports/kernel-link';
+import type {
+  ContextsOfProcess,
+  ProcessChange,
+  ProcessReport,
+  ProcessSpec,
+} from '../ports/kernel-link';
 import type { ProcessOrder, ProcessSlotParts } from './process-slot';
 import { ProcessSlot } from './process-slot';
 
@@ -78,6 +83,14 @@ export class ProcessSlots {
     return this.running().map((slot) => ({ change: slot.change, counts: slot.counts }));
   }
 
+  /** Of the processes whose models generate, and whose threads have said it. */
+  contexts(): ContextsOfProcess[] {
+    return this.running().flatMap(({ order, counts }) => {
+      const { contexts } = counts ?? {};
+      return contexts === undefined ? [] : [{ ...idOf(order), contexts }];
+    });
+  }
+
   /** Stops everything; resolves when all have exited. The caller bounds the wait. */
   close(graceMs: number): Promise<void> {
     this.isClosing = true;
@@ -107,6 +120,10 @@ export class ProcessSlots {
     const excess = exited.length - AGENT_LIMITS.maxRememberedExits;
     for (const slot of exited.slice(0, Math.max(0, excess))) this.slots.delete(slot.order.pid);
   }
+}
+
+function idOf({ pid, incarnation }: ProcessOrder) {
+  return { pid, incarnation };
 }
 
 const UNKNOWN: ProcessSpec = { target: 'unknown', device: 'cpu', reservedBytes: 0 };

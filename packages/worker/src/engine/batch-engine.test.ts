@@ -23,18 +23,27 @@ const runRows: RunRows = async (rows) =>
   rows.map((row) => ({ dims: [1], values: Float32Array.of(row[0] ?? 0) }));
 
 function request(requestId: number, input: unknown): EngineRequest {
-  return { requestId, function: 'embed', input, stream: false, resumeTokens: [], seedText: '' };
+  return {
+    ...{ requestId, function: 'embed', input, stream: false, resumeTokens: [], seedText: '' },
+    ...{ tenant: '', class: 'standard', priority: 5, sequence: requestId },
+  };
 }
 
 async function run(
   requests: readonly EngineRequest[],
-  options: { runRows?: RunRows; cancelled?: (id: number) => boolean; maxRows?: number } = {},
+  options: {
+    runRows?: RunRows;
+    cancelled?: (id: number) => boolean;
+    maxRows?: number;
+    heldTokens?: number;
+  } = {},
 ) {
   const answers = new Map<number, EngineAnswer>();
   const engine = new BatchEngine({
     function: firstTokens,
     runRows: options.runRows ?? runRows,
-    limits: { maxRows: options.maxRows ?? 4, maxTokens: 100 },
+    limits: { maxRows: options.maxRows ?? 4, maxTokens: 100, runCostTokens: 7 },
+    heldTokens: options.heldTokens ?? 100,
   });
   await engine.run(requests, {
     answer: (requestId, answer) => {
@@ -93,5 +102,33 @@ describe('batches of requests', () => {
     });
     expect(Object.fromEntries(answers)).toEqual({ 1: 'CANCELLED', 2: [4] });
     expect(runs).toBe(3);
+  });
+
+  it('answers what short runs gave together, and does not wait longer than allowed', async () => {
+    const answeredAfter = async (heldTokens: number): Promise<number[]> => {
+      let runs = 0;
+      const counts: number[] = [];
+      const engine = new BatchEngine({
+        function: firstTokens,
+        runRows: async (rows) => {
+          runs += 1;
+          return runRows(rows);
+        },
+        limits: { maxRows: 1, maxTokens: 100, runCostTokens: 7 },
+        heldTokens,
+      });
+      await engine.run(
+        [1, 2, 3, 4].map((id) => request(id, [[id]])),
+        {
+          answer: () => void counts.push(runs),
+          chunk: () => undefined,
+          isCancelled: () => false,
+        },
+      );
+      return counts;
+    };
+    expect(await answeredAfter(100)).toEqual([4, 4, 4, 4]);
+    expect(await answeredAfter(2)).toEqual([2, 2, 4, 4]);
+    expect(await answeredAfter(0)).toEqual([1, 2, 3, 4]);
   });
 });

@@ -1,11 +1,13 @@
 /**
  * Engine *batch*: encoders and classifiers. All texts of all requests of a step are rows; rows of
  * like length share a model run. A run that fails is repeated row by row, so that a request's
- * failure is its own.
+ * failure is its own. Answers of short runs leave together: each message on its own would wake
+ * every program that it passes.
  */
 import type { Engine, EngineCalls, EngineRequest } from './engine';
 import { CANCELLED_ANSWER, failedAnswer, valueAnswer } from './engine';
 import type { RowOutput } from './encoder-graph';
+import { HeldAnswers } from './held-answers';
 import type { RowPlan, TextFunction } from './text-functions';
 import type { BatchLimits } from './token-batches';
 import { planBatches } from './token-batches';
@@ -17,6 +19,8 @@ export interface BatchEngineOptions {
   readonly function: TextFunction;
   readonly runRows: RunRows;
   readonly limits: BatchLimits;
+  /** Tokens of runs, padding included, that an answer may wait for others. */
+  readonly heldTokens: number;
 }
 
 /** A request on its way through the step; `isAnswered` once its answer is given. */
@@ -43,10 +47,17 @@ export class BatchEngine implements Engine {
       open.plan.rows.map((ids, index) => ({ open, index, ids })),
     );
     const lengths = rows.map((row) => row.ids.length);
-    for (const batch of planBatches(lengths, this.options.limits)) {
-      for (const open of opened) answerCancelled(open, calls);
-      const live = batch.map((index) => rows[index] as Row).filter((row) => !row.open.isAnswered);
-      if (live.length > 0) await this.runBatch(live, calls);
+    const held = new HeldAnswers(calls, this.options.heldTokens);
+    try {
+      for (const batch of planBatches(lengths, this.options.limits)) {
+        for (const open of opened) answerCancelled(open, held);
+        const live = batch.map((index) => rows[index] as Row).filter((row) => !row.open.isAnswered);
+        if (live.length === 0) continue;
+        await this.runBatch(live, held);
+        held.ran(live.length * Math.max(...live.map((row) => row.ids.length)));
+      }
+    } finally {
+      held.flush();
     }
   }
 
@@ -61,7 +72,7 @@ export class BatchEngine implements Engine {
     }
   }
 
-  private async runBatch(rows: readonly Row[], calls: EngineCalls): Promise<void> {
+  private async runBatch(rows: readonly Row[], calls: HeldAnswers): Promise<void> {
     let outputs: readonly RowOutput[];
     try {
       outputs = await this.options.runRows(rows.map((row) => row.ids));
@@ -74,7 +85,7 @@ export class BatchEngine implements Engine {
     rows.forEach((row, index) => take(row, outputs[index] as RowOutput, calls));
   }
 
-  private async runAlone(rows: readonly Row[], calls: EngineCalls): Promise<void> {
+  private async runAlone(rows: readonly Row[], calls: HeldAnswers): Promise<void> {
     for (const row of rows) {
       answerCancelled(row.open, calls);
       if (!row.open.isAnswered) await this.runBatch([row], calls);
@@ -82,7 +93,7 @@ export class BatchEngine implements Engine {
   }
 }
 
-function take(row: Row, output: RowOutput, calls: EngineCalls): void {
+function take(row: Row, output: RowOutput, calls: HeldAnswers): void {
   const { open } = row;
   if (open.isAnswered) return;
   let value: unknown;
@@ -99,12 +110,12 @@ function take(row: Row, output: RowOutput, calls: EngineCalls): void {
   calls.answer(open.request.requestId, valueAnswer(value));
 }
 
-function fail(open: OpenRequest, thrown: unknown, calls: EngineCalls): void {
+function fail(open: OpenRequest, thrown: unknown, calls: HeldAnswers): void {
   open.isAnswered = true;
   calls.answer(open.request.requestId, failedAnswer(thrown));
 }
 
-function answerCancelled(open: OpenRequest, calls: EngineCalls): void {
+function answerCancelled(open: OpenRequest, calls: HeldAnswers): void {
   const { requestId } = open.request;
   if (open.isAnswered || !calls.isCancelled(requestId)) return;
   open.isAnswered = true;

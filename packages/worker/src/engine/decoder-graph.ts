@@ -1,61 +1,99 @@
-/** Runs a decoder graph for one sequence at a time: tokens in, logits of the next token out. */
+/**
+ * Feeds a decoder graph: token ids in, logits out. It makes the masks and positions that the graph
+ * asks for; keys and values are its caller's. What it answers is valid until its next run.
+ */
 import { LlmosError, quoteShort } from '@llmos/base';
+import { WANTED_POSITIONS } from '../models/graph-facts';
 import type { GenerationSettings } from '../models/model-settings';
-import type { HostTensor, ModelRunner, TensorSpec } from '../ports/model-runner';
-import { integerTensor, toFloat32 } from './encoder-graph';
+import type { HostTensor, ModelRunner, RunnerTensor, TensorSpec } from '../ports/model-runner';
+import { FloatBuffer, IntegerBuffer } from './decoder-buffers';
 import type { KvPair } from './kv-cache';
-import { KvCache, findKvPairs } from './kv-cache';
+import { findKvPairs } from './kv-cache';
+import { ENGINE_LIMITS } from './limits';
 
-export interface DecoderGraphOptions {
-  readonly runner: ModelRunner;
-  readonly settings: GenerationSettings;
-  /** Past and present are one buffer of the full length. */
-  readonly isShared: boolean;
-}
-
-/** What a step feeds to inputs other than keys and values. */
-interface Step {
+export interface DecoderStep {
+  /** Row after row, the same number for each. */
   readonly ids: readonly number[];
-  /** Tokens that the cache holds already. */
-  readonly pastTokens: number;
+  /** By row: tokens whose keys and values stand in `pasts` already. */
+  readonly pastTokens: readonly number[];
+  readonly pasts: ReadonlyMap<string, RunnerTensor>;
+  readonly presents: ReadonlyMap<string, HostTensor | 'new'>;
+  /** Logits of how many last tokens of each row, at least one. */
+  readonly wanted: number;
 }
 
-const FEEDS: Readonly<Record<string, (spec: TensorSpec, step: Step) => HostTensor>> = {
-  input_ids: (spec, { ids }) => integerTensor(spec, ids, [1, ids.length]),
-  attention_mask: (spec, { ids, pastTokens }) => {
-    const total = pastTokens + ids.length;
-    return integerTensor(spec, new Array<number>(total).fill(1), [1, total]);
+export interface DecoderResult {
+  /** `rows` × `wanted` × vocabulary, flat. */
+  readonly logits: Float32Array;
+  /** The presents among them. */
+  readonly tensors: ReadonlyMap<string, RunnerTensor>;
+}
+
+const LOGITS = 'logits';
+
+/** What fills each input other than keys and values. */
+const FILLS: Readonly<Record<string, (step: DecoderStep, buffer: IntegerBuffer) => HostTensor>> = {
+  input_ids: ({ ids, pastTokens }, buffer) => {
+    const length = ids.length / pastTokens.length;
+    return buffer.fillFrom(ids, [pastTokens.length, length]);
   },
-  position_ids: (spec, { ids, pastTokens }) => {
-    const positions = ids.map((_, index) => pastTokens + index);
-    return integerTensor(spec, positions, [1, ids.length]);
+  attention_mask: ({ ids, pastTokens }, buffer) => {
+    const length = ids.length / pastTokens.length;
+    const total = Math.max(...pastTokens) + length;
+    const tensor = buffer.take([pastTokens.length, total]);
+    pastTokens.forEach((past, row) => {
+      buffer.fill(1, row * total, row * total + past + length);
+      buffer.fill(0, row * total + past + length, (row + 1) * total);
+    });
+    return tensor;
   },
-  use_cache_branch: (_, { pastTokens }) => ({
-    kind: 'host',
-    type: 'bool',
-    dims: [1],
-    elements: Uint8Array.of(pastTokens > 0 ? 1 : 0),
-  }),
+  position_ids: ({ ids, pastTokens }, buffer) => {
+    const length = ids.length / pastTokens.length;
+    const tensor = buffer.take([pastTokens.length, length]);
+    pastTokens.forEach((past, row) => {
+      for (let at = 0; at < length; at += 1) buffer.set(row * length + at, past + at);
+    });
+    return tensor;
+  },
+  [WANTED_POSITIONS]: ({ ids, pastTokens, wanted }, buffer) => {
+    const length = ids.length / pastTokens.length;
+    const tensor = buffer.take([wanted]);
+    for (let at = 0; at < wanted; at += 1) buffer.set(at, length - wanted + at);
+    return tensor;
+  },
 };
 
+const CACHE_BRANCH = 'use_cache_branch';
+
 export class DecoderGraph {
-  private readonly pairs: readonly KvPair[];
-  private readonly otherInputs: readonly TensorSpec[];
+  /** The graph's pasts and presents; none where it keeps nothing. */
+  readonly pairs: readonly KvPair[];
+  /** Rows that one run takes, where the graph fixes their number. */
+  readonly staticRows: number | undefined;
+  private readonly inputs: readonly { readonly spec: TensorSpec; readonly buffer: IntegerBuffer }[];
   private readonly logits: TensorSpec;
+  private readonly target = new FloatBuffer();
+  private readonly converted = new FloatBuffer();
 
   /** Throws FAILED_PRECONDITION where the graph is not a decoder. */
-  constructor(private readonly options: DecoderGraphOptions) {
-    const { runner, settings } = options;
+  constructor(
+    readonly runner: ModelRunner,
+    settings: GenerationSettings,
+  ) {
     this.pairs = findKvPairs(runner, settings);
     const isPast = new Set(this.pairs.map((pair) => pair.input));
-    this.otherInputs = runner.inputs.filter((spec) => !isPast.has(spec.name));
-    for (const spec of this.otherInputs) {
-      if (FEEDS[spec.name] !== undefined && isFeedType(spec)) continue;
+    const others = runner.inputs.filter((spec) => !isPast.has(spec.name));
+    for (const spec of others) {
+      const isKnown = FILLS[spec.name] !== undefined || spec.name === CACHE_BRANCH;
+      if (isKnown && isFeedType(spec)) continue;
       throw refuse(`the graph's input ${quoteShort(spec.name)} is none that a decoder takes`);
     }
-    const logits = runner.outputs.find((spec) => spec.name === 'logits');
+    this.inputs = others.map((spec) => ({ spec, buffer: new IntegerBuffer(spec.type) }));
+    const logits = runner.outputs.find((spec) => spec.name === LOGITS);
     if (logits === undefined) throw refuse('the graph has no output "logits"');
     this.logits = logits;
+    const rows = runner.inputs.find((spec) => spec.name === 'input_ids')?.dims[0];
+    this.staticRows = typeof rows === 'number' ? rows : undefined;
   }
 
   /** Words that the model knows, where the graph says it. */
@@ -64,79 +102,59 @@ export class DecoderGraph {
     return typeof size === 'number' ? size : undefined;
   }
 
-  /** Whether a prompt may be fed in parts. */
-  get takesParts(): boolean {
-    return this.options.isShared;
+  async run(step: DecoderStep): Promise<DecoderResult> {
+    const inputs = new Map(step.pasts);
+    for (const { spec, buffer } of this.inputs) inputs.set(spec.name, fill(spec, step, buffer));
+    const outputs = new Map(step.presents);
+    outputs.set(LOGITS, this.logitsTarget(step));
+    const tensors = await this.runner.run({ inputs, outputs });
+    return { logits: this.lastLogits(tensors.get(LOGITS), step), tensors };
   }
 
-  open(capacityTokens: number): DecoderSequence {
-    const { runner, isShared } = this.options;
-    const isOnHost = runner.provider === 'cpu';
-    const cache = new KvCache({ pairs: this.pairs, isShared, isOnHost, capacityTokens });
-    return new DecoderSequence({
-      runner,
-      cache,
-      inputs: this.otherInputs,
-      recomputes: this.pairs.length === 0,
-    });
-  }
-}
-
-interface SequenceParts {
-  readonly runner: ModelRunner;
-  readonly cache: KvCache;
-  readonly inputs: readonly TensorSpec[];
-  /** The graph keeps nothing: every step reads all tokens again. */
-  readonly recomputes: boolean;
-}
-
-export class DecoderSequence {
-  private fed: readonly number[] = [];
-
-  constructor(private readonly parts: SequenceParts) {}
-
-  /** Feeds the next tokens; answers the logits after the last of them, which the caller owns. */
-  async feed(ids: readonly number[]): Promise<Float32Array> {
-    const { runner, cache, recomputes } = this.parts;
-    const all = [...this.fed, ...ids];
-    const step: Step = recomputes
-      ? { ids: all, pastTokens: 0 }
-      : { ids, pastTokens: this.fed.length };
-    const results = await runner.run({
-      inputs: new Map([
-        ...this.parts.inputs.map((spec) => [spec.name, feed(spec, step)] as const),
-        ...cache.inputs(),
-      ]),
-      outputs: new Map([['logits', 'new' as const], ...cache.outputs()]),
-    });
-    cache.accept(results);
-    this.fed = all;
-    return lastRow(results.get('logits') as HostTensor);
+  private get givesWantedOnly(): boolean {
+    return this.inputs.some(({ spec }) => spec.name === WANTED_POSITIONS);
   }
 
-  close(): void {
-    this.parts.cache.close();
+  /** Where the logits go: one buffer for all steps, unless it would be very large. */
+  private logitsTarget(step: DecoderStep): HostTensor | 'new' {
+    const vocabulary = this.vocabularySize;
+    const isFillable = this.runner.provider === 'cpu' && this.logits.type === 'float32';
+    if (!isFillable || vocabulary === undefined) return 'new';
+    const rows = step.pastTokens.length;
+    const length = this.givesWantedOnly ? step.wanted : step.ids.length / rows;
+    const count = rows * length * vocabulary;
+    if (count > ENGINE_LIMITS.maxKeptLogits) return 'new';
+    return this.target.take([rows, length, vocabulary]);
+  }
+
+  private lastLogits(tensor: RunnerTensor | undefined, step: DecoderStep): Float32Array {
+    if (tensor?.kind !== 'host') throw refuse('the logits are not in host memory');
+    const rows = step.pastTokens.length;
+    const width = tensor.dims.at(-1) ?? 0;
+    const { elements } = tensor;
+    const length = elements.length / rows / width;
+    if (!(elements instanceof Float32Array) && !(elements instanceof Uint16Array)) {
+      throw refuse('the logits are not floating-point numbers');
+    }
+    if (length < step.wanted) throw refuse(`the graph gave logits of ${length} tokens`);
+    // More than one token with a past is fed to one row only, so the last ones are at the end.
+    const last =
+      length === step.wanted ? elements : elements.subarray((length - step.wanted) * width);
+    if (rows > 1 && length !== step.wanted) throw refuse('several rows take one token each');
+    return last instanceof Float32Array ? last : this.converted.fromFloat16(last);
   }
 }
 
-function feed(spec: TensorSpec, step: Step): HostTensor {
-  const create = FEEDS[spec.name];
-  if (create === undefined) throw refuse(`the graph's input ${quoteShort(spec.name)} is unknown`);
-  return create(spec, step);
+function fill(spec: TensorSpec, step: DecoderStep, buffer: IntegerBuffer): HostTensor {
+  const create = FILLS[spec.name];
+  if (create !== undefined) return create(step, buffer);
+  const isPastGiven = (step.pastTokens[0] ?? 0) > 0;
+  return { kind: 'host', type: 'bool', dims: [1], elements: Uint8Array.of(isPastGiven ? 1 : 0) };
 }
 
 function isFeedType(spec: TensorSpec): boolean {
-  if (spec.name === 'use_cache_branch') return spec.type === 'bool';
+  if (spec.name === CACHE_BRANCH) return spec.type === 'bool';
   return spec.type === 'int64' || spec.type === 'int32';
-}
-
-function lastRow(tensor: HostTensor): Float32Array {
-  const width = tensor.dims.at(-1) ?? 0;
-  const { elements } = tensor;
-  if (!('subarray' in elements)) throw refuse('the logits are not numbers');
-  // A copy: the sampler changes it, and a view would keep the logits of the whole prompt.
-  const row = elements.subarray(elements.length - width);
-  return toFloat32(row).slice();
 }
 
 function refuse(message: string): LlmosError {

@@ -10,10 +10,11 @@ export type Decode = (ids: readonly number[]) => string;
 const INCOMPLETE = '\uFFFD';
 
 export class Detokenizer {
-  private readonly ids: number[];
-  /** Begin of the window, and of its part that is not rendered yet. */
-  private windowStart = 0;
-  private renderedEnd: number;
+  /** The window: tokens that are rendered already, then those that are not. */
+  private ids: number[];
+  private renderedCount: number;
+  /** The text of the rendered part, once it is needed. */
+  private rendered: string | undefined;
   /** How much of the unrendered part's text was given out already. */
   private given = 0;
 
@@ -23,7 +24,7 @@ export class Detokenizer {
     context: readonly number[],
   ) {
     this.ids = [...context];
-    this.renderedEnd = this.ids.length;
+    this.renderedCount = this.ids.length;
   }
 
   /** The text that became certain with this token; may be empty. */
@@ -36,8 +37,9 @@ export class Detokenizer {
     const text = certain.slice(this.given);
     this.given = Math.max(this.given, certain.length);
     if (isComplete && fresh.length > 0) {
-      this.windowStart = this.renderedEnd;
-      this.renderedEnd = this.ids.length;
+      this.ids = this.ids.slice(this.renderedCount);
+      this.renderedCount = this.ids.length;
+      this.rendered = undefined;
       this.given = 0;
     }
     return text;
@@ -51,8 +53,7 @@ export class Detokenizer {
   }
 
   private fresh(): string {
-    const before = this.decode(this.ids.slice(this.windowStart, this.renderedEnd));
-    const all = this.decode(this.ids.slice(this.windowStart));
-    return all.slice(before.length);
+    this.rendered ??= this.decode(this.ids.slice(0, this.renderedCount));
+    return this.decode(this.ids).slice(this.rendered.length);
   }
 }

@@ -8,12 +8,20 @@ export interface RowOutput {
   readonly values: Float32Array;
 }
 
-/** What to put at each position, by the input's name. */
-const FILLS: Readonly<Record<string, (id: number, position: number) => number>> = {
-  input_ids: (id) => id,
-  attention_mask: () => 1,
-  token_type_ids: () => 0,
-  position_ids: (_, position) => position,
+type Integers = Int32Array | BigInt64Array;
+
+/** Writes one row, from `start` on, by the input's name; padding is there already. */
+const FILLS: Readonly<
+  Record<string, (row: readonly number[], to: Integers, start: number) => void>
+> = {
+  input_ids: (row, to, start) => row.forEach((id, position) => put(to, start + position, id)),
+  attention_mask: (row, to, start) => void fillWith(to, 1, start, start + row.length),
+  token_type_ids: () => undefined,
+  position_ids: (row, to, start) => {
+    for (let position = 1; position < row.length; position += 1) {
+      put(to, start + position, position);
+    }
+  },
 };
 
 export interface EncoderGraphOptions {
@@ -80,16 +88,27 @@ export class EncoderGraph {
     rows: readonly (readonly number[])[],
     length: number,
   ): HostTensor {
-    const fill = FILLS[spec.name] as (id: number, position: number) => number;
-    const pad = spec.name === 'input_ids' ? this.options.padId : 0;
-    const values = new Array<number>(rows.length * length).fill(pad);
-    rows.forEach((row, index) =>
-      row.forEach((id, position) => {
-        values[index * length + position] = fill(id, position);
-      }),
-    );
-    return integerTensor(spec, values, [rows.length, length]);
+    const fill = FILLS[spec.name] ?? (() => undefined);
+    const count = rows.length * length;
+    const elements = spec.type === 'int64' ? new BigInt64Array(count) : new Int32Array(count);
+    const { padId } = this.options;
+    if (spec.name === 'input_ids' && padId !== 0) fillWith(elements, padId, 0, count);
+    rows.forEach((row, index) => fill(row, elements, index * length));
+    const dims = [rows.length, length];
+    return elements instanceof BigInt64Array
+      ? { kind: 'host', type: 'int64', dims, elements }
+      : { kind: 'host', type: 'int32', dims, elements };
   }
+}
+
+function put(to: Integers, at: number, value: number): void {
+  if (to instanceof BigInt64Array) to[at] = BigInt(value);
+  else to[at] = value;
+}
+
+function fillWith(to: Integers, value: number, start: number, end: number): void {
+  if (to instanceof BigInt64Array) to.fill(BigInt(value), start, end);
+  else to.fill(value, start, end);
 }
 
 /** An int64 or int32 tensor, as the graph wants. */

@@ -5,8 +5,9 @@
  * goes wrong for one request is its answer. Between model runs it asks whether a request was
  * cancelled, and lets other messages in.
  */
-import type { ErrorBody, GenerateChunk } from '@llmos/base';
+import type { ErrorBody, GenerateChunk, TaskClass } from '@llmos/base';
 import { errorBody, toErrorBody } from '@llmos/base';
+import type { ContextCounts } from '../actors/thread-protocol';
 import type { HostTensor } from '../ports/model-runner';
 
 export type EngineOutput =
@@ -29,6 +30,12 @@ export interface EngineRequest {
   readonly stream: boolean;
   readonly resumeTokens: readonly number[];
   readonly seedText: string;
+  /** Whose request it is; empty where nobody said. */
+  readonly tenant: string;
+  readonly class: TaskClass;
+  readonly priority: number;
+  /** Older ones have smaller numbers. */
+  readonly sequence: number;
 }
 
 export interface EngineCalls {
@@ -37,8 +44,29 @@ export interface EngineCalls {
   isCancelled(requestId: number): boolean;
 }
 
+/** Runs one step after the other: the next requests come when all of these are answered. */
 export interface Engine {
   run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void>;
+}
+
+export interface GenerationCalls {
+  answer(requestId: number, answer: EngineAnswer): void;
+  chunk(requestId: number, chunk: GenerateChunk): void;
+  /** The answer of a request that was given back. */
+  preempted(requestId: number, tokens: readonly number[], text: string): void;
+  contexts(counts: ContextCounts): void;
+  /** Lets messages in; resolves soon. */
+  pause(): Promise<void>;
+  nowMs(): number;
+}
+
+/** Takes requests at any time: they join the ones that run. Cancels act at the next step. */
+export interface ContinuousEngine {
+  join(requests: readonly EngineRequest[], calls: GenerationCalls): void;
+  cancel(requestId: number): void;
+  preempt(requestId: number): void;
+  /** Cancels everything; resolves when all of it is answered and no model run is under way. */
+  close(): Promise<void>;
 }
 
 export function valueAnswer(value: unknown): EngineAnswer {

@@ -1,114 +1,47 @@
-import type { GenerateChunk, GenerateInput, GenerateOutput } from '@llmos/base';
+import type { GenerateInput } from '@llmos/base';
 import type { GenerationSettings } from '../models/model-settings';
-import { characterTokenizer, fakeDecoder } from '../testing/fake-decoder';
-import type { FakeDecoderOptions } from '../testing/fake-decoder';
-import { DecoderGraph } from './decoder-graph';
-import type { EngineAnswer, EngineCalls, EngineRequest } from './engine';
-import { GenerateEngine } from './generate-engine';
+import { drive, engineOf, generateRequest as request } from '../testing/driven-engine';
+import type { BetweenSteps, EngineOptions } from '../testing/driven-engine';
+import type { EngineRequest } from './engine';
 
-const VOCABULARY = 128;
-const SETTINGS: GenerationSettings = {
-  endIds: new Set(),
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  repetitionPenalty: 1,
-};
+const own = (settings: Partial<GenerationSettings>): EngineOptions => ({ settings });
+const upTo = (maxTokens: number): EngineOptions => ({ model: { maxTokens } });
 
-function engineOf(
-  decoder: Partial<FakeDecoderOptions> = {},
-  settings: Partial<GenerationSettings> = {},
-  maxTokens = 100,
-) {
-  const runner = fakeDecoder({ vocabulary: VOCABULARY, ...decoder });
-  const own = { ...SETTINGS, ...settings };
-  const graph = new DecoderGraph({
-    runner,
-    settings: own,
-    isShared: decoder.isShared ?? false,
-  });
-  const engine = new GenerateEngine({
-    graph,
-    tokenizer: characterTokenizer,
-    chatTemplate: undefined,
-    settings: own,
-    maxTokens,
-  });
-  return { engine, runner };
-}
-
-function request(input: GenerateInput, more: Partial<EngineRequest> = {}): EngineRequest {
-  return {
-    requestId: 1,
-    function: 'generate',
-    input,
-    stream: true,
-    resumeTokens: [],
-    seedText: 'tenant/task',
-    ...more,
-  };
-}
-
-interface Outcome {
-  readonly answers: Map<number, EngineAnswer>;
-  readonly chunks: GenerateChunk[];
-  readonly output: GenerateOutput;
-  readonly error: string;
-}
-
-async function run(
-  engine: GenerateEngine,
-  requests: readonly EngineRequest[],
-  isCancelled: EngineCalls['isCancelled'] = () => false,
-): Promise<Outcome> {
-  const answers = new Map<number, EngineAnswer>();
-  const chunks: GenerateChunk[] = [];
-  await engine.run(requests, {
-    answer: (requestId, answer) => {
-      if (answers.has(requestId)) throw new Error(`request ${requestId} is answered twice`);
-      answers.set(requestId, answer);
-    },
-    chunk: (_, chunk) => chunks.push(chunk),
-    isCancelled,
-  });
-  const first = answers.get(requests[0]?.requestId ?? 0);
-  const value = first?.kind === 'done' && first.output.kind === 'value' ? first.output.value : {};
-  const error = first?.kind === 'failed' ? `${first.error.code}: ${first.error.message}` : '';
-  return { answers, chunks, output: value as GenerateOutput, error };
-}
+const run = (options: EngineOptions, requests: readonly EngineRequest[], between?: BetweenSteps) =>
+  drive(engineOf(options), requests, between);
 
 const SAMPLED = { prompt: 'abc', maxTokens: 20, temperature: 0.8, topP: 0.9, topK: 40, seed: 7 };
 
 describe('generate', () => {
   it('gives the same tokens whether the cache is shared, appended to, or fed in parts', async () => {
-    const appended = await run(engineOf().engine, [request(SAMPLED)]);
-    const shared = await run(engineOf({ isShared: true }).engine, [request(SAMPLED)]);
+    const appended = await run({}, [request(SAMPLED)]);
+    const shared = await run({ isShared: true }, [request(SAMPLED)]);
     expect(appended.output.tokens).toHaveLength(20);
     expect(shared.output).toEqual(appended.output);
     const long = { ...SAMPLED, prompt: 'x'.repeat(700) };
-    const whole = await run(engineOf({}, {}, 1000).engine, [request(long)]);
-    const parts = engineOf({ isShared: true }, {}, 1000);
-    expect((await run(parts.engine, [request(long)])).output).toEqual(whole.output);
+    const whole = await run(upTo(1000), [request(long)]);
+    const parts = engineOf({ isShared: true, ...upTo(1000) });
+    expect((await drive(parts, [request(long)])).output).toEqual(whole.output);
     expect(parts.runner.runs[0]).toHaveLength(256);
   });
 
   it('streams what it answers: chunks in order, text and tokens complete', async () => {
-    const { chunks, output } = await run(engineOf().engine, [request(SAMPLED)]);
+    const { chunks, output } = await run({}, [request(SAMPLED)]);
     expect(chunks.map((chunk) => chunk.index)).toEqual(chunks.map((_, index) => index));
     expect(chunks.flatMap((chunk) => chunk.tokens)).toEqual(output.tokens);
     expect(chunks.map((chunk) => chunk.text).join('')).toBe(output.text);
     expect(chunks.filter((chunk) => chunk.finishReason !== undefined)).toHaveLength(1);
     expect(chunks.at(-1)?.finishReason).toBe('length');
-    const silent = await run(engineOf().engine, [request(SAMPLED, { stream: false })]);
+    const silent = await run({}, [request(SAMPLED, { stream: false })]);
     expect([silent.chunks, silent.output]).toEqual([[], output]);
   });
 
   it('resumes after any number of tokens as if it had never stopped', async () => {
     const input = { ...SAMPLED, stop: ['qqqq'], repetitionPenalty: 1.3 };
-    const whole = await run(engineOf().engine, [request(input)]);
+    const whole = await run({}, [request(input)]);
     for (let count = 0; count <= whole.output.tokens.length; count += 1) {
       const resumeTokens = whole.output.tokens.slice(0, count);
-      const rest = await run(engineOf().engine, [request(input, { resumeTokens })]);
+      const rest = await run({}, [request(input, { resumeTokens })]);
       expect(rest.output).toEqual(whole.output);
       const before = whole.chunks.slice(0, count);
       const texts = [...before, ...rest.chunks].map((chunk) => chunk.text);
@@ -121,7 +54,7 @@ describe('generate', () => {
   it('draws by the seed, or by the task where none is given', async () => {
     const { seed: _, ...unseeded } = SAMPLED;
     const tokens = async (input: GenerateInput, seedText: string) =>
-      (await run(engineOf().engine, [request(input, { seedText })])).output.tokens;
+      (await run({}, [request(input, { seedText })])).output.tokens;
     expect(await tokens(SAMPLED, 'a')).toEqual(await tokens(SAMPLED, 'b'));
     expect(await tokens(unseeded, 'a')).toEqual(await tokens(unseeded, 'a'));
     expect(await tokens(unseeded, 'a')).not.toEqual(await tokens(unseeded, 'b'));
@@ -130,12 +63,10 @@ describe('generate', () => {
 
   it('ends at an end token, which is no part of the output', async () => {
     const greedy = { prompt: 'abc', maxTokens: 20 };
-    const whole = await run(engineOf().engine, [request(greedy)]);
+    const whole = await run({}, [request(greedy)]);
     const end = whole.output.tokens[5] ?? 0;
     const cut = whole.output.tokens.indexOf(end);
-    const { output, chunks } = await run(engineOf({}, { endIds: new Set([end]) }).engine, [
-      request(greedy),
-    ]);
+    const { output, chunks } = await run(own({ endIds: new Set([end]) }), [request(greedy)]);
     expect(output).toMatchObject({
       tokens: whole.output.tokens.slice(0, cut),
       finishReason: 'stop',
@@ -145,56 +76,54 @@ describe('generate', () => {
 
   it('ends before a stop text', async () => {
     const greedy = { prompt: 'abc', maxTokens: 20 };
-    const whole = await run(engineOf().engine, [request(greedy)]);
+    const whole = await run({}, [request(greedy)]);
     const stop = whole.output.text.slice(4, 7);
-    const { output, chunks } = await run(engineOf().engine, [request({ ...greedy, stop })]);
+    const { output, chunks } = await run({}, [request({ ...greedy, stop })]);
     expect(output.finishReason).toBe('stop');
     expect(output.text).toBe(whole.output.text.slice(0, whole.output.text.indexOf(stop)));
     expect(chunks.map((chunk) => chunk.text).join('')).toBe(output.text);
   });
 
   it('takes the model’s own sampling for what is left out', async () => {
-    const own = { temperature: 0.8, topP: 0.9, topK: 40 };
+    const sampling = { temperature: 0.8, topP: 0.9, topK: 40 };
     const input = { prompt: 'abc', maxTokens: 20, seed: 7 };
-    const implicit = await run(engineOf({}, own).engine, [request(input)]);
-    const explicit = await run(engineOf().engine, [request(SAMPLED)]);
+    const implicit = await run(own(sampling), [request(input)]);
+    const explicit = await run({}, [request(SAMPLED)]);
     expect(implicit.output).toEqual(explicit.output);
   });
 
   it('stops at the model’s length, and refuses a prompt that leaves no room', async () => {
-    const { output } = await run(engineOf({}, {}, 10).engine, [request({ prompt: '1234567' })]);
+    const { output } = await run(upTo(10), [request({ prompt: '1234567' })]);
     expect([output.tokens.length, output.finishReason]).toEqual([3, 'length']);
-    const { error } = await run(engineOf({}, {}, 10).engine, [request({ prompt: '1234567890' })]);
+    const { error } = await run(upTo(10), [request({ prompt: '1234567890' })]);
     expect(error).toMatch(/INVALID_ARGUMENT: the prompt has 10 tokens; .* at most 10/);
   });
 
   it('refuses tokens that the model does not have, and messages without a template', async () => {
-    const unknown = await run(engineOf().engine, [request({ prompt: 'é→' })]);
+    const unknown = await run({}, [request({ prompt: 'é→' })]);
     expect(unknown.error).toMatch(/FAILED_PRECONDITION: token 233 .* 128/);
-    const resumed = await run(engineOf().engine, [request(SAMPLED, { resumeTokens: [999] })]);
+    const resumed = await run({}, [request(SAMPLED, { resumeTokens: [999] })]);
     expect(resumed.error).toMatch(/INVALID_ARGUMENT: token 999/);
     const messages = [{ role: 'user', content: 'hi' }];
-    const chat = await run(engineOf().engine, [request({ messages })]);
+    const chat = await run({}, [request({ messages })]);
     expect(chat.error).toMatch(/FAILED_PRECONDITION: .* chat template/);
   });
 
   it('hears a cancel within one step, and goes on with the next request', async () => {
-    const { engine, runner } = engineOf();
+    const driven = engineOf();
     const requests = [request(SAMPLED), request(SAMPLED, { requestId: 2 })];
-    const { answers } = await run(
-      engine,
-      requests,
-      (requestId) => requestId === 1 && runner.runs.length >= 3,
-    );
+    const { answers } = await drive(driven, requests, (engine) => {
+      if (driven.runner.runs.length >= 6) engine.cancel(1);
+    });
     expect(answers.get(1)).toMatchObject({ kind: 'failed', error: { code: 'CANCELLED' } });
-    expect(runner.runs).toHaveLength(3 + 20);
+    expect(driven.runner.runs).toHaveLength(3 + 20);
     expect(answers.get(2)?.kind).toBe('done');
   });
 
-  it('answers a failed step by its error, and the next request by its tokens', async () => {
-    const { engine } = engineOf({ fails: (count) => count === 4 });
-    const { answers } = await run(engine, [request(SAMPLED), request(SAMPLED, { requestId: 2 })]);
-    expect(answers.get(1)).toMatchObject({ kind: 'failed', error: { code: 'INTERNAL' } });
-    expect(answers.get(2)?.kind).toBe('done');
+  it('answers a failed run by its error, and the other request by its tokens', async () => {
+    const options = { fails: (count: number) => count === 4 };
+    const { answers } = await run(options, [request(SAMPLED), request(SAMPLED, { requestId: 2 })]);
+    expect(answers.get(2)).toMatchObject({ kind: 'failed', error: { code: 'INTERNAL' } });
+    expect(answers.get(1)?.kind).toBe('done');
   });
 });

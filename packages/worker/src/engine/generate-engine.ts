@@ -1,196 +1,287 @@
 /**
- * Engine *generate*: a plain loop, one sequence at a time. A generation is a function of prompt,
- * settings, seed and token index alone, so one that resumes after tokens that an earlier attempt
- * streamed gives the tokens that it would have given.
+ * Engine *generate*: continuous batching. Sequences join, leave, are switched out and in between any
+ * two steps; a step feeds parts of prompts, then one token to every sequence that decodes.
+ *
+ * Each step: hear (cancels, preemptions) → plan who has a row → reserve rows → plan what is fed →
+ * run → commit tokens and answers. One writer: the loop; calls from outside only leave a mark.
+ * A run that fails ends the requests of its sequences, the others go on.
+ *
+ * Invariants, checked by `checkSequences` in tests: E1 a sequence that is open has a row or waits;
+ * E2 a row belongs to one open sequence; E3 no row holds more than its sequence's history.
  */
-import type { FinishReason, GenerateChunk, GenerateInput, GenerateOutput } from '@llmos/base';
-import { LlmosError, hashText } from '@llmos/base';
+import { LlmosError } from '@llmos/base';
+import type { ContextCounts } from '../actors/thread-protocol';
 import type { GenerationSettings } from '../models/model-settings';
 import type { ChatTemplate } from '../ports/chat-template';
 import type { TextTokenizer } from '../ports/text-tokenizer';
-import type { DecoderGraph, DecoderSequence } from './decoder-graph';
-import { Detokenizer } from './detokenizer';
-import type { Engine, EngineCalls, EngineRequest } from './engine';
-import { failedAnswer, valueAnswer } from './engine';
+import { ContextMeter } from './context-meter';
+import type { DecoderRows } from './decoder-rows';
+import { NO_DRAFTS, lookupDrafts } from './drafting';
+import type { ContinuousEngine, EngineRequest, GenerationCalls } from './engine';
+import { failedAnswer } from './engine';
+import { Generation, sampleCountOf } from './generation';
+import { KvReuse } from './kv-reuse';
 import { ENGINE_LIMITS } from './limits';
-import type { Prompt } from './prompt';
+import { OpenRequest } from './open-request';
+import { PrefixCache } from './prefix-cache';
 import { readPrompt } from './prompt';
-import type { SamplingSettings } from './sampling';
-import { chooseToken, penalizeRepetition, uniformOf } from './sampling';
-import { StopStrings } from './stop-strings';
+import { SamplingWorkspace } from './sampling';
+import { SavedContexts } from './saved-contexts';
+import { Sequence } from './sequence';
+import { StepRunner } from './step-runner';
+import { planRows, planStep } from './step-plan';
 
 export interface GenerateModel {
-  readonly graph: DecoderGraph;
+  readonly rows: DecoderRows;
   readonly tokenizer: TextTokenizer;
   readonly chatTemplate: ChatTemplate | undefined;
   readonly settings: GenerationSettings;
   readonly maxTokens: number;
+  readonly maxRows: number;
+  readonly maxSavedBytes: number;
+  readonly maxPrefixBytes: number;
+  readonly sharesPrefixes: boolean;
+  readonly feedsAlike: boolean;
+  /** Time inside the model's runs so far. */
+  readonly runMs: () => number;
 }
 
-/** Prompt tokens that the first token's text depends on. */
-const CONTEXT_TOKENS = 8;
+export class GenerateEngine implements ContinuousEngine {
+  private readonly open = new Map<number, OpenRequest>();
+  private readonly contexts: SavedContexts;
+  private readonly prefixes: PrefixCache;
+  private readonly reuse: KvReuse;
+  private readonly meter: ContextMeter;
+  private readonly runner: StepRunner;
+  private readonly workspace = new SamplingWorkspace();
+  private work: Promise<void> | undefined;
+  /** Rows in use at most; less than the bound after memory ran out. */
+  private rowLimit: number;
 
-export class GenerateEngine implements Engine {
-  constructor(private readonly model: GenerateModel) {}
+  constructor(private readonly model: GenerateModel) {
+    const { rows, feedsAlike, sharesPrefixes } = model;
+    this.contexts = new SavedContexts(model.maxSavedBytes);
+    this.prefixes = new PrefixCache({ maxBytes: model.maxPrefixBytes });
+    const { contexts, prefixes } = this;
+    this.reuse = new KvReuse({ rows, contexts, prefixes, feedsAlike, sharesPrefixes });
+    this.meter = new ContextMeter(model.runMs);
+    this.runner = new StepRunner({
+      ...{ rows, meter: this.meter, reuse: this.reuse, maxTokens: model.maxTokens },
+      requestOf: (sequence) => this.open.get(sequence.request.requestId),
+    });
+    this.rowLimit = model.maxRows;
+  }
 
-  async run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void> {
+  join(requests: readonly EngineRequest[], calls: GenerationCalls): void {
     for (const request of requests) {
       try {
-        const output = await this.generate(request, calls);
-        calls.answer(request.requestId, valueAnswer(output));
+        this.admit(request, calls);
       } catch (thrown) {
         calls.answer(request.requestId, failedAnswer(thrown));
       }
     }
+    this.work ??= this.loop(calls).finally(() => {
+      this.work = undefined;
+    });
   }
 
-  private async generate(request: EngineRequest, calls: EngineCalls): Promise<GenerateOutput> {
-    assertGoesOn(request, calls);
-    const { graph } = this.model;
-    const prompt = readPrompt(this.model, request);
-    const generation = new Generation(this.model, prompt, request);
-    const send = (chunk: GenerateChunk): void => {
-      if (request.stream) calls.chunk(request.requestId, chunk);
+  cancel(requestId: number): void {
+    const request = this.open.get(requestId);
+    if (request !== undefined) request.demand = 'cancel';
+  }
+
+  preempt(requestId: number): void {
+    const request = this.open.get(requestId);
+    if (request?.demand === 'go-on') request.demand = 'preempt';
+  }
+
+  async close(): Promise<void> {
+    for (const requestId of this.open.keys()) this.cancel(requestId);
+    await this.work;
+    this.model.rows.closeAll();
+  }
+
+  get counts(): ContextCounts {
+    const running = this.sequences().filter((each) => each.row !== undefined).length;
+    return {
+      ...this.meter.counts(),
+      running,
+      waiting: this.sequences().length - running,
+      saved: this.contexts.count,
+      rowBytes: this.model.rows.bytes,
+      savedBytes: this.contexts.bytes,
+      prefixBytes: this.prefixes.bytes,
+      reusedTokens: this.reuse.reusedTokens,
     };
+  }
+
+  /** Violations of E1 … E3; none where all is well. */
+  checkSequences(): readonly string[] {
+    const rows = this.sequences().flatMap(({ row }) => (row === undefined ? [] : [row]));
+    return [
+      ...(new Set(rows).size === rows.length ? [] : ['E2: a row belongs to two sequences']),
+      ...this.sequences()
+        .filter((each) => each.heldTokens >= each.history.length)
+        .map((each) => `E3: ${each.heldTokens} tokens held of ${each.history.length}`),
+    ];
+  }
+
+  private admit(request: EngineRequest, calls: GenerationCalls): void {
+    const { feedsAlike, rows } = this.model;
+    const prompt = readPrompt({ ...this.model, graph: rows }, request);
+    const model = { ...this.model, workspace: this.workspace };
+    const count = sampleCountOf(request);
+    const sequences = Array.from({ length: count }, (_, index) => {
+      const generation = new Generation(model, prompt, request, index);
+      const drafts = rows.takesParts && !feedsAlike;
+      const drafting = drafts ? lookupDrafts(generation.history) : NO_DRAFTS;
+      return new Sequence({ request, generation, rows, feedsAlike, drafting });
+    });
+    if (rows.isSavable) for (const sample of sequences.slice(1)) sample.isHeldBack = true;
+    const opened = new OpenRequest(request, sequences, calls);
+    this.open.set(request.requestId, opened);
     // An earlier attempt may have streamed everything but its end.
-    if (generation.finishReason !== undefined) {
-      send(generation.endChunk());
-      return generation.output();
-    }
-    const sequence = graph.open(prompt.ids.length + prompt.budgetTokens);
-    try {
-      let logits = await this.prefill(sequence, generation.history, request, calls);
-      for (;;) {
-        const chunk = generation.advance(logits);
-        send(chunk);
-        if (generation.finishReason !== undefined) return generation.output();
-        assertGoesOn(request, calls);
-        logits = await sequence.feed(chunk.tokens);
+    const [first] = sequences;
+    if (first?.generation.finishReason === undefined) return;
+    opened.send(first.generation.endChunk());
+    for (const sample of opened.heldBack()) sample.isHeldBack = false;
+  }
+
+  private sequences(): readonly Sequence[] {
+    return [...this.open.values()].flatMap(({ sequences }) =>
+      sequences.filter(({ generation }) => generation.finishReason === undefined),
+    );
+  }
+
+  private async loop(calls: GenerationCalls): Promise<void> {
+    let toldMs = -Infinity;
+    while (this.open.size > 0) {
+      const startedMs = calls.nowMs();
+      try {
+        await this.step();
+      } catch (thrown) {
+        this.failAll(thrown);
       }
-    } finally {
-      sequence.close();
+      const nowMs = calls.nowMs();
+      this.meter.addStep(nowMs - startedMs);
+      if (this.open.size === 0 || nowMs - toldMs >= ENGINE_LIMITS.contextCountsMs) {
+        calls.contexts(this.counts);
+        toldMs = nowMs;
+      }
+      await calls.pause();
     }
   }
 
-  private async prefill(
-    sequence: DecoderSequence,
-    ids: readonly number[],
-    request: EngineRequest,
-    calls: EngineCalls,
-  ): Promise<Float32Array> {
-    const part = this.model.graph.takesParts ? ENGINE_LIMITS.prefillChunkTokens : ids.length;
-    let logits: Float32Array = new Float32Array();
-    for (let at = 0; at < ids.length; at += part) {
-      assertGoesOn(request, calls);
-      logits = await sequence.feed(ids.slice(at, at + part));
+  private async step(): Promise<void> {
+    await this.hear();
+    await this.assignRows();
+    const running = this.sequences().filter((each) => each.row !== undefined);
+    if (running.length > 0) {
+      const { feedsAlike, rows } = this.model;
+      const { prefillTokens, sharedPrefillTokens } = ENGINE_LIMITS;
+      const takesParts = rows.takesParts && !feedsAlike;
+      const plan = planStep(running, { prefillTokens, sharedPrefillTokens, takesParts });
+      const exhausted = await this.runner.run(plan);
+      if (exhausted !== undefined) await this.makeRoom(exhausted);
     }
-    return logits;
+    this.settle();
   }
-}
 
-function assertGoesOn(request: EngineRequest, calls: EngineCalls): void {
-  if (calls.isCancelled(request.requestId)) {
-    throw new LlmosError('CANCELLED', 'the task was cancelled');
-  }
-}
-
-/** The state of one generation between two steps. Pure, but for the tokenizer. */
-class Generation {
-  finishReason: FinishReason | undefined;
-  private readonly tokens: number[] = [];
-  private readonly occurred: Set<number>;
-  private readonly sampling: SamplingSettings;
-  private readonly seed: number;
-  private readonly detokenizer: Detokenizer;
-  private readonly stops: StopStrings;
-  private text = '';
-
-  constructor(
-    private readonly model: GenerateModel,
-    private readonly prompt: Prompt,
-    request: EngineRequest,
-  ) {
-    const input = request.input as GenerateInput;
-    this.sampling = samplingOf(input, model.settings);
-    this.seed = input.seed ?? hashText(request.seedText);
-    this.occurred = new Set(prompt.ids);
-    const context = prompt.ids.slice(-CONTEXT_TOKENS);
-    this.detokenizer = new Detokenizer((ids) => model.tokenizer.decode(ids), context);
-    this.stops = new StopStrings(stopsOf(input));
-    for (const token of request.resumeTokens) {
-      if (this.finishReason === undefined) this.append(token);
+  /** Cancels and preemptions take effect before anything runs. */
+  private async hear(): Promise<void> {
+    for (const opened of [...this.open.values()]) {
+      if (opened.demand === 'go-on') continue;
+      if (opened.demand === 'cancel') opened.cancel();
+      else await this.giveBack(opened);
+      this.release(opened);
     }
   }
 
-  /** Every token that the next one depends on. */
-  get history(): readonly number[] {
-    return [...this.prompt.ids, ...this.tokens];
-  }
-
-  /** Chooses the next token; answers what it adds. */
-  advance(logits: Float32Array): GenerateChunk {
-    penalizeRepetition(logits, this.occurred, this.sampling.repetitionPenalty);
-    const index = this.tokens.length;
-    const token = chooseToken(logits, this.sampling, uniformOf(this.seed, index));
-    if (this.model.settings.endIds.has(token)) {
-      this.finishReason = 'stop';
-      return this.chunk(index, [], this.take(this.stops.flushAfter(this.detokenizer.flush())));
+  private async giveBack(opened: OpenRequest): Promise<void> {
+    const [only] = opened.sequences;
+    if (only !== undefined && !opened.isShared) {
+      await this.reuse.switchOut(only);
+      this.contexts.giveBack(only.key);
+      this.meter.switches += 1;
     }
-    return this.chunk(index, [token], this.append(token));
+    opened.giveBack();
   }
 
-  /** Tells the end where no token is left to tell it with. */
-  endChunk(): GenerateChunk {
-    return this.chunk(this.tokens.length, [], '');
+  private async assignRows(): Promise<void> {
+    const sequences = this.sequences();
+    const running = sequences.filter((each) => each.row !== undefined);
+    const waiting = sequences.filter((each) => each.row === undefined && !each.isHeldBack);
+    const plan = planRows(running, waiting, this.rowLimit);
+    for (const sequence of plan.leave) await this.switchOut(sequence);
+    for (const sequence of plan.enter) {
+      try {
+        sequence.row = await this.reuse.open(sequence);
+      } catch (thrown) {
+        await this.makeRoom({ sequence, thrown });
+        return;
+      }
+    }
   }
 
-  output(): GenerateOutput {
-    return {
-      text: this.text,
-      tokens: this.tokens,
-      promptTokens: this.prompt.ids.length,
-      finishReason: this.finishReason ?? 'length',
-    };
+  private async switchOut(sequence: Sequence): Promise<void> {
+    await this.reuse.switchOut(sequence);
+    this.closeRow(sequence);
+    this.meter.switches += 1;
   }
 
-  /** Answers the text that the token adds, and decides whether it is the last one. */
-  private append(token: number): string {
-    this.tokens.push(token);
-    this.occurred.add(token);
-    const isFull = this.tokens.length >= this.prompt.budgetTokens;
-    const shown = this.detokenizer.push(token);
-    const outcome = this.stops.push(isFull ? shown + this.detokenizer.flush() : shown);
-    if (outcome.isStopped) this.finishReason = 'stop';
-    else if (isFull) this.finishReason = 'length';
-    const rest = this.finishReason === 'length' ? this.stops.flush() : '';
-    return this.take(outcome.text + rest);
+  /** Memory ran out: fewer rows until one is free again; one that is alone can't be helped. */
+  private async makeRoom(failed: { sequence: Sequence; thrown: unknown }): Promise<void> {
+    const { sequence, thrown } = failed;
+    const running = this.sequences().filter((each) => each.row !== undefined);
+    const others = running.filter((each) => each !== sequence);
+    const isExhausted = thrown instanceof LlmosError && thrown.code === 'RESOURCE_EXHAUSTED';
+    if (!isExhausted || others.length === 0) {
+      this.fail(sequence, thrown);
+      return;
+    }
+    if (sequence.row !== undefined) await this.switchOut(sequence);
+    this.rowLimit = others.length;
   }
 
-  private take(text: string): string {
-    this.text += text;
-    return text;
+  /** Answers what is finished. */
+  private settle(): void {
+    for (const opened of [...this.open.values()]) {
+      for (const sequence of opened.sequences) {
+        if (sequence.generation.finishReason !== undefined) this.closeRow(sequence);
+      }
+      if (opened.isFinished) opened.finish();
+      if (opened.isAnswered) this.release(opened);
+    }
   }
 
-  private chunk(index: number, tokens: readonly number[], text: string): GenerateChunk {
-    return {
-      index,
-      text,
-      tokens,
-      ...(this.finishReason === undefined ? {} : { finishReason: this.finishReason }),
-    };
+  private fail(sequence: Sequence, thrown: unknown): void {
+    const opened = this.open.get(sequence.request.requestId);
+    opened?.fail(thrown);
+    if (opened !== undefined) this.release(opened);
   }
-}
 
-function samplingOf(input: GenerateInput, own: GenerationSettings): SamplingSettings {
-  return {
-    temperature: input.temperature ?? own.temperature,
-    topK: input.topK ?? own.topK,
-    topP: input.topP ?? own.topP,
-    repetitionPenalty: input.repetitionPenalty ?? own.repetitionPenalty,
-  };
-}
+  /** A mistake of the engine's own: nothing that it holds can be trusted. */
+  private failAll(thrown: unknown): void {
+    for (const opened of this.open.values()) {
+      opened.fail(thrown);
+      for (const sequence of opened.sequences) sequence.row = undefined;
+      this.reuse.drop(opened.request, opened.sequences.length);
+    }
+    this.open.clear();
+    this.model.rows.closeAll();
+  }
 
-function stopsOf(input: GenerateInput): readonly string[] {
-  if (input.stop === undefined) return [];
-  return typeof input.stop === 'string' ? [input.stop] : input.stop;
+  /** The rows of a request that is answered; what was given back stays saved. */
+  private release(opened: OpenRequest): void {
+    this.open.delete(opened.request.requestId);
+    for (const sequence of opened.sequences) this.closeRow(sequence);
+    this.reuse.drop(opened.request, opened.sequences.length);
+    this.rowLimit = this.model.maxRows;
+  }
+
+  private closeRow(sequence: Sequence): void {
+    if (sequence.row === undefined) return;
+    this.model.rows.close(sequence.row);
+    sequence.row = undefined;
+  }
 }

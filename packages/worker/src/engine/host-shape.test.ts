@@ -11,9 +11,10 @@ describe('host shape', () => {
   it('shares the cores between the threads', () => {
     expect(shapeHost(manifest(), 'cpu', 8)).toMatchObject({ threads: 2, intraOpThreads: 4 });
     expect(shapeHost(manifest({ task: 'generate' }), 'cpu', 2)).toMatchObject({
-      threads: 2,
-      intraOpThreads: 1,
-      permits: 4,
+      threads: 1,
+      intraOpThreads: 2,
+      permits: 32,
+      generation: { maxRows: 16 },
     });
     expect(shapeHost(manifest(), 'cpu', 1)).toMatchObject({ threads: 1, intraOpThreads: 1 });
   });
@@ -30,5 +31,6 @@ describe('host shape', () => {
   it('follows the manifest within the bound', () => {
     expect(shapeHost(manifest({ threads: 3 }), 'cpu', 8).threads).toBe(3);
     expect(shapeHost(manifest({ threads: 1000 }), 'cpu', 8).threads).toBe(16);
+    expect(shapeHost(manifest({ task: 'generate', threads: 4 }), 'cpu', 8).threads).toBe(1);
   });
 });

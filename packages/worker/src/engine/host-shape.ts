@@ -2,6 +2,7 @@
 import type { ModelManifest } from '@llmos/base';
 import { assertNever } from '@llmos/base';
 import { BATCH_LIMITS, HOST_LIMITS } from '../limits';
+import type { GenerationBounds } from '../actors/thread-protocol';
 import type { BatchBounds } from './batch-policy';
 
 export interface HostShape {
@@ -10,6 +11,8 @@ export interface HostShape {
   /** Attempts that the kernel may have here at once. */
   readonly permits: number;
   readonly batch: BatchBounds;
+  /** Set where the one thread runs generations side by side. */
+  readonly generation?: GenerationBounds;
   /** Without a sign of life in one step a thread counts as hung. */
   readonly stepMs: number;
 }
@@ -22,8 +25,13 @@ export function shapeHost(manifest: ModelManifest, device: string, cores: number
     case 'generate':
       return {
         ...base,
-        permits: threads * HOST_LIMITS.generatePermitsPerThread,
+        permits: HOST_LIMITS.generateRows + HOST_LIMITS.spareGeneratePermits,
         batch: BATCH_LIMITS.generate,
+        generation: {
+          maxRows: HOST_LIMITS.generateRows,
+          maxSavedBytes: HOST_LIMITS.savedContextBytes,
+          maxPrefixBytes: HOST_LIMITS.prefixBytes,
+        },
         stepMs: HOST_LIMITS.generateStepMs,
       };
     case 'embed':
@@ -52,10 +60,8 @@ function threadsOf(manifest: ModelManifest, device: string, cores: number): numb
   if (device !== 'cpu') return 1;
   // State is kept per thread, and the key that names it may stand in a body, unread until there.
   if ((manifest.state?.length ?? 0) > 0) return 1;
-  const usual =
-    manifest.task === 'generate'
-      ? HOST_LIMITS.defaultGenerateThreads
-      : HOST_LIMITS.defaultBatchThreads;
-  const wanted = manifest.threads ?? Math.min(usual, cores);
+  // Generations share each run of the model: a second thread would only split them.
+  if (manifest.task === 'generate') return 1;
+  const wanted = manifest.threads ?? Math.min(HOST_LIMITS.defaultBatchThreads, cores);
   return Math.max(1, Math.min(wanted, HOST_LIMITS.maxThreads));
 }

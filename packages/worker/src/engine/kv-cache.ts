@@ -1,22 +1,22 @@
-/**
- * The keys and values of one sequence, as the graph takes and gives them.
- *
- * Two ways: a *shared* graph (GroupQueryAttention) has past and present of the full length and
- * writes the new part in place, which on the CPU means one buffer for both; any other graph gives
- * its past back with the new part appended. On a device with memory of its own the tensors stay
- * there; each is disposed of once its successor exists.
- */
+/** The keys and values that a decoder graph takes and gives, and copies of them in host memory. */
+import type { TensorArray, TensorType } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
-import type { TensorType } from '@llmos/base';
 import type { GenerationSettings } from '../models/model-settings';
-import type { HostTensor, ModelRunner, RunnerTensor, TensorSpec } from '../ports/model-runner';
+import type { ModelRunner, TensorElements, TensorSpec } from '../ports/model-runner';
+import type { SavedKv } from './decoder-rows';
 import { zeroTensor } from './tensor-values';
 
 export interface KvPair {
   readonly input: string;
   readonly output: string;
   readonly type: TensorType;
+  /** Of one row. */
   readonly dimsOf: (tokens: number) => readonly number[];
+  /** Of one row: products of the dimensions before and after that of the tokens. */
+  readonly outerCount: number;
+  readonly innerCount: number;
+  /** Whether it is `[rows, kv heads, tokens, head size]`, of any number of rows. */
+  readonly hasRows: boolean;
 }
 
 /** `past_key_values.0.key` ↔ `present.0.key`, `past_0` ↔ `present_0`, … */
@@ -41,7 +41,14 @@ export function findKvPairs(
       if (output === undefined || spec.type === 'unsupported') {
         throw refuse(`the graph's input ${quoteShort(spec.name)} has no present beside it`);
       }
-      return { input: spec.name, output, type: spec.type, dimsOf: dimsReader(spec, settings) };
+      const dimsOf = dimsReader(spec, settings);
+      const dims = dimsOf(1);
+      const innerCount = dims.at(-1) ?? 1;
+      return {
+        ...{ input: spec.name, output, type: spec.type, dimsOf, innerCount },
+        outerCount: product(dims) / innerCount,
+        hasRows: spec.dims.length === 4 && typeof spec.dims[0] !== 'number',
+      };
     });
 }
 
@@ -64,54 +71,69 @@ function dimsReader(
   return (tokens) => dims.map((dim, axis) => (axis === rank - 2 ? tokens : dim));
 }
 
-export interface KvCacheOptions {
-  readonly pairs: readonly KvPair[];
-  readonly isShared: boolean;
-  /** Whether the graph's outputs are host tensors, which can be filled in place. */
-  readonly isOnHost: boolean;
-  /** Tokens that the sequence may come to. */
-  readonly capacityTokens: number;
+/** Bytes of one token's keys and values. */
+export function bytesPerToken(pairs: readonly KvPair[]): number {
+  return pairs.reduce((sum, pair) => {
+    const element = elementsOf(pair, 1).BYTES_PER_ELEMENT;
+    return sum + pair.outerCount * pair.innerCount * element;
+  }, 0);
 }
 
-export class KvCache {
-  private readonly tensors = new Map<string, RunnerTensor>();
+/** Room, all zero, for so many tokens of one row. */
+export function elementsOf(pair: KvPair, tokenCount: number): TensorArray {
+  return numbersOf(zeroTensor(pair.type, pair.dimsOf(tokenCount)).elements);
+}
 
-  constructor(private readonly options: KvCacheOptions) {
-    const tokens = options.isShared ? options.capacityTokens : 0;
-    for (const pair of options.pairs) {
-      this.tensors.set(pair.input, zeroTensor(pair.type, pair.dimsOf(tokens)));
-    }
-  }
+/** Keys and values of one row at a place in an array: `room` tokens, of which some are held. */
+export interface RowPlace {
+  readonly elements: TensorArray;
+  /** Where its first element stands. */
+  readonly start: number;
+  /** Tokens that there is room for. */
+  readonly room: number;
+}
 
-  inputs(): ReadonlyMap<string, RunnerTensor> {
-    return this.tensors;
+/** Copies a row's first tokens. The two places may not overlap, unless they are the same. */
+export function copyTokens(pair: KvPair, from: RowPlace, to: RowPlace, tokenCount: number): void {
+  // The arrays are of one kind, that of the pair's type.
+  const source = from.elements as Float32Array;
+  const target = to.elements as Float32Array;
+  const { innerCount } = pair;
+  const count = tokenCount * innerCount;
+  for (let outer = 0; outer < pair.outerCount; outer += 1) {
+    const at = from.start + outer * from.room * innerCount;
+    target.set(source.subarray(at, at + count), to.start + outer * to.room * innerCount);
   }
+}
 
-  outputs(): ReadonlyMap<string, HostTensor | 'new'> {
-    const isInPlace = this.options.isShared && this.options.isOnHost;
-    return new Map(
-      this.options.pairs.map((pair) => {
-        const past = this.tensors.get(pair.input);
-        return [pair.output, isInPlace && past?.kind === 'host' ? past : 'new'];
-      }),
-    );
-  }
+/** Copies a row's first tokens out. */
+export function saveTokens(
+  pairs: readonly KvPair[],
+  placeOf: (pairIndex: number) => RowPlace,
+  tokenCount: number,
+): SavedKv {
+  const parts = pairs.map((pair, index) => {
+    const elements = elementsOf(pair, tokenCount);
+    copyTokens(pair, placeOf(index), { elements, start: 0, room: tokenCount }, tokenCount);
+    return elements;
+  });
+  return { tokenCount, bytes: parts.reduce((sum, part) => sum + part.byteLength, 0), parts };
+}
 
-  /** Takes the present of a run that succeeded as the next past. */
-  accept(results: ReadonlyMap<string, RunnerTensor>): void {
-    for (const pair of this.options.pairs) {
-      const present = results.get(pair.output);
-      if (present === undefined) throw refuse(`the graph gave no ${quoteShort(pair.output)}`);
-      const past = this.tensors.get(pair.input);
-      this.tensors.set(pair.input, present);
-      if (past?.kind === 'device') past.dispose();
-    }
-  }
+export function savedPlace(saved: SavedKv, pairIndex: number): RowPlace {
+  const elements = saved.parts[pairIndex];
+  if (elements === undefined) throw new LlmosError('INTERNAL', 'keys and values of another graph');
+  return { elements, start: 0, room: saved.tokenCount };
+}
 
-  close(): void {
-    for (const tensor of this.tensors.values()) if (tensor.kind === 'device') tensor.dispose();
-    this.tensors.clear();
-  }
+/** Throws FAILED_PRECONDITION where they are texts. */
+export function numbersOf(elements: TensorElements): TensorArray {
+  if (Array.isArray(elements)) throw refuse('keys and values are no texts');
+  return elements as TensorArray;
+}
+
+function product(dims: readonly number[]): number {
+  return dims.reduce((count, dim) => count * dim, 1);
 }
 
 function refuse(message: string): LlmosError {

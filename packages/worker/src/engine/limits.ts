@@ -7,14 +7,34 @@ export const ENGINE_LIMITS = {
   /** Rows and tokens of one encoder run: beyond these a run takes long without more throughput. */
   maxBatchRows: 32,
   maxBatchTokens: 4096,
+  /** One more encoder run costs a CPU the time of this many tokens: 1.5 ms of 0.2 ms each. */
+  runCostTokens: 7,
+  /** On a GPU a token costs next to nothing, and a run always the same. */
+  deviceRunCostTokens: 512,
+  /** Tokens that an answer may wait for others of its step: some 60 ms of a small encoder. */
+  heldAnswerTokens: 256,
   /** States of a stateful model that one process keeps; the least recently used go first. */
   maxStateKeys: 10_000,
   maxStateBytes: 256 * 1024 * 1024,
   /** Elements of one tensor: 1 GB of float32. */
   maxTensorElements: 268_435_456,
   maxTensorRank: 16,
-  /** Logits of a prefill are tokens × vocabulary; a cancel is heard between chunks. */
-  prefillChunkTokens: 256,
-  /** Memory that one sequence may reserve for its keys and values. */
+  /** Prompt tokens that one step feeds: a cancel is heard, and a first token sent, between. */
+  prefillTokens: 256,
+  /** The same while other sequences wait for their next token in that step. */
+  sharedPrefillTokens: 64,
+  /** Memory of all rows of keys and values of one process. */
   maxKvBytes: 4 * 1024 * 1024 * 1024,
+  /** Room that rows keep although nobody needs it: given back, it would be asked for again. */
+  keptRowBytes: 64 * 1024 * 1024,
+  /** Tokens of a row at first: growth below costs more copies than it saves. */
+  leastRowTokens: 64,
+  /** Logits beyond this are not worth a buffer that stays: 8 MB. */
+  maxKeptLogits: 2 * 1024 * 1024,
+  /** Shorter beginnings of prompts are computed sooner than found and copied. */
+  minPrefixTokens: 16,
+  /** Tokens that one run verifies beyond the last one. */
+  maxDraftTokens: 8,
+  /** Counts of a generating thread are told at most this often. */
+  contextCountsMs: 500,
 } as const;

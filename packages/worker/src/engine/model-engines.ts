@@ -4,21 +4,22 @@
  */
 import type { ModelManifest } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
+import type { GenerationBounds } from '../actors/thread-protocol';
 import type { GraphFacts } from '../models/graph-facts';
-import { hasDependentRows, sharesKvBuffer } from '../models/graph-facts';
+import { hasDependentRows } from '../models/graph-facts';
 import { MODEL_LIMITS } from '../models/limits';
 import type { ModelDocuments } from '../models/model-documents';
 import { tokenTextIn } from '../models/model-documents';
 import { readGenerationSettings, readLabelSettings } from '../models/model-settings';
 import type { ChatTemplate } from '../ports/chat-template';
 import type { ModelRunner } from '../ports/model-runner';
+import type { RowCopier } from '../ports/row-copier';
 import type { TextTokenizer } from '../ports/text-tokenizer';
 import { BatchEngine } from './batch-engine';
-import { DecoderGraph } from './decoder-graph';
 import { EncoderGraph } from './encoder-graph';
-import type { Engine } from './engine';
-import { GenerateEngine } from './generate-engine';
+import type { ContinuousEngine, Engine } from './engine';
 import { ENGINE_LIMITS } from './limits';
+import { openGenerateEngine } from './open-generate-engine';
 import { TensorEngine } from './tensor-engine';
 import { textFunctionOf } from './text-functions';
 
@@ -30,28 +31,39 @@ export interface ModelParts {
   /** Absent for models of the task `infer`. */
   readonly tokenizer?: TextTokenizer;
   readonly chatTemplate?: ChatTemplate;
+  readonly generation?: GenerationBounds;
+  /** On a device with memory of its own. */
+  readonly copier?: RowCopier;
+  readonly nowMs: () => number;
 }
 
-export type ModelEngines = ReadonlyMap<string, Engine>;
+export interface ModelEngines {
+  /** By function name. */
+  readonly stepped: ReadonlyMap<string, Engine>;
+  /** Serves the function `generate`. */
+  readonly generate?: ContinuousEngine;
+}
 
-/** Engines by function name. Throws FAILED_PRECONDITION where the graph does not fit its task. */
+/** One sequence at a time, where nobody said more. */
+const DEFAULT_BOUNDS: GenerationBounds = { maxRows: 1, maxSavedBytes: 0, maxPrefixBytes: 0 };
+
+/** Throws FAILED_PRECONDITION where the graph does not fit its task. */
 export function openEngines(parts: ModelParts): ModelEngines {
   const { manifest, runner } = parts;
-  const engines = new Map<string, Engine>();
-  engines.set('infer', new TensorEngine(runner, manifest.state ?? []));
+  const stepped = new Map<string, Engine>();
+  stepped.set('infer', new TensorEngine(runner, manifest.state ?? []));
   switch (manifest.task) {
     case 'infer':
       break;
     case 'generate':
-      engines.set(manifest.task, openGenerateEngine(parts));
-      break;
+      return { stepped, generate: generateEngineOf(parts) };
     case 'embed':
     case 'classify':
     case 'extract':
-      engines.set(manifest.task, openBatchEngine(parts));
+      stepped.set(manifest.task, openBatchEngine(parts));
       break;
   }
-  return engines;
+  return { stepped };
 }
 
 function openBatchEngine(parts: ModelParts): Engine {
@@ -76,24 +88,25 @@ function openBatchEngine(parts: ModelParts): Engine {
     limits: {
       maxRows: hasDependentRows(parts.graph) ? 1 : staticRows,
       maxTokens: ENGINE_LIMITS.maxBatchTokens,
+      runCostTokens:
+        runner.provider === 'cpu' ? ENGINE_LIMITS.runCostTokens : ENGINE_LIMITS.deviceRunCostTokens,
     },
+    heldTokens: ENGINE_LIMITS.heldAnswerTokens,
   });
 }
 
-function openGenerateEngine(parts: ModelParts): Engine {
-  const { documents, manifest, runner } = parts;
+function generateEngineOf(parts: ModelParts): ContinuousEngine {
+  const { documents, manifest } = parts;
   const tokenizer = requireTokenizer(parts);
   const endOfText = tokenTextIn(documents.tokenizerConfig, 'eos_token');
-  const settings = readGenerationSettings(
-    documents,
-    endOfText === undefined ? undefined : tokenizer.idOf(endOfText),
-  );
-  return new GenerateEngine({
-    graph: new DecoderGraph({ runner, settings, isShared: sharesKvBuffer(parts.graph) }),
+  const endId = endOfText === undefined ? undefined : tokenizer.idOf(endOfText);
+  return openGenerateEngine({
+    ...parts,
     tokenizer,
     chatTemplate: parts.chatTemplate,
-    settings,
+    settings: readGenerationSettings(documents, endId),
     maxTokens: maxTokensOf(manifest),
+    bounds: parts.generation ?? DEFAULT_BOUNDS,
   });
 }
 

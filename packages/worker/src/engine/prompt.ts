@@ -21,9 +21,13 @@ export interface PromptModel {
   readonly graph: { readonly vocabularySize: number | undefined };
 }
 
-/** Throws INVALID_ARGUMENT where the prompt leaves no room, naming both lengths. */
+/**
+ * Throws INVALID_ARGUMENT where the prompt leaves no room, naming both lengths, and where the
+ * request's settings can't be met together.
+ */
 export function readPrompt(model: PromptModel, request: EngineRequest): Prompt {
   const input = request.input as GenerateInput;
+  assertSettings(model, request, input);
   const ids =
     input.messages === undefined ? promptIds(model, input.prompt ?? '') : chatIds(model, input);
   if (ids.length === 0) {
@@ -38,8 +42,26 @@ export function readPrompt(model: PromptModel, request: EngineRequest): Prompt {
   }
   assertKnown(ids, model, 'FAILED_PRECONDITION');
   assertKnown(request.resumeTokens, model, 'INVALID_ARGUMENT');
-  const wanted = input.maxTokens ?? DEFAULT_MAX_TOKENS;
-  return { ids, budgetTokens: Math.min(wanted, model.maxTokens - ids.length) };
+  return { ids, budgetTokens: Math.min(budgetOf(input), model.maxTokens - ids.length) };
+}
+
+function budgetOf(input: GenerateInput): number {
+  return input.maxTokens ?? DEFAULT_MAX_TOKENS;
+}
+
+function assertSettings(model: PromptModel, request: EngineRequest, input: GenerateInput): void {
+  const { n = 1, minTokens = 0, stopTokens = [], logitBias = {} } = input;
+  if (n > 1 && request.stream) {
+    throw new LlmosError('INVALID_ARGUMENT', `n is ${n}, but only one sample can be streamed`);
+  }
+  if (minTokens > budgetOf(input)) {
+    throw new LlmosError(
+      'INVALID_ARGUMENT',
+      `minTokens is ${minTokens}, more than maxTokens, which is ${budgetOf(input)}`,
+    );
+  }
+  assertKnown(stopTokens, model, 'INVALID_ARGUMENT');
+  assertKnown(Object.keys(logitBias).map(Number), model, 'INVALID_ARGUMENT');
 }
 
 function promptIds(model: PromptModel, text: string): readonly number[] {

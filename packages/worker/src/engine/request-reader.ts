@@ -35,6 +35,10 @@ export class RequestReader {
       stream: request.stream,
       resumeTokens: request.resumeTokens ?? [],
       seedText: request.seedText,
+      tenant: request.tenant ?? '',
+      class: request.class,
+      priority: request.priority,
+      sequence: request.sequence,
       ...(stateKey === undefined ? {} : { stateKey }),
     };
   }

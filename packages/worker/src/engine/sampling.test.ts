@@ -1,28 +1,31 @@
-import { chooseToken, penalizeRepetition, uniformOf } from './sampling';
+import { SamplingWorkspace, chooseToken, sampleSeed, uniformOf } from './sampling';
+import type { SamplingSettings } from './sampling';
 
-const GREEDY = { temperature: 0, topK: 0, topP: 1, repetitionPenalty: 1 };
+const GREEDY: SamplingSettings = { temperature: 0, topK: 0, topP: 1, minP: 0 };
 const logits = Float32Array.of(1, 3, 2, 3, -1, 0.5);
 
-/** The definition, written the slow way: sort, cut, renormalise. */
-function definedShares(
-  values: Float32Array,
-  settings: { temperature: number; topK: number; topP: number },
-): Map<number, number> {
+/** The definition, written the slow way: sort, cut, renormalise, each cut after the other. */
+function definedShares(values: Float32Array, settings: SamplingSettings): Map<number, number> {
   const sorted = Array.from(values, (logit, id) => ({ id, logit })).sort(
     (a, b) => b.logit - a.logit || a.id - b.id,
   );
-  const kept = settings.topK > 0 ? sorted.slice(0, settings.topK) : sorted;
-  const powers = kept.map((item) => Math.exp(item.logit / settings.temperature));
-  const sum = powers.reduce((total, power) => total + power, 0);
+  const largest = sorted[0]?.logit ?? 0;
+  const powerOf = (logit: number): number => Math.exp((logit - largest) / settings.temperature);
+  const share = (items: typeof sorted): { id: number; logit: number; share: number }[] => {
+    const sum = items.reduce((total, item) => total + powerOf(item.logit), 0);
+    return items.map((item) => ({ ...item, share: powerOf(item.logit) / sum }));
+  };
+  const kept = share(settings.topK > 0 ? sorted.slice(0, settings.topK) : sorted);
   let seen = 0;
-  const nucleus = kept.filter((_, index) => {
+  const nucleus = kept.filter((item, index) => {
     const isIn = index === 0 || seen < settings.topP;
-    seen += (powers[index] ?? 0) / sum;
+    seen += item.share;
     return isIn;
   });
-  const weights = nucleus.map((item) => Math.exp(item.logit / settings.temperature));
-  const total = weights.reduce((all, weight) => all + weight, 0);
-  return new Map(nucleus.map((item, index) => [item.id, (weights[index] ?? 0) / total]));
+  const [likeliest] = share(nucleus);
+  const least = (settings.minP ?? 0) * (likeliest?.share ?? 0);
+  const likely = share(nucleus).filter((item, index) => index === 0 || item.share >= least);
+  return new Map(share(likely).map((item) => [item.id, item.share]));
 }
 
 describe('sampling', () => {
@@ -39,6 +42,13 @@ describe('sampling', () => {
     { temperature: 2, topK: 4, topP: 0.8 },
     { temperature: 1, topK: 1, topP: 0.01 },
     { temperature: 1, topK: 100, topP: 1 },
+    { temperature: 1, topK: 0, topP: 1, minP: 0.3 },
+    { temperature: 2, topK: 0, topP: 1, minP: 0.3 },
+    { temperature: 1, topK: 0, topP: 1, minP: 1 },
+    { temperature: 1.3, topK: 0, topP: 0.9, minP: 0.25 },
+    { temperature: 1.3, topK: 5, topP: 1, minP: 0.25 },
+    { temperature: 1.3, topK: 5, topP: 0.9, minP: 0.1 },
+    { temperature: 1.3, topK: 0, topP: 0.5, minP: 0.001 },
   ])('draws with the shares of the definition: %j', (settings) => {
     const draws = 20_000;
     const counts = new Map<number, number>();
@@ -54,13 +64,31 @@ describe('sampling', () => {
     }
   });
 
-  it('agrees with the definition on a large vocabulary', () => {
-    const large = Float32Array.from({ length: 5000 }, (_, id) => 4 * uniformOf(7, id));
-    const settings = { temperature: 0.7, topK: 50, topP: 0.9 };
-    const shares = definedShares(large, settings);
-    for (let index = 0; index < 200; index += 1) {
-      const token = chooseToken(large, { ...GREEDY, ...settings }, uniformOf(1, index));
-      expect(shares.has(token)).toBe(true);
+  it('draws exactly the tokens of the definition, vocabulary and settings at random', () => {
+    const workspace = new SamplingWorkspace();
+    for (let round = 0; round < 60; round += 1) {
+      const random = (index: number): number => uniformOf(round, index);
+      const size = 1 + Math.floor(3000 * random(0));
+      // Coarse steps, so that many logits are equal.
+      const large = Float32Array.from({ length: size }, (_, id) => {
+        const logit = 12 * random(100 + id) ** 3;
+        return round % 2 === 0 ? Math.round(logit * 4) / 4 : logit;
+      });
+      const settings = {
+        temperature: 0.2 + 1.5 * random(1),
+        topK: random(2) < 0.5 ? 0 : Math.ceil(60 * random(3)),
+        topP: random(4) < 0.3 ? 1 : 0.01 + 0.98 * random(5),
+        minP: random(6) < 0.5 ? 0 : 0.3 * random(7),
+      };
+      const shares = definedShares(large, settings);
+      const order = [...shares.entries()].sort((a, b) => a[0] - b[0]);
+      for (let index = 0; index < 30; index += 1) {
+        const uniform = random(10_000 + index);
+        const token = chooseToken(large, settings, uniform, workspace);
+        let sum = 0;
+        const wanted = order.find(([, share]) => (sum += share) > uniform);
+        expect([round, token]).toEqual([round, wanted?.[0]]);
+      }
     }
   });
 
@@ -69,14 +97,10 @@ describe('sampling', () => {
     expect([1, 3]).toContain(chooseToken(logits, { ...GREEDY, temperature: 1e-30 }, 0.9999));
   });
 
-  it('lowers what occurred, whatever its sign', () => {
-    const own = Float32Array.of(2, -2, 2);
-    penalizeRepetition(own, new Set([0, 1, 99]), 2);
-    expect([...own]).toEqual([1, -4, 2]);
-  });
-
   it('refuses logits that are not numbers', () => {
     expect(() => chooseToken(Float32Array.of(1, Number.NaN), GREEDY, 0)).toThrow(/NaN/);
+    expect(() => chooseToken(Float32Array.of(Number.NaN, 1), GREEDY, 0)).toThrow(/token 0/);
+    expect(() => chooseToken(Float32Array.of(1, Infinity), GREEDY, 0)).toThrow(/Infinity/);
     expect(() => chooseToken(Float32Array.of(-Infinity), GREEDY, 0)).toThrow(/every token/);
   });
 
@@ -102,5 +126,29 @@ describe('sampling', () => {
     expect(seen.size).toBe(3000);
     expect(sum / 3000).toBeCloseTo(0.5, 1);
     expect(uniformOf(3, 4)).toBe(uniformOf(3, 4));
+  });
+
+  it('gives each sample of a seed numbers of its own, the first those of the seed', () => {
+    expect(sampleSeed(7, 0)).toBe(7);
+    const firsts = new Set<number>();
+    for (let seed = 0; seed < 20; seed += 1) {
+      for (let sample = 0; sample < 32; sample += 1) {
+        firsts.add(uniformOf(sampleSeed(seed, sample), 0));
+      }
+    }
+    expect(firsts.size).toBe(20 * 32);
+  });
+
+  it('uses the memory of its workspace again, whatever the vocabulary', () => {
+    const workspace = new SamplingWorkspace();
+    const settings = { temperature: 1, topK: 0, topP: 0.9 };
+    for (const size of [50, 10, 200, 3]) {
+      const values = Float32Array.from({ length: size }, (_, id) => uniformOf(size, id));
+      const { ids } = workspace;
+      expect(chooseToken(values, settings, 0.5, workspace)).toBe(
+        chooseToken(values, settings, 0.5),
+      );
+      expect(workspace.ids === ids).toBe(ids.length >= size);
+    }
   });
 });

@@ -13,6 +13,7 @@ export class StopStrings {
 
   /** Once it has stopped, the text is what stands before the stop text that occurs first. */
   push(text: string): StopOutcome {
+    if (this.stops.length === 0) return { text, isStopped: false };
     const whole = this.held + text;
     const places = this.stops.map((stop) => whole.indexOf(stop)).filter((place) => place >= 0);
     if (places.length > 0) {

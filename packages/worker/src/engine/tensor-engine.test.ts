@@ -42,6 +42,7 @@ function open(engine = new TensorEngine(runner, pairs)) {
           stream: false,
           resumeTokens: [],
           seedText: '',
+          ...{ tenant: '', class: 'standard', priority: 5, sequence: 1 },
           ...(stateKey === undefined ? {} : { stateKey }),
         },
       ],

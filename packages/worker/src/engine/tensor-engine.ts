@@ -60,7 +60,8 @@ export class TensorEngine implements Engine {
       ]),
     );
     const inputs = this.withState(given, stateKey);
-    assertInputs({ specs: this.runner.inputs, inputs });
+    const specs = this.runner.inputs.filter((spec) => spec.isOptional !== true);
+    assertInputs({ specs, inputs });
     const wanted = input.outputs ?? this.usualOutputs(stateKey !== undefined);
     assertOutputs(this.runner.outputs, wanted);
     const kept = stateKey === undefined ? [] : this.pairs.map((pair) => pair.output);

@@ -7,6 +7,8 @@ export const MODEL_LIMITS = {
   /** Names inside a graph; longer ones are damage. */
   maxGraphNameBytes: 64 * 1024,
   maxGraphDepth: 16,
+  /** Weights inside a graph; more are copied into a file that the runtime maps. */
+  maxInMemoryBytes: 64 * 1024 * 1024,
   maxContextTokens: 1_048_576,
   maxThreads: 64,
   /** Context of a model whose files do not say it. */

@@ -4,21 +4,23 @@ import { LlmosError, MODEL_TASKS, TENSOR_TYPES, isRecord, quoteShort } from '@ll
 import { MODEL_LIMITS } from './limits';
 import { checkPackagePath } from './package-path';
 
-export type ManifestFields = Partial<ModelManifest>;
+/** What may be written by hand. */
+export type ManifestFields = Partial<Omit<ModelManifest, 'traits'>>;
 
 const POOLINGS = ['mean', 'cls', 'none'] as const;
 
 type FieldReader = (value: unknown, place: string) => unknown;
 
-const FIELDS: Readonly<Record<keyof ModelManifest, FieldReader>> = {
+const FIELDS: Readonly<Record<keyof ManifestFields, FieldReader>> = {
   task: (value, place) => oneOf<ModelTask>(value, place, MODEL_TASKS),
   graph: (value, place) => packagePath(value, place),
   maxTokens: (value, place) => count(value, place, MODEL_LIMITS.maxContextTokens),
   pooling: (value, place) => oneOf(value, place, POOLINGS),
-  normalize: (value, place) =>
-    typeof value === 'boolean' ? value : refuse(place, value, 'true or false'),
+  normalize: (value, place) => flag(value, place),
   state: (value, place) => statePairs(value, place),
   threads: (value, place) => count(value, place, MODEL_LIMITS.maxThreads),
+  sharedPrefixes: (value, place) => flag(value, place),
+  sharedWeights: (value, place) => flag(value, place),
   description: (value, place) =>
     typeof value === 'string' && value.length <= 2000
       ? value
@@ -33,7 +35,7 @@ export function parseManifestFields(document: unknown): ManifestFields {
     throw invalid(`llmos.json: unknown field ${quoteShort(unknown)}; known are ${known}`);
   }
   const entries = Object.entries(document).map(([name, value]) => {
-    const read = FIELDS[name as keyof ModelManifest];
+    const read = FIELDS[name as keyof ManifestFields];
     return [name, read(value, name)] as const;
   });
   return Object.fromEntries(entries);
@@ -71,6 +73,10 @@ function oneOf<T extends string>(value: unknown, place: string, allowed: readonl
   return allowed.includes(value as T)
     ? (value as T)
     : refuse(place, value, `one of ${allowed.join(', ')}`);
+}
+
+function flag(value: unknown, place: string): boolean {
+  return typeof value === 'boolean' ? value : refuse(place, value, 'true or false');
 }
 
 function count(value: unknown, place: string, most: number): number {

@@ -5,6 +5,7 @@
 import type { ModelManifest, ModelTask } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
 import type { GraphFacts } from './graph-facts';
+import { traitsOf } from './graph-facts';
 import { MODEL_LIMITS } from './limits';
 import type { ManifestFields } from './manifest-fields';
 import type { JsonObject, ModelDocuments } from './model-documents';
@@ -51,10 +52,13 @@ export function inferManifest(sources: ManifestSources): ModelManifest {
     task,
     graph: sources.graphPath,
     ...(fields.threads === undefined ? {} : { threads: fields.threads }),
+    ...(fields.sharedWeights === undefined ? {} : { sharedWeights: fields.sharedWeights }),
     ...(task === 'infer' ? {} : { maxTokens: fields.maxTokens ?? inferMaxTokens(documents) }),
     ...(task === 'embed' ? inferPooling(sources) : {}),
     ...(state.length === 0 ? {} : { state }),
+    ...(task === 'generate' && fields.sharedPrefixes === true ? { sharedPrefixes: true } : {}),
     ...(fields.description === undefined ? {} : { description: fields.description }),
+    traits: traitsOf(graph),
   };
 }
 

@@ -36,6 +36,7 @@ export interface GenerationSettings {
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
+  readonly minP: number;
   readonly repetitionPenalty: number;
   /** Sizes for graphs that leave them dynamic. */
   readonly kvHeads?: number;
@@ -61,7 +62,8 @@ export function readGenerationSettings(
     endIds: new Set(endIds),
     temperature: Math.max(0, own('temperature') ?? (samples ? 1 : 0)),
     topK: Math.max(0, Math.floor(own('top_k') ?? 0)),
-    topP: clampShare(own('top_p')),
+    topP: shareOf(own('top_p')) ?? 1,
+    minP: shareOf(own('min_p')) ?? 0,
     repetitionPenalty: positive(numberIn(generationConfig, 'repetition_penalty')),
     ...kvSizes(config, objectIn(genai, 'decoder')),
   };
@@ -88,8 +90,8 @@ function kvSizes(
   };
 }
 
-function clampShare(share: number | undefined): number {
-  return share !== undefined && share > 0 && share <= 1 ? share : 1;
+function shareOf(value: number | undefined): number | undefined {
+  return value !== undefined && value > 0 && value <= 1 ? value : undefined;
 }
 
 function positive(value: number | undefined): number {

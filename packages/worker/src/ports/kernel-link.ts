@@ -1,5 +1,11 @@
 /** The stream that a node agent holds open to the leading kernel. */
-import type { ModelRegistration, NodeCapabilities, NodeId, ProcessId } from '@llmos/base';
+import type {
+  ModelRegistration,
+  NodeCapabilities,
+  NodeId,
+  ProcessContexts,
+  ProcessId,
+} from '@llmos/base';
 
 export interface ProcessSpec {
   /** `name@version`, or the name of a built-in program. */
@@ -41,6 +47,18 @@ export interface NodeRegistration {
   readonly processes: readonly ProcessChange[];
 }
 
+/** What a node says of itself every second. */
+export interface NodeBeat {
+  readonly freeMemoryBytes: number;
+  readonly contexts: readonly ContextsOfProcess[];
+}
+
+export interface ContextsOfProcess {
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+  readonly contexts: ProcessContexts;
+}
+
 export type KernelCommand =
   | { readonly kind: 'welcome'; readonly heartbeatMs: number; readonly leaseMs: number }
   | { readonly kind: 'not-leader'; readonly leaderUrl: string | undefined }
@@ -68,7 +86,7 @@ export interface KernelLineEvents {
 
 /** One attached stream. Sending on a closed one does nothing. */
 export interface KernelLine {
-  heartbeat(freeMemoryBytes: number): void;
+  heartbeat(beat: NodeBeat): void;
   processChanged(change: ProcessChange): void;
   /** Resolves when what was sent before has reached the kernel, within a bounded time. */
   close(): Promise<void>;

@@ -17,6 +17,8 @@ export interface TensorSpec {
   readonly type: TensorType | 'unsupported';
   /** A number is static, a text the name of a dynamic dimension; `''` has none. */
   readonly dims: readonly (number | string)[];
+  /** Set where a run may leave the input out. */
+  readonly isOptional?: true;
 }
 
 /** A tensor in host memory. float16 elements are bit patterns, bool elements 0 or 1. */

@@ -1,11 +1,17 @@
 /** For tests: the other end of `actor-thread-driver`. Waits are bounded and say what was missing. */
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GenerateChunk, ModelManifest, Result } from '@llmos/base';
 import { LlmosError, encodeJson, parseResult } from '@llmos/base';
-import type { FromThread, ThreadRequest, ToThread } from '../actors/thread-protocol';
+import type {
+  ContextCounts,
+  FromThread,
+  GenerationBounds,
+  ThreadRequest,
+  ToThread,
+} from '../actors/thread-protocol';
 import { readPackageFolder } from '../adapters/package-files/package-folder';
 import { onnxEnvironment } from '../adapters/os/onnx-environment';
 
@@ -17,12 +23,18 @@ export interface DrivenOptions {
   /** Path of the graph inside the folder. */
   readonly graph?: string;
   readonly manifest?: Partial<ModelManifest>;
+  readonly intraOpThreads?: number;
+  readonly generation?: Partial<GenerationBounds>;
 }
+
+const BOUNDS: GenerationBounds = { maxRows: 16, maxSavedBytes: 2 ** 26, maxPrefixBytes: 2 ** 26 };
 
 export interface StepResult {
   /** By request id, as sent: an id that is answered twice is there twice. */
   readonly answers: readonly { readonly requestId: number; readonly result: Uint8Array }[];
   readonly chunks: readonly { readonly requestId: number; readonly chunk: GenerateChunk }[];
+  /** Generations that were given back, with the tokens that they had. */
+  readonly preempted: readonly { readonly requestId: number; readonly tokens: readonly number[] }[];
 }
 
 export type RequestOptions = Partial<Omit<ThreadRequest, 'requestId' | 'function' | 'body'>>;
@@ -40,6 +52,9 @@ export function jsonRequest(
     body: encodeJson(input),
     stream: false,
     seedText: `tenant/${requestId}`,
+    class: 'standard',
+    priority: 5,
+    sequence: requestId,
     ...options,
   };
 }
@@ -48,6 +63,8 @@ export class DrivenThread {
   private readonly child: ChildProcess;
   private listener: (message: FromThread) => void = () => undefined;
   private nextId = 1;
+  /** What a thread that generates told last. */
+  contexts: ContextCounts | undefined;
 
   constructor() {
     if (!existsSync(DRIVER)) throw new Error(`${DRIVER} is absent: build the worker first`);
@@ -56,14 +73,17 @@ export class DrivenThread {
       stdio: 'ignore',
       env: onnxEnvironment(),
     });
-    this.child.on('message', (message: FromThread) => this.listener(message));
+    this.child.on('message', (message: FromThread) => {
+      if (message.kind === 'contexts') this.contexts = message.counts;
+      this.listener(message);
+    });
   }
 
   static async load(folder: string, options: DrivenOptions = {}): Promise<DrivenThread> {
     const { manifest } = readPackageFolder(folder, options.graph);
     const thread = new DrivenThread();
     try {
-      await thread.load(folder, { ...manifest, ...options.manifest }, options.device ?? 'cpu');
+      await thread.load(folder, { ...manifest, ...options.manifest }, options.device, options);
     } catch (thrown) {
       thread.stop();
       throw thrown;
@@ -71,8 +91,17 @@ export class DrivenThread {
     return thread;
   }
 
-  async load(folder: string, manifest: ModelManifest, device: string): Promise<string> {
-    const options = { packageFolder: folder, manifest, device, intraOpThreads: 1 };
+  async load(
+    folder: string,
+    manifest: ModelManifest,
+    device = 'cpu',
+    more: Pick<DrivenOptions, 'generation' | 'intraOpThreads'> = {},
+  ): Promise<string> {
+    const options = {
+      ...{ packageFolder: folder, manifest, device },
+      intraOpThreads: more.intraOpThreads ?? 1,
+      generation: { ...BOUNDS, ...more.generation },
+    };
     return this.exchange('loaded', { kind: 'load', options }, (message, resolve) => {
       if (message.kind === 'loaded') resolve(message.provider);
       if (message.kind === 'load-failed') throw new LlmosError(message.code, message.message);
@@ -86,13 +115,15 @@ export class DrivenThread {
   ): Promise<StepResult> {
     const answers: { requestId: number; result: Uint8Array }[] = [];
     const chunks: { requestId: number; chunk: GenerateChunk }[] = [];
+    const preempted: { requestId: number; tokens: readonly number[] }[] = [];
     return this.exchange('idle', { kind: 'run', requests }, (message, resolve) => {
       if (message.kind === 'answered') answers.push(message.answer);
       if (message.kind === 'chunk') {
         chunks.push(message);
         onChunk(message.requestId, message.chunk);
       }
-      if (message.kind === 'idle') resolve({ answers, chunks });
+      if (message.kind === 'preempted') preempted.push(message);
+      if (message.kind === 'idle') resolve({ answers, chunks, preempted });
     });
   }
 
@@ -107,6 +138,14 @@ export class DrivenThread {
     const result = parseResult(answers[0]?.result ?? new Uint8Array()) as Result<Output>;
     if (!result.ok) throw LlmosError.fromBody(result.error);
     return result.output;
+  }
+
+  /** Memory of its process; undefined where the system does not tell. */
+  residentBytes(): number | undefined {
+    const file = `/proc/${this.child.pid}/status`;
+    if (!existsSync(file)) return undefined;
+    const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(file, 'utf8'));
+    return line?.[1] === undefined ? undefined : Number(line[1]) * 1024;
   }
 
   send(message: ToThread): void {

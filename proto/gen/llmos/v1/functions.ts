@@ -53,6 +53,19 @@ export interface GenerateInput {
   repetitionPenalty?: number | undefined;
   seed?: number | undefined;
   stop: string[];
+  minP?: number | undefined;
+  presencePenalty?: number | undefined;
+  frequencyPenalty?: number | undefined;
+  logitBias: { [key: number]: number };
+  stopTokens: number[];
+  minTokens?: number | undefined;
+  topLogprobs?: number | undefined;
+  n?: number | undefined;
+}
+
+export interface GenerateInput_LogitBiasEntry {
+  key: number;
+  value: number;
 }
 
 export interface Tensor {
@@ -114,12 +127,38 @@ export interface ExtractOutput {
   texts: Entities[];
 }
 
+export interface TokenLogprob {
+  token: number;
+  text: string;
+  logprob: number;
+}
+
+export interface ChosenLogprob {
+  token: number;
+  text: string;
+  logprob: number;
+  /** Best first. */
+  top: TokenLogprob[];
+}
+
+export interface GenerateSample {
+  text: string;
+  tokens: number[];
+  /** stop or length */
+  finishReason: string;
+  logprobs: ChosenLogprob[];
+}
+
 export interface GenerateOutput {
   text: string;
   tokens: number[];
   promptTokens: number;
   /** stop or length */
   finishReason: string;
+  /** One for each token, where top_logprobs was given. */
+  logprobs: ChosenLogprob[];
+  /** Where n is more than 1: all of them, the first one included. */
+  samples: GenerateSample[];
 }
 
 export interface InferOutput {
@@ -675,6 +714,14 @@ function createBaseGenerateInput(): GenerateInput {
     repetitionPenalty: undefined,
     seed: undefined,
     stop: [],
+    minP: undefined,
+    presencePenalty: undefined,
+    frequencyPenalty: undefined,
+    logitBias: {},
+    stopTokens: [],
+    minTokens: undefined,
+    topLogprobs: undefined,
+    n: undefined,
   };
 }
 
@@ -709,6 +756,34 @@ export const GenerateInput: MessageFns<GenerateInput> = {
     }
     for (const v of message.stop) {
       writer.uint32(82).string(v!);
+    }
+    if (message.minP !== undefined) {
+      writer.uint32(89).double(message.minP);
+    }
+    if (message.presencePenalty !== undefined) {
+      writer.uint32(97).double(message.presencePenalty);
+    }
+    if (message.frequencyPenalty !== undefined) {
+      writer.uint32(105).double(message.frequencyPenalty);
+    }
+    globalThis.Object.entries(message.logitBias).forEach(([key, value]: [string, number]) => {
+      GenerateInput_LogitBiasEntry.encode({ key: key as any, value }, writer.uint32(114).fork()).join();
+    });
+    if (message.stopTokens.length !== 0) {
+      writer.uint32(122).fork();
+      for (const v of message.stopTokens) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.minTokens !== undefined) {
+      writer.uint32(128).uint32(message.minTokens);
+    }
+    if (message.topLogprobs !== undefined) {
+      writer.uint32(136).uint32(message.topLogprobs);
+    }
+    if (message.n !== undefined) {
+      writer.uint32(144).uint32(message.n);
     }
     return writer;
   },
@@ -806,6 +881,83 @@ export const GenerateInput: MessageFns<GenerateInput> = {
             message.stop.push(reader.string());
             continue;
           }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.minP = reader.double();
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.presencePenalty = reader.double();
+            continue;
+          }
+          case 13: {
+            if (tag !== 105) {
+              break;
+            }
+
+            message.frequencyPenalty = reader.double();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            const entry14 = GenerateInput_LogitBiasEntry.decode(reader, reader.uint32());
+            if (entry14.value !== undefined) {
+              message.logitBias[entry14.key] = entry14.value;
+            }
+            continue;
+          }
+          case 15: {
+            if (tag === 120) {
+              message.stopTokens.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 122) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.stopTokens.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.minTokens = reader.uint32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.topLogprobs = reader.uint32();
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.n = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -850,6 +1002,64 @@ export const GenerateInput: MessageFns<GenerateInput> = {
       stop: globalThis.Array.isArray(object?.stop)
         ? object.stop.map((e: any) => globalThis.String(e))
         : [],
+      minP: isSet(object.minP)
+        ? globalThis.Number(object.minP)
+        : isSet(object.min_p)
+        ? globalThis.Number(object.min_p)
+        : undefined,
+      presencePenalty: isSet(object.presencePenalty)
+        ? globalThis.Number(object.presencePenalty)
+        : isSet(object.presence_penalty)
+        ? globalThis.Number(object.presence_penalty)
+        : undefined,
+      frequencyPenalty: isSet(object.frequencyPenalty)
+        ? globalThis.Number(object.frequencyPenalty)
+        : isSet(object.frequency_penalty)
+        ? globalThis.Number(object.frequency_penalty)
+        : undefined,
+      logitBias: isObject(object.logitBias)
+        ? (globalThis.Object.entries(object.logitBias) as [string, any][]).reduce(
+          (acc: { [key: number]: number }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, globalThis.Number(key), {
+              value: globalThis.Number(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : isObject(object.logit_bias)
+        ? (globalThis.Object.entries(object.logit_bias) as [string, any][]).reduce(
+          (acc: { [key: number]: number }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, globalThis.Number(key), {
+              value: globalThis.Number(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      stopTokens: globalThis.Array.isArray(object?.stopTokens)
+        ? object.stopTokens.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.stop_tokens)
+        ? object.stop_tokens.map((e: any) => globalThis.Number(e))
+        : [],
+      minTokens: isSet(object.minTokens)
+        ? globalThis.Number(object.minTokens)
+        : isSet(object.min_tokens)
+        ? globalThis.Number(object.min_tokens)
+        : undefined,
+      topLogprobs: isSet(object.topLogprobs)
+        ? globalThis.Number(object.topLogprobs)
+        : isSet(object.top_logprobs)
+        ? globalThis.Number(object.top_logprobs)
+        : undefined,
+      n: isSet(object.n) ? globalThis.Number(object.n) : undefined,
     };
   },
 
@@ -885,6 +1095,36 @@ export const GenerateInput: MessageFns<GenerateInput> = {
     if (message.stop?.length) {
       obj.stop = message.stop;
     }
+    if (message.minP !== undefined) {
+      obj.minP = floatToJson(message.minP);
+    }
+    if (message.presencePenalty !== undefined) {
+      obj.presencePenalty = floatToJson(message.presencePenalty);
+    }
+    if (message.frequencyPenalty !== undefined) {
+      obj.frequencyPenalty = floatToJson(message.frequencyPenalty);
+    }
+    if (message.logitBias) {
+      const entries = globalThis.Object.entries(message.logitBias) as [string, number][];
+      if (entries.length > 0) {
+        obj.logitBias = {};
+        entries.forEach(([k, v]) => {
+          obj.logitBias[k] = floatToJson(v);
+        });
+      }
+    }
+    if (message.stopTokens?.length) {
+      obj.stopTokens = message.stopTokens.map((e) => Math.round(e));
+    }
+    if (message.minTokens !== undefined) {
+      obj.minTokens = Math.round(message.minTokens);
+    }
+    if (message.topLogprobs !== undefined) {
+      obj.topLogprobs = Math.round(message.topLogprobs);
+    }
+    if (message.n !== undefined) {
+      obj.n = Math.round(message.n);
+    }
     return obj;
   },
 
@@ -903,6 +1143,107 @@ export const GenerateInput: MessageFns<GenerateInput> = {
     message.repetitionPenalty = object.repetitionPenalty ?? undefined;
     message.seed = object.seed ?? undefined;
     message.stop = object.stop?.map((e) => e) || [];
+    message.minP = object.minP ?? undefined;
+    message.presencePenalty = object.presencePenalty ?? undefined;
+    message.frequencyPenalty = object.frequencyPenalty ?? undefined;
+    message.logitBias = (globalThis.Object.entries(object.logitBias ?? {}) as [string, number][]).reduce(
+      (acc: { [key: number]: number }, [key, value]: [string, number]) => {
+        if (value !== undefined) {
+          acc[globalThis.Number(key)] = globalThis.Number(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.stopTokens = object.stopTokens?.map((e) => e) || [];
+    message.minTokens = object.minTokens ?? undefined;
+    message.topLogprobs = object.topLogprobs ?? undefined;
+    message.n = object.n ?? undefined;
+    return message;
+  },
+};
+
+function createBaseGenerateInput_LogitBiasEntry(): GenerateInput_LogitBiasEntry {
+  return { key: 0, value: 0 };
+}
+
+export const GenerateInput_LogitBiasEntry: MessageFns<GenerateInput_LogitBiasEntry> = {
+  encode(message: GenerateInput_LogitBiasEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== 0) {
+      writer.uint32(8).uint32(message.key);
+    }
+    if (message.value !== 0) {
+      writer.uint32(17).double(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GenerateInput_LogitBiasEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGenerateInput_LogitBiasEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.key = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GenerateInput_LogitBiasEntry {
+    return {
+      key: isSet(object.key) ? globalThis.Number(object.key) : 0,
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+    };
+  },
+
+  toJSON(message: GenerateInput_LogitBiasEntry): unknown {
+    const obj: any = {};
+    if (message.key !== 0) {
+      obj.key = Math.round(message.key);
+    }
+    if (message.value !== 0) {
+      obj.value = floatToJson(message.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GenerateInput_LogitBiasEntry>): GenerateInput_LogitBiasEntry {
+    return GenerateInput_LogitBiasEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GenerateInput_LogitBiasEntry>): GenerateInput_LogitBiasEntry {
+    const message = createBaseGenerateInput_LogitBiasEntry();
+    message.key = object.key ?? 0;
+    message.value = object.value ?? 0;
     return message;
   },
 };
@@ -1914,8 +2255,363 @@ export const ExtractOutput: MessageFns<ExtractOutput> = {
   },
 };
 
+function createBaseTokenLogprob(): TokenLogprob {
+  return { token: 0, text: "", logprob: 0 };
+}
+
+export const TokenLogprob: MessageFns<TokenLogprob> = {
+  encode(message: TokenLogprob, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== 0) {
+      writer.uint32(8).uint32(message.token);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.logprob !== 0) {
+      writer.uint32(25).double(message.logprob);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenLogprob {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenLogprob();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.token = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.logprob = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TokenLogprob {
+    return {
+      token: isSet(object.token) ? globalThis.Number(object.token) : 0,
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      logprob: isSet(object.logprob) ? globalThis.Number(object.logprob) : 0,
+    };
+  },
+
+  toJSON(message: TokenLogprob): unknown {
+    const obj: any = {};
+    if (message.token !== 0) {
+      obj.token = Math.round(message.token);
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.logprob !== 0) {
+      obj.logprob = floatToJson(message.logprob);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TokenLogprob>): TokenLogprob {
+    return TokenLogprob.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TokenLogprob>): TokenLogprob {
+    const message = createBaseTokenLogprob();
+    message.token = object.token ?? 0;
+    message.text = object.text ?? "";
+    message.logprob = object.logprob ?? 0;
+    return message;
+  },
+};
+
+function createBaseChosenLogprob(): ChosenLogprob {
+  return { token: 0, text: "", logprob: 0, top: [] };
+}
+
+export const ChosenLogprob: MessageFns<ChosenLogprob> = {
+  encode(message: ChosenLogprob, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== 0) {
+      writer.uint32(8).uint32(message.token);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.logprob !== 0) {
+      writer.uint32(25).double(message.logprob);
+    }
+    for (const v of message.top) {
+      TokenLogprob.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChosenLogprob {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChosenLogprob();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.token = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.logprob = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.top.push(TokenLogprob.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ChosenLogprob {
+    return {
+      token: isSet(object.token) ? globalThis.Number(object.token) : 0,
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      logprob: isSet(object.logprob) ? globalThis.Number(object.logprob) : 0,
+      top: globalThis.Array.isArray(object?.top) ? object.top.map((e: any) => TokenLogprob.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ChosenLogprob): unknown {
+    const obj: any = {};
+    if (message.token !== 0) {
+      obj.token = Math.round(message.token);
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.logprob !== 0) {
+      obj.logprob = floatToJson(message.logprob);
+    }
+    if (message.top?.length) {
+      obj.top = message.top.map((e) => TokenLogprob.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ChosenLogprob>): ChosenLogprob {
+    return ChosenLogprob.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChosenLogprob>): ChosenLogprob {
+    const message = createBaseChosenLogprob();
+    message.token = object.token ?? 0;
+    message.text = object.text ?? "";
+    message.logprob = object.logprob ?? 0;
+    message.top = object.top?.map((e) => TokenLogprob.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGenerateSample(): GenerateSample {
+  return { text: "", tokens: [], finishReason: "", logprobs: [] };
+}
+
+export const GenerateSample: MessageFns<GenerateSample> = {
+  encode(message: GenerateSample, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    if (message.tokens.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.tokens) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.finishReason !== "") {
+      writer.uint32(26).string(message.finishReason);
+    }
+    for (const v of message.logprobs) {
+      ChosenLogprob.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GenerateSample {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGenerateSample();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.tokens.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.tokens.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.finishReason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.logprobs.push(ChosenLogprob.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GenerateSample {
+    return {
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      tokens: globalThis.Array.isArray(object?.tokens) ? object.tokens.map((e: any) => globalThis.Number(e)) : [],
+      finishReason: isSet(object.finishReason)
+        ? globalThis.String(object.finishReason)
+        : isSet(object.finish_reason)
+        ? globalThis.String(object.finish_reason)
+        : "",
+      logprobs: globalThis.Array.isArray(object?.logprobs)
+        ? object.logprobs.map((e: any) => ChosenLogprob.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: GenerateSample): unknown {
+    const obj: any = {};
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.tokens?.length) {
+      obj.tokens = message.tokens.map((e) => Math.round(e));
+    }
+    if (message.finishReason !== "") {
+      obj.finishReason = message.finishReason;
+    }
+    if (message.logprobs?.length) {
+      obj.logprobs = message.logprobs.map((e) => ChosenLogprob.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GenerateSample>): GenerateSample {
+    return GenerateSample.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GenerateSample>): GenerateSample {
+    const message = createBaseGenerateSample();
+    message.text = object.text ?? "";
+    message.tokens = object.tokens?.map((e) => e) || [];
+    message.finishReason = object.finishReason ?? "";
+    message.logprobs = object.logprobs?.map((e) => ChosenLogprob.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseGenerateOutput(): GenerateOutput {
-  return { text: "", tokens: [], promptTokens: 0, finishReason: "" };
+  return { text: "", tokens: [], promptTokens: 0, finishReason: "", logprobs: [], samples: [] };
 }
 
 export const GenerateOutput: MessageFns<GenerateOutput> = {
@@ -1935,6 +2631,12 @@ export const GenerateOutput: MessageFns<GenerateOutput> = {
     }
     if (message.finishReason !== "") {
       writer.uint32(34).string(message.finishReason);
+    }
+    for (const v of message.logprobs) {
+      ChosenLogprob.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.samples) {
+      GenerateSample.encode(v!, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1994,6 +2696,22 @@ export const GenerateOutput: MessageFns<GenerateOutput> = {
             message.finishReason = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.logprobs.push(ChosenLogprob.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.samples.push(GenerateSample.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2020,6 +2738,12 @@ export const GenerateOutput: MessageFns<GenerateOutput> = {
         : isSet(object.finish_reason)
         ? globalThis.String(object.finish_reason)
         : "",
+      logprobs: globalThis.Array.isArray(object?.logprobs)
+        ? object.logprobs.map((e: any) => ChosenLogprob.fromJSON(e))
+        : [],
+      samples: globalThis.Array.isArray(object?.samples)
+        ? object.samples.map((e: any) => GenerateSample.fromJSON(e))
+        : [],
     };
   },
 
@@ -2037,6 +2761,12 @@ export const GenerateOutput: MessageFns<GenerateOutput> = {
     if (message.finishReason !== "") {
       obj.finishReason = message.finishReason;
     }
+    if (message.logprobs?.length) {
+      obj.logprobs = message.logprobs.map((e) => ChosenLogprob.toJSON(e));
+    }
+    if (message.samples?.length) {
+      obj.samples = message.samples.map((e) => GenerateSample.toJSON(e));
+    }
     return obj;
   },
 
@@ -2049,6 +2779,8 @@ export const GenerateOutput: MessageFns<GenerateOutput> = {
     message.tokens = object.tokens?.map((e) => e) || [];
     message.promptTokens = object.promptTokens ?? 0;
     message.finishReason = object.finishReason ?? "";
+    message.logprobs = object.logprobs?.map((e) => ChosenLogprob.fromPartial(e)) || [];
+    message.samples = object.samples?.map((e) => GenerateSample.fromPartial(e)) || [];
     return message;
   },
 };

@@ -67,6 +67,20 @@ export interface Device {
 
 export interface NodeHeartbeat {
   freeMemoryBytes: number;
+  /** Of the processes whose models generate. */
+  contexts: ProcessContexts[];
+}
+
+/** Generations in one process: with a row, without one, and saved ones. */
+export interface ProcessContexts {
+  process: string;
+  incarnation: number;
+  running: number;
+  waiting: number;
+  saved: number;
+  rowBytes: number;
+  savedBytes: number;
+  prefixBytes: number;
 }
 
 export interface ProcessChange {
@@ -140,7 +154,10 @@ export interface StartProcess {
 export interface StopProcess {
   process: string;
   incarnation: number;
-  /** Take nothing new, finish what runs, at most this long; 0 kills at once. */
+  /**
+   * Take nothing new, give generations back, finish what else runs, at most this long; 0 kills at
+   * once.
+   */
   graceMs: number;
 }
 
@@ -835,13 +852,16 @@ export const Device: MessageFns<Device> = {
 };
 
 function createBaseNodeHeartbeat(): NodeHeartbeat {
-  return { freeMemoryBytes: 0 };
+  return { freeMemoryBytes: 0, contexts: [] };
 }
 
 export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
   encode(message: NodeHeartbeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.freeMemoryBytes !== 0) {
       writer.uint32(8).uint64(message.freeMemoryBytes);
+    }
+    for (const v of message.contexts) {
+      ProcessContexts.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -867,6 +887,14 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
             message.freeMemoryBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.contexts.push(ProcessContexts.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -886,6 +914,9 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
         : isSet(object.free_memory_bytes)
         ? globalThis.Number(object.free_memory_bytes)
         : 0,
+      contexts: globalThis.Array.isArray(object?.contexts)
+        ? object.contexts.map((e: any) => ProcessContexts.fromJSON(e))
+        : [],
     };
   },
 
@@ -893,6 +924,9 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     const obj: any = {};
     if (message.freeMemoryBytes !== 0) {
       obj.freeMemoryBytes = Math.round(message.freeMemoryBytes);
+    }
+    if (message.contexts?.length) {
+      obj.contexts = message.contexts.map((e) => ProcessContexts.toJSON(e));
     }
     return obj;
   },
@@ -903,6 +937,200 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
   fromPartial(object: DeepPartial<NodeHeartbeat>): NodeHeartbeat {
     const message = createBaseNodeHeartbeat();
     message.freeMemoryBytes = object.freeMemoryBytes ?? 0;
+    message.contexts = object.contexts?.map((e) => ProcessContexts.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseProcessContexts(): ProcessContexts {
+  return { process: "", incarnation: 0, running: 0, waiting: 0, saved: 0, rowBytes: 0, savedBytes: 0, prefixBytes: 0 };
+}
+
+export const ProcessContexts: MessageFns<ProcessContexts> = {
+  encode(message: ProcessContexts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    if (message.incarnation !== 0) {
+      writer.uint32(16).uint32(message.incarnation);
+    }
+    if (message.running !== 0) {
+      writer.uint32(24).uint32(message.running);
+    }
+    if (message.waiting !== 0) {
+      writer.uint32(32).uint32(message.waiting);
+    }
+    if (message.saved !== 0) {
+      writer.uint32(40).uint32(message.saved);
+    }
+    if (message.rowBytes !== 0) {
+      writer.uint32(48).uint64(message.rowBytes);
+    }
+    if (message.savedBytes !== 0) {
+      writer.uint32(56).uint64(message.savedBytes);
+    }
+    if (message.prefixBytes !== 0) {
+      writer.uint32(64).uint64(message.prefixBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessContexts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessContexts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.incarnation = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.running = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.waiting = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.saved = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rowBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.savedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.prefixBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProcessContexts {
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      incarnation: isSet(object.incarnation) ? globalThis.Number(object.incarnation) : 0,
+      running: isSet(object.running) ? globalThis.Number(object.running) : 0,
+      waiting: isSet(object.waiting) ? globalThis.Number(object.waiting) : 0,
+      saved: isSet(object.saved) ? globalThis.Number(object.saved) : 0,
+      rowBytes: isSet(object.rowBytes)
+        ? globalThis.Number(object.rowBytes)
+        : isSet(object.row_bytes)
+        ? globalThis.Number(object.row_bytes)
+        : 0,
+      savedBytes: isSet(object.savedBytes)
+        ? globalThis.Number(object.savedBytes)
+        : isSet(object.saved_bytes)
+        ? globalThis.Number(object.saved_bytes)
+        : 0,
+      prefixBytes: isSet(object.prefixBytes)
+        ? globalThis.Number(object.prefixBytes)
+        : isSet(object.prefix_bytes)
+        ? globalThis.Number(object.prefix_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: ProcessContexts): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    if (message.incarnation !== 0) {
+      obj.incarnation = Math.round(message.incarnation);
+    }
+    if (message.running !== 0) {
+      obj.running = Math.round(message.running);
+    }
+    if (message.waiting !== 0) {
+      obj.waiting = Math.round(message.waiting);
+    }
+    if (message.saved !== 0) {
+      obj.saved = Math.round(message.saved);
+    }
+    if (message.rowBytes !== 0) {
+      obj.rowBytes = Math.round(message.rowBytes);
+    }
+    if (message.savedBytes !== 0) {
+      obj.savedBytes = Math.round(message.savedBytes);
+    }
+    if (message.prefixBytes !== 0) {
+      obj.prefixBytes = Math.round(message.prefixBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProcessContexts>): ProcessContexts {
+    return ProcessContexts.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessContexts>): ProcessContexts {
+    const message = createBaseProcessContexts();
+    message.process = object.process ?? "";
+    message.incarnation = object.incarnation ?? 0;
+    message.running = object.running ?? 0;
+    message.waiting = object.waiting ?? 0;
+    message.saved = object.saved ?? 0;
+    message.rowBytes = object.rowBytes ?? 0;
+    message.savedBytes = object.savedBytes ?? 0;
+    message.prefixBytes = object.prefixBytes ?? 0;
     return message;
   },
 };

@@ -10,7 +10,7 @@ import type {
 import { quoteShort, tryToken } from '@llmos/base';
 import type { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
-import type { ProcessReport, ReportedProcess } from '../../kernel-event';
+import type { ProcessReport, ReportedContexts, ReportedProcess } from '../../kernel-event';
 import type { ProcessAddress } from '../../kernel-decision';
 
 /** A message that breaks the protocol; the stream that sent it is closed with this text. */
@@ -60,6 +60,21 @@ export function readProcessChange(message: wire.ProcessChange): ReportedProcess 
 
 export function readFreeMemory(message: wire.NodeHeartbeat): number {
   return count(message.freeMemoryBytes, 'free_memory_bytes');
+}
+
+export function readContexts(message: wire.NodeHeartbeat): readonly ReportedContexts[] {
+  return bounded(message.contexts, 'contexts', EDGE_LIMITS.maxNodeProcesses).map((of) => ({
+    pid: token<ProcessId>(of.process, 'process'),
+    incarnation: count(of.incarnation, 'incarnation'),
+    contexts: {
+      running: count(of.running, 'running'),
+      waiting: count(of.waiting, 'waiting'),
+      saved: count(of.saved, 'saved'),
+      rowBytes: count(of.rowBytes, 'row_bytes'),
+      savedBytes: count(of.savedBytes, 'saved_bytes'),
+      prefixBytes: count(of.prefixBytes, 'prefix_bytes'),
+    },
+  }));
 }
 
 export function startMessage(of: {

@@ -11,7 +11,13 @@ import type { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';
 import type { Registration } from './codec';
-import { InvalidNodeMessage, readFreeMemory, readProcessChange, readRegistration } from './codec';
+import {
+  InvalidNodeMessage,
+  readContexts,
+  readFreeMemory,
+  readProcessChange,
+  readRegistration,
+} from './codec';
 
 export type AttachCall = ServerDuplexStream<wire.NodeMessage, wire.KernelMessage>;
 
@@ -111,7 +117,9 @@ export class NodeStream {
         throw new InvalidNodeMessage('register came twice');
       case 'heartbeat': {
         const freeMemoryBytes = readFreeMemory(content.value);
-        return this.options.onEvent(this, { kind: 'node-heartbeat', nodeId, freeMemoryBytes });
+        const contexts = readContexts(content.value);
+        const kind = 'node-heartbeat';
+        return this.options.onEvent(this, { kind, nodeId, freeMemoryBytes, contexts });
       }
       case 'processChange': {
         const process = readProcessChange(content.value);

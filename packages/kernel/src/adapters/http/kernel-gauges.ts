@@ -67,6 +67,11 @@ function programReadings(gauges: KernelGauges): readonly Reading[] {
       help: 'Calls that wait for a result',
       read: () => one(gauges.waitingCalls()),
     },
+    {
+      name: 'attached_readers',
+      help: 'Readers of generations that attached',
+      read: () => one(gauges.attachedReaders()),
+    },
     { name: 'nodes', help: 'Nodes known', read: () => one(gauges.counts()?.nodes ?? 0) },
   ];
 }

@@ -11,6 +11,7 @@ const LABELS: ReadonlyMap<CounterName, string> = new Map([
   ['tasks_taken_in', 'class'],
   ['tasks_finished', 'code'],
   ['attempts_ended', 'outcome'],
+  ['reader_messages', 'kind'],
   ['requests', 'kind'],
   ['requests_refused', 'code'],
   ['leaderships', 'what'],

@@ -30,7 +30,8 @@ export class AttemptRows {
       const attempt = Number(value['attempt']);
       if (!Number.isSafeInteger(attempt) || attempt < 1) return undefined;
       const failures = readFailures(value['failures']);
-      return { attempt, isApart: value['isApart'] === true, failures };
+      const uncounted = readUncounted(value['uncounted'], attempt);
+      return { attempt, uncounted, isApart: value['isApart'] === true, failures };
     } catch {
       return undefined;
     }
@@ -45,6 +46,12 @@ export class AttemptRows {
     const request = { filter: subjectOf(tenant, task) };
     this.options.connection.publish(`$JS.API.STREAM.PURGE.${STREAM}`, encodeJson(request));
   }
+}
+
+/** Rows of an earlier version have none. At least one attempt counts: the one that comes next. */
+function readUncounted(value: unknown, attempt: number): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) return 0;
+  return Math.max(0, Math.min(value, attempt - 1));
 }
 
 /** Rows of an earlier version have none; what can't be read is left out. */

@@ -1,9 +1,9 @@
 /**
  * The kernel's connection to NATS: waits for the server at start, then reconnects for ever.
  */
-import { LlmosError, parseServerUrls } from '@llmos/base';
+import { LlmosError, parseServerUrls, useLeanRequests } from '@llmos/base';
 import type { Logger } from '@llmos/base';
-import { DebugEvents, Events, connect } from 'nats';
+import { DebugEvents, Events, NatsError, connect, createInbox } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { describeApiError, isUnavailable } from './api-errors';
@@ -35,6 +35,7 @@ export async function connectToNats(options: ConnectionOptions): Promise<NatsCon
         noAsyncTraces: true,
         ignoreClusterUpdates: false,
       });
+      useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
       void watchStatus(connection, options);
       return connection;
     } catch (error) {

@@ -50,6 +50,10 @@ export class JetStreamProcessLink implements ProcessLink {
     this.send(to, { $case: 'cancel', value: { attempt, reason } });
   }
 
+  preempt(to: ProcessAddress, attempt: AttemptRef): void {
+    this.send(to, { $case: 'preempt', value: { attempt } });
+  }
+
   confirm(to: ProcessAddress, attempts: readonly AttemptRef[]): void {
     const message = this.encode(to, { $case: 'confirm', value: { attempts: [...attempts] } });
     if (message !== undefined) this.options.slowLane.push(message.subject, message.bytes);
@@ -84,6 +88,7 @@ export class JetStreamProcessLink implements ProcessLink {
     }
     for (const event of events) {
       if (event.kind === 'attempt-finished') counters.add('attempts_ended', event.outcome.kind);
+      if (event.kind === 'attempt-preempted') counters.add('attempts_ended', 'preempted');
       deliver(event);
     }
   }

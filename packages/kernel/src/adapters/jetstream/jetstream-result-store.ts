@@ -9,15 +9,11 @@ import type { Logger, TenantTask } from '@llmos/base';
 import { HEADERS, PROTOBUF_CONTENT_TYPE, STREAMS, parseTenantTask } from '@llmos/base';
 import { AckPolicy, DeliverPolicy, Events, ReplayPolicy, createInbox, nanos } from 'nats';
 import type { JetStreamManager, Msg, NatsConnection, Subscription } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
 import type { ResultStore, StoredResult } from '../../ports/result-store';
 import { parseDelivery } from './delivery';
 import { readHeaders, statusOf } from './headers';
 import type { ResultReads, StoredMessage } from './result-reads';
-
-const HEARTBEAT_MS = 2_000;
-const RESTART_WAIT_MS = 250;
-/** The server drops a consumer that nobody listens to. */
-const INACTIVE_MS = 30_000;
 
 type OnResult = (of: TenantTask, result: StoredResult) => void;
 
@@ -42,9 +38,9 @@ export class JetStreamResultStore implements ResultStore {
   async watch(onResult: OnResult): Promise<void> {
     await this.start(onResult);
     this.timer = setInterval(() => {
-      const isSilent = performance.now() - this.heardAtMs > 3 * HEARTBEAT_MS;
+      const isSilent = performance.now() - this.heardAtMs > 3 * EDGE_LIMITS.resultHeartbeatMs;
       if (isSilent && !this.options.connection.isClosed()) this.restart(onResult, 'silent');
-    }, HEARTBEAT_MS);
+    }, EDGE_LIMITS.resultHeartbeatMs);
     void this.watchReconnects(onResult);
   }
 
@@ -85,8 +81,8 @@ export class JetStreamResultStore implements ResultStore {
       num_replicas: 1,
       max_deliver: 1,
       flow_control: true,
-      idle_heartbeat: nanos(HEARTBEAT_MS),
-      inactive_threshold: nanos(INACTIVE_MS),
+      idle_heartbeat: nanos(EDGE_LIMITS.resultHeartbeatMs),
+      inactive_threshold: nanos(EDGE_LIMITS.resultConsumerIdleMs),
     });
   }
 
@@ -105,7 +101,8 @@ export class JetStreamResultStore implements ResultStore {
       .catch((error: unknown) => {
         this.options.log.warn('result-consumer-failed', { error });
         // The next look at the silence tries again.
-        this.heardAtMs = performance.now() - 3 * HEARTBEAT_MS + RESTART_WAIT_MS;
+        this.heardAtMs =
+          performance.now() - 3 * EDGE_LIMITS.resultHeartbeatMs + EDGE_LIMITS.resultRestartMs;
       })
       .finally(() => {
         this.isRestarting = false;

@@ -5,21 +5,22 @@
  * follower may not know yet what was committed.
  */
 import type { BodyFormat, Epoch, Logger, Result, TaskId, TenantId } from '@llmos/base';
-import { STREAMS, TASK_CLASSES, subjects } from '@llmos/base';
+import { STREAMS, TASK_CLASSES, failure, subjects } from '@llmos/base';
 import { Events, headers as newHeaders } from 'nats';
-import type { JetStreamClient, JetStreamManager, Msg, NatsConnection } from 'nats';
+import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type { DeadLetter, LookedUp, TaskStream } from '../../ports/task-stream';
-import type { IntakeContext } from '../../services/task-intake';
-import { readTask } from '../../services/task-intake';
+import type { IntakeContext, IntakeEvent } from '../../services/task-intake';
+import { readTask, refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
 import { isConflict } from './api-errors';
 import { AttemptRows } from './attempt-rows';
 import { whileUnavailable } from './connection';
 import { deadLetterHeaders, readOriginal } from './dead-letters';
+import type { Delivery } from './delivery';
 import { parseDelivery } from './delivery';
 import { readHeaders } from './headers';
 import { HeldMessages } from './held-messages';
@@ -27,6 +28,7 @@ import { intakeConsumerName, takeOverConsumers } from './intake-consumers';
 import { IntakePull } from './intake-pull';
 import type { ResultReads } from './result-reads';
 import { Persistence } from './retry';
+import { StrayTasks } from './stray-tasks';
 import { SubjectMemory } from './subject-memory';
 import type { SlowLane } from './slow-lane';
 
@@ -42,7 +44,7 @@ export interface TaskStreamOptions {
   readonly encodeResult: (result: Result, format: BodyFormat) => EncodedResult;
 }
 
-const NO_RECORD: AttemptRecord = { attempt: 0, isApart: false, failures: [] };
+const NO_RECORD: AttemptRecord = { attempt: 0, uncounted: 0, isApart: false, failures: [] };
 
 interface Leadership {
   readonly epoch: Epoch;
@@ -50,6 +52,7 @@ interface Leadership {
   readonly pulls: readonly IntakePull[];
   readonly persistence: Persistence;
   readonly held: HeldMessages;
+  readonly strays: StrayTasks;
   /** Tasks after this one were never seen by another leader. */
   readonly lastSequence: number;
 }
@@ -95,9 +98,12 @@ export class JetStreamTaskStream implements TaskStream {
     );
     const persistence = new Persistence(log, counters);
     const held = new HeldMessages(this.options.bodyCacheBytes);
+    const onStray = (stored: StoredMsg): Promise<void> => this.endStray(stored);
+    const strays = new StrayTasks({ manager, log, onStray });
     this.isOpen = true;
-    this.active = { epoch, deliver, pulls, persistence, held, lastSequence };
+    this.active = { epoch, deliver, pulls, persistence, held, strays, lastSequence };
     for (const pull of pulls) pull.pump();
+    strays.begin();
     return { lastSequence };
   }
 
@@ -112,6 +118,7 @@ export class JetStreamTaskStream implements TaskStream {
     const ended = this.active;
     this.active = undefined;
     for (const pull of ended?.pulls ?? []) pull.end();
+    ended?.strays.end();
     ended?.persistence.end();
     ended?.held.clear();
     this.options.slowLane.flush();
@@ -127,8 +134,8 @@ export class JetStreamTaskStream implements TaskStream {
         mayHaveRun ? this.options.reads.read(of) : this.options.reads.takeRecent(of),
         mayHaveRun ? this.attempts.read(spec.tenant, spec.id) : undefined,
       ]);
-      const { attempt: attempts, isApart, failures } = row ?? NO_RECORD;
-      return { isCommitted: stored !== undefined, attempts, isApart, failures };
+      const { attempt: attempts, uncounted, isApart, failures } = row ?? NO_RECORD;
+      return { isCommitted: stored !== undefined, attempts, uncounted, isApart, failures };
     });
   }
 
@@ -192,33 +199,50 @@ export class JetStreamTaskStream implements TaskStream {
 
   private take(msg: Msg): void {
     const { active } = this;
-    if (active === undefined) return;
-    const { counters, log, connection } = this.options;
-    try {
-      const delivery = parseDelivery(msg.reply ?? '');
-      const subject = this.subjects.parse(msg.subject);
-      if (delivery === undefined) return;
-      if (subject === undefined) return this.drop(msg);
-      const { get, isReadable } = readHeaders(() => msg.headers);
-      const event = readTask(
-        { ...delivery, subject, header: get, areHeadersReadable: isReadable, body: msg.data },
-        this.options.intake,
-      );
-      active.held.hold(delivery.sequence, msg.reply ?? '', msg.data);
-      counters.add('tasks_taken_in', subject.class);
-      if (event.kind === 'task-malformed') counters.add('tasks_malformed');
-      active.deliver(event);
-    } catch (error) {
-      // Never lets one message stop the connection; it comes again with the next leader.
-      log.error('intake-failed', { subject: msg.subject, error, server: connection.getServer() });
+    const delivery = parseDelivery(msg.reply ?? '');
+    if (active === undefined || delivery === undefined) return;
+    const { counters, log } = this.options;
+    const event = this.readMessage(msg, delivery);
+    if (event === undefined) return this.drop(msg);
+    if (event.kind === 'task-malformed') {
+      counters.add('tasks_malformed');
+      const { error } = event;
+      if (error.code === 'INTERNAL') log.error('intake-failed', { subject: msg.subject, error });
     }
+    active.held.hold(delivery.sequence, msg.reply ?? '', msg.data);
+    counters.add('tasks_taken_in', event.spec.class);
+    active.deliver(event);
   }
 
-  /** A tenant or function that is not a token can't have a result subject either. */
+  /** Undefined where there is nobody to tell. Never throws: a message must not stop the others. */
+  private readMessage(msg: Msg, delivery: Delivery): IntakeEvent | undefined {
+    const subject = this.subjects.parse(msg.subject);
+    if (subject === undefined) return refuseSubject({ ...delivery, subject: msg.subject });
+    const { get, isReadable } = readHeaders(() => msg.headers);
+    return readTask(
+      { ...delivery, subject, header: get, areHeadersReadable: isReadable, body: msg.data },
+      this.options.intake,
+    );
+  }
+
+  /** A tenant that is not a token can't have a result subject either. */
   private drop(msg: Msg): void {
-    this.options.counters.add('tasks_malformed');
-    this.options.log.warn('task-subject-refused', { subject: msg.subject.slice(0, 256) });
+    this.refused(msg.subject);
     if (msg.reply !== undefined) this.options.connection.publish(msg.reply);
+  }
+
+  private async endStray(stored: StoredMsg): Promise<void> {
+    const { subject, seq: sequence, time } = stored;
+    const event = refuseSubject({ subject, sequence, storedWallMs: time.getTime() });
+    this.refused(subject);
+    if (event === undefined) return;
+    const { spec, error } = event;
+    await this.commitResult({ ...spec, task: spec.id, result: failure(error) });
+  }
+
+  private refused(subject: string): void {
+    this.options.counters.add('tasks_malformed');
+    this.options.log.warn('task-subject-refused', { subject: subject.slice(0, 256) });
   }
 
   private async watchReconnects(): Promise<void> {

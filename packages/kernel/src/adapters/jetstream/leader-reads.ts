@@ -18,10 +18,19 @@ export async function readSequence(
   return readOne(manager, stream, { seq: sequence });
 }
 
+/** The first message from this sequence on. */
+export async function readNext(
+  manager: JetStreamManager,
+  stream: string,
+  fromSequence: number,
+): Promise<StoredMsg | undefined> {
+  return readOne(manager, stream, { seq: fromSequence, next_by_subj: '>' });
+}
+
 async function readOne(
   manager: JetStreamManager,
   stream: string,
-  query: { last_by_subj: string } | { seq: number },
+  query: { last_by_subj: string } | { seq: number; next_by_subj?: string },
 ): Promise<StoredMsg | undefined> {
   try {
     return await manager.streams.getMessage(stream, query);

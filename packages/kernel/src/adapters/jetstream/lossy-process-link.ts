@@ -32,6 +32,10 @@ export class LossyProcessLink implements ProcessLink {
     this.unlessLost(() => this.options.inner.cancel(to, attempt, reason));
   }
 
+  preempt(to: ProcessAddress, attempt: AttemptRef): void {
+    this.unlessLost(() => this.options.inner.preempt(to, attempt));
+  }
+
   confirm(to: ProcessAddress, attempts: readonly AttemptRef[]): void {
     this.unlessLost(() => this.options.inner.confirm(to, attempts));
   }

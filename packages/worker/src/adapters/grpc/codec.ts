@@ -6,6 +6,7 @@ import { AGENT_LIMITS } from '../../limits';
 import { parseRegistration } from '../../models/registration';
 import type {
   KernelCommand,
+  NodeBeat,
   NodeRegistration,
   ProcessChange,
   ProcessReport,
@@ -86,8 +87,14 @@ export function writeRegistration(of: NodeRegistration): node.NodeMessage {
   };
 }
 
-export function writeHeartbeat(freeMemoryBytes: number): node.NodeMessage {
-  return { message: { $case: 'heartbeat', value: { freeMemoryBytes } } };
+export function writeHeartbeat(beat: NodeBeat): node.NodeMessage {
+  const { freeMemoryBytes } = beat;
+  const contexts = beat.contexts.map(({ pid, incarnation, contexts: of }) => {
+    const { running, waiting, saved, rowBytes, savedBytes, prefixBytes } = of;
+    const bytes = { rowBytes, savedBytes, prefixBytes };
+    return { process: pid, incarnation, running, waiting, saved, ...bytes };
+  });
+  return { message: { $case: 'heartbeat', value: { freeMemoryBytes, contexts } } };
 }
 
 export function writeProcessChange(change: ProcessChange): node.NodeMessage {

@@ -59,8 +59,8 @@ class GrpcLine implements KernelLine {
     if (!this.isClosed) this.stream.write(message);
   }
 
-  heartbeat(freeMemoryBytes: number): void {
-    this.write(writeHeartbeat(freeMemoryBytes));
+  heartbeat(...[beat]: Parameters<KernelLine['heartbeat']>): void {
+    this.write(writeHeartbeat(beat));
   }
 
   processChanged(...[change]: Parameters<KernelLine['processChanged']>): void {

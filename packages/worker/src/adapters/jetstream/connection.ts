@@ -1,8 +1,9 @@
 /** The worker's NATS connections: they wait for the server and never give up on it. */
-import { parseServerUrls } from '@llmos/base';
+import { parseServerUrls, useLeanRequests } from '@llmos/base';
 import type { Logger } from '@llmos/base';
-import { connect } from 'nats';
+import { NatsError, connect, createInbox } from 'nats';
 import type { NatsConnection } from 'nats';
+import { AGENT_LIMITS } from '../../limits';
 
 export interface ConnectionOptions {
   readonly servers: readonly string[];
@@ -22,15 +23,15 @@ export async function openConnection(options: ConnectionOptions): Promise<NatsCo
     name: options.name,
     waitOnFirstConnect: true,
     maxReconnectAttempts: -1,
-    reconnectTimeWait: 250,
-    reconnectJitter: 250,
-    // A server that hangs is found within ten seconds.
-    pingInterval: 5000,
-    maxPingOut: 2,
+    reconnectTimeWait: AGENT_LIMITS.reconnectWaitMs,
+    reconnectJitter: AGENT_LIMITS.reconnectWaitMs,
+    pingInterval: AGENT_LIMITS.pingIntervalMs,
+    maxPingOut: AGENT_LIMITS.maxPingsOut,
     ignoreClusterUpdates: false,
     // A stack is recorded for every request otherwise.
     noAsyncTraces: true,
   });
+  useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
   void watchStatus(connection, options);
   return connection;
 }

@@ -54,13 +54,20 @@ class JetStreamLeaderWatch implements LeaderWatch {
     this.wake();
   }
 
-  /** Binds without creating: only kernels create buckets. */
-  private bind(): Promise<KV> {
-    return this.options.connection.jetstream().views.kv(BUCKETS.leader, { bindOnly: true });
+  /** Binds without creating: only kernels create buckets. Throws while there is none. */
+  private async bind(): Promise<KV> {
+    const { views } = this.options.connection.jetstream();
+    const bucket = await views.kv(BUCKETS.leader, { bindOnly: true });
+    if ((await bucket.status()).streamInfo.config.allow_direct) {
+      // nats-server 2.9 dies of a read by its stream API while it creates the stream; a direct
+      // read is answered by streams alone that are complete.
+      const direct = await views.kv(BUCKETS.leader, { bindOnly: true, allow_direct: true });
+      await direct.get(LEADER_KEY);
+    }
+    return bucket;
   }
 
   private async follow(bucket: KV): Promise<void> {
-    // Throws while the bucket does not exist.
     this.take(await bucket.get(LEADER_KEY));
     const entries = await bucket.watch({ key: LEADER_KEY });
     this.entries = entries;

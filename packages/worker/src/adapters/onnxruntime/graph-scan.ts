@@ -5,10 +5,10 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { TensorType } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
+import { DamagedGraph, FileCursor } from '@llmos/onnx';
 import type { GraphFacts } from '../../models/graph-facts';
 import { MODEL_LIMITS } from '../../models/limits';
 import type { TensorSpec } from '../../ports/model-runner';
-import { DamagedGraph, FileCursor } from './file-cursor';
 
 /** TensorProto.DataType. */
 const ELEMENT_TYPES: Readonly<Record<number, TensorType>> = {
@@ -27,12 +27,24 @@ const ELEMENT_TYPES: Readonly<Record<number, TensorType>> = {
   13: 'uint64',
 };
 
+const ELEMENT_BITS: Readonly<Partial<Record<TensorType, number>>> = {
+  int8: 8,
+  uint8: 8,
+  float16: 16,
+  float32: 32,
+  float64: 64,
+};
+
 interface Findings {
   readonly inputs: TensorSpec[];
   readonly outputs: TensorSpec[];
   readonly operators: Set<string>;
   readonly externalFiles: Set<string>;
   readonly initializers: Set<string>;
+  /** Elements of the weights by TensorProto.DataType. */
+  readonly elements: Map<number, number>;
+  /** Of products with weights in blocks. */
+  readonly blockBits: Set<number>;
   hasGraph: boolean;
 }
 
@@ -59,7 +71,17 @@ function toFacts(found: Findings): GraphFacts {
     outputs: found.outputs,
     operators: found.operators,
     externalFiles: [...found.externalFiles].sort(),
+    weightBits: weightBitsOf(found),
   };
+}
+
+/** Blocks of few bits are what a graph was made small with, whatever lies beside them. */
+function weightBitsOf({ blockBits, elements }: Findings): number {
+  if (blockBits.size > 0) return Math.max(...blockBits);
+  const most = Math.max(...elements.values());
+  const [dominant] = [...elements].find(([, count]) => count === most) ?? [];
+  const type = ELEMENT_TYPES[dominant ?? 1] ?? 'float32';
+  return ELEMENT_BITS[type] ?? 32;
 }
 
 class GraphScan {
@@ -69,6 +91,8 @@ class GraphScan {
     operators: new Set(),
     externalFiles: new Set(),
     initializers: new Set(),
+    elements: new Map(),
+    blockBits: new Set(),
     hasGraph: false,
   };
 
@@ -131,7 +155,16 @@ class GraphScan {
   }
 
   private attribute(attributeEnd: number, depth: number): void {
+    let name = '';
     this.fields(attributeEnd, (field, end) => {
+      if (field === 1) {
+        name = this.name(end);
+        return true;
+      }
+      if (field === -3 && name === 'bits') {
+        this.found.blockBits.add(this.cursor.varint(end));
+        return true;
+      }
       if (field === 5 || field === 10) return this.message(end, (inner) => this.tensor(inner, 1));
       if (field !== 6 && field !== 11) return false;
       return this.message(end, (inner) => this.graph(inner, depth + 1));
@@ -139,13 +172,27 @@ class GraphScan {
   }
 
   private tensor(tensorEnd: number, depth: number): void {
+    let count = 1;
+    let type = 0;
     this.fields(tensorEnd, (field, end) => {
-      if (field === 8 && depth === 0) {
-        this.found.initializers.add(this.name(end));
-        return true;
-      }
-      return field === 13 ? this.message(end, (inner) => this.externalEntry(inner)) : false;
+      if (field === -1) count *= this.cursor.varint(end);
+      else if (field === -2) type = this.cursor.varint(end);
+      else if (field === 1) {
+        const dimsEnd = this.cursor.messageEnd(end);
+        while (this.cursor.at < dimsEnd) count *= this.cursor.varint(dimsEnd);
+      } else return this.otherOfTensor(field, end, depth);
+      return true;
     });
+    if (depth > 0) return;
+    this.found.elements.set(type, (this.found.elements.get(type) ?? 0) + count);
+  }
+
+  private otherOfTensor(field: number, end: number, depth: number): boolean {
+    if (field === 8 && depth === 0) {
+      this.found.initializers.add(this.name(end));
+      return true;
+    }
+    return field === 13 ? this.message(end, (inner) => this.externalEntry(inner)) : false;
   }
 
   private externalEntry(entryEnd: number): void {

@@ -15,10 +15,13 @@ import type {
   TensorElements,
   TensorSpec,
 } from '../../ports/model-runner';
+import type { GraphSource, PreparedGraph } from './prepare-graph';
+import { bufferFreer } from './free-buffer';
+import { plainGraph, prepareGraph } from './prepare-graph';
 
-export interface OnnxRunnerOptions {
-  /** Full path: files of external weights are found beside it. */
-  readonly graphFile: string;
+export interface OnnxRunnerOptions extends GraphSource {
+  /** Full path: files of external weights are found beside it. Or the bytes of a graph. */
+  readonly graphFile: string | Uint8Array;
   /** `cpu`, `webgpu:0`, `cuda:0`. */
   readonly device: string;
   readonly intraOpThreads: number;
@@ -27,23 +30,47 @@ export interface OnnxRunnerOptions {
 }
 
 export async function openOnnxRunner(options: OnnxRunnerOptions): Promise<ModelRunner> {
+  const prepared = prepareGraph(options);
+  try {
+    return await openPrepared(prepared, options);
+  } catch (thrown) {
+    if (prepared.graph === options.graphFile) throw thrown;
+    // Whatever the edited graph has that this runtime does not like: the original decides.
+    return openPrepared(plainGraph(options.graphFile), options);
+  }
+}
+
+async function openPrepared(
+  prepared: PreparedGraph,
+  options: OnnxRunnerOptions,
+): Promise<ModelRunner> {
   const { provider, executionProvider } = parseDevice(options.device);
   try {
-    const session = await InferenceSession.create(options.graphFile, {
+    const session = await createSession(prepared.graph, {
       executionProviders: [executionProvider],
       intraOpNumThreads: Math.max(1, options.intraOpThreads),
       interOpNumThreads: 1,
       logSeverityLevel: 3,
-      extra: { 'session.intra_op.allow_spinning': '0' },
-      ...(provider === 'cpu' ? {} : locations(options.deviceOutputs ?? [])),
+      extra: { 'session.intra_op.allow_spinning': '0', ...prepared.settings },
+      // Tried on WebGPU alone: on other devices every output comes to the host.
+      ...(provider === 'webgpu' ? locations(options.deviceOutputs ?? []) : {}),
     });
-    return new OnnxRunner(session, provider);
+    return new OnnxRunner(session, provider, prepared.addedInput);
   } catch (thrown) {
     const reason = firstLine(thrown);
     throw new LlmosError('FAILED_PRECONDITION', `the graph can't be loaded: ${reason}`, {
       cause: thrown,
     });
   }
+}
+
+function createSession(
+  graph: string | Uint8Array,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
+  return typeof graph === 'string'
+    ? InferenceSession.create(graph, options)
+    : InferenceSession.create(graph, options);
 }
 
 type ExecutionProvider = InferenceSession.ExecutionProviderConfig;
@@ -73,23 +100,29 @@ class OnnxRunner implements ModelRunner {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   private session: InferenceSession | undefined;
+  private readonly targets = new WeakMap<HostTensor, Tensor>();
+  private readonly free = bufferFreer();
 
   constructor(
     session: InferenceSession,
     readonly provider: string,
+    private readonly addedInput: string | undefined,
   ) {
     this.session = session;
-    this.inputs = session.inputMetadata.map(toSpec);
+    this.inputs = session.inputMetadata
+      .map(toSpec)
+      .map((spec) => (spec.name === addedInput ? { ...spec, isOptional: true } : spec));
     this.outputs = session.outputMetadata.map(toSpec);
   }
 
   async run(request: RunRequest): Promise<ReadonlyMap<string, RunnerTensor>> {
     if (this.session === undefined) throw new LlmosError('UNAVAILABLE', 'the model is closed');
     const feeds: Record<string, Tensor> = {};
-    for (const [name, tensor] of request.inputs) feeds[name] = toOrt(tensor);
+    for (const [name, tensor] of request.inputs) feeds[name] = this.known(tensor) ?? toOrt(tensor);
+    if (this.addedInput !== undefined) feeds[this.addedInput] ??= allPositions(request);
     const fetches: Record<string, Tensor | null> = {};
     for (const [name, target] of request.outputs) {
-      fetches[name] = target === 'new' ? null : toOrt(target);
+      fetches[name] = target === 'new' ? null : this.targetOf(target);
     }
     let results: InferenceSession.OnnxValueMapType;
     try {
@@ -97,7 +130,35 @@ class OnnxRunner implements ModelRunner {
     } catch (thrown) {
       throw new LlmosError('INTERNAL', `the model failed: ${firstLine(thrown)}`, { cause: thrown });
     }
-    return new Map(Object.entries(results).map(([name, value]) => [name, fromOrt(name, value)]));
+    return new Map(
+      Object.entries(results).map(([name, value]) => {
+        const target = request.outputs.get(name);
+        if (target === undefined || target === 'new') return [name, fromOrt(name, value)];
+        this.freeAlias(value, target);
+        return [name, target];
+      }),
+    );
+  }
+
+  /** A tensor that is filled again and again is wrapped once. */
+  private targetOf(target: HostTensor): Tensor {
+    const known = this.targets.get(target);
+    if (known !== undefined) return known;
+    const tensor = toOrt(target);
+    this.targets.set(target, tensor);
+    return tensor;
+  }
+
+  private known(tensor: RunnerTensor): Tensor | undefined {
+    return tensor.kind === 'host' ? this.targets.get(tensor) : undefined;
+  }
+
+  /** The runtime's own view of a tensor that was filled in place. */
+  private freeAlias(value: Tensor, target: HostTensor): void {
+    if (value.location !== 'cpu' || !ArrayBuffer.isView(value.data)) return;
+    const { buffer } = value.data;
+    const isOurs = ArrayBuffer.isView(target.elements) && buffer === target.elements.buffer;
+    if (!isOurs && buffer instanceof ArrayBuffer) this.free(buffer);
   }
 
   async close(): Promise<void> {
@@ -105,6 +166,13 @@ class OnnxRunner implements ModelRunner {
     this.session = undefined;
     await session?.release();
   }
+}
+
+/** Every token that this run feeds: what the graph computed before it was edited. */
+function allPositions(request: RunRequest): Tensor {
+  const tokens = request.inputs.get('input_ids')?.dims[1] ?? 0;
+  const positions = BigInt64Array.from({ length: tokens }, (_, position) => BigInt(position));
+  return new Tensor('int64', positions, [tokens]);
 }
 
 function toSpec(metadata: InferenceSession.ValueMetadata): TensorSpec {

@@ -13,6 +13,9 @@ import { PACKAGE_LIMITS } from '../../limits';
 import { assertPackageFiles, isDigest } from '../../models/package-path';
 import type { PackageDisk, PackageDraft, StoredPackage } from '../../ports/package-disk';
 
+/** Beside the packages; what lies there for long is removed when the agent starts. */
+export const DRAFTS_FOLDER = 'drafts';
+
 export interface PackageDiskOptions {
   readonly folder: string;
   readonly clock: Clock;
@@ -31,7 +34,7 @@ class FsPackageDisk implements PackageDisk {
 
   constructor(private readonly options: PackageDiskOptions) {
     this.packages = join(options.folder, 'packages');
-    this.drafts = join(options.folder, 'drafts');
+    this.drafts = join(options.folder, DRAFTS_FOLDER);
   }
 
   async open(): Promise<void> {

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { ModelManifest } from '@llmos/base';
 import { shippedModel, itWithShared } from '../../testing/model-folders';
 import { tinyGraph } from '../onnxruntime/tiny-graph';
 import { scanGraph } from '../onnxruntime/graph-scan';
@@ -34,14 +35,22 @@ function graphWithWeights(location: string): Uint8Array {
 }
 
 describe('a package folder', () => {
-  it.each([
+  it.each<[string, Partial<ModelManifest>]>([
     ['mini-encoder', { task: 'embed', maxTokens: 256, pooling: 'none', normalize: false }],
     ['support-intents', { task: 'classify', maxTokens: 256 }],
     ['contract-entities', { task: 'extract', maxTokens: 256 }],
-    ['storyteller', { task: 'generate', maxTokens: 512 }],
+    [
+      'storyteller',
+      {
+        task: 'generate',
+        maxTokens: 512,
+        traits: { rows: 'independent', weightBits: 32, kv: { type: 'float32', isShared: true } },
+      },
+    ],
   ])('%s: everything is inferred', (name, expected) => {
     const { manifest, paths } = readPackageFolder(shippedModel(name));
-    expect(manifest).toEqual({ graph: 'onnx/model.onnx', ...expected });
+    const traits = { rows: 'independent', weightBits: 32 };
+    expect(manifest).toEqual({ graph: 'onnx/model.onnx', traits, ...expected });
     expect(paths).toContain('tokenizer.json');
   });
 
@@ -60,7 +69,7 @@ describe('a package folder', () => {
     const write = (fields: unknown): string =>
       folderOf({ 'b.onnx': graph, 'a.onnx': graph, 'llmos.json': JSON.stringify(fields) });
     const { manifest } = readPackageFolder(write({ graph: 'b.onnx', threads: 2, task: 'infer' }));
-    expect(manifest).toEqual({ graph: 'b.onnx', threads: 2, task: 'infer' });
+    expect(manifest).toMatchObject({ graph: 'b.onnx', threads: 2, task: 'infer' });
     const refusals: [unknown, RegExp][] = [
       [{ graph: 'b.onnx', grpah: 1 }, /unknown field "grpah"; known are task/],
       [{ graph: '../b.onnx' }, /graph must be a path inside the package, not "\.\.\/b\.onnx"/],

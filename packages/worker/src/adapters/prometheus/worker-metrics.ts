@@ -5,6 +5,7 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { HostCounts } from '../../actors/host-protocol';
 import { HOST_BOUNDS } from '../../actors/host-protocol';
+import type { ContextCounts } from '../../actors/thread-protocol';
 import type { ProcessChange } from '../../ports/kernel-link';
 import { ReadHistogram } from './read-histogram';
 
@@ -34,6 +35,7 @@ export function createWorkerMetrics(readings: WorkerReadings): WorkerMetrics {
   addNodeMetrics(registry, readings);
   addProcessStates(registry, readings);
   addProcessCounters(registry, readings);
+  addContextGauges(registry, readings);
   addProcessHistograms(registry, readings);
   return {
     read: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
@@ -96,8 +98,8 @@ interface CounterOf {
   readonly name: string;
   readonly help: string;
   readonly label?: string;
-  /** Label value → amount. */
-  readonly read: (counts: HostCounts) => Readonly<Record<string, number>>;
+  /** Label value → amount; undefined where the process has no such thing. */
+  readonly read: (counts: HostCounts) => Readonly<Record<string, number>> | undefined;
 }
 
 const COUNTERS: readonly CounterOf[] = [
@@ -105,7 +107,12 @@ const COUNTERS: readonly CounterOf[] = [
     name: 'attempts',
     help: 'Attempts that ended, by outcome',
     label: 'outcome',
-    read: ({ committed, failed, stopped }) => ({ committed, failed, stopped }),
+    read: ({ committed, failed, stopped, preempted }) => ({
+      committed,
+      failed,
+      stopped,
+      preempted,
+    }),
   },
   {
     name: 'errors',
@@ -127,7 +134,83 @@ const COUNTERS: readonly CounterOf[] = [
     help: 'Chunks streamed by actor threads',
     read: ({ chunks }) => ({ '': chunks }),
   },
+  {
+    name: 'generation_tokens',
+    help: 'Tokens that passed the model (decoded, prefilled), needed no run (reused), were guessed (drafted) and right (accepted)',
+    label: 'kind',
+    read: ({ contexts: of }) =>
+      of && {
+        decoded: of.decodedTokens,
+        prefilled: of.prefilledTokens,
+        reused: of.reusedTokens,
+        drafted: of.draftedTokens,
+        accepted: of.acceptedTokens,
+      },
+  },
+  {
+    name: 'generation_steps',
+    help: 'Steps that generations shared',
+    read: ({ contexts: of }) => of && { '': of.steps },
+  },
+  {
+    name: 'generation_seconds',
+    help: 'Time of these steps: inside the model (run), and outside (other)',
+    label: 'part',
+    read: ({ contexts: of }) =>
+      of && { run: of.runMs / 1_000, other: Math.max(0, of.stepMs - of.runMs) / 1_000 },
+  },
+  {
+    name: 'context_switches',
+    help: 'Generations that lost their row before their end',
+    read: ({ contexts: of }) => of && { '': of.switches },
+  },
 ];
+
+interface GaugeOf {
+  readonly name: string;
+  readonly help: string;
+  readonly label: string;
+  readonly read: (contexts: ContextCounts) => Readonly<Record<string, number>>;
+}
+
+const CONTEXT_GAUGES: readonly GaugeOf[] = [
+  {
+    name: 'contexts',
+    help: 'Generations, by state: with a row, without one, saved to go on later',
+    label: 'state',
+    read: ({ running, waiting, saved }) => ({ running, waiting, saved }),
+  },
+  {
+    name: 'context_bytes',
+    help: 'Memory of keys and values: of rows, saved generations, kept beginnings of prompts',
+    label: 'kind',
+    read: ({ rowBytes, savedBytes, prefixBytes }) => ({
+      rows: rowBytes,
+      saved: savedBytes,
+      prefixes: prefixBytes,
+    }),
+  },
+];
+
+function addContextGauges(registry: Registry, readings: WorkerReadings): void {
+  for (const { name, help, label, read } of CONTEXT_GAUGES) {
+    new Gauge({
+      name: `llmos_process_${name}`,
+      help,
+      labelNames: ['pid', 'model', label],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { labels, counts } of hostsOf(readings)) {
+          if (counts.contexts === undefined) continue;
+          for (const [value, amount] of Object.entries(read(counts.contexts))) {
+            this.set({ ...labels, [label]: value }, amount);
+          }
+        }
+      },
+    });
+  }
+}
 
 function addProcessCounters(registry: Registry, readings: WorkerReadings): void {
   for (const { name, help, label, read } of COUNTERS) {
@@ -139,7 +222,7 @@ function addProcessCounters(registry: Registry, readings: WorkerReadings): void 
       collect() {
         this.reset();
         for (const { labels, counts } of hostsOf(readings)) {
-          for (const [value, amount] of Object.entries(read(counts))) {
+          for (const [value, amount] of Object.entries(read(counts) ?? {})) {
             this.inc({ ...labels, ...(label === undefined ? {} : { [label]: value }) }, amount);
           }
         }

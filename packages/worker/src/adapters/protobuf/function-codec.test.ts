@@ -1,27 +1,41 @@
-import type { TensorValue } from '@llmos/base';
+import type { GenerateInput, GenerateOutput, TensorValue } from '@llmos/base';
 import { functions } from '@llmos/proto';
 import { valueAnswer } from '../../engine/engine';
 import { decodeProtobufBody, encodeProtobufResult } from './function-codec';
 
 const { TaskResult } = functions;
 
+function decodeGenerate(input: Partial<functions.GenerateInput>): unknown {
+  const message = functions.GenerateInput.create(input);
+  return decodeProtobufBody('generate', functions.GenerateInput.encode(message).finish());
+}
+
 describe('protobuf bodies', () => {
   it('reads inputs in the shape of their JSON namesakes', () => {
     const embed = functions.EmbedInput.encode({ model: 'm', text: 'a', texts: [] }).finish();
     expect(decodeProtobufBody('embed', embed)).toEqual({ model: 'm', text: 'a' });
-    const generate = functions.GenerateInput.encode({
-      prompt: 'p',
-      messages: [],
-      maxTokens: 0,
-      temperature: 0,
-      stop: ['x'],
-    }).finish();
-    expect(decodeProtobufBody('generate', generate)).toEqual({
-      prompt: 'p',
-      maxTokens: 0,
-      temperature: 0,
-      stop: ['x'],
-    });
+    const few = { prompt: 'p', maxTokens: 0, temperature: 0, stop: ['x'] };
+    expect(decodeGenerate(few)).toEqual(few);
+    const every: Required<Omit<GenerateInput, 'messages'>> = {
+      model: 'm',
+      prompt: '',
+      maxTokens: 7,
+      minTokens: 0,
+      temperature: 0.5,
+      topK: 40,
+      topP: 0.9,
+      minP: 0.05,
+      repetitionPenalty: 1.1,
+      presencePenalty: -2,
+      frequencyPenalty: 2,
+      logitBias: { '0': -100, '4294967295': 1.5 },
+      seed: 4294967295,
+      stop: ['a', 'b'],
+      stopTokens: [0, 9],
+      topLogprobs: 0,
+      n: 2,
+    };
+    expect(decodeGenerate(every as functions.GenerateInput)).toEqual(every);
   });
 
   it('reads tensors of bytes and of texts', () => {
@@ -75,6 +89,22 @@ describe('protobuf bodies', () => {
     expect(read('echo', { any: ['thing'] })).toMatchObject({
       value: { value: { any: ['thing'] } },
     });
+  });
+
+  it('writes generations with their log-probabilities and samples', () => {
+    const top = [{ token: 1, text: 'a', logprob: -0.25 }];
+    const sample = {
+      text: 'a',
+      tokens: [1],
+      finishReason: 'stop',
+      logprobs: [{ token: 1, text: 'a', logprob: -0.25, top }],
+    } as const;
+    const read = (output: GenerateOutput) =>
+      TaskResult.decode(encodeProtobufResult('generate', valueAnswer(output))).result?.value;
+    const output = { ...sample, promptTokens: 3, samples: [sample, { ...sample, tokens: [2, 3] }] };
+    expect(read(output)).toEqual(output);
+    const plain = { text: 'a', tokens: [1], finishReason: 'length', promptTokens: 3 } as const;
+    expect(read(plain)).toEqual({ ...plain, logprobs: [], samples: [] });
   });
 
   it('writes errors with their details, and tensors as bytes', () => {

@@ -9,6 +9,7 @@ import type {
   ErrorBody,
   ExtractOutput,
   GenerateOutput,
+  GenerateSample,
   Label,
 } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
@@ -17,6 +18,7 @@ import type { EngineAnswer } from '../../engine/engine';
 import { assertBodySize } from '../../engine/json-body';
 import { bytesOf } from '../../engine/tensor-values';
 import type { HostTensor } from '../../ports/model-runner';
+import { encodeEmbedResult } from './embed-result';
 
 type Decoder = (body: Uint8Array) => unknown;
 
@@ -46,13 +48,14 @@ export function decodeProtobufBody(functionName: string, body: Uint8Array): unkn
   }
 }
 
-/** Absent fields come as undefined, absent lists as empty ones; no input has an empty list. */
+/** Absent fields come as undefined, absent lists and maps as empty ones; no input has these. */
 function withoutEmpty(message: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(message).filter(
-      ([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0),
-    ),
-  );
+  return Object.fromEntries(Object.entries(message).filter(([, value]) => !isEmpty(value)));
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined) return true;
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
 function tensorShape(tensor: functions.Tensor): unknown {
@@ -61,6 +64,9 @@ function tensorShape(tensor: functions.Tensor): unknown {
 }
 
 export function encodeProtobufResult(functionName: string, answer: EngineAnswer): Uint8Array {
+  if (functionName === 'embed' && answer.kind === 'done' && answer.output.kind === 'value') {
+    return encodeEmbedResult(answer.output.value as EmbedOutput);
+  }
   const result =
     answer.kind === 'failed'
       ? ({ $case: 'error', value: errorMessage(answer.error) } as const)
@@ -86,11 +92,6 @@ function outputMessage(
   }
   const { value } = answer.output;
   switch (functionName) {
-    case 'embed': {
-      const { embeddings } = value as EmbedOutput;
-      const vectors = embeddings.map((values) => ({ values: [...values] }));
-      return { $case: 'embed', value: { embeddings: vectors } };
-    }
     case 'classify': {
       const lists = listsOf((value as ClassifyOutput).labels) as Label[][];
       return { $case: 'classify', value: { texts: lists.map((labels) => ({ labels })) } };
@@ -100,12 +101,19 @@ function outputMessage(
       return { $case: 'extract', value: { texts: lists.map((entities) => ({ entities })) } };
     }
     case 'generate': {
-      const output = value as GenerateOutput;
-      return { $case: 'generate', value: { ...output, tokens: [...output.tokens] } };
+      const { promptTokens, samples = [], ...sample } = value as GenerateOutput;
+      const all = samples.map(sampleMessage);
+      return { $case: 'generate', value: { ...sampleMessage(sample), promptTokens, samples: all } };
     }
     default:
       return { $case: 'echo', value: { value } };
   }
+}
+
+function sampleMessage(sample: GenerateSample): functions.GenerateSample {
+  const { text, tokens, finishReason, logprobs = [] } = sample;
+  const described = logprobs.map((logprob) => ({ ...logprob, top: [...logprob.top] }));
+  return { text, tokens: [...tokens], finishReason, logprobs: described };
 }
 
 /** One list per text, also for a single text. */

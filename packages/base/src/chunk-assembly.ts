@@ -1,12 +1,26 @@
 /**
- * Puts the chunks of one generation into the order of their tokens. Pure; one writer, its stream.
+ * Puts the chunks of one generation into the order of their tokens. Pure; one writer, its reader.
  *
  * Chunks come twice, late, from two hosts after a failover, or not at all. Invariants:
  * R1 each token is given out at most once, in the order of the index;
  * R2 what was given out is a prefix of the text, unless `complete` says that it diverged.
  */
-import type { GenerateChunk, GenerateOutput } from '@llmos/base';
-import { SDK_LIMITS } from './limits';
+import type { GenerateChunk, GenerateOutput } from './functions/function-types';
+import { areLogprobs, areTokens, isFinishReason } from './generate-chunk';
+import { isRecord } from './result';
+
+/** What a committed generation says of its tokens. */
+export type GeneratedText = Pick<GenerateOutput, 'text' | 'tokens' | 'finishReason' | 'logprobs'>;
+
+/** Undefined where an output is not that of a generation. */
+export function parseGeneratedText(output: unknown): GeneratedText | undefined {
+  if (!isRecord(output)) return undefined;
+  const { text, tokens, finishReason, logprobs } = output;
+  if (typeof text !== 'string' || !areTokens(tokens)) return undefined;
+  if (!isFinishReason(finishReason)) return undefined;
+  const generated = { text, tokens, finishReason };
+  return areLogprobs(logprobs) ? { ...generated, logprobs } : generated;
+}
 
 export type Completion =
   /** What was missing, as one chunk; undefined where nothing was. */
@@ -24,6 +38,14 @@ export class ChunkAssembly {
   private readonly textLengths = new Map<number, number>([[0, 0]]);
   private readonly early = new Map<number, GenerateChunk>();
 
+  /** @param maxEarly chunks kept for their turn; beyond it, they must be read again. */
+  constructor(private readonly maxEarly: number) {}
+
+  /** Index of the next token to give out. */
+  get nextTokenIndex(): number {
+    return this.nextIndex;
+  }
+
   /** Whether chunks wait for an earlier one that has not come. */
   get hasGap(): boolean {
     return this.early.size > 0;
@@ -32,7 +54,7 @@ export class ChunkAssembly {
   /** Takes a chunk and answers what can be given out now, in order. */
   accept(chunk: GenerateChunk): readonly GenerateChunk[] {
     if (chunk.index > this.nextIndex) {
-      if (this.early.size < SDK_LIMITS.maxEarlyChunks) this.early.set(chunk.index, chunk);
+      if (this.early.size < this.maxEarly) this.early.set(chunk.index, chunk);
       return [];
     }
     const ready: GenerateChunk[] = [];
@@ -44,7 +66,7 @@ export class ChunkAssembly {
   }
 
   /** The committed output is the truth; it fills in what never came. */
-  complete(output: GenerateOutput): Completion {
+  complete(output: GeneratedText): Completion {
     const isPrefix = output.text.startsWith(this.text);
     if (!isPrefix && !this.text.startsWith(output.text)) {
       return { kind: 'diverged', atCharacter: firstDifference(this.text, output.text) };
@@ -54,6 +76,7 @@ export class ChunkAssembly {
       text: output.text.slice(this.text.length),
       tokens: output.tokens.slice(this.nextIndex),
       finishReason: output.finishReason,
+      ...logprobsFrom(output, this.nextIndex),
     };
     const isMissing = rest.text !== '' || rest.tokens.length > 0 || !this.isFinished;
     return { kind: 'completed', rest: isMissing ? rest : undefined };
@@ -91,17 +114,26 @@ export class ChunkAssembly {
     if (textLength === undefined) return undefined;
     const text = this.text.slice(0, textLength) + chunk.text;
     if (!text.startsWith(this.text)) return undefined;
+    const known = this.nextIndex - chunk.index;
     return {
       ...chunk,
       index: this.nextIndex,
       text: text.slice(this.text.length),
-      tokens: chunk.tokens.slice(this.nextIndex - chunk.index),
+      tokens: chunk.tokens.slice(known),
+      ...logprobsFrom(chunk, known),
     };
   }
 }
 
 function endOf(chunk: GenerateChunk): number {
   return chunk.index + chunk.tokens.length;
+}
+
+function logprobsFrom(
+  of: Pick<GenerateChunk, 'logprobs'>,
+  index: number,
+): Pick<GenerateChunk, 'logprobs'> {
+  return of.logprobs === undefined ? {} : { logprobs: of.logprobs.slice(index) };
 }
 
 function firstDifference(a: string, b: string): number {

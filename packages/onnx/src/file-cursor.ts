@@ -28,6 +28,10 @@ export class FileCursor {
     return this.position;
   }
 
+  seek(position: number): void {
+    this.position = position;
+  }
+
   /** @param end where the message that holds the field ends. */
   head(end: number): FieldHead {
     const tag = this.varint(end);
@@ -69,6 +73,19 @@ export class FileCursor {
     else if (wire === 1) this.advance(8, end);
     else if (wire === 5) this.advance(4, end);
     else throw new DamagedGraph(`wire type ${wire} at byte ${this.position}`);
+  }
+
+  /** The bytes of a part of the file; the position stays. */
+  read(start: number, end: number): Uint8Array {
+    const bytes = new Uint8Array(end - start);
+    let done = 0;
+    while (done < bytes.length) {
+      const at = start + done;
+      const count = readSync(this.fileDescriptor, bytes, done, bytes.length - done, at);
+      if (count === 0) throw new DamagedGraph('it ends too early');
+      done += count;
+    }
+    return bytes;
   }
 
   private advance(bytes: number, end: number): void {

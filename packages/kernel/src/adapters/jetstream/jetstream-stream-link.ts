@@ -1,0 +1,85 @@
+/**
+ * Stored chunks in LLMOS_STREAMS, and core NATS messages to readers that attached.
+ *
+ * Each message to a reader has a reply subject of ours: where nobody listens, the server says so
+ * there (503), and a reader that left is found without a word from it.
+ */
+import type { Logger, TenantTask } from '@llmos/base';
+import { HEADERS, PROTOBUF_CONTENT_TYPE, STREAMS, parseChunk, subjects } from '@llmos/base';
+import { createInbox, headers as newHeaders } from 'nats';
+import type { JetStreamManager, NatsConnection } from 'nats';
+import type { Delivery, ReaderMessage, StoredChunk, StreamLink } from '../../ports/stream-link';
+import { isApiError } from './api-errors';
+import { statusOf } from './headers';
+
+const NO_RESPONDERS = 503;
+
+export class JetStreamStreamLink implements StreamLink {
+  private readonly inbox = createInbox();
+  private readonly deliveries = new Map<string, () => void>();
+  private nextDelivery = 0;
+
+  constructor(
+    private readonly options: {
+      readonly connection: NatsConnection;
+      readonly manager: JetStreamManager;
+      readonly log: Logger;
+    },
+  ) {
+    options.connection.subscribe(`${this.inbox}.*`, {
+      callback: (error, msg) => {
+        if (error !== null || statusOf(msg) !== NO_RESPONDERS) return;
+        this.deliveries.get(msg.subject.slice(this.inbox.length + 1))?.();
+      },
+    });
+  }
+
+  async readChunk(of: TenantTask, fromSequence: number): Promise<StoredChunk | undefined> {
+    const query = { seq: fromSequence, next_by_subj: subjects.stream(of) };
+    try {
+      const stored = await this.options.manager.streams.getMessage(STREAMS.streams, query);
+      return { sequence: stored.seq, chunk: parseChunk(stored.data) };
+    } catch (error) {
+      if (isApiError(error, 'noMessageFound')) return undefined;
+      throw error;
+    }
+  }
+
+  watch(of: TenantTask, onChunk: () => void): () => void {
+    const { connection } = this.options;
+    if (connection.isClosed()) return () => undefined;
+    const subscription = connection.subscribe(subjects.stream(of), { callback: onChunk });
+    return () => {
+      if (!subscription.isClosed()) subscription.unsubscribe();
+    };
+  }
+
+  openDelivery(of: Parameters<StreamLink['openDelivery']>[0], onUnheard: () => void): Delivery {
+    const subject = subjects.deliver(of);
+    const token = (this.nextDelivery += 1).toString(36);
+    this.deliveries.set(token, onUnheard);
+    const reply = `${this.inbox}.${token}`;
+    return {
+      send: (message) => this.send({ subject, reply }, message),
+      close: () => void this.deliveries.delete(token),
+    };
+  }
+
+  private send(
+    to: { readonly subject: string; readonly reply: string },
+    message: ReaderMessage,
+  ): void {
+    const { connection, log } = this.options;
+    if (connection.isClosed()) return;
+    const headers = newHeaders();
+    headers.set(HEADERS.task, message.task);
+    if (message.end !== undefined) headers.set(HEADERS.end, message.end);
+    if (message.format === 'protobuf') headers.set(HEADERS.contentType, PROTOBUF_CONTENT_TYPE);
+    try {
+      connection.publish(to.subject, message.body, { headers, reply: to.reply });
+    } catch (error) {
+      // Larger than the server takes now: its limit was lowered since the result was stored.
+      log.warn('reader-message-failed', { subject: to.subject, error });
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Makes room for urgent work: where a task waits and no process of its target has a permit free,
+ * the least urgent generation of a lower class is asked back at its next token. It keeps its age
+ * and goes on where it stopped.
+ *
+ * Bounds: no more generations are asked back than tasks of a higher class wait, and none more often
+ * than `maxPreemptions` times. Other functions end soon by themselves.
+ */
+import { emit, type KernelState } from '../kernel-state';
+import { CORE_LIMITS } from '../limits';
+import { freePermits, type Process } from '../processes/process';
+import type { RunningState, Task } from '../tasks/task';
+import { isMoreUrgent } from './run-queue';
+import { armTask, attemptRef } from './task-moves';
+
+/** After everything that has a permit was sent. */
+export function preemptFor(state: KernelState, target: string): void {
+  const head = state.queue.headOf(target);
+  // What can be asked back runs for models that generate, or nowhere.
+  if (head?.spec.function !== 'generate' || head.spec.class === 'batch') return;
+  const candidates: Candidate[] = [];
+  let asked = 0;
+  for (const process of state.processes.ofTarget(target)) {
+    const isFull = process.state.kind === 'ready' && freePermits(process) === 0;
+    for (const sequence of process.running) {
+      const task = state.tasks.get(sequence);
+      if (task?.state.kind !== 'running') continue;
+      if (task.state.preempt !== undefined) asked += 1;
+      else if (isFull && mayBeAskedBack(task, task.state)) {
+        candidates.push({ task, running: task.state, process });
+      }
+    }
+  }
+  candidates.sort((a, b) => (isMoreUrgent(a.task, b.task) ? 1 : -1));
+  for (const { task, running, process } of candidates) {
+    if (asked >= state.queue.countAbove(target, process.pid, task.spec.class)) continue;
+    running.preempt = { nextSendAtMs: state.now.nowMs };
+    sendPreempt(state, task, running);
+    asked += 1;
+  }
+}
+
+/** Sent again until the attempt ends: the message may be lost. */
+export function sendPreempt(state: KernelState, task: Task, running: RunningState): void {
+  if (running.preempt === undefined) return;
+  running.preempt.nextSendAtMs = state.now.nowMs + state.config.repeatMs;
+  emit(state, { kind: 'preempt-attempt', to: running.place, attempt: attemptRef(task) });
+  armTask(state, task);
+}
+
+interface Candidate {
+  readonly task: Task;
+  readonly running: RunningState;
+  readonly process: Process;
+}
+
+/** A task that runs apart is alone in its process: its turn ends with it. */
+function mayBeAskedBack(task: Task, running: RunningState): boolean {
+  if (task.spec.function !== 'generate' || task.isApart || running.stop !== undefined) return false;
+  return task.preemptions < CORE_LIMITS.maxPreemptions;
+}

@@ -1,0 +1,165 @@
+/** Readers of real generations that come at any moment, and what stops a running one. */
+import { decodeJson, parseResult } from '@llmos/base';
+import type { GenerateChunk, GenerateOutput } from '@llmos/base';
+import type { LlmosClient } from '@llmos/sdk';
+import type { Ledger } from '../support/ledger';
+import { openLedger } from '../support/ledger';
+import type { TestSystem } from '../support/test-system';
+import { startTestSystem } from '../support/test-system';
+import { waitFor } from '../support/wait-for';
+
+/** Each token in a chunk of its own: many moments to come at, and tokens that can be counted. */
+const workerEnv = { LLMOS_CHUNK_MS: '0' };
+const story = { model: 'storyteller', prompt: 'Once upon a time', maxTokens: 200, temperature: 0 };
+
+let system: TestSystem;
+/** Another client than the one that submits. */
+let second: LlmosClient;
+let ledger: Ledger;
+let expected: GenerateOutput;
+
+beforeAll(async () => {
+  system = await startTestSystem({ models: ['storyteller'], workerEnv });
+  second = await system.connectAs('default');
+  ledger = await openLedger(system.nats.url);
+  expected = await system.os.generate(story);
+}, 120_000);
+afterAll(async () => {
+  await ledger?.close();
+  await system?.stop();
+}, 60_000);
+
+interface Read {
+  readonly text: string;
+  readonly tokens: readonly number[];
+}
+
+/** Reads to the end, and sees that there is no gap and no repeat. */
+async function read(chunks: AsyncIterable<GenerateChunk>): Promise<Read> {
+  const tokens: number[] = [];
+  let text = '';
+  for await (const chunk of chunks) {
+    expect(chunk.index).toBe(tokens.length);
+    tokens.push(...chunk.tokens);
+    text += chunk.text;
+  }
+  return { text, tokens };
+}
+
+/** `attach` as any NATS client uses it: one subscription, one request. */
+async function* plainChunks(task: string, client: string): AsyncGenerator<GenerateChunk> {
+  const plain = ledger.connection;
+  const messages = plain.subscribe(`llmos.v1.deliver.default.${client}`);
+  await plain.flush();
+  const request = JSON.stringify({ task, client });
+  const answer = await plain.request('llmos.v1.sys.default.attach', request, { timeout: 10_000 });
+  expect(decodeJson(answer.data)).toMatchObject({ ok: true });
+  for await (const message of messages) {
+    expect(message.headers?.get('Llmos-Task')).toBe(task);
+    if (message.headers?.get('Llmos-End') === 'result') {
+      const result = parseResult(message.data);
+      if (result.ok) expect(result.output).toEqual(expected);
+      return;
+    }
+    if (message.data.length > 0) yield decodeJson(message.data) as GenerateChunk;
+  }
+}
+
+let readerCount = 0;
+
+/** Three readers who come now: by the SDK, by the SDK through the kernel, and plainly. */
+function readersOf(task: string): Promise<Read>[] {
+  readerCount += 1;
+  return [
+    read(second.task(task).stream()),
+    read(second.task(task).stream({ via: 'kernel' })),
+    read(plainChunks(task, `reader-${readerCount}`)),
+  ];
+}
+
+it('a reader that comes at any moment gets the same text as the first', async () => {
+  const first = system.os.generate.stream(story, { id: 'tale' });
+  const readers: Promise<Read>[] = readersOf('tale');
+  const tokens: number[] = [];
+  let text = '';
+  for await (const chunk of first) {
+    if (tokens.length % 50 === 0) readers.push(...readersOf('tale'));
+    tokens.push(...chunk.tokens);
+    text += chunk.text;
+  }
+  readers.push(...readersOf('tale'));
+  await first.result;
+  readers.push(...readersOf('tale'));
+  expect({ text, tokens }).toEqual({ text: expected.text, tokens: expected.tokens });
+  const whole = { text, tokens };
+  expect(readers.length).toBeGreaterThanOrEqual(12);
+  expect(await Promise.all(readers)).toEqual(readers.map(() => whole));
+}, 120_000);
+
+it('several tokens go together in one chunk where many streams run', async () => {
+  await system.worker.stop();
+  await system.startWorker({ LLMOS_CHUNK_MS: '20' });
+  const streams = Array.from({ length: 8 }, () => system.os.generate.stream(story));
+  const counts = await Promise.all(
+    streams.map(async (stream) => {
+      let count = 0;
+      for await (const chunk of stream) count += Number(chunk.tokens.length > 0);
+      expect((await stream.result).tokens).toEqual(expected.tokens);
+      return count;
+    }),
+  );
+  expect(Math.max(...counts)).toBeLessThan(expected.tokens.length / 2);
+  await system.worker.stop();
+  await system.startWorker(workerEnv);
+}, 120_000);
+
+/** Tokens that lie in the stream of a task. */
+async function storedTokens(task: string): Promise<number> {
+  const chunks = await ledger.chunks('default', task);
+  return chunks.reduce((sum, { chunk }) => sum + chunk.tokens.length, 0);
+}
+
+/** After as many steps as a whole generation takes, ended ones have no more tokens than before. */
+async function expectNoMoreTokens(tasks: readonly string[]): Promise<void> {
+  const counts = await Promise.all(tasks.map(storedTokens));
+  expect(Math.max(...counts)).toBeLessThan(expected.tokens.length);
+  await system.os.generate(story);
+  expect(await Promise.all(tasks.map(storedTokens))).toEqual(counts);
+  await waitFor(async () => (await system.os.ps()).every((row) => row.running === 0), {
+    what: 'every permit to come back',
+  });
+}
+
+it('a cancelled stream makes no more tokens, and its readers hear of it', async () => {
+  const stream = system.os.generate.stream(story, { id: 'cancelled' });
+  await stream.next();
+  const readers = readersOf('cancelled').map((reader) => reader.catch((error: unknown) => error));
+  expect(await second.task('cancelled').cancel()).toBe(true);
+  await expect(stream.result).rejects.toMatchObject({ code: 'CANCELLED' });
+  await expectNoMoreTokens(['cancelled']);
+  for (const reader of (await Promise.all(readers)).slice(0, 2)) {
+    expect(reader).toMatchObject({ code: 'CANCELLED' });
+  }
+}, 120_000);
+
+it('a stream past its deadline makes no more tokens', async () => {
+  const startedAtMs = performance.now();
+  await Promise.all(Array.from({ length: 8 }, () => system.os.generate(story)));
+  const timeoutMs = Math.ceil((performance.now() - startedAtMs) / 3);
+  const ended = await Promise.all(
+    Array.from({ length: 8 }, async (_, index) => {
+      const task = `late-${index}`;
+      const stream = system.os.generate.stream(story, { id: task, timeoutMs });
+      const outcome = await system.os
+        .task(task)
+        .result()
+        .catch((error: unknown) => error);
+      await stream.return();
+      return { task, outcome, tokens: await storedTokens(task) };
+    }),
+  );
+  const cut = ended.filter(({ tokens }) => tokens > 0 && tokens < expected.tokens.length);
+  expect(cut.length).toBeGreaterThan(0);
+  for (const { outcome } of cut) expect(outcome).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  await expectNoMoreTokens(cut.map(({ task }) => task));
+}, 120_000);

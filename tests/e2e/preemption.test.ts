@@ -1,0 +1,127 @@
+/**
+ * Generations make room for more urgent ones, and move when their process is stopped: each ends
+ * with the tokens of an undisturbed run, whether it streams or not.
+ */
+import type { GenerateOutput, ProcessRow } from '@llmos/sdk';
+import { parseMetrics, sumOf } from '../support/prometheus-text';
+import type { TestSystem } from '../support/test-system';
+import { startTestSystem } from '../support/test-system';
+import { waitFor } from '../support/wait-for';
+
+/** More than one process has permits for. */
+const BULK = 40;
+const inputs = Array.from({ length: BULK }, (_, index) => ({
+  model: 'storyteller',
+  prompt: ['Once upon a time', 'The little dog', 'One day', 'Lily'][index % 4] ?? '',
+  maxTokens: 90,
+  minTokens: 80,
+  temperature: index % 2,
+  seed: index,
+}));
+
+let system: TestSystem;
+/** What each input gives when nothing disturbs it. */
+let expected: readonly GenerateOutput[];
+beforeAll(async () => {
+  system = await startTestSystem({ models: ['storyteller'] });
+  expected = await Promise.all(inputs.map((input) => system.os.generate(input)));
+}, 120_000);
+afterAll(() => system?.stop(), 30_000);
+
+async function storyteller(): Promise<ProcessRow | undefined> {
+  return (await system.os.ps()).find(
+    ({ model, state }) => model.startsWith('storyteller') && state === 'ready',
+  );
+}
+
+async function decided(kind: string): Promise<number> {
+  const response = await fetch(`${system.kernel.ready.httpUrl}/metrics`);
+  return sumOf(parseMetrics(await response.text()), 'llmos_kernel_decisions_total', { kind });
+}
+
+/** Every second one streams; all of them as bulk. */
+function startBulk(round: string): Promise<readonly GenerateOutput[]> {
+  return Promise.all(
+    inputs.map(async (input, index) => {
+      const options = { class: 'batch', id: `${round}-${index}` } as const;
+      if (index % 2 === 0) return system.os.generate(input, options);
+      let text = '';
+      const stream = system.os.generate.stream(input, options);
+      for await (const chunk of stream) text += chunk.text;
+      const output = await stream.result;
+      expect(text).toBe(output.text);
+      return output;
+    }),
+  );
+}
+
+/** What a reader sees who comes later, also of tasks that were not to stream. */
+async function readBack(id: string): Promise<string> {
+  let text = '';
+  for await (const chunk of system.os.task(id).stream()) text += chunk.text;
+  return text;
+}
+
+async function untilFull(): Promise<void> {
+  await waitFor(async () => (await storyteller())?.queued !== 0, {
+    what: 'more bulk work than permits',
+    everyMs: 2,
+  });
+}
+
+it('urgent generations push bulk ones aside, which end as if nothing had happened', async () => {
+  const before = await decided('preempt-attempt');
+  const bulk = startBulk('bulk');
+  await untilFull();
+  const short = { maxTokens: 3, minTokens: 0 };
+  const urgent = inputs.slice(0, 4).map((input) => system.os.generate({ ...input, ...short }));
+  for (const [index, output] of (await Promise.all(urgent)).entries()) {
+    expect(output.tokens).toEqual(expected[index]?.tokens.slice(0, 3));
+  }
+  expect(await bulk).toEqual(expected);
+  expect(await decided('preempt-attempt')).toBeGreaterThan(before);
+  const texts = await Promise.all(inputs.map((_input, index) => readBack(`bulk-${index}`)));
+  expect(texts).toEqual(expected.map(({ text }) => text));
+}, 120_000);
+
+it('ps shows what is held of generations while they run', async () => {
+  let isSeen = false;
+  const load = Array.from({ length: 4 }, async () => {
+    // Counts come to the kernel every few seconds, so the work goes on until they show.
+    while (!isSeen) await system.os.generate(inputs[0] ?? { prompt: '' });
+  });
+  try {
+    const contexts = await waitFor(
+      async () => {
+        const row = await storyteller();
+        return (row?.contexts?.running ?? 0) > 0 && row?.contexts;
+      },
+      { what: 'running contexts' },
+    );
+    expect(contexts.rowBytes).toBeGreaterThan(0);
+  } finally {
+    isSeen = true;
+    await Promise.all(load);
+  }
+}, 60_000);
+
+it('generations of a process that is stopped go on in the next one', async () => {
+  const row = await storyteller();
+  if (row === undefined) throw new Error('no process');
+  const bulk = startBulk('moved');
+  await untilFull();
+  const operator = await system.connectAs('operator');
+  await operator.kill(row.pid);
+  expect(await bulk).toEqual(expected);
+  expect((await storyteller())?.pid).not.toBe(row.pid);
+}, 120_000);
+
+it('generations of a node that stops go on on another one', async () => {
+  const leaving = system.worker;
+  const bulk = startBulk('left');
+  await untilFull();
+  await system.startWorker({ LLMOS_NODE: 'node-2' });
+  expect(await leaving.stop()).toBe(0);
+  expect(await bulk).toEqual(expected);
+  expect((await storyteller())?.node).toBe('node-2');
+}, 120_000);
