@@ -156,7 +156,12 @@ function decoderGraph(matrices: readonly (readonly [string, number, number])[]) 
   const states = (kind: string, length: string) =>
     each.flatMap((layer) =>
       ['key', 'value'].map((part) =>
-        makeValueInfo(`${kind}.${layer}.${part}`, 'float32', ['batch_size', kvHeads, length, headSize]),
+        makeValueInfo(`${kind}.${layer}.${part}`, 'float32', [
+          'batch_size',
+          kvHeads,
+          length,
+          headSize,
+        ]),
       ),
     );
   return makeGraph({

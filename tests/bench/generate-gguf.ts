@@ -41,7 +41,8 @@ const BLOCK_BYTES = { float32: 4 * BLOCK, '8 bits': 2 + BLOCK, '4 bits': 2 + BLO
 /** Writes the file where it is missing. @param folder a package in float32. */
 export function writeGguf(folder: string, file: string, kind: WeightKind): void {
   if (existsSync(file)) return;
-  const json = (name: string): object => JSON.parse(readFileSync(join(folder, name), 'utf8')) as object;
+  const json = (name: string): object =>
+    JSON.parse(readFileSync(join(folder, name), 'utf8')) as object;
   const config = json('config.json') as Config;
   const model = readModel(join(folder, 'onnx', 'model.onnx'));
   const tensors = tensorsOf(model, config, kind);
@@ -226,8 +227,16 @@ function tokenizerSettings(tokenizer: Tokenizer): Buffer[] {
   return [
     setting('tokenizer.ggml.model', 8, text('gpt2')),
     setting('tokenizer.ggml.pre', 8, text('gpt-2')),
-    list('tokenizer.ggml.tokens', 8, tokens.map(([token]) => text(token))),
-    list('tokenizer.ggml.token_type', 5, tokens.map(([, id]) => uint32(special.has(id) ? 3 : 1))),
+    list(
+      'tokenizer.ggml.tokens',
+      8,
+      tokens.map(([token]) => text(token)),
+    ),
+    list(
+      'tokenizer.ggml.token_type',
+      5,
+      tokens.map(([, id]) => uint32(special.has(id) ? 3 : 1)),
+    ),
     list('tokenizer.ggml.merges', 8, pairs),
     setting('tokenizer.ggml.bos_token_id', 4, uint32(0)),
     setting('tokenizer.ggml.eos_token_id', 4, uint32(0)),

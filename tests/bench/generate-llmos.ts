@@ -16,7 +16,8 @@ export interface StepCounts {
   readonly steps: number;
   readonly runSeconds: number;
   readonly otherSeconds: number;
-  readonly decoded: number;
+  /** Tokens of generations that have ended. */
+  readonly generated: number;
   readonly prefilled: number;
   readonly accepted: number;
 }
@@ -27,7 +28,12 @@ export interface Together {
   readonly firstMs: number;
 }
 
+/** Counts come to the metrics every few seconds. */
+const COUNTS_MS = 60_000;
+
 export class LlmosGenerate {
+  private endedTokens = 0;
+
   constructor(
     private readonly os: LlmosClient,
     private readonly workerUrl: string,
@@ -42,14 +48,14 @@ export class LlmosGenerate {
     return { generations, durationMs: performance.now() - startMs };
   }
 
-  /** What it has counted since it began, all of the last requests included. */
-  async counts(decodedAtLeast: number): Promise<StepCounts> {
+  /** What the process has counted since it began, all that has ended here included. */
+  async counts(): Promise<StepCounts> {
     return waitFor(
       async () => {
         const counts = await this.readCounts();
-        return counts.decoded >= decodedAtLeast && counts;
+        return counts.generated >= this.endedTokens && counts;
       },
-      { what: 'the counts of the steps', everyMs: 100 },
+      { what: 'the counts of the steps', everyMs: 100, limitMs: COUNTS_MS },
     );
   }
 
@@ -60,15 +66,18 @@ export class LlmosGenerate {
     return row?.osPid === undefined ? Number.NaN : peakBytesOf(row.osPid);
   }
 
-  /** Output tokens and prompt tokens of one request that asks for samples. */
-  async sample(prompt: string, n: number): Promise<{ promptTokens: number; tokens: number }> {
+  /** One request for several samples; answers the tokens of the prompt. */
+  async sample(prompt: string, n: number): Promise<number> {
     const input = { model: this.model, prompt, n, maxTokens: 4, minTokens: 4, temperature: 1 };
     const { promptTokens, samples = [] } = await this.os.generate(input);
-    return { promptTokens, tokens: samples.reduce((sum, { tokens }) => sum + tokens.length, 0) };
+    this.endedTokens += samples.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    return promptTokens;
   }
 
   /** Lets an urgent prompt arrive among bulk generations, all of which have begun. */
-  async urgentAmong(request: LlmosGenerateRequest & { readonly urgent: string }): Promise<Together> {
+  async urgentAmong(
+    request: LlmosGenerateRequest & { readonly urgent: string },
+  ): Promise<Together> {
     const counts = request.prompts.map(() => 0);
     let hasEnded = false;
     const bulk = request.prompts.map(async (prompt, index) => {
@@ -82,7 +91,7 @@ export class LlmosGenerate {
     });
     await waitFor(() => counts.every((count) => count > 0), {
       what: 'first tokens of all bulk generations',
-      timeoutMs: request.maxMs,
+      limitMs: request.maxMs,
       everyMs: 5,
     });
     const before = [...counts];
@@ -112,7 +121,8 @@ export class LlmosGenerate {
       const atMs = performance.now() - startMs;
       tokens.push(...chunk.tokens);
       arrivalsMs.push(...chunk.tokens.map(() => atMs));
-      if (atMs > of.maxMs) await stream.return();
+      if (chunk.finishReason !== undefined) this.endedTokens += tokens.length;
+      else if (atMs > of.maxMs) await stream.return();
     }
     return { tokens, arrivalsMs };
   }
@@ -120,16 +130,17 @@ export class LlmosGenerate {
   private async readCounts(): Promise<StepCounts> {
     const response = await fetch(`${this.workerUrl}/metrics`);
     const metrics = parseMetrics(await response.text());
-    const { pid = '' } = (await this.os.ps()).find(
-      ({ model, state }) => model.startsWith(`${this.model}@`) && state === 'ready',
-    ) ?? {};
+    const { pid = '' } =
+      (await this.os.ps()).find(
+        ({ model, state }) => model.startsWith(`${this.model}@`) && state === 'ready',
+      ) ?? {};
     const read = (name: string, labels: object = {}): number =>
       sumOf(metrics, `llmos_process_generation_${name}_total`, { pid, ...labels });
     return {
       steps: read('steps'),
       runSeconds: read('seconds', { part: 'run' }),
       otherSeconds: read('seconds', { part: 'other' }),
-      decoded: read('tokens', { kind: 'decoded' }),
+      generated: sumOf(metrics, 'llmos_process_tokens_total', { pid, kind: 'generated' }),
       prefilled: read('tokens', { kind: 'prefilled' }),
       accepted: read('tokens', { kind: 'accepted' }),
     };

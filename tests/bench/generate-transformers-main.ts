@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     let isPrompt = true;
     const streamer = {
       put: ([tokens = []]: readonly (readonly bigint[])[]): void => {
-        if (!isPrompt) tokens.forEach((token) => onToken(Number(token)));
+        if (!isPrompt) for (const token of tokens) onToken(Number(token));
         isPrompt = false;
       },
       end: (): void => undefined,

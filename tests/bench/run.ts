@@ -8,34 +8,46 @@ import { benchEcho } from './echo-bench';
 import { benchEmbed } from './embed-bench';
 import type { Figure } from './figures';
 import { tableOf } from './figures';
+import { benchGenerate } from './generate-bench';
 import { benchStartup } from './startup-bench';
 
 const HELP = `Measures llmos against what it is built on, on this machine.
 
   npm run bench                     everything, 5 rounds
-  npm run bench -- --only echo      or embed, startup
+  npm run bench -- generate         or echo, embed, startup: this part alone (also --only PART)
   npm run bench -- --rounds 9       more rounds, less noise
+  npm run bench -- --quick          one short round of few models: whether all works, no figures
   npm run bench -- --json           {"figures":[{"name","value","unit","goal","holds",…}],"machine":{…}}
 
 Each figure is the median of its rounds. Exits with 0 whether goals are reached or not, with 2 where
 an option can't be read.`;
 
-const PARTS = ['echo', 'embed', 'startup'] as const;
+const PARTS = ['echo', 'embed', 'generate', 'startup'] as const;
 type Part = (typeof PARTS)[number];
 
 interface Options {
   readonly parts: readonly Part[];
   readonly rounds: number;
   readonly isJson: boolean;
+  readonly isQuick: boolean;
 }
 
 function parseOptions(args: readonly string[]): Options | string {
-  let options: Options = { parts: PARTS, rounds: 5, isJson: false };
+  let options: Options = { parts: PARTS, rounds: 5, isJson: false, isQuick: false };
   const rest = [...args];
   for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
     if (name === '--help' || name === '-h') return 'help';
     if (name === '--json') {
       options = { ...options, isJson: true };
+      continue;
+    }
+    if (name === '--quick') {
+      options = { ...options, isQuick: true, rounds: 1 };
+      continue;
+    }
+    const named = PARTS.find((known) => known === name);
+    if (named !== undefined) {
+      options = { ...options, parts: [named] };
       continue;
     }
     const value = rest.shift() ?? '';
@@ -60,6 +72,10 @@ async function bench(options: Options): Promise<readonly Figure[]> {
   if (options.parts.includes('embed')) {
     tell('embed');
     figures.push(...(await withSystem((system) => benchEmbed({ ...system, ...options }))));
+  }
+  if (options.parts.includes('generate')) {
+    tell('generate');
+    figures.push(...(await benchGenerate({ ...options, tell })));
   }
   if (options.parts.includes('startup')) {
     tell('startup');

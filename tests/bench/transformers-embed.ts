@@ -17,7 +17,8 @@ export interface TransformersEmbed {
 const PACKAGE = '@huggingface/transformers@4.3.1';
 const INSTALL_MS = 5 * 60_000;
 
-async function install(): Promise<string> {
+/** Answers the folder whose node_modules hold it. */
+export async function installTransformers(): Promise<string> {
   const folder = join(repositoryFolder, '.cache', 'bench');
   if (existsSync(join(folder, 'node_modules', '@huggingface', 'transformers'))) return folder;
   process.stderr.write(`installing ${PACKAGE} into .cache/bench …\n`);
@@ -29,7 +30,10 @@ async function install(): Promise<string> {
 }
 
 export async function startTransformers(folder: string): Promise<TransformersEmbed> {
-  const child = fork(join(__dirname, 'transformers-main.js'), [folder, await install()]);
+  const child = fork(join(__dirname, 'transformers-main.js'), [
+    folder,
+    await installTransformers(),
+  ]);
   const exited = once(child, 'exit');
   const failed = exited.then(([code]) => {
     throw new Error(`transformers.js ended with ${String(code)}`);

@@ -1,6 +1,6 @@
 /**
- * Engine *generate*: continuous batching. Sequences join, leave, are switched out and in between any
- * two steps; a step feeds parts of prompts, then one token to every sequence that decodes.
+ * Engine *generate*: continuous batching. Sequences join, leave, are switched out and in between
+ * any two steps; a step feeds one token to every sequence that decodes, and parts of prompts.
  *
  * Each step: hear (cancels, preemptions) → plan who has a row → reserve rows → plan what is fed →
  * run → commit tokens and answers. One writer: the loop; calls from outside only leave a mark.

@@ -1,6 +1,6 @@
 /**
  * Rows of a graph that gives its past back with the new part appended, or that keeps nothing. Each
- * runs alone. What a graph on the host gives is never changed again, so a row is saved by reference.
+ * runs alone. What a graph on the host gives is never changed again: a row is saved by reference.
  */
 import { LlmosError } from '@llmos/base';
 import type { HostTensor, RunnerTensor } from '../ports/model-runner';
