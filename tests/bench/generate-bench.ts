@@ -71,7 +71,7 @@ export async function benchGenerate(options: BenchOptions): Promise<readonly Fig
       try {
         figures.push(...(await benchModel({ model, children, system, options })));
       } finally {
-        for (const child of Object.values(children)) await child.stop();
+        for (const child of Object.values<GenerateChild>({ ...children })) await child.stop();
       }
     }
     return figures;
@@ -189,6 +189,8 @@ async function runRound({ children, llmos, prompts, size }: RoundParts): Promise
     transformers,
     ...(llama === undefined ? {} : { llama: await forAll((count) => child(llama, count)) }),
     outsidePercent: (100 * other) / (other + inside),
+    guessedPercent:
+      (100 * (after.accepted - before.accepted)) / (after.generated - before.generated),
   };
 }
 
@@ -208,6 +210,8 @@ async function sharingFigures(of: {
     const together = await llmos.urgentAmong({ ...bulk, urgent });
     steps.push(together.steps);
     firstMs.push(together.firstMs);
+    // One that ends by itself: with it, the counts of those that were cut off are known too.
+    await llmos.run({ ...QUICK, prompts: prompts.take(1) });
     const before = await llmos.counts();
     const promptTokens = await llmos.sample(prompts.take(1)[0] ?? '', SAMPLES);
     const after = await llmos.counts();

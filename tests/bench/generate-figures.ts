@@ -16,6 +16,8 @@ export interface GenerateRound {
   readonly llama?: Readonly<Record<Callers, GenerateAnswer>>;
   /** Of the time of llmos's steps, the part outside the model's runs, in percent. */
   readonly outsidePercent: number;
+  /** Of llmos's tokens, those that were guessed and verified several in one run, in percent. */
+  readonly guessedPercent: number;
 }
 
 export interface PeakBytes {
@@ -143,6 +145,11 @@ function ratioFigures(result: ModelResult): Figure[] {
       ratio(`generate throughput at ${count} / llama.cpp, ${label}`, at(count), llamaAt(count)),
     ),
     figureOf({ name: outside, unit: '%', rounds: percents, ...mostPercent }),
+    figureOf({
+      name: `tokens guessed from the text before, ${label}`,
+      unit: '%',
+      rounds: result.rounds.map(({ guessedPercent }) => guessedPercent),
+    }),
   ];
 }
 

@@ -91,7 +91,19 @@ it('counts an accepted attempt that heartbeats miss, and sends it again', async 
   expect(await metric('reconciled_total', { kind: 'resent' })).toBeGreaterThan(0);
 });
 
-it('counts messages lost on purpose', () => rises('messages_lost_on_purpose_total'));
+it('counts messages lost on purpose', async () => {
+  const { subject, incarnation } = await reporter();
+  const batch = { incarnation, accepted: [], finished: [], preempted: [] };
+  const bytes = report.ReportBatch.encode({ ...batch, heartbeat: { running: [], epoch: 0 } });
+  await waitFor(
+    async () => {
+      // Chance decides which one it is.
+      bench.connection.publish(subject, bytes.finish());
+      return (await metric('messages_lost_on_purpose_total')) > 0;
+    },
+    { what: 'a loss to be counted' },
+  );
+});
 
 it('counts an attempt that a heartbeat names and nobody knows', async () => {
   const { subject, incarnation } = await reporter();

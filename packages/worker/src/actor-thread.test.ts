@@ -172,6 +172,25 @@ describe('a generating thread', () => {
     expect(chunks.length).toBeLessThan(399);
   });
 
+  it('forgets a cancel and a preemption that cross the answer', async () => {
+    const thread = await open('storyteller');
+    const request = jsonRequest(1, 'generate', input);
+    await thread.run([request]);
+    for (const kind of ['cancel', 'preempt'] as const) {
+      thread.send({ kind, requestId: 1 });
+      const { answers } = await thread.run([request]);
+      expect(answers.map(({ result }) => parseResult(result).ok)).toEqual([true]);
+    }
+  });
+
+  it('hears a cancel that follows its request at once', async () => {
+    const thread = await open('storyteller');
+    const running = thread.run([jsonRequest(1, 'generate', { ...input, maxTokens: 400 })]);
+    thread.send({ kind: 'cancel', requestId: 1 });
+    const { answers } = await running;
+    expect(parseResult(answers[0]!.result)).toMatchObject({ error: { code: 'CANCELLED' } });
+  });
+
   it('refuses a prompt beyond the model, naming both lengths, and tokens that are none', async () => {
     const thread = await open('storyteller');
     await expect(thread.ask('generate', { prompt: 'word '.repeat(2000) })).rejects.toThrow(

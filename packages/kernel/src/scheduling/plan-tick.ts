@@ -24,14 +24,13 @@ export function nextTickMs(state: KernelState): number | undefined {
   const isPending = state.outbox.length > 0 || state.confirms.size > 0;
   const hasWork = state.needsProvisioning && state.catalog.isKnown;
   if (isPending || hasWork || state.dirtyTargets.size > 0) return state.now.nowMs;
-  const times = [
-    state.taskAlarms.nextMs(),
-    state.processAlarms.nextMs(),
-    state.nodeAlarms.nextMs(),
+  let next = Math.min(
+    state.taskAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
+    state.processAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
+    state.nodeAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
     recoveryEndMs(state),
-    ...[...state.faults.values()].map((fault) => fault.untilMs),
-  ];
-  const next = Math.min(...times.map((atMs) => atMs ?? Number.POSITIVE_INFINITY));
+  );
+  for (const fault of state.faults.values()) next = Math.min(next, fault.untilMs);
   return Number.isFinite(next) ? next : undefined;
 }
 

@@ -28,6 +28,7 @@ import { WANTED_POSITIONS } from '../models/graph-facts';
 import { isPackagePath } from '../models/manifest-fields';
 import type { ModelRunner } from '../ports/model-runner';
 import type { RowCopier } from '../ports/row-copier';
+import { MOST_COPIED_BYTES } from './thread-protocol';
 import type {
   FromThread,
   LoadOptions,
@@ -92,6 +93,7 @@ async function loadModel(options: LoadOptions): Promise<LoadedModel> {
 class ActorThread {
   private model: LoadedModel | undefined;
   private readonly reader = new RequestReader(decodeBody);
+  /** Of open requests: what crosses their answer asks for nothing. */
   private readonly demands = new Map<number, 'cancel' | 'preempt'>();
   private readonly open = new Map<number, ThreadRequest>();
   private isBusy = false;
@@ -107,14 +109,19 @@ class ActorThread {
         this.enqueue(() => this.load(message.options));
         return;
       case 'run':
+        // Open from here on, so that a cancel that follows at once is heard.
+        for (const request of message.requests) this.open.set(request.requestId, request);
         this.enqueue(() => this.run(message.requests));
         return;
       case 'cancel':
+        if (!this.open.has(message.requestId)) return;
         this.demands.set(message.requestId, 'cancel');
         this.model?.engines.generate?.cancel(message.requestId);
         return;
       case 'preempt':
-        this.demands.set(message.requestId, 'preempt');
+        if (!this.open.has(message.requestId)) return;
+        // A cancel that came first holds.
+        if (!this.demands.has(message.requestId)) this.demands.set(message.requestId, 'preempt');
         this.model?.engines.generate?.preempt(message.requestId);
         return;
       case 'close':
@@ -144,7 +151,6 @@ class ActorThread {
   /** Generations begin here and go on beside what comes next; anything else runs to its end. */
   private async run(requests: readonly ThreadRequest[]): Promise<void> {
     this.isBusy = true;
-    for (const request of requests) this.open.set(request.requestId, request);
     for (const [functionName, group] of this.readAll(requests)) {
       const { generate } = this.model?.engines ?? {};
       if (functionName === 'generate' && generate !== undefined) this.generate(generate, group);
@@ -238,7 +244,7 @@ class ActorThread {
           ...(error === undefined ? {} : { error }),
         },
       },
-      [own.buffer],
+      own.length > MOST_COPIED_BYTES ? [own.buffer] : [],
     );
   }
 
@@ -307,7 +313,7 @@ function encodeAnswer(request: ThreadRequest, answer: EngineAnswer): EncodedAnsw
   }
 }
 
-/** Only a buffer that holds nothing else may be transferred. */
+/** Only a buffer that holds nothing else may be transferred; of another, all would be copied. */
 function ownBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = bytes;
   const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength;

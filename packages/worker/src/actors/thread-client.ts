@@ -4,12 +4,13 @@
  *
  * A thread that dies, breaks the protocol or hangs can't be repaired inside this OS process
  * (ending a thread in the middle of a run aborts the process): `onDeath` is called once and the
- * host must leave. Bodies are copied into buffers of their own, which are transferred.
+ * host must leave. Bodies are copied into buffers of their own; the large ones are transferred.
  */
 import { Worker } from 'node:worker_threads';
 import { LlmosError } from '@llmos/base';
 import type { GenerateChunk } from '@llmos/base';
 import type { Alarm } from '../ports/alarm';
+import { MOST_COPIED_BYTES } from './thread-protocol';
 import type {
   ContextCounts,
   FromThread,
@@ -157,7 +158,9 @@ export class ThreadClient {
     }
     this.post(
       { kind: 'run', requests: own },
-      own.map((request) => request.body.buffer),
+      own
+        .filter(({ body }) => body.length > MOST_COPIED_BYTES)
+        .map((request) => request.body.buffer),
     );
     this.watchLife();
   }

@@ -103,6 +103,9 @@ export interface ContextCounts {
   readonly acceptedTokens: number;
 }
 
+/** A body or result up to here is copied between the threads: to transfer its buffer costs more. */
+export const MOST_COPIED_BYTES = 16 * 1024;
+
 export type FromThread =
   | { readonly kind: 'loaded'; readonly provider: string; readonly loadMs: number }
   | { readonly kind: 'load-failed'; readonly code: ErrorCode; readonly message: string }

@@ -24,53 +24,64 @@ describe('continuous batching', () => {
     expect(driven.runner.runs.length).toBeLessThan(45);
   });
 
-  it('gives each what it gives it alone, whatever joins, leaves, is preempted and returns', async () => {
-    const random = seededRandom(7);
-    const alone = await Promise.all(
-      Array.from({ length: 30 }, async (_, index) => {
-        const { output } = await drive(engineOf(options({ maxRows: 1 })), [
-          request(sampled(index)),
-        ]);
-        return output;
-      }),
-    );
-    const driven = engineOf(options({ maxSavedBytes: 800, maxPrefixBytes: 2000 }));
-    const create = (index: number, requestId: number, resumeTokens: readonly number[] = []) =>
-      request(sampled(index), {
-        ...{ requestId, resumeTokens, seedText: `tenant/${index}`, sequence: index },
-        class: random.chance(0.3) ? 'interactive' : 'batch',
+  it.each([
+    ['', {}, {}],
+    [', where the length of a run rounds', { roundsByLength: true }, { feeding: 'alike' }],
+  ] as const)(
+    'gives each what it gives it alone, whoever joins, leaves and returns%s',
+    async (...args) => {
+      const [, decoder, feeding] = args;
+      const options = (more: EngineOptions['model'] = {}): EngineOptions => ({
+        ...{ isShared: true, ...decoder },
+        model: { maxRows: 4, maxTokens: 400, maxSavedBytes: 1e6, ...feeding, ...more },
       });
-    let next = 8;
-    const indexOf = new Map<number, number>();
-    const returned = new Set<number>();
-    let nextId = 1000;
-    const first = Array.from({ length: 8 }, (_, index) => create(index, index));
-    first.forEach((each, index) => indexOf.set(each.requestId, index));
-    const outcome = await drive(driven, first, (engine, join) => {
-      if (next < 30 && random.chance(0.3)) {
-        indexOf.set(next, next);
-        join([create(next, next)]);
-        next += 1;
-      }
-      if (random.chance(0.2)) engine.preempt(random.below(next));
-      for (const [requestId, { tokens }] of driven.heard.preempted) {
-        if (returned.has(requestId)) continue;
-        returned.add(requestId);
+      const random = seededRandom(7);
+      const alone = await Promise.all(
+        Array.from({ length: 30 }, async (_, index) => {
+          const { output } = await drive(engineOf(options({ maxRows: 1 })), [
+            request(sampled(index)),
+          ]);
+          return output;
+        }),
+      );
+      const driven = engineOf(options({ maxSavedBytes: 800, maxPrefixBytes: 2000 }));
+      const create = (index: number, requestId: number, resumeTokens: readonly number[] = []) =>
+        request(sampled(index), {
+          ...{ requestId, resumeTokens, seedText: `tenant/${index}`, sequence: index },
+          class: random.chance(0.3) ? 'interactive' : 'batch',
+        });
+      let next = 8;
+      const indexOf = new Map<number, number>();
+      const returned = new Set<number>();
+      let nextId = 1000;
+      const first = Array.from({ length: 8 }, (_, index) => create(index, index));
+      first.forEach((each, index) => indexOf.set(each.requestId, index));
+      const outcome = await drive(driven, first, (engine, join) => {
+        if (next < 30 && random.chance(0.3)) {
+          indexOf.set(next, next);
+          join([create(next, next)]);
+          next += 1;
+        }
+        if (random.chance(0.2)) engine.preempt(random.below(next));
+        for (const [requestId, { tokens }] of driven.heard.preempted) {
+          if (returned.has(requestId)) continue;
+          returned.add(requestId);
+          const index = indexOf.get(requestId) as number;
+          indexOf.set(nextId, index);
+          join([create(index, nextId, tokens)]);
+          nextId += 1;
+        }
+      });
+      const ended = [...outcome.answers.keys()];
+      expect(returned.size).toBeGreaterThan(2);
+      for (const requestId of ended) {
         const index = indexOf.get(requestId) as number;
-        indexOf.set(nextId, index);
-        join([create(index, nextId, tokens)]);
-        nextId += 1;
+        expect([index, outcome.outputOf(requestId)]).toEqual([index, alone[index]]);
       }
-    });
-    const ended = [...outcome.answers.keys()];
-    expect(returned.size).toBeGreaterThan(2);
-    for (const requestId of ended) {
-      const index = indexOf.get(requestId) as number;
-      expect([index, outcome.outputOf(requestId)]).toEqual([index, alone[index]]);
-    }
-    expect(ended.length + returned.size).toBe(indexOf.size);
-    expect(outcome.counts.switches).toBeGreaterThan(returned.size);
-  });
+      expect(ended.length + returned.size).toBe(indexOf.size);
+      expect(outcome.counts.switches).toBeGreaterThan(returned.size);
+    },
+  );
 
   it('gives an urgent prompt its first token while batch ones hold every row', async () => {
     const driven = engineOf(options());
@@ -116,6 +127,51 @@ describe('continuous batching', () => {
     expect(await ask('one', 'a', 1)).toBe(0);
     expect(await ask('two', 'a', 2)).toBe(long.length);
     expect(await ask('two', 'b', 3)).toBe(0);
+  });
+
+  it('reads of the next turn of a chat its new tokens only, unless they are rounded', async () => {
+    const turn = 'a first question of some length? ';
+    const readTokens = async (decoder: Partial<EngineOptions>, more: EngineOptions['model']) => {
+      const driven = engineOf({ ...options({ maxPrefixBytes: 1e6, ...more }), ...decoder });
+      const first = await drive(driven, [request({ prompt: turn, maxTokens: 40 })]);
+      const prompt = `${turn}${first.output.text} and the next one`;
+      const before = driven.engine.counts.prefilledTokens;
+      const next = await drive(driven, [request({ prompt, maxTokens: 3 }, { requestId: 2 })]);
+      const alone = await drive(engineOf({ ...options(more), ...decoder }), [
+        request({ prompt, maxTokens: 3 }, { requestId: 2 }),
+      ]);
+      expect(next.output).toEqual(alone.output);
+      return driven.engine.counts.prefilledTokens - before;
+    };
+    // The last token of an answer was never fed.
+    expect(await readTokens({}, {})).toBe(' and the next one'.length + 1);
+    expect(await readTokens({ roundsByLength: true }, { feeding: 'alike' })).toBe(
+      turn.length + 40 + ' and the next one'.length,
+    );
+  });
+
+  it('serves what could not be saved all the same', async () => {
+    const driven = engineOf(options({ maxRows: 1, maxPrefixBytes: 1e6 }));
+    driven.failSaves();
+    const requests = [request({ ...sampled(3), n: 3 }, { stream: false, class: 'batch' })];
+    let steps = 0;
+    const { answers } = await drive(driven, requests, (_, join) => {
+      steps += 1;
+      if (steps === 5) join([request(sampled(4), { requestId: 2, class: 'interactive' })]);
+    });
+    expect([...answers.values()].map(({ kind }) => kind)).toEqual(['done', 'done']);
+  });
+
+  it('waits for the row of a sequence that ends in the step in which memory ended', async () => {
+    const driven = engineOf(options());
+    let hasJoined = false;
+    const { answers } = await drive(driven, [request(sampled(1, 2))], (_, join) => {
+      if (hasJoined) return;
+      hasJoined = true;
+      driven.exhaustFeed();
+      join([request(sampled(2, 2), { requestId: 2 })]);
+    });
+    expect([...answers.values()].map(({ kind }) => kind)).toEqual(['done', 'done']);
   });
 
   it('drops to fewer rows where memory ends, and still answers everything', async () => {

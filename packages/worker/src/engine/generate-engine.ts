@@ -27,6 +27,7 @@ import { PrefixCache } from './prefix-cache';
 import { readPrompt } from './prompt';
 import { SamplingWorkspace } from './sampling';
 import { SavedContexts } from './saved-contexts';
+import type { Feeding } from './sequence';
 import { Sequence } from './sequence';
 import { StepRunner } from './step-runner';
 import { planRows, planStep } from './step-plan';
@@ -41,7 +42,7 @@ export interface GenerateModel {
   readonly maxSavedBytes: number;
   readonly maxPrefixBytes: number;
   readonly sharesPrefixes: boolean;
-  readonly feedsAlike: boolean;
+  readonly feeding: Feeding;
   /** Time inside the model's runs so far. */
   readonly runMs: () => number;
 }
@@ -59,14 +60,15 @@ export class GenerateEngine implements ContinuousEngine {
   private rowLimit: number;
 
   constructor(private readonly model: GenerateModel) {
-    const { rows, feedsAlike, sharesPrefixes } = model;
+    const { rows, feeding, sharesPrefixes } = model;
     this.contexts = new SavedContexts(model.maxSavedBytes);
     this.prefixes = new PrefixCache({ maxBytes: model.maxPrefixBytes });
     const { contexts, prefixes } = this;
-    this.reuse = new KvReuse({ rows, contexts, prefixes, feedsAlike, sharesPrefixes });
+    this.reuse = new KvReuse({ rows, contexts, prefixes, feeding, sharesPrefixes });
     this.meter = new ContextMeter(model.runMs);
     this.runner = new StepRunner({
       ...{ rows, meter: this.meter, reuse: this.reuse, maxTokens: model.maxTokens },
+      gridTokens: feeding === 'alike' ? ENGINE_LIMITS.alikePartTokens : Infinity,
       requestOf: (sequence) => this.open.get(sequence.request.requestId),
     });
     this.rowLimit = model.maxRows;
@@ -80,9 +82,7 @@ export class GenerateEngine implements ContinuousEngine {
         calls.answer(request.requestId, failedAnswer(thrown));
       }
     }
-    this.work ??= this.loop(calls).finally(() => {
-      this.work = undefined;
-    });
+    if (this.open.size > 0) this.work ??= this.loop(calls);
   }
 
   cancel(requestId: number): void {
@@ -127,15 +127,15 @@ export class GenerateEngine implements ContinuousEngine {
   }
 
   private admit(request: EngineRequest, calls: GenerationCalls): void {
-    const { feedsAlike, rows } = this.model;
+    const { feeding, rows } = this.model;
     const prompt = readPrompt({ ...this.model, graph: rows }, request);
     const model = { ...this.model, workspace: this.workspace };
     const count = sampleCountOf(request);
     const sequences = Array.from({ length: count }, (_, index) => {
       const generation = new Generation(model, prompt, request, index);
-      const drafts = rows.takesParts && !feedsAlike;
+      const drafts = rows.takesParts && feeding === 'freely';
       const drafting = drafts ? lookupDrafts(generation.history) : NO_DRAFTS;
-      return new Sequence({ request, generation, rows, feedsAlike, drafting });
+      return new Sequence({ request, generation, rows, feeding, drafting });
     });
     if (rows.isSavable) for (const sample of sequences.slice(1)) sample.isHeldBack = true;
     const opened = new OpenRequest(request, sequences, calls);
@@ -170,6 +170,8 @@ export class GenerateEngine implements ContinuousEngine {
       }
       await calls.pause();
     }
+    // In the same turn as the check: what joins from here on finds no loop, and starts one.
+    this.work = undefined;
   }
 
   private async step(): Promise<void> {
@@ -177,14 +179,20 @@ export class GenerateEngine implements ContinuousEngine {
     await this.assignRows();
     const running = this.sequences().filter((each) => each.row !== undefined);
     if (running.length > 0) {
-      const { feedsAlike, rows } = this.model;
-      const { prefillTokens, sharedPrefillTokens } = ENGINE_LIMITS;
-      const takesParts = rows.takesParts && !feedsAlike;
-      const plan = planStep(running, { prefillTokens, sharedPrefillTokens, takesParts });
+      const { feeding, rows } = this.model;
+      const { alikePartTokens, prefillTokens, sharedPrefillTokens } = ENGINE_LIMITS;
+      const plan = planStep(running, {
+        ...{ prefillTokens, sharedPrefillTokens },
+        takesParts: rows.takesParts && feeding !== 'whole',
+        gridTokens: feeding === 'alike' ? alikePartTokens : 1,
+      });
       const exhausted = await this.runner.run(plan);
-      if (exhausted !== undefined) await this.makeRoom(exhausted);
+      // A row that has just become free is room, too.
+      const isFreed = await this.settle();
+      if (exhausted !== undefined && !isFreed) await this.makeRoom(exhausted);
+      return;
     }
-    this.settle();
+    await this.settle();
   }
 
   /** Cancels and preemptions take effect before anything runs. */
@@ -243,15 +251,23 @@ export class GenerateEngine implements ContinuousEngine {
     this.rowLimit = others.length;
   }
 
-  /** Answers what is finished. */
-  private settle(): void {
+  /** Answers what is finished; tells whether a row became free. */
+  private async settle(): Promise<boolean> {
+    let isFreed = false;
     for (const opened of [...this.open.values()]) {
-      for (const sequence of opened.sequences) {
-        if (sequence.generation.finishReason !== undefined) this.closeRow(sequence);
-      }
       if (opened.isFinished) opened.finish();
+      for (const sequence of opened.sequences) {
+        if (sequence.row === undefined) continue;
+        const isFinished = sequence.generation.finishReason !== undefined;
+        if (!isFinished && !opened.isAnswered) continue;
+        isFreed = true;
+        // Samples are alternatives: no one knows which of them goes on.
+        if (isFinished && !opened.isShared) await this.reuse.keepAnswer(sequence);
+        this.closeRow(sequence);
+      }
       if (opened.isAnswered) this.release(opened);
     }
+    return isFreed;
   }
 
   private fail(sequence: Sequence, thrown: unknown): void {
@@ -269,6 +285,7 @@ export class GenerateEngine implements ContinuousEngine {
     }
     this.open.clear();
     this.model.rows.closeAll();
+    this.rowLimit = this.model.maxRows;
   }
 
   /** The rows of a request that is answered; what was given back stays saved. */

@@ -23,6 +23,8 @@ export const ENGINE_LIMITS = {
   prefillTokens: 256,
   /** The same while other sequences wait for their next token in that step. */
   sharedPrefillTokens: 64,
+  /** Where a prompt's parts must be alike each time: their size. It divides the two above. */
+  alikePartTokens: 64,
   /** Memory of all rows of keys and values of one process. */
   maxKvBytes: 4 * 1024 * 1024 * 1024,
   /** Room that rows keep although nobody needs it: given back, it would be asked for again. */

@@ -14,6 +14,7 @@ import type { DecoderRows } from './decoder-rows';
 import { DeviceRows } from './device-rows';
 import { GenerateEngine } from './generate-engine';
 import { SeparateRows } from './separate-rows';
+import type { Feeding } from './sequence';
 import { SharedRows } from './shared-rows';
 import { TimedRunner } from './timed-runner';
 
@@ -36,15 +37,25 @@ export function openGenerateEngine(parts: GenerateParts): GenerateEngine {
   const { bounds, chatTemplate, graph, maxTokens, settings, tokenizer } = parts;
   const runner = new TimedRunner(parts.runner, parts.nowMs);
   const decoder = new DecoderGraph(runner, settings);
-  const isHalf = decoder.pairs.some((pair) => pair.type === 'float16');
   return new GenerateEngine({
     ...{ tokenizer, chatTemplate, settings, maxTokens, ...bounds },
     rows: openRows(parts, decoder),
     sharesPrefixes: parts.manifest.sharedPrefixes === true,
-    // Numbers of half the precision differ visibly between a token alone and one among others.
-    feedsAlike: hasDependentRows(graph) || (!sharesKvBuffer(graph) && isHalf),
+    feeding: feedingOf(graph, decoder),
     runMs: () => runner.runMs,
   });
+}
+
+/**
+ * The runtime rounds attention of one token differently from that of several. In float32 that is
+ * the last of seven digits; numbers of less precision, or activations that are rounded to them,
+ * make it visible.
+ */
+function feedingOf(graph: GraphFacts, decoder: DecoderGraph): Feeding {
+  const isHalf = decoder.pairs.some((pair) => pair.type === 'float16');
+  if (hasDependentRows(graph) || (!sharesKvBuffer(graph) && isHalf)) return 'whole';
+  const isCoarse = graph.weightBits < 32 || graph.operators.has('MatMulNBits');
+  return isHalf || isCoarse ? 'alike' : 'freely';
 }
 
 function openRows(parts: GenerateParts, decoder: DecoderGraph): DecoderRows {

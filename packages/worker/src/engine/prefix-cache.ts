@@ -38,6 +38,10 @@ export class PrefixCache {
 
   constructor(private readonly options: PrefixCacheOptions) {}
 
+  get maxBytes(): number {
+    return this.options.maxBytes;
+  }
+
   get bytes(): number {
     return this.heldBytes;
   }

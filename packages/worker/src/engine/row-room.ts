@@ -15,7 +15,7 @@ export interface RowBounds {
 }
 
 /**
- * Room for what is needed: what there is where it is enough, else a power of two, so that growth by
+ * Room for all that is needed: what there is where it is enough, else a power of two, so that growth by
  * copy costs each token a constant share. Throws RESOURCE_EXHAUSTED where the bound on memory does
  * not allow even what is needed.
  */
@@ -29,9 +29,11 @@ export function roomFor(has: RowRoom, needs: RowRoom, bounds: RowBounds): RowRoo
     tokens: Math.max(has.tokens, needs.tokens),
   };
   if (bytesOf(exact, bounds.bytesPerToken) <= ENGINE_LIMITS.maxKvBytes) return exact;
+  // Room that nobody uses must not be why there is none.
+  if (bytesOf(needs, bounds.bytesPerToken) <= ENGINE_LIMITS.maxKvBytes) return needs;
   throw new LlmosError(
     'RESOURCE_EXHAUSTED',
-    `${exact.rows} sequences of ${exact.tokens} tokens need more than the ` +
+    `${needs.rows} sequences of ${needs.tokens} tokens need more than the ` +
       `${ENGINE_LIMITS.maxKvBytes} bytes that one process keeps for keys and values`,
   );
 }

@@ -5,12 +5,19 @@ import type { Generation } from './generation';
 import type { Drafting } from './drafting';
 import type { Fed, Urgency } from './step-plan';
 
+/**
+ * Which tokens may be fed together, so that a generation gives the same tokens however it was
+ * interrupted. `freely`: any. `alike`: how many are fed changes how each is rounded, so a prompt is
+ * fed in parts that end at multiples of `alikePartTokens`, and an answer token by token, each time
+ * that they are fed. `whole`: as `alike`, but a prompt is one part.
+ */
+export type Feeding = 'freely' | 'alike' | 'whole';
+
 export interface SequenceParts {
   readonly request: EngineRequest;
   readonly generation: Generation;
   readonly rows: Pick<DecoderRows, 'takesParts'>;
-  /** What is fed together changes results, so it is the same at every attempt. */
-  readonly feedsAlike: boolean;
+  readonly feeding: Feeding;
   readonly drafting: Drafting;
 }
 
@@ -54,8 +61,8 @@ export class Sequence implements Fed {
   }
 
   get partTokens(): number {
-    const { generation, feedsAlike, rows } = this.parts;
-    if (feedsAlike) return Math.max(1, generation.promptCount - this.heldTokens);
+    const { generation, feeding, rows } = this.parts;
+    if (feeding !== 'freely') return Math.max(1, generation.promptCount - this.heldTokens);
     return rows.takesParts || this.heldTokens === 0 ? this.pendingTokens : 1;
   }
 

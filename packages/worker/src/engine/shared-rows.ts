@@ -174,11 +174,13 @@ export class SharedRows implements DecoderRows {
     return row;
   }
 
-  /** Room for so many rows of so many tokens; what rows hold stays. */
+  /** Room for so many rows, one of them of so many tokens; what rows hold stays. */
   private reserve(rows: number, tokens: number): void {
     const { maxRows, maxTokens } = this.options;
     const bounds = { maxRows, maxTokens, bytesPerToken: this.bytesPerToken };
-    this.resize(roomFor(this.room, { rows, tokens }, bounds));
+    if (rows <= this.room.rows && tokens <= this.room.tokens) return;
+    const needs = { rows, tokens: Math.max(tokens, this.used().tokens) };
+    this.resize(roomFor(this.room, needs, bounds));
   }
 
   private resize(room: RowRoom): void {

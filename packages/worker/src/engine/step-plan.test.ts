@@ -17,7 +17,7 @@ const fed = (
   ...{ name, heldTokens, pendingTokens, partTokens: pendingTokens },
   urgency: urgency(more),
 });
-const BOUNDS = { prefillTokens: 256, sharedPrefillTokens: 64, takesParts: true };
+const BOUNDS = { prefillTokens: 256, sharedPrefillTokens: 64, takesParts: true, gridTokens: 1 };
 const feeds = (plan: ReturnType<typeof planStep<ReturnType<typeof fed>>>) =>
   plan.feeds.map(({ item: each, tokenCount }) => [each.name, tokenCount]);
 
@@ -88,6 +88,18 @@ describe('a step', () => {
       ['a', 50],
       ['b', 40],
       ['c', 90],
+    ]);
+  });
+
+  it('cuts prompts at multiples where parts must be alike', () => {
+    const running = [fed('a', 0, 50), fed('b', 0, 300, { sequence: 2 })];
+    const bounds = { ...BOUNDS, gridTokens: 64 };
+    expect(feeds(planStep(running, bounds))).toEqual([
+      ['a', 50],
+      ['b', 192],
+    ]);
+    expect(feeds(planStep([fed('d', 9, 1), fed('a', 0, 30), ...running], bounds))).toEqual([
+      ['a', 30],
     ]);
   });
 

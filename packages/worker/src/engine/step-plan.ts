@@ -64,8 +64,9 @@ export interface StepBounds {
   /** Tokens of prompts in one step: alone, and where others wait for their next token. */
   readonly prefillTokens: number;
   readonly sharedPrefillTokens: number;
-  /** Whether a part may be cut anywhere. */
+  /** Whether a prompt may be fed in parts, and what a part is a multiple of unless it is the rest. */
   readonly takesParts: boolean;
+  readonly gridTokens: number;
 }
 
 export interface StepPlan<Item> {
@@ -94,11 +95,16 @@ export function planStep<Item extends Fed>(
   for (const item of prompts) {
     const isFragment = budget < LEAST_FEED_TOKENS && budget < item.partTokens;
     if (budget <= 0 || isFragment) break;
-    const tokenCount = bounds.takesParts ? Math.min(item.partTokens, budget) : item.partTokens;
+    const tokenCount = bounds.takesParts ? partOf(item, budget, bounds) : item.partTokens;
+    if (tokenCount === 0) break;
     feeds.push({ item, tokenCount });
     budget -= Math.max(tokenCount, LEAST_FEED_TOKENS);
   }
   return { feeds, decode };
+}
+
+function partOf({ partTokens }: Fed, budget: number, { gridTokens }: StepBounds): number {
+  return partTokens <= budget ? partTokens : budget - (budget % gridTokens);
 }
 
 function isOfLowerClass(item: Urgent, than: Urgent): boolean {

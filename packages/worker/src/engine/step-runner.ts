@@ -15,6 +15,8 @@ export interface StepRunnerParts {
   readonly meter: ContextMeter;
   /** Tokens that a row may come to. */
   readonly maxTokens: number;
+  /** Tokens of one run over a prompt. */
+  readonly gridTokens: number;
   /** Undefined once it was answered. */
   readonly requestOf: (sequence: Sequence) => OpenRequest | undefined;
 }
@@ -78,12 +80,17 @@ export class StepRunner {
   }
 
   private async feed(sequence: Sequence, tokenCount: number): Promise<void> {
-    const { meter, rows } = this.parts;
-    const logits = await rows.feed(rowOf(sequence), sequence.next(tokenCount), 1);
-    meter.prefilledTokens += tokenCount;
-    if (sequence.pendingTokens > 0) return;
-    this.commit(sequence, logits);
-    await this.keepPrompt(sequence);
+    const { gridTokens, meter, rows } = this.parts;
+    let isRead = false;
+    for (let left = tokenCount; left > 0; left -= gridTokens) {
+      const ids = sequence.next(Math.min(left, gridTokens));
+      const logits = await rows.feed(rowOf(sequence), ids, 1);
+      meter.prefilledTokens += ids.length;
+      isRead = sequence.pendingTokens === 0;
+      if (isRead) this.commit(sequence, logits);
+    }
+    const isPromptRead = sequence.heldTokens === sequence.generation.promptCount;
+    if (isRead || isPromptRead) await this.keepPrompt(sequence);
   }
 
   private async keepPrompt(sequence: Sequence): Promise<void> {

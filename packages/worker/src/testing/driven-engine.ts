@@ -35,6 +35,10 @@ export interface DrivenEngine {
   check(): readonly string[];
   /** From now on no further row can be opened beyond so many. */
   exhaustBeyond(rowCount: number): void;
+  /** The next feed finds no room. */
+  exhaustFeed(): void;
+  /** From now on nothing can be saved. */
+  failSaves(): void;
   /** Of the drive under way. */
   readonly heard: Heard;
 }
@@ -48,12 +52,17 @@ export function engineOf(options: EngineOptions = {}): DrivenEngine {
   const runner = fakeDecoder({ vocabulary: VOCABULARY, ...options });
   const settings = { ...SETTINGS, ...options.settings };
   const graph = new DecoderGraph(runner, settings);
-  const { maxRows = 4, maxTokens = 100, feedsAlike = false } = options.model ?? {};
-  const shared = new SharedRows({ graph, maxRows, maxTokens, hasDependentRows: feedsAlike });
+  const { maxRows = 4, maxTokens = 100, feeding = 'freely' } = options.model ?? {};
+  const shared = new SharedRows({
+    graph,
+    maxRows,
+    maxTokens,
+    hasDependentRows: feeding === 'whole',
+  });
   const rows = options.isShared === true ? shared : new SeparateRows({ graph, maxRows });
   const engine = new GenerateEngine({
     ...{ rows, tokenizer: characterTokenizer, chatTemplate: undefined, settings, maxTokens },
-    ...{ maxRows, maxSavedBytes: 0, maxPrefixBytes: 0, sharesPrefixes: false, feedsAlike },
+    ...{ maxRows, maxSavedBytes: 0, maxPrefixBytes: 0, sharesPrefixes: false, feeding },
     runMs: () => 0,
     ...options.model,
   });
@@ -68,6 +77,16 @@ export function engineOf(options: EngineOptions = {}): DrivenEngine {
         if (running >= rowCount) throw new LlmosError('RESOURCE_EXHAUSTED', message);
         return open();
       };
+    },
+    exhaustFeed: () => {
+      const feed = shared.feed.bind(shared);
+      shared.feed = () => {
+        shared.feed = feed;
+        return Promise.reject(new LlmosError('RESOURCE_EXHAUSTED', 'memory ended'));
+      };
+    },
+    failSaves: () => {
+      shared.save = () => Promise.reject(new LlmosError('INTERNAL', 'the copy failed'));
     },
   };
 }

@@ -11,6 +11,8 @@ export interface FakeDecoderOptions {
   readonly vocabulary: number;
   /** Past and present are one buffer of the full length, of any number of rows. */
   readonly isShared?: boolean;
+  /** How many tokens are fed at once changes the key that each of them leaves. */
+  readonly roundsByLength?: boolean;
   readonly fails?: (run: number) => boolean;
   /** The likeliest token is the one that stands so many places before. */
   readonly period?: number;
@@ -81,16 +83,19 @@ function step(
     const keys = (past.elements as Float32Array).slice(row * width, row * width + held);
     if (keys.length !== held) throw new Error(`past of ${keys.length}, mask of ${held}`);
     if (keys.includes(0)) throw new Error('a key is read that was never written');
-    const own = ids.slice(row * length, (row + 1) * length);
+    const rounding = options.roundsByLength === true ? (length % 1024) / 1024 : 0;
+    const own = ids.slice(row * length, (row + 1) * length).map((id) => id + rounding);
     const all = [...Array.from(keys, (key) => key - 1), ...own];
     for (let at = 0; at < length; at += 1) {
-      const hash = all.slice(0, held + at + 1).reduce((h, id) => mix32(h ^ id), 1);
+      const hash = all.slice(0, held + at + 1).reduce((h, id) => mix32(h ^ (1024 * id)), 1);
       for (let id = 0; id < options.vocabulary; id += 1) {
         const place = (row * length + at) * options.vocabulary + id;
         logits[place] = (mix32(hash + id) / 2 ** 32) * 6;
       }
       const earlier = all[held + at + 1 - (options.period ?? Infinity)];
-      if (earlier !== undefined) logits[(row * length + at) * options.vocabulary + earlier] = 99;
+      if (earlier !== undefined) {
+        logits[(row * length + at) * options.vocabulary + Math.floor(earlier)] = 99;
+      }
     }
     (present.elements as Float32Array).set(
       all.map((id) => id + 1),
