@@ -15,9 +15,9 @@ export interface RowBounds {
 }
 
 /**
- * Room for all that is needed: what there is where it is enough, else a power of two, so that growth by
- * copy costs each token a constant share. Throws RESOURCE_EXHAUSTED where the bound on memory does
- * not allow even what is needed.
+ * Room for all that is needed: what there is where it is enough, else a power of two, so that
+ * growth by copy costs each token a constant share. Throws RESOURCE_EXHAUSTED where the bound on
+ * memory does not allow even what is needed.
  */
 export function roomFor(has: RowRoom, needs: RowRoom, bounds: RowBounds): RowRoom {
   const rows = grown(has.rows, needs.rows, 1, bounds.maxRows);

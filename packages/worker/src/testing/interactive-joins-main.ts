@@ -48,34 +48,31 @@ async function main(): Promise<void> {
   const report = { running: 0, steps: 0, promptTokens: 0 };
   let nowMs = 0;
   let steps = 0;
-  const calls: GenerationCalls = {
-    answer: (requestId, answer) => {
-      if (requestId !== ROWS || answer.kind !== 'done' || answer.output.kind !== 'value') return;
-      report.promptTokens = (answer.output.value as GenerateOutput).promptTokens;
-    },
-    // The first one comes in the step that is not counted yet.
-    chunk: () => (report.steps ||= steps + 1 - JOINS_AT),
-    preempted: () => undefined,
-    contexts: (counts) => {
-      steps = counts.steps;
-      if (steps === JOINS_AT) report.running = counts.running;
-    },
-    pause: async () => {
-      if (steps === JOINS_AT) generate.join([requestOf(ROWS, true)], calls);
-    },
-    // Counts are told once in a while: here after each step.
-    nowMs: () => (nowMs += 1000),
-  };
-  const batch = Array.from({ length: ROWS }, (_, requestId) => requestOf(requestId, false));
-  generate.join(batch, calls);
+  let left = ROWS + 1;
   await new Promise<void>((resolve) => {
-    const { answer } = calls;
-    let left = ROWS + 1;
-    calls.answer = (requestId, given) => {
-      answer(requestId, given);
-      left -= 1;
-      if (left === 0) resolve();
+    const calls: GenerationCalls = {
+      answer: (requestId, answer) => {
+        left -= 1;
+        if (left === 0) resolve();
+        if (requestId !== ROWS || answer.kind !== 'done') return;
+        if (answer.output.kind !== 'value') return;
+        report.promptTokens = (answer.output.value as GenerateOutput).promptTokens;
+      },
+      // The first one comes in the step that is not counted yet.
+      chunk: () => (report.steps ||= steps + 1 - JOINS_AT),
+      preempted: () => undefined,
+      contexts: (counts) => {
+        steps = counts.steps;
+        if (steps === JOINS_AT) report.running = counts.running;
+      },
+      pause: async () => {
+        if (steps === JOINS_AT) generate.join([requestOf(ROWS, true)], calls);
+      },
+      // Counts are told once in a while: here after each step.
+      nowMs: () => (nowMs += 1000),
     };
+    const batch = Array.from({ length: ROWS }, (_, requestId) => requestOf(requestId, false));
+    generate.join(batch, calls);
   });
   process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(0));
 }
