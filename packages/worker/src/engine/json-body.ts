@@ -2,7 +2,7 @@
 import type { EngineAnswer } from './engine';
 import { LlmosError, decodeJson, encodeJson, failure, success } from '@llmos/base';
 import { ENGINE_LIMITS } from './limits';
-import { formatTensor } from './tensor-values';
+import { formatTensor } from './tensors/tensor-values';
 
 /** Throws INVALID_ARGUMENT where the body is not JSON, or too large or deep to read. */
 export function decodeJsonBody(body: Uint8Array): unknown {

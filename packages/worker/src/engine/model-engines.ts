@@ -15,13 +15,13 @@ import type { ChatTemplate } from '../ports/chat-template';
 import type { ModelRunner } from '../ports/model-runner';
 import type { RowCopier } from '../ports/row-copier';
 import type { TextTokenizer } from '../ports/text-tokenizer';
-import { BatchEngine } from './batch-engine';
-import { EncoderGraph } from './encoder-graph';
+import { BatchEngine } from './encoders/batch-engine';
+import { EncoderGraph } from './encoders/encoder-graph';
 import type { ContinuousEngine, Engine } from './engine';
 import { ENGINE_LIMITS } from './limits';
-import { openGenerateEngine } from './open-generate-engine';
-import { TensorEngine } from './tensor-engine';
-import { textFunctionOf } from './text-functions';
+import { openGenerateEngine } from './generation/open-generate-engine';
+import { TensorEngine } from './tensors/tensor-engine';
+import { textFunctionOf } from './encoders/text-functions';
 
 export interface ModelParts {
   readonly manifest: ModelManifest;

@@ -2,7 +2,7 @@
 import type { ModelManifest, TensorValue } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
 import type { TensorSpec } from '../ports/model-runner';
-import { formatTensor, zeroTensor } from './tensor-values';
+import { formatTensor, zeroTensor } from './tensors/tensor-values';
 
 export function sampleInput(manifest: ModelManifest, inputs: readonly TensorSpec[]): object {
   switch (manifest.task) {

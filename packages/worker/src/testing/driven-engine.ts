@@ -2,12 +2,12 @@
 import type { GenerateChunk, GenerateInput, GenerateOutput } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
 import type { ContextCounts } from '../actors/thread-protocol';
-import { DecoderGraph } from '../engine/decoder-graph';
+import { DecoderGraph } from '../engine/rows/decoder-graph';
 import type { EngineAnswer, EngineRequest } from '../engine/engine';
-import { GenerateEngine } from '../engine/generate-engine';
-import type { GenerateModel } from '../engine/generate-engine';
-import { SeparateRows } from '../engine/separate-rows';
-import { SharedRows } from '../engine/shared-rows';
+import { GenerateEngine } from '../engine/generation/generate-engine';
+import type { GenerateModel } from '../engine/generation/generate-engine';
+import { SeparateRows } from '../engine/rows/separate-rows';
+import { SharedRows } from '../engine/rows/shared-rows';
 import type { GenerationSettings } from '../models/model-settings';
 import type { FakeDecoder, FakeDecoderOptions } from './fake-decoder';
 import { characterTokenizer, fakeDecoder } from './fake-decoder';

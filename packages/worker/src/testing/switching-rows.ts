@@ -4,7 +4,7 @@
  * rows are saved, restored in part, or dropped and fed again. The tokens depend on none of it.
  */
 import type { Random } from '@llmos/base';
-import type { DecoderRows, KvRow, SavedKv } from '../engine/decoder-rows';
+import type { DecoderRows, KvRow, SavedKv } from '../engine/rows/decoder-rows';
 
 export interface SwitchingOptions {
   readonly rows: DecoderRows;

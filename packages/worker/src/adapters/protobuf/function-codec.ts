@@ -16,7 +16,7 @@ import { LlmosError } from '@llmos/base';
 import { functions } from '@llmos/proto';
 import type { EngineAnswer } from '../../engine/engine';
 import { assertBodySize } from '../../engine/json-body';
-import { bytesOf } from '../../engine/tensor-values';
+import { bytesOf } from '../../engine/tensors/tensor-values';
 import type { HostTensor } from '../../ports/model-runner';
 import { encodeEmbedResult } from './embed-result';
 

@@ -1,0 +1,134 @@
+import { LlmosError } from '@llmos/base';
+import { BatchEngine } from './batch-engine';
+import type { RunRows } from './batch-engine';
+import type { EngineAnswer, EngineRequest } from '../engine';
+import type { TextFunction } from './text-functions';
+
+/** A request's rows are given; its answer is the first token of each row. */
+const firstTokens: TextFunction = {
+  outputNames: [],
+  outputRank: 2,
+  plan: (input) => {
+    const rows = input as number[][];
+    if (rows.length === 0) throw new LlmosError('INVALID_ARGUMENT', 'no rows');
+    return {
+      rows,
+      keep: (output) => output,
+      finish: (outputs) => outputs.map((output) => output.values[0]),
+    };
+  },
+};
+
+const runRows: RunRows = async (rows) =>
+  rows.map((row) => ({ dims: [1], values: Float32Array.of(row[0] ?? 0) }));
+
+function request(requestId: number, input: unknown): EngineRequest {
+  return {
+    ...{ requestId, function: 'embed', input, stream: false, resumeTokens: [], seedText: '' },
+    ...{ tenant: '', class: 'standard', priority: 5, sequence: requestId },
+  };
+}
+
+async function run(
+  requests: readonly EngineRequest[],
+  options: {
+    runRows?: RunRows;
+    cancelled?: (id: number) => boolean;
+    maxRows?: number;
+    heldTokens?: number;
+  } = {},
+) {
+  const answers = new Map<number, EngineAnswer>();
+  const engine = new BatchEngine({
+    function: firstTokens,
+    runRows: options.runRows ?? runRows,
+    limits: { maxRows: options.maxRows ?? 4, maxTokens: 100, runCostTokens: 7 },
+    heldTokens: options.heldTokens ?? 100,
+  });
+  await engine.run(requests, {
+    answer: (requestId, answer) => {
+      if (answers.has(requestId)) throw new Error(`request ${requestId} is answered twice`);
+      answers.set(requestId, answer);
+    },
+    chunk: () => undefined,
+    isCancelled: options.cancelled ?? (() => false),
+  });
+  return new Map(
+    [...answers].map(([id, answer]) => [
+      id,
+      answer.kind === 'failed'
+        ? answer.error.code
+        : answer.output.kind === 'value' && answer.output.value,
+    ]),
+  );
+}
+
+describe('batches of requests', () => {
+  it('gives each request the outputs of its own rows, in order', async () => {
+    const answers = await run([request(1, [[5, 0, 0], [6]]), request(2, [[7, 0]]), request(3, [])]);
+    expect(Object.fromEntries(answers)).toEqual({ 1: [5, 6], 2: [7], 3: 'INVALID_ARGUMENT' });
+  });
+
+  it('joins requests in one run', async () => {
+    const sizes: number[] = [];
+    const counting: RunRows = async (rows) => {
+      sizes.push(rows.length);
+      return runRows(rows);
+    };
+    await run([request(1, [[1], [2]]), request(2, [[3]])], { runRows: counting });
+    expect(sizes).toEqual([3]);
+  });
+
+  it('keeps a failure from batch mates: rows run alone, and only the guilty one fails', async () => {
+    const guilty: RunRows = async (rows) => {
+      if (rows.some((row) => row[0] === 13)) throw new LlmosError('INTERNAL', 'bad row');
+      return runRows(rows);
+    };
+    const requests = [request(1, [[1], [2]]), request(2, [[13], [3]]), request(3, [[4]])];
+    const answers = await run(requests, { runRows: guilty, maxRows: 8 });
+    expect(Object.fromEntries(answers)).toEqual({ 1: [1, 2], 2: 'INTERNAL', 3: [4] });
+  });
+
+  it('answers a cancelled request between two runs, and no other', async () => {
+    let runs = 0;
+    const counting: RunRows = async (rows) => {
+      runs += 1;
+      return runRows(rows);
+    };
+    const answers = await run([request(1, [[1], [2], [3]]), request(2, [[4]])], {
+      runRows: counting,
+      maxRows: 1,
+      cancelled: (id) => id === 1 && runs >= 2,
+    });
+    expect(Object.fromEntries(answers)).toEqual({ 1: 'CANCELLED', 2: [4] });
+    expect(runs).toBe(3);
+  });
+
+  it('answers what short runs gave together, and does not wait longer than allowed', async () => {
+    const answeredAfter = async (heldTokens: number): Promise<number[]> => {
+      let runs = 0;
+      const counts: number[] = [];
+      const engine = new BatchEngine({
+        function: firstTokens,
+        runRows: async (rows) => {
+          runs += 1;
+          return runRows(rows);
+        },
+        limits: { maxRows: 1, maxTokens: 100, runCostTokens: 7 },
+        heldTokens,
+      });
+      await engine.run(
+        [1, 2, 3, 4].map((id) => request(id, [[id]])),
+        {
+          answer: () => void counts.push(runs),
+          chunk: () => undefined,
+          isCancelled: () => false,
+        },
+      );
+      return counts;
+    };
+    expect(await answeredAfter(100)).toEqual([4, 4, 4, 4]);
+    expect(await answeredAfter(2)).toEqual([2, 2, 4, 4]);
+    expect(await answeredAfter(0)).toEqual([1, 2, 3, 4]);
+  });
+});

@@ -1,0 +1,123 @@
+/**
+ * Engine *batch*: encoders and classifiers. All texts of all requests of a step are rows; rows of
+ * like length share a model run. A run that fails is repeated row by row, so that a request's
+ * failure is its own. Answers of short runs leave together: each message on its own would wake
+ * every program that it passes.
+ */
+import type { Engine, EngineCalls, EngineRequest } from '../engine';
+import { CANCELLED_ANSWER, failedAnswer, valueAnswer } from '../engine';
+import type { RowOutput } from './encoder-graph';
+import { HeldAnswers } from '../held-answers';
+import type { RowPlan, TextFunction } from './text-functions';
+import type { BatchLimits } from './token-batches';
+import { planBatches } from './token-batches';
+
+/** Runs rows as one padded batch. */
+export type RunRows = (rows: readonly (readonly number[])[]) => Promise<readonly RowOutput[]>;
+
+export interface BatchEngineOptions {
+  readonly function: TextFunction;
+  readonly runRows: RunRows;
+  readonly limits: BatchLimits;
+  /** Tokens of runs, padding included, that an answer may wait for others. */
+  readonly heldTokens: number;
+}
+
+/** A request on its way through the step; `isAnswered` once its answer is given. */
+interface OpenRequest {
+  readonly request: EngineRequest;
+  readonly plan: RowPlan;
+  readonly outputs: (RowOutput | undefined)[];
+  missing: number;
+  isAnswered: boolean;
+}
+
+interface Row {
+  readonly open: OpenRequest;
+  readonly index: number;
+  readonly ids: readonly number[];
+}
+
+export class BatchEngine implements Engine {
+  constructor(private readonly options: BatchEngineOptions) {}
+
+  async run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void> {
+    const opened = requests.flatMap((request) => this.open(request, calls));
+    const rows = opened.flatMap((open) =>
+      open.plan.rows.map((ids, index) => ({ open, index, ids })),
+    );
+    const lengths = rows.map((row) => row.ids.length);
+    const held = new HeldAnswers(calls, this.options.heldTokens);
+    try {
+      for (const batch of planBatches(lengths, this.options.limits)) {
+        for (const open of opened) answerCancelled(open, held);
+        const live = batch.map((index) => rows[index] as Row).filter((row) => !row.open.isAnswered);
+        if (live.length === 0) continue;
+        await this.runBatch(live, held);
+        held.ran(live.length * Math.max(...live.map((row) => row.ids.length)));
+      }
+    } finally {
+      held.flush();
+    }
+  }
+
+  private open(request: EngineRequest, calls: EngineCalls): OpenRequest[] {
+    try {
+      const plan = this.options.function.plan(request.input);
+      const missing = plan.rows.length;
+      return [{ request, plan, outputs: [], missing, isAnswered: false }];
+    } catch (thrown) {
+      calls.answer(request.requestId, failedAnswer(thrown));
+      return [];
+    }
+  }
+
+  private async runBatch(rows: readonly Row[], calls: HeldAnswers): Promise<void> {
+    let outputs: readonly RowOutput[];
+    try {
+      outputs = await this.options.runRows(rows.map((row) => row.ids));
+    } catch (thrown) {
+      const [first, second] = rows;
+      if (first !== undefined && second === undefined) fail(first.open, thrown, calls);
+      else await this.runAlone(rows, calls);
+      return;
+    }
+    rows.forEach((row, index) => take(row, outputs[index] as RowOutput, calls));
+  }
+
+  private async runAlone(rows: readonly Row[], calls: HeldAnswers): Promise<void> {
+    for (const row of rows) {
+      answerCancelled(row.open, calls);
+      if (!row.open.isAnswered) await this.runBatch([row], calls);
+    }
+  }
+}
+
+function take(row: Row, output: RowOutput, calls: HeldAnswers): void {
+  const { open } = row;
+  if (open.isAnswered) return;
+  let value: unknown;
+  try {
+    open.outputs[row.index] = open.plan.keep(output, row.index);
+    open.missing -= 1;
+    if (open.missing > 0) return;
+    value = open.plan.finish(open.outputs as RowOutput[]);
+  } catch (thrown) {
+    fail(open, thrown, calls);
+    return;
+  }
+  open.isAnswered = true;
+  calls.answer(open.request.requestId, valueAnswer(value));
+}
+
+function fail(open: OpenRequest, thrown: unknown, calls: HeldAnswers): void {
+  open.isAnswered = true;
+  calls.answer(open.request.requestId, failedAnswer(thrown));
+}
+
+function answerCancelled(open: OpenRequest, calls: HeldAnswers): void {
+  const { requestId } = open.request;
+  if (open.isAnswered || !calls.isCancelled(requestId)) return;
+  open.isAnswered = true;
+  calls.answer(requestId, CANCELLED_ANSWER);
+}

@@ -1,0 +1,123 @@
+/**
+ * Engine *tensor*: runs any graph on named tensors. A stateful model's state may be left out by the
+ * caller: it starts at zero and is kept by key. A failed run leaves the state as it was.
+ */
+import type { InferInput, StatePair, TensorType } from '@llmos/base';
+import { LlmosError, quoteShort } from '@llmos/base';
+import type { HostTensor, ModelRunner } from '../../ports/model-runner';
+import type { Engine, EngineCalls, EngineRequest } from '../engine';
+import { CANCELLED_ANSWER, failedAnswer } from '../engine';
+import { assertInputs, assertOutputs } from './infer-inputs';
+import { ENGINE_LIMITS } from '../limits';
+import type { ModelState } from './state-table';
+import { StateTable } from './state-table';
+import { elementCount, parseTensor, zeroTensor } from './tensor-values';
+
+export class TensorEngine implements Engine {
+  private readonly states = new StateTable({
+    maxKeys: ENGINE_LIMITS.maxStateKeys,
+    maxBytes: ENGINE_LIMITS.maxStateBytes,
+  });
+
+  /** Throws where a state pair names what the graph does not have. */
+  constructor(
+    private readonly runner: ModelRunner,
+    private readonly pairs: readonly StatePair[],
+  ) {
+    for (const pair of pairs) {
+      const isKnown =
+        runner.inputs.some((spec) => spec.name === pair.input) &&
+        runner.outputs.some((spec) => spec.name === pair.output);
+      if (isKnown) continue;
+      const names = `${quoteShort(pair.input)} and ${quoteShort(pair.output)}`;
+      throw new LlmosError('INVALID_ARGUMENT', `the graph has no state ${names}`);
+    }
+  }
+
+  async run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void> {
+    for (const request of requests) {
+      if (calls.isCancelled(request.requestId)) {
+        calls.answer(request.requestId, CANCELLED_ANSWER);
+        continue;
+      }
+      try {
+        const tensors = await this.infer(request.input as InferInput, request.stateKey);
+        calls.answer(request.requestId, { kind: 'done', output: { kind: 'tensors', tensors } });
+      } catch (thrown) {
+        calls.answer(request.requestId, failedAnswer(thrown));
+      }
+    }
+  }
+
+  private async infer(
+    input: InferInput,
+    stateKey: string | undefined,
+  ): Promise<ReadonlyMap<string, HostTensor>> {
+    const given = new Map(
+      Object.entries(input.inputs).map(([name, value]) => [
+        name,
+        parseTensor(`input ${quoteShort(name)}`, value),
+      ]),
+    );
+    const inputs = this.withState(given, stateKey);
+    const specs = this.runner.inputs.filter((spec) => spec.isOptional !== true);
+    assertInputs({ specs, inputs });
+    const wanted = input.outputs ?? this.usualOutputs(stateKey !== undefined);
+    assertOutputs(this.runner.outputs, wanted);
+    const kept = stateKey === undefined ? [] : this.pairs.map((pair) => pair.output);
+    const results = await this.runGraph(inputs, new Set([...wanted, ...kept]));
+    if (stateKey !== undefined) this.keepState(stateKey, results);
+    return new Map(wanted.map((name) => [name, results.get(name) as HostTensor]));
+  }
+
+  private async runGraph(
+    inputs: ReadonlyMap<string, HostTensor>,
+    outputs: ReadonlySet<string>,
+  ): Promise<ReadonlyMap<string, HostTensor>> {
+    try {
+      const results = await this.runner.run({
+        inputs,
+        outputs: new Map([...outputs].map((name) => [name, 'new'])),
+      });
+      return results as ReadonlyMap<string, HostTensor>;
+    } catch (thrown) {
+      // The tensors fit the graph's interface, so it is their values or sizes that it refuses.
+      const reason = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new LlmosError('INVALID_ARGUMENT', `${reason} (with these inputs)`, { cause: thrown });
+    }
+  }
+
+  /** What the caller left out of the state comes from the key, or is zero. */
+  private withState(
+    given: ReadonlyMap<string, HostTensor>,
+    stateKey: string | undefined,
+  ): ReadonlyMap<string, HostTensor> {
+    const state = stateKey === undefined ? undefined : this.states.get(stateKey);
+    const inputs = new Map(given);
+    for (const pair of this.pairs) {
+      if (inputs.has(pair.input)) continue;
+      inputs.set(pair.input, state?.get(pair.input) ?? initialState(pair));
+    }
+    return inputs;
+  }
+
+  private keepState(stateKey: string, results: ReadonlyMap<string, HostTensor>): void {
+    if (this.pairs.length === 0) return;
+    const state: ModelState = new Map(
+      this.pairs.map((pair) => [pair.input, results.get(pair.output) as HostTensor]),
+    );
+    this.states.set(stateKey, state);
+  }
+
+  private usualOutputs(isKept: boolean): readonly string[] {
+    const states = new Set(isKept ? this.pairs.map((pair) => pair.output) : []);
+    return this.runner.outputs
+      .filter((spec) => spec.type !== 'unsupported' && !states.has(spec.name))
+      .map((spec) => spec.name);
+  }
+}
+
+function initialState(pair: StatePair): HostTensor {
+  elementCount(pair.dims, `state ${quoteShort(pair.input)}`);
+  return zeroTensor(pair.type as TensorType, pair.dims);
+}

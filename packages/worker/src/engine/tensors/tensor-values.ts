@@ -1,0 +1,188 @@
+/**
+ * Tensors to and from their JSON form `{type, dims, data}`.
+ *
+ * `data` is a list of row-major values, or base64 of the little-endian bytes. 64-bit integers are
+ * numbers where those are exact, else decimal strings. JSON has no NaN or infinity: a float tensor
+ * that holds one is answered in base64.
+ */
+import type { TensorArray, TensorType, TensorValue } from '@llmos/base';
+import { fromFloat16Bits, LlmosError, quoteShort, toFloat16Bits } from '@llmos/base';
+import type { HostTensor, TensorElements } from '../../ports/model-runner';
+import { ENGINE_LIMITS } from '../limits';
+
+type NumberArray = Exclude<TensorArray, BigInt64Array | BigUint64Array>;
+
+interface ElementKind {
+  readonly bytes: number;
+  readonly create: (source: number | ArrayBuffer) => Exclude<TensorElements, readonly string[]>;
+  /** Integers: the range of their values. */
+  readonly least?: number | bigint;
+  readonly most?: number | bigint;
+}
+
+const KINDS: Readonly<Record<Exclude<TensorType, 'string'>, ElementKind>> = {
+  float32: { bytes: 4, create: (source) => new Float32Array(source as ArrayBuffer) },
+  float16: { bytes: 2, create: (source) => new Uint16Array(source as ArrayBuffer) },
+  float64: { bytes: 8, create: (source) => new Float64Array(source as ArrayBuffer) },
+  int8: integers(1, (source) => new Int8Array(source), -128, 127),
+  uint8: integers(1, (source) => new Uint8Array(source), 0, 255),
+  int16: integers(2, (source) => new Int16Array(source), -32768, 32767),
+  uint16: integers(2, (source) => new Uint16Array(source), 0, 65535),
+  int32: integers(4, (source) => new Int32Array(source), -2147483648, 2147483647),
+  uint32: integers(4, (source) => new Uint32Array(source), 0, 4294967295),
+  int64: integers(8, (source) => new BigInt64Array(source), -(2n ** 63n), 2n ** 63n - 1n),
+  uint64: integers(8, (source) => new BigUint64Array(source), 0n, 2n ** 64n - 1n),
+  bool: integers(1, (source) => new Uint8Array(source), 0, 1),
+};
+
+function integers(
+  bytes: number,
+  create: (source: ArrayBuffer) => Exclude<TensorElements, readonly string[]>,
+  least: number | bigint,
+  most: number | bigint,
+): ElementKind {
+  return { bytes, create: (source) => create(source as ArrayBuffer), least, most };
+}
+
+/** An all-zero (or all-empty) tensor. */
+export function zeroTensor(type: TensorType, dims: readonly number[]): HostTensor {
+  const count = elementCount(dims);
+  const elements = type === 'string' ? Array<string>(count).fill('') : KINDS[type].create(count);
+  return { kind: 'host', type, dims, elements };
+}
+
+/** Throws INVALID_ARGUMENT where a tensor of these dims is too large to handle. */
+export function elementCount(dims: readonly number[], name = 'tensor'): number {
+  const count = dims.reduce((product, dim) => product * dim, 1);
+  if (count <= ENGINE_LIMITS.maxTensorElements) return count;
+  const most = ENGINE_LIMITS.maxTensorElements;
+  throw invalid(`${name} has dims [${dims.join(', ')}]: more than ${most} elements`);
+}
+
+/** Reads a tensor; throws INVALID_ARGUMENT that names the tensor and the offending value. */
+export function parseTensor(name: string, value: TensorValue): HostTensor {
+  const { type, dims, data } = value;
+  const count = elementCount(dims, name);
+  const elements =
+    typeof data === 'string' ? parseBase64(name, type, data) : parseValues(name, type, data);
+  if (elements.length !== count) {
+    throw invalid(
+      `${name} has dims [${dims.join(', ')}], so ${count} elements, but data has ${elements.length}`,
+    );
+  }
+  return { kind: 'host', type, dims, elements };
+}
+
+function parseBase64(name: string, type: TensorType, text: string): TensorElements {
+  if (type === 'string') throw invalid(`${name} is a string tensor: data must be a list of texts`);
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) {
+    throw invalid(`${name} data is not base64: ${quoteShort(text)}`);
+  }
+  const bytes = Uint8Array.from(Buffer.from(text, 'base64'));
+  const kind = KINDS[type];
+  if (bytes.byteLength % kind.bytes !== 0) {
+    throw invalid(`${name} data has ${bytes.byteLength} bytes: not a multiple of ${kind.bytes}`);
+  }
+  const elements = kind.create(bytes.buffer);
+  if (type === 'bool' && bytes.some((byte) => byte > 1)) {
+    throw invalid(`${name} data holds a byte other than 0 and 1, which a bool can't be`);
+  }
+  return elements;
+}
+
+function parseValues(
+  name: string,
+  type: TensorType,
+  data: readonly (number | string | boolean)[],
+): TensorElements {
+  const refuse = (index: number, value: unknown): never => {
+    throw invalid(`${name} data[${index}] is ${quoteShort(value)}, which ${type} can't hold`);
+  };
+  if (type === 'string') {
+    return data.map((value, index) => (typeof value === 'string' ? value : refuse(index, value)));
+  }
+  const elements = KINDS[type].create(data.length);
+  const read = readerOf(type);
+  for (let index = 0; index < data.length; index += 1) {
+    const value = read(data[index]);
+    if (value === undefined) refuse(index, data[index]);
+    (elements as { [index: number]: number | bigint | undefined })[index] = value;
+  }
+  return elements;
+}
+
+type ElementReader = (value: unknown) => number | bigint | undefined;
+
+/** Reads one value of a list, or answers undefined where the type can't hold it. */
+function readerOf(type: Exclude<TensorType, 'string'>): ElementReader {
+  const { least, most } = KINDS[type];
+  switch (type) {
+    case 'bool':
+      return (value) =>
+        typeof value === 'boolean' ? Number(value) : value === 0 || value === 1 ? value : undefined;
+    case 'float64':
+      return finite;
+    case 'float32':
+      return (value) => (Number.isFinite(Math.fround(Number(value))) ? finite(value) : undefined);
+    case 'float16':
+      return (value) => {
+        const number = finite(value);
+        if (number === undefined || Math.abs(number) >= 65520) return undefined;
+        return toFloat16Bits(number);
+      };
+    case 'int64':
+    case 'uint64':
+      return (value) => {
+        const number = wideInteger(value);
+        return number !== undefined && number >= least! && number <= most! ? number : undefined;
+      };
+    default:
+      return (value) =>
+        Number.isInteger(value) && (value as number) >= least! && (value as number) <= most!
+          ? (value as number)
+          : undefined;
+  }
+}
+
+function finite(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+function wideInteger(value: unknown): bigint | undefined {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : undefined;
+  return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : undefined;
+}
+
+export function formatTensor(tensor: HostTensor): TensorValue {
+  const { type, dims, elements } = tensor;
+  return { type, dims, data: formatElements(type, elements) };
+}
+
+function formatElements(type: TensorType, elements: TensorElements): TensorValue['data'] {
+  if (Array.isArray(elements)) return elements as readonly string[];
+  if (elements instanceof BigInt64Array || elements instanceof BigUint64Array) {
+    return Array.from(elements, (value) => {
+      const number = Number(value);
+      return Number.isSafeInteger(number) ? number : value.toString();
+    });
+  }
+  const numbers = elements as NumberArray;
+  if (type === 'bool') return Array.from(numbers, (value) => value !== 0);
+  const values =
+    type === 'float16' ? Array.from(numbers, fromFloat16Bits) : Array.from<number>(numbers);
+  return values.every(Number.isFinite) ? values : base64Of(numbers);
+}
+
+/** The bytes of a tensor that is not of strings, little-endian as the machine writes them. */
+export function bytesOf(elements: Exclude<TensorElements, readonly string[]>): Uint8Array {
+  return new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
+}
+
+function base64Of(elements: NumberArray): string {
+  const bytes = bytesOf(elements);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+function invalid(message: string): LlmosError {
+  return new LlmosError('INVALID_ARGUMENT', message);
+}
