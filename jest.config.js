@@ -21,6 +21,7 @@ module.exports = {
     '^@llmos/([a-z-]+)/testing$': '<rootDir>/packages/$1/src/testing.ts',
     '^@llmos/([a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
   },
+  testSequencer: '<rootDir>/tests/support/long-tests-first.cjs',
   maxWorkers: 2,
   testTimeout: 30_000,
   watchman: false,

@@ -242,7 +242,8 @@ class FakeProcess {
   }
 
   private report(of: Partial<report.ReportBatch>): void {
-    if (this.node.connection.isClosed()) return;
+    // A process that is still made ready has no subject yet.
+    if (this.reportSubject === '' || this.node.connection.isClosed()) return;
     const { incarnation } = this.start;
     const batch = { incarnation, accepted: [], finished: [], preempted: [], ...of };
     const heartbeat = of.heartbeat;
