@@ -14,6 +14,7 @@ import type { FromHost, HostModel, HostSpec } from './actors/host-protocol';
 import { ThreadClient } from './actors/thread-client';
 import { openConnection } from './adapters/jetstream/connection';
 import { openWeightsFolder } from './adapters/os/weights-folder';
+import { bytesOfModel } from './adapters/os/model-bytes';
 import { systemAlarm } from './adapters/os/system-alarm';
 import { BatchDispatcher } from './batch-dispatcher';
 import { echoHandler } from './echo-program';
@@ -111,7 +112,8 @@ async function openModel(
 ): Promise<Program> {
   const { spec, log } = options;
   const cores = Math.max(1, Math.min(spec.cores, availableParallelism()));
-  const shape = shapeHost(model.manifest, spec.device, cores);
+  const modelBytes = bytesOfModel(model.packageFolder, model.manifest.graph);
+  const shape = shapeHost(model.manifest, { device: spec.device, cores, modelBytes });
   const threads = Array.from(
     { length: shape.threads },
     (_, index) =>

@@ -7,30 +7,40 @@ const manifest = (more: Partial<ModelManifest> = {}): ModelManifest => ({
   ...more,
 });
 
+const shape = (of: ModelManifest, device: string, cores: number, modelBytes = 2 ** 30) =>
+  shapeHost(of, { device, cores, modelBytes });
+
 describe('host shape', () => {
   it('shares the cores between the threads', () => {
-    expect(shapeHost(manifest(), 'cpu', 8)).toMatchObject({ threads: 2, intraOpThreads: 4 });
-    expect(shapeHost(manifest({ task: 'generate' }), 'cpu', 2)).toMatchObject({
+    expect(shape(manifest(), 'cpu', 8)).toMatchObject({ threads: 2, intraOpThreads: 4 });
+    expect(shape(manifest({ task: 'generate' }), 'cpu', 2)).toMatchObject({
       threads: 1,
       intraOpThreads: 2,
       permits: 32,
       generation: { maxRows: 16 },
     });
-    expect(shapeHost(manifest(), 'cpu', 1)).toMatchObject({ threads: 1, intraOpThreads: 1 });
+    expect(shape(manifest(), 'cpu', 1)).toMatchObject({ threads: 1, intraOpThreads: 1 });
+  });
+
+  it('gives a small decoder as many cores as help it', () => {
+    const decoder = manifest({ task: 'generate' });
+    const coresOf = (modelBytes: number) => shape(decoder, 'cpu', 8, modelBytes).intraOpThreads;
+    expect([0, 13e6, 100e6, 10e9].map(coresOf)).toEqual([1, 1, 3, 8]);
+    expect(shape(manifest(), 'cpu', 8, 13e6).intraOpThreads).toBe(4);
   });
 
   it('lets only one thread use a GPU, whatever the manifest asks for', () => {
-    expect(shapeHost(manifest({ threads: 4 }), 'webgpu:0', 8).threads).toBe(1);
+    expect(shape(manifest({ threads: 4 }), 'webgpu:0', 8).threads).toBe(1);
   });
 
   it('keeps the state of a stateful model in one thread', () => {
     const state = [{ input: 'state', output: 'stateN', dims: [2, 1, 128], type: 'float32' }];
-    expect(shapeHost(manifest({ task: 'infer', state }), 'cpu', 8).threads).toBe(1);
+    expect(shape(manifest({ task: 'infer', state }), 'cpu', 8).threads).toBe(1);
   });
 
   it('follows the manifest within the bound', () => {
-    expect(shapeHost(manifest({ threads: 3 }), 'cpu', 8).threads).toBe(3);
-    expect(shapeHost(manifest({ threads: 1000 }), 'cpu', 8).threads).toBe(16);
-    expect(shapeHost(manifest({ task: 'generate', threads: 4 }), 'cpu', 8).threads).toBe(1);
+    expect(shape(manifest({ threads: 3 }), 'cpu', 8).threads).toBe(3);
+    expect(shape(manifest({ threads: 1000 }), 'cpu', 8).threads).toBe(16);
+    expect(shape(manifest({ task: 'generate', threads: 4 }), 'cpu', 8).threads).toBe(1);
   });
 });

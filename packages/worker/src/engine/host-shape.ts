@@ -17,9 +17,21 @@ export interface HostShape {
   readonly stepMs: number;
 }
 
-export function shapeHost(manifest: ModelManifest, device: string, cores: number): HostShape {
+export interface HostRoom {
+  /** `cpu`, `webgpu:0`, `cuda:0`. */
+  readonly device: string;
+  readonly cores: number;
+  /** Of the graph and its weights. */
+  readonly modelBytes: number;
+}
+
+export function shapeHost(manifest: ModelManifest, room: HostRoom): HostShape {
+  const { device, cores } = room;
   const threads = threadsOf(manifest, device, cores);
-  const intraOpThreads = Math.max(1, Math.floor(cores / threads));
+  const intraOpThreads = Math.max(
+    1,
+    Math.min(Math.floor(cores / threads), usefulCores(manifest, room)),
+  );
   const base = { threads, intraOpThreads };
   switch (manifest.task) {
     case 'generate':
@@ -53,6 +65,12 @@ export function shapeHost(manifest: ModelManifest, device: string, cores: number
     default:
       return assertNever(manifest.task);
   }
+}
+
+/** A step of a small decoder is over before a second core has begun to help. */
+function usefulCores(manifest: ModelManifest, room: HostRoom): number {
+  if (manifest.task !== 'generate' || room.device !== 'cpu') return Infinity;
+  return Math.ceil(room.modelBytes / HOST_LIMITS.generateCoreBytes);
 }
 
 function threadsOf(manifest: ModelManifest, device: string, cores: number): number {

@@ -1,7 +1,7 @@
 /**
- * The model runner on onnxruntime-node. Settings measured on version 1.30: spinning worker threads
- * cost three to five times the CPU for nothing; float16 travels as bit patterns; preallocated
- * outputs are filled in place on the CPU only.
+ * The model runner on onnxruntime-node. Settings measured on version 1.30: worker threads that spin
+ * without an end cost three to five times the CPU for nothing; float16 travels as bit patterns;
+ * preallocated outputs are filled in place on the CPU only.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { TensorType } from '@llmos/base';
@@ -29,6 +29,15 @@ export interface OnnxRunnerOptions extends GraphSource {
   readonly deviceOutputs?: readonly string[];
 }
 
+/**
+ * Threads of a run wait for each other by spinning, for a moment, and not beyond the run: spinning
+ * without an end takes the cores from others, sleeping at once makes each step wait for a wake-up.
+ */
+const THREAD_WAITS = {
+  'session.intra_op.spin_duration_us': '100',
+  'session.force_spinning_stop': '1',
+} as const;
+
 export async function openOnnxRunner(options: OnnxRunnerOptions): Promise<ModelRunner> {
   const prepared = prepareGraph(options);
   try {
@@ -51,7 +60,7 @@ async function openPrepared(
       intraOpNumThreads: Math.max(1, options.intraOpThreads),
       interOpNumThreads: 1,
       logSeverityLevel: 3,
-      extra: { 'session.intra_op.allow_spinning': '0', ...prepared.settings },
+      extra: { ...THREAD_WAITS, ...prepared.settings },
       // Tried on WebGPU alone: on other devices every output comes to the host.
       ...(provider === 'webgpu' ? locations(options.deviceOutputs ?? []) : {}),
     });
