@@ -63,6 +63,8 @@ export class DrivenThread {
   private readonly child: ChildProcess;
   private listener: (message: FromThread) => void = () => undefined;
   private nextId = 1;
+  /** Sent while others ran, and not answered. */
+  private readonly joined = new Set<number>();
   /** What a thread that generates told last. */
   contexts: ContextCounts | undefined;
 
@@ -108,7 +110,7 @@ export class DrivenThread {
     });
   }
 
-  /** One step. `onChunk` may cancel. */
+  /** One step, and what joins it. `onChunk` may cancel. */
   async run(
     requests: readonly ThreadRequest[],
     onChunk: (requestId: number, chunk: GenerateChunk) => void = () => undefined,
@@ -117,13 +119,22 @@ export class DrivenThread {
     const chunks: { requestId: number; chunk: GenerateChunk }[] = [];
     const preempted: { requestId: number; tokens: readonly number[] }[] = [];
     return this.exchange('idle', { kind: 'run', requests }, (message, resolve) => {
-      if (message.kind === 'answered') answers.push(message.answer);
+      if (message.kind === 'answered') {
+        answers.push(message.answer);
+        this.joined.delete(message.answer.requestId);
+      }
       if (message.kind === 'chunk') {
         chunks.push(message);
         onChunk(message.requestId, message.chunk);
       }
-      if (message.kind === 'preempted') preempted.push(message);
-      if (message.kind === 'idle') resolve({ answers, chunks, preempted });
+      if (message.kind === 'preempted') {
+        preempted.push(message);
+        this.joined.delete(message.requestId);
+      }
+      // The thread may have been idle for a moment before it heard of those that join.
+      if (message.kind === 'idle' && this.joined.size === 0) {
+        resolve({ answers, chunks, preempted });
+      }
     });
   }
 
@@ -149,6 +160,9 @@ export class DrivenThread {
   }
 
   send(message: ToThread): void {
+    if (message.kind === 'run') {
+      for (const { requestId } of message.requests) this.joined.add(requestId);
+    }
     this.child.send(message);
   }
 
