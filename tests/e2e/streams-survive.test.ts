@@ -5,6 +5,7 @@
 import type { GenerateChunk, GenerateOutput } from '@llmos/base';
 import type { LlmosClient, ProcessRow, ReplyStream } from '@llmos/sdk';
 import type { JetStreamManager } from 'nats';
+import { isAlive } from '../support/is-alive';
 import type { Ledger } from '../support/ledger';
 import { openLedger } from '../support/ledger';
 import { PATIENT } from '../support/nats-server';
@@ -224,13 +225,4 @@ async function eventsOf(pid: string): Promise<string> {
     if (event.id === pid) text += JSON.stringify(event);
   }
   return text;
-}
-
-function isAlive(osPid: number): boolean {
-  try {
-    process.kill(osPid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,6 +1,7 @@
 /** Programs are killed with real signals in the middle of work; every task still ends exactly once. */
 import { TASK_CLASSES } from '@llmos/base';
 import type { ProcessRow } from '@llmos/sdk';
+import { isAlive } from '../support/is-alive';
 import type { Ledger } from '../support/ledger';
 import { openLedger } from '../support/ledger';
 import type { TestSystem } from '../support/test-system';
@@ -140,12 +141,3 @@ describe('with 10 % of mailbox and report messages dropped', () => {
     await expectAllEndedOnce(await submitMany(300, 'echo'), 90_000);
   }, 150_000);
 });
-
-function isAlive(osPid: number): boolean {
-  try {
-    process.kill(osPid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -10,6 +10,7 @@ import type { JetStreamManager, KV, NatsConnection } from 'nats';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from '../support/is-alive';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { startWorker } from '../support/programs';
@@ -114,15 +115,6 @@ async function lead(epoch: number): Promise<AttachPoint> {
   return kernel;
 }
 
-function isRunning(osPid: number): boolean {
-  try {
-    process.kill(osPid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 beforeEach(async () => {
   server = await startNatsServer();
   connection = await connect({ servers: server.url });
@@ -187,7 +179,7 @@ describe('the node agent', () => {
     const ready = await kernel.state('ready');
     expect(ready.permits).toBeGreaterThan(1);
     expect(ready.footprintBytes).toBeGreaterThan(1e7);
-    expect(isRunning(ready.osPid)).toBe(true);
+    expect(isAlive(ready.osPid)).toBe(true);
 
     const ends: string[] = [];
     const address = { node: NODE, process: PID };
@@ -225,7 +217,7 @@ describe('the node agent', () => {
 
     kernel.send({ $case: 'stop', value: { process: PID, incarnation: 1, graceMs: 5000 } });
     expect(await kernel.state('exited')).toMatchObject({ reason: 'stopped' });
-    await waitFor(() => !isRunning(ready.osPid), { what: 'the host to be gone' });
+    await waitFor(() => !isAlive(ready.osPid), { what: 'the host to be gone' });
   }, 60_000);
 
   it('tells that a host was killed, and starts the next incarnation', async () => {
@@ -262,7 +254,7 @@ describe('the node agent', () => {
     const stale = { process: PID, incarnation: 1, graceMs: 0 };
     next.send({ $case: 'stop', value: stale }, 3);
     await waitFor(() => next.registrations.length > 1, { what: 'to attach again' });
-    expect(isRunning(osPid)).toBe(true);
+    expect(isAlive(osPid)).toBe(true);
   }, 60_000);
 
   it('takes its hosts with it, stopped or killed', async () => {
@@ -271,7 +263,7 @@ describe('the node agent', () => {
     const { osPid } = await kernel.state('ready');
     expect(await worker.stop()).toBe(0);
     expect(await kernel.state('exited')).toMatchObject({ reason: 'stopped' });
-    expect(isRunning(osPid)).toBe(false);
+    expect(isAlive(osPid)).toBe(false);
   }, 60_000);
 
   it('leaves no host behind when it is killed', async () => {
@@ -279,6 +271,6 @@ describe('the node agent', () => {
     kernel.start('echo');
     const { osPid } = await kernel.state('ready');
     await worker.kill();
-    await waitFor(() => !isRunning(osPid), { what: 'the host to be gone' });
+    await waitFor(() => !isAlive(osPid), { what: 'the host to be gone' });
   }, 60_000);
 });

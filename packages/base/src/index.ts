@@ -1,5 +1,6 @@
 export * from './adapters/ajv/schema-check';
 export { useLeanRequests } from './adapters/nats/lean-requests';
+export * from './adapters/node/node-metrics';
 export * from './adapters/pino/pino-logger';
 export * from './backoff';
 export * from './chunk-assembly';

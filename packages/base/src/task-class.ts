@@ -10,6 +10,22 @@ export function classRank(taskClass: TaskClass): number {
   return TASK_CLASSES.indexOf(taskClass);
 }
 
+/** What decides who goes first. */
+export interface Urgency {
+  readonly class: TaskClass;
+  /** 9 first. */
+  readonly priority: number;
+  /** Older ones have smaller numbers. */
+  readonly sequence: number;
+}
+
+/** Negative where `a` goes first: by class, then priority, then age. */
+export function compareUrgency(a: Urgency, b: Urgency): number {
+  return (
+    classRank(a.class) - classRank(b.class) || b.priority - a.priority || a.sequence - b.sequence
+  );
+}
+
 export function isTaskClass(text: unknown): text is TaskClass {
   return TASK_CLASSES.includes(text as TaskClass);
 }

@@ -4,7 +4,7 @@
  * Pure state. Only `runProcess` writes it. Invariants: M1 an attempt is held once; M2 of a task
  * only the highest attempt seen is accepted; M3 at most `capacity` tasks are held.
  */
-import { classRank } from '@llmos/base';
+import { compareUrgency } from '@llmos/base';
 import type { AttemptRef, AttemptSpec } from './attempt';
 import { attemptId, refOf, taskIdOf } from './attempt';
 
@@ -95,13 +95,4 @@ export class Mailbox {
     }
     this.waiting.splice(low, 0, spec);
   }
-}
-
-export type Urgency = Pick<AttemptSpec, 'class' | 'priority' | 'sequence'>;
-
-/** Negative where `a` runs first: by class, then priority, then age. */
-export function compareUrgency(a: Urgency, b: Urgency): number {
-  return (
-    classRank(a.class) - classRank(b.class) || b.priority - a.priority || a.sequence - b.sequence
-  );
 }

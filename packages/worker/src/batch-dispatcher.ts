@@ -6,8 +6,8 @@
  * cancelled one leaves the queue at once, or its step as soon as the thread can.
  */
 import type { Clock } from '@llmos/base';
+import { compareUrgency } from '@llmos/base';
 import type { Attempt, HandlerAnswer } from '@llmos/process';
-import { compareUrgency } from '@llmos/process';
 import type { StepEvents } from './actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from './actors/thread-protocol';
 import type { BatchBounds, WaitingRequest } from './engine/batch-policy';

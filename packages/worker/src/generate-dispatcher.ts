@@ -4,8 +4,8 @@
  * Nothing is batched here: a request joins those that run at once, and the engine decides between
  * two steps who goes on. Only beyond a bound do attempts wait here, the most urgent first.
  */
+import { compareUrgency } from '@llmos/base';
 import type { Attempt, HandlerAnswer } from '@llmos/process';
-import { compareUrgency } from '@llmos/process';
 import type { GenerationEvents, GivenBack } from './actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from './actors/thread-protocol';
 import { requestOf } from './batch-dispatcher';

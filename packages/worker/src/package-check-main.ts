@@ -13,6 +13,7 @@ import {
   parseResult,
   toErrorBody,
 } from '@llmos/base';
+import { answerAsked, endWith } from './answer-program';
 import { ThreadClient } from './actors/thread-client';
 import { systemAlarm } from './adapters/os/system-alarm';
 import {
@@ -71,7 +72,7 @@ async function tryOut(options: TryOut): Promise<{ provider: string; footprintByt
     entry: join(__dirname, 'actors', 'actor-thread.js'),
     alarm: systemAlarm,
     limits: THREAD_LIMITS,
-    onDeath: (message) => finish(failure(toErrorBody(new LlmosError('INTERNAL', message)))),
+    onDeath: (message) => endWith(failure(toErrorBody(new LlmosError('INTERNAL', message)))),
   });
   const { provider } = await thread.load({
     packageFolder: folder,
@@ -132,19 +133,4 @@ function readRequest(text: string | undefined): CheckRequest {
   };
 }
 
-/** Writes the answer and ends, once it is out. */
-function finish(answer: object): void {
-  process.stdout.write(`\n${JSON.stringify(answer)}\n`, () => process.exit(0));
-}
-
-async function main(): Promise<void> {
-  // Whoever started this is gone: nobody waits for the answer.
-  process.on('disconnect', () => process.exit(1));
-  try {
-    finish({ ok: true, ...(await check(readRequest(process.argv[2]))) });
-  } catch (thrown) {
-    finish(failure(toErrorBody(thrown)));
-  }
-}
-
-void main();
+void answerAsked((request) => check(readRequest(request)));

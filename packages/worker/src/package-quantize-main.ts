@@ -5,13 +5,14 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ModelManifest } from '@llmos/base';
-import { LlmosError, decodeJson, failure, isRecord, toErrorBody } from '@llmos/base';
+import { LlmosError, decodeJson, isRecord } from '@llmos/base';
 import type { QuantizeCounts } from '@llmos/onnx';
 import { WeightFile, quantizeModel, readModel, writeModel } from '@llmos/onnx';
 import { openOnnxRunner } from './adapters/onnxruntime/onnx-runner';
 import { readPackageDocuments } from './adapters/package-files/model-documents-reader';
 import { readPackageFolder } from './adapters/package-files/package-folder';
 import { openTokenizer } from './adapters/tokenizers/hugging-face-tokenizer';
+import { answerAsked } from './answer-program';
 import { medianOf, relativeError, sampleInputs } from './engine/graph-comparison';
 import { QUANTIZE_LIMITS } from './limits';
 import { externalPaths } from './models/external-files';
@@ -170,19 +171,4 @@ function readRequest(text: string | undefined): QuantizeRequest {
   return value as unknown as QuantizeRequest;
 }
 
-/** Writes the answer and ends, once it is out. */
-function finish(answer: object): void {
-  process.stdout.write(`\n${JSON.stringify(answer)}\n`, () => process.exit(0));
-}
-
-async function main(): Promise<void> {
-  // Whoever started this is gone: nobody waits for the answer.
-  process.on('disconnect', () => process.exit(1));
-  try {
-    finish({ ok: true, ...(await quantize(readRequest(process.argv[2]))) });
-  } catch (thrown) {
-    finish(failure(toErrorBody(thrown)));
-  }
-}
-
-void main();
+void answerAsked((request) => quantize(readRequest(request)));

@@ -5,18 +5,13 @@
  * in the shared one; every change is O(log n). Sole writer of its lines.
  */
 import type { ProcessId, TaskClass } from '@llmos/base';
-import { MAX_PRIORITY, TASK_CLASSES, classRank } from '@llmos/base';
+import { TASK_CLASSES, classRank, compareUrgency } from '@llmos/base';
 import type { Task } from '../tasks/task';
 import { IndexedHeap, type HeapEntry } from './indexed-heap';
 
 /** Whether `a` goes before `b`. Total: sequences are unique. */
 export function isMoreUrgent(a: Task, b: Task): boolean {
-  const byUrgency = urgencyRank(a) - urgencyRank(b);
-  return byUrgency === 0 ? a.spec.sequence < b.spec.sequence : byUrgency < 0;
-}
-
-function urgencyRank(task: Task): number {
-  return classRank(task.spec.class) * (MAX_PRIORITY + 1) + MAX_PRIORITY - task.spec.priority;
+  return compareUrgency(a.spec, b.spec) < 0;
 }
 
 /** A task in a line. */

@@ -1,5 +1,6 @@
 /** The kernel's metrics for Prometheus: counted as they happen; gauges are read when asked for. */
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { LOOP_MONITOR_MS, LOOP_SECONDS, UNWANTED_METRICS } from '@llmos/base';
 import type { KernelGauges } from '../../kernel-node';
 import type { CounterName, DurationName, KernelCounters } from '../../ports/kernel-counters';
 import { COUNTERS, DURATIONS } from '../../ports/kernel-counters';
@@ -23,24 +24,18 @@ const BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200,
 ];
 
-/** Gauges of the library whose names say that they were counters. */
-const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
-
-/** Percentiles of a monitor that wakes an idle program 100 times a second. */
-const UNMONITORED = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
-  (what) => `nodejs_eventloop_lag_${what}_seconds`,
-);
-const NEVER_MS = 2 ** 31 - 1;
-
 export class PrometheusMetrics implements KernelCounters {
   private readonly registry = new Registry();
   private readonly counters = new Map<CounterName, Counter>();
   private readonly durations = new Map<DurationName, Histogram>();
 
   constructor() {
-    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: NEVER_MS });
-    for (const name of [...MISNAMED, ...UNMONITORED]) this.registry.removeSingleMetric(name);
-    addLoopSeconds(this.registry);
+    collectDefaultMetrics({
+      register: this.registry,
+      eventLoopMonitoringPrecision: LOOP_MONITOR_MS,
+    });
+    for (const name of UNWANTED_METRICS) this.registry.removeSingleMetric(name);
+    new Counter({ ...LOOP_SECONDS, registers: [this.registry] });
     for (const [name, help] of Object.entries(COUNTERS) as [CounterName, string][]) {
       const label = LABELS.get(name);
       const counter = new Counter({
@@ -85,17 +80,4 @@ export class PrometheusMetrics implements KernelCounters {
   text(): Promise<string> {
     return this.registry.metrics();
   }
-}
-
-/** In place of the monitor: counted by the loop itself, at no cost. */
-function addLoopSeconds(registry: Registry): void {
-  new Counter({
-    name: 'nodejs_eventloop_active_seconds_total',
-    help: 'Seconds in which the event loop was at work',
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(performance.eventLoopUtilization().active / 1000);
-    },
-  });
 }

@@ -3,6 +3,7 @@
  * have series of their own while they run: a sum over them would fall when one leaves.
  */
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { LOOP_MONITOR_MS, LOOP_SECONDS, UNWANTED_METRICS } from '@llmos/base';
 import type { HostCounts } from '../../actors/host-protocol';
 import { HOST_BOUNDS } from '../../actors/host-protocol';
 import type { ContextCounts } from '../../actors/thread-protocol';
@@ -25,20 +26,11 @@ export interface WorkerMetrics {
   read(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-/** Gauges of the library whose names say that they were counters. */
-const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
-
-/** Percentiles of a monitor that wakes an idle program 100 times a second. */
-const UNMONITORED = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
-  (what) => `nodejs_eventloop_lag_${what}_seconds`,
-);
-const NEVER_MS = 2 ** 31 - 1;
-
 export function createWorkerMetrics(readings: WorkerReadings): WorkerMetrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
-  for (const name of [...MISNAMED, ...UNMONITORED]) registry.removeSingleMetric(name);
-  addLoopSeconds(registry);
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_MONITOR_MS });
+  for (const name of UNWANTED_METRICS) registry.removeSingleMetric(name);
+  new Counter({ ...LOOP_SECONDS, registers: [registry] });
   addNodeMetrics(registry, readings);
   addProcessStates(registry, readings);
   addProcessCounters(registry, readings);
@@ -267,18 +259,5 @@ function hostsOf(readings: WorkerReadings): readonly ReadHost[] {
   return readings.processes().flatMap(({ change, counts }) => {
     const labels = { pid: change.pid, model: change.spec.target };
     return counts === undefined ? [] : [{ labels, counts }];
-  });
-}
-
-/** In place of the monitor: counted by the loop itself, at no cost. */
-function addLoopSeconds(registry: Registry): void {
-  new Counter({
-    name: 'nodejs_eventloop_active_seconds_total',
-    help: 'Seconds in which the event loop was at work',
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(performance.eventLoopUtilization().active / 1000);
-    },
   });
 }

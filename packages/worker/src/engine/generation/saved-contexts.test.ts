@@ -1,4 +1,4 @@
-import type { Urgency } from './step-plan';
+import type { Urgency } from '@llmos/base';
 import { SavedContexts } from './saved-contexts';
 
 const context = (bytes: number, more: Partial<Urgency> & { isGivenBack?: boolean } = {}) => {

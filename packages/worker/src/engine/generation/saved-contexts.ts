@@ -3,9 +3,9 @@
  * back and may return. Bounded; what was given back first goes first, then the least urgent. One
  * that is gone costs its sequence a prefill, nothing else.
  */
+import type { Urgency } from '@llmos/base';
+import { compareUrgency } from '@llmos/base';
 import type { SavedKv } from '../rows/decoder-rows';
-import type { Urgency } from './step-plan';
-import { compareUrgency } from './step-plan';
 
 export interface SavedContext {
   readonly saved: SavedKv;

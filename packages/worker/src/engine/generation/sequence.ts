@@ -1,9 +1,10 @@
 /** One sequence of the generate engine: a generation, and the row that it has or waits for. */
+import type { Urgency } from '@llmos/base';
 import type { DecoderRows, KvRow } from '../rows/decoder-rows';
 import type { EngineRequest } from '../engine';
 import type { Generation } from './generation';
 import type { Drafting } from './drafting';
-import type { Fed, Urgency } from './step-plan';
+import type { Fed } from './step-plan';
 
 /**
  * Which tokens may be fed together, so that a generation gives the same tokens however it was

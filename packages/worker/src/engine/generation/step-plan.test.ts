@@ -1,5 +1,7 @@
-import type { Fed, Urgency } from './step-plan';
-import { compareUrgency, planRows, planStep } from './step-plan';
+import type { Urgency } from '@llmos/base';
+import { compareUrgency } from '@llmos/base';
+import type { Fed } from './step-plan';
+import { planRows, planStep } from './step-plan';
 
 const urgency = (more: Partial<Urgency> = {}): Urgency => ({
   ...{ class: 'standard', priority: 5, sequence: 1 },

@@ -1,20 +1,6 @@
 /** Who has a row, and what one step feeds to whom. Pure. */
-import type { TaskClass } from '@llmos/base';
-import { classRank } from '@llmos/base';
-
-export interface Urgency {
-  readonly class: TaskClass;
-  readonly priority: number;
-  /** Older ones have smaller numbers. */
-  readonly sequence: number;
-}
-
-/** Negative where `a` goes first: by class, then priority, then age. */
-export function compareUrgency(a: Urgency, b: Urgency): number {
-  return (
-    classRank(a.class) - classRank(b.class) || b.priority - a.priority || a.sequence - b.sequence
-  );
-}
+import type { Urgency } from '@llmos/base';
+import { classRank, compareUrgency } from '@llmos/base';
 
 export interface Urgent {
   readonly urgency: Urgency;

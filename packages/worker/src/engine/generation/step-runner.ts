@@ -1,5 +1,5 @@
 /** Runs what a step's plan says and commits the tokens that come of it. */
-import { LlmosError } from '@llmos/base';
+import { LlmosError, compareUrgency } from '@llmos/base';
 import type { ContextMeter } from './context-meter';
 import type { DecoderRows, KvRow } from '../rows/decoder-rows';
 import type { KvReuse } from './kv-reuse';
@@ -7,7 +7,6 @@ import { ENGINE_LIMITS } from '../limits';
 import type { OpenRequest } from './open-request';
 import type { Sequence } from './sequence';
 import type { StepPlan } from './step-plan';
-import { compareUrgency } from './step-plan';
 
 export interface StepRunnerParts {
   readonly rows: DecoderRows;
