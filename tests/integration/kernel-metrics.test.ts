@@ -19,7 +19,7 @@ const forgotten = new Set<string>();
 
 beforeAll(async () => {
   bench = await startKernelBench();
-  kernel = await bench.startKernel({ LLMOS_FAULT_DROP_RATE: '0.05' });
+  kernel = await bench.startKernel();
   await untilLeading(kernel);
   const gate = new Promise<void>((resolve) => (letGo = resolve));
   const starts = new Promise<void>((resolve) => (letStart = resolve));
@@ -32,8 +32,12 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => bench.stop(), 60_000);
 
-async function metric(name: string, labels: Record<string, string> = {}): Promise<number> {
-  const text = await (await fetch(`${kernel.httpUrl}/metrics`)).text();
+async function metric(
+  name: string,
+  labels: Record<string, string> = {},
+  of: RunningKernel = kernel,
+): Promise<number> {
+  const text = await (await fetch(`${of.httpUrl}/metrics`)).text();
   return sumOf(parseMetrics(text), `llmos_kernel_${name}`, labels);
 }
 
@@ -91,20 +95,6 @@ it('counts an accepted attempt that heartbeats miss, and sends it again', async 
   expect(await metric('reconciled_total', { kind: 'resent' })).toBeGreaterThan(0);
 });
 
-it('counts messages lost on purpose', async () => {
-  const { subject, incarnation } = await reporter();
-  const batch = { incarnation, accepted: [], finished: [], preempted: [] };
-  const bytes = report.ReportBatch.encode({ ...batch, heartbeat: { running: [], epoch: 0 } });
-  await waitFor(
-    async () => {
-      // Chance decides which one it is.
-      bench.connection.publish(subject, bytes.finish());
-      return (await metric('messages_lost_on_purpose_total')) > 0;
-    },
-    { what: 'a loss to be counted' },
-  );
-});
-
 it('counts an attempt that a heartbeat names and nobody knows', async () => {
   const { subject, incarnation } = await reporter();
   const running = [{ tenant: 'default', task: 'unknown-1', attempt: 1 }];
@@ -112,7 +102,7 @@ it('counts an attempt that a heartbeat names and nobody knows', async () => {
   const bytes = report.ReportBatch.encode({ ...batch, heartbeat: { running, epoch: 0 } }).finish();
   await waitFor(
     async () => {
-      // Any of them may be lost on purpose.
+      // Refused only once the intake has been quiet for a while.
       bench.connection.publish(subject, bytes);
       return (await metric('reconciled_total', { kind: 'refused' })) > 0;
     },
@@ -122,13 +112,26 @@ it('counts an attempt that a heartbeat names and nobody knows', async () => {
 
 it('counts reports that can’t be read, and requests that can’t be answered', async () => {
   const { subject } = await reporter();
-  await waitFor(
-    async () => {
-      bench.connection.publish(subject, Buffer.from('no report'));
-      return (await metric('reports_malformed_total')) > 0;
-    },
-    { what: 'the report to be counted' },
-  );
+  bench.connection.publish(subject, Buffer.from('no report'));
+  await rises('reports_malformed_total');
   bench.connection.publish('llmos.v1.sys.default.info', '{}', { reply: 'somewhere.else' });
   await rises('requests_unanswerable_total');
+});
+
+it('counts messages lost on purpose', async () => {
+  const lossyBench = await startKernelBench();
+  try {
+    const lossy = await lossyBench.startKernel({ LLMOS_FAULT_DROP_RATE: '0.5' });
+    await untilLeading(lossy);
+    await lossyBench.startNode();
+    await waitFor(
+      async () => {
+        await lossyBench.request('llmos.v1.call.default.echo', 1);
+        return (await metric('messages_lost_on_purpose_total', {}, lossy)) > 0;
+      },
+      { what: 'a loss to be counted' },
+    );
+  } finally {
+    await lossyBench.stop();
+  }
 });
