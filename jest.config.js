@@ -23,6 +23,6 @@ module.exports = {
   },
   testSequencer: '<rootDir>/tests/support/long-tests-first.cjs',
   maxWorkers: 2,
-  testTimeout: 30_000,
+  testTimeout: 240_000,
   watchman: false,
 };

@@ -1,7 +1,9 @@
-/** Echo through SDK, kernel, mailbox and back, against what NATS alone costs. */
+/** Echo through SDK, kernel, mailbox and back, against what NATS alone costs, and against BullMQ. */
 import type { LlmosClient } from '@llmos/sdk';
 import type { BareNats } from './bare-nats';
 import { startBareNats } from './bare-nats';
+import type { BullmqEcho } from './bullmq-echo';
+import { startBullmq } from './bullmq-echo';
 import type { LoopResult } from './closed-loop';
 import { closedLoop } from './closed-loop';
 import type { Figure } from './figures';
@@ -18,6 +20,14 @@ interface Rounds {
   readonly bareLatency: LoopResult[];
   readonly throughput: LoopResult[];
   readonly bareThroughput: LoopResult[];
+  /** Empty where there is no Redis. */
+  readonly bullmq: LoopResult[];
+}
+
+interface Arrangements {
+  readonly os: LlmosClient;
+  readonly bare: BareNats;
+  readonly bullmq: BullmqEcho | undefined;
 }
 
 export async function benchEcho(of: {
@@ -26,25 +36,35 @@ export async function benchEcho(of: {
   readonly rounds: number;
 }): Promise<readonly Figure[]> {
   const bare = await startBareNats(of.natsUrl);
+  const bullmq = await startBullmq(CALLERS);
+  const other = 'refusal' in bullmq ? undefined : bullmq;
+  if ('refusal' in bullmq) process.stderr.write(`no figures of BullMQ: ${bullmq.refusal}\n`);
   try {
-    await runRound(of.os, bare, WARM_UP_MS);
-    const rounds: Rounds = { latency: [], bareLatency: [], throughput: [], bareThroughput: [] };
+    const parts: Arrangements = { os: of.os, bare, bullmq: other };
+    await runRound(parts, WARM_UP_MS);
+    const rounds: Rounds = {
+      latency: [],
+      bareLatency: [],
+      throughput: [],
+      bareThroughput: [],
+      bullmq: [],
+    };
     for (let round = 0; round < of.rounds; round += 1) {
-      const results = await runRound(of.os, bare, ROUND_MS);
+      const results = await runRound(parts, ROUND_MS);
       for (const [name, result] of Object.entries(results))
         rounds[name as keyof Rounds].push(result);
     }
     return figuresOf(rounds);
   } finally {
+    await other?.stop();
     await bare.stop();
   }
 }
 
 async function runRound(
-  os: LlmosClient,
-  bare: BareNats,
+  { os, bare, bullmq }: Arrangements,
   durationMs: number,
-): Promise<Record<keyof Rounds, LoopResult>> {
+): Promise<Partial<Record<keyof Rounds, LoopResult>>> {
   const loop = (callers: number, once: () => Promise<unknown>): Promise<LoopResult> =>
     closedLoop({ callers, durationMs, once });
   return {
@@ -52,6 +72,7 @@ async function runRound(
     bareLatency: await loop(1, () => bare.roundTrip(BODY)),
     throughput: await loop(CALLERS, () => os.echo(INPUT)),
     bareThroughput: await loop(CALLERS, () => bare.task(BODY)),
+    ...(bullmq === undefined ? {} : { bullmq: await loop(CALLERS, () => bullmq.task(INPUT)) }),
   };
 }
 
@@ -75,5 +96,14 @@ function figuresOf(rounds: Rounds): readonly Figure[] {
       rounds: ratios(rate(rounds.throughput), rate(rounds.bareThroughput)),
       goal: { kind: 'at-least', value: 0.5 },
     }),
+    ...bullmqFigures(rate(rounds.throughput), rate(rounds.bullmq)),
+  ];
+}
+
+function bullmqFigures(echo: readonly number[], bullmq: readonly number[]): readonly Figure[] {
+  if (bullmq.length === 0) return [];
+  return [
+    figureOf({ name: 'BullMQ throughput', unit: '/s', rounds: bullmq }),
+    figureOf({ name: 'echo throughput / BullMQ', unit: '×', rounds: ratios(echo, bullmq) }),
   ];
 }

@@ -1,12 +1,9 @@
 /** Installs what the generation figures are compared with into the cache, each once. */
-import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { installLibrary } from './install-library';
 
 /** Pinned, and not among the dependencies. */
 const VERSION = '3.22.1';
-const INSTALL_MS = 5 * 60_000;
 
 /** The binaries for the CPU alone; others are larger than all the rest. */
 const BINARIES: Readonly<Record<string, string>> = {
@@ -30,20 +27,10 @@ export async function installLlama(
   const outer = join(cache, 'llama');
   const folder = join(outer, 'library');
   try {
-    await install(outer, binary, []);
-    await install(folder, 'node-llama-cpp', ['--omit=optional']);
+    await installLibrary(outer, { [binary]: VERSION });
+    await installLibrary(folder, { 'node-llama-cpp': VERSION }, ['--omit=optional']);
     return { folder };
   } catch (error) {
     return { refusal: error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'unknown' };
   }
-}
-
-async function install(folder: string, name: string, options: readonly string[]): Promise<void> {
-  if (existsSync(join(folder, 'node_modules', name, 'package.json'))) return;
-  process.stderr.write(`installing ${name}@${VERSION} into .cache/bench …\n`);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-  const fixed = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--save-exact'];
-  const args = [...fixed, ...options, `${name}@${VERSION}`];
-  await promisify(execFile)('npm', args, { cwd: folder, timeout: INSTALL_MS });
 }

@@ -11,6 +11,9 @@ import { waitFor } from '../support/wait-for';
 /** Each token in a chunk of its own: many moments to come at, and tokens that can be counted. */
 const workerEnv = { LLMOS_CHUNK_MS: '0' };
 const story = { model: 'storyteller', prompt: 'Once upon a time', maxTokens: 200, temperature: 0 };
+/** Long enough to be stopped in the middle. */
+const LONG = 450;
+const longStory = { ...story, minTokens: LONG, maxTokens: LONG };
 
 let system: TestSystem;
 /** Another client than the one that submits. */
@@ -23,11 +26,11 @@ beforeAll(async () => {
   second = await system.connectAs('default');
   ledger = await openLedger(system.nats.url);
   expected = await system.os.generate(story);
-}, 120_000);
+});
 afterAll(async () => {
   await ledger?.close();
   await system?.stop();
-}, 60_000);
+});
 
 interface Read {
   readonly text: string;
@@ -52,7 +55,7 @@ async function* plainChunks(task: string, client: string): AsyncGenerator<Genera
   const messages = plain.subscribe(`llmos.v1.deliver.default.${client}`);
   await plain.flush();
   const request = JSON.stringify({ task, client });
-  const answer = await plain.request('llmos.v1.sys.default.attach', request, { timeout: 10_000 });
+  const answer = await plain.request('llmos.v1.sys.default.attach', request, { timeout: 60_000 });
   expect(decodeJson(answer.data)).toMatchObject({ ok: true });
   for await (const message of messages) {
     expect(message.headers?.get('Llmos-Task')).toBe(task);
@@ -94,11 +97,12 @@ it('a reader that comes at any moment gets the same text as the first', async ()
   const whole = { text, tokens };
   expect(readers.length).toBeGreaterThanOrEqual(12);
   expect(await Promise.all(readers)).toEqual(readers.map(() => whole));
-}, 120_000);
+});
 
 it('several tokens go together in one chunk where many streams run', async () => {
   await system.worker.stop();
-  await system.startWorker({ LLMOS_CHUNK_MS: '20' });
+  // Far longer than a step takes, on any machine.
+  await system.startWorker({ LLMOS_CHUNK_MS: '1000' });
   const streams = Array.from({ length: 8 }, () => system.os.generate.stream(story));
   const counts = await Promise.all(
     streams.map(async (stream) => {
@@ -111,7 +115,7 @@ it('several tokens go together in one chunk where many streams run', async () =>
   expect(Math.max(...counts)).toBeLessThan(expected.tokens.length / 2);
   await system.worker.stop();
   await system.startWorker(workerEnv);
-}, 120_000);
+});
 
 /** Tokens that lie in the stream of a task. */
 async function storedTokens(task: string): Promise<number> {
@@ -122,8 +126,8 @@ async function storedTokens(task: string): Promise<number> {
 /** After as many steps as a whole generation takes, ended ones have no more tokens than before. */
 async function expectNoMoreTokens(tasks: readonly string[]): Promise<void> {
   const counts = await Promise.all(tasks.map(storedTokens));
-  expect(Math.max(...counts)).toBeLessThan(expected.tokens.length);
-  await system.os.generate(story);
+  expect(Math.max(...counts)).toBeLessThan(LONG);
+  await system.os.generate(longStory);
   expect(await Promise.all(tasks.map(storedTokens))).toEqual(counts);
   await waitFor(async () => (await system.os.ps()).every((row) => row.running === 0), {
     what: 'every permit to come back',
@@ -131,7 +135,7 @@ async function expectNoMoreTokens(tasks: readonly string[]): Promise<void> {
 }
 
 it('a cancelled stream makes no more tokens, and its readers hear of it', async () => {
-  const stream = system.os.generate.stream(story, { id: 'cancelled' });
+  const stream = system.os.generate.stream(longStory, { id: 'cancelled' });
   await stream.next();
   const readers = readersOf('cancelled').map((reader) => reader.catch((error: unknown) => error));
   expect(await second.task('cancelled').cancel()).toBe(true);
@@ -140,16 +144,32 @@ it('a cancelled stream makes no more tokens, and its readers hear of it', async 
   for (const reader of (await Promise.all(readers)).slice(0, 2)) {
     expect(reader).toMatchObject({ code: 'CANCELLED' });
   }
-}, 120_000);
+});
 
 it('a stream past its deadline makes no more tokens', async () => {
-  const startedAtMs = performance.now();
-  await Promise.all(Array.from({ length: 8 }, () => system.os.generate(story)));
-  const timeoutMs = Math.ceil((performance.now() - startedAtMs) / 3);
-  const ended = await Promise.all(
+  // How long a generation takes is the machine's to say: a time is looked for that cuts some.
+  let timeoutMs = 1_000;
+  for (let round = 1; ; round += 1) {
+    const ended = await runLimited(`late-${round}`, timeoutMs);
+    const cut = ended.filter(({ tokens }) => tokens > 0 && tokens < LONG);
+    for (const { outcome } of cut) expect(outcome).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    if (cut.length > 0) return expectNoMoreTokens(cut.map(({ task }) => task));
+    timeoutMs = ended.some(({ tokens }) => tokens > 0) ? timeoutMs / 2 : timeoutMs * 2;
+  }
+});
+
+interface LimitedStream {
+  readonly task: string;
+  readonly outcome: unknown;
+  readonly tokens: number;
+}
+
+/** Eight streams at once that may take so long, to their end. */
+function runLimited(name: string, timeoutMs: number): Promise<LimitedStream[]> {
+  return Promise.all(
     Array.from({ length: 8 }, async (_, index) => {
-      const task = `late-${index}`;
-      const stream = system.os.generate.stream(story, { id: task, timeoutMs });
+      const task = `${name}-${index}`;
+      const stream = system.os.generate.stream(longStory, { id: task, timeoutMs });
       const outcome = await system.os
         .task(task)
         .result()
@@ -158,8 +178,4 @@ it('a stream past its deadline makes no more tokens', async () => {
       return { task, outcome, tokens: await storedTokens(task) };
     }),
   );
-  const cut = ended.filter(({ tokens }) => tokens > 0 && tokens < expected.tokens.length);
-  expect(cut.length).toBeGreaterThan(0);
-  for (const { outcome } of cut) expect(outcome).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-  await expectNoMoreTokens(cut.map(({ task }) => task));
-}, 120_000);
+}

@@ -21,12 +21,12 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'onnx/model.onnx'), tinyGraph());
   await system.addModel('doubler', folder);
   requester = await openRequester(system);
-}, 180_000);
+});
 afterAll(async () => {
   await requester?.close();
   await system?.stop();
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 const INVALID = 'INVALID_ARGUMENT';
 const embed = (body: object): object => ({ model: 'mini-encoder', ...body });
@@ -203,14 +203,10 @@ describe.each([
   ['fields', FIELDS],
   ['tensors', TENSORS],
 ])('%s', (_group, rows) => {
-  it.each(rows)(
-    '%s',
-    async (name, of, body, message) => {
-      const code = of === 'echo2' ? 'NOT_FOUND' : codeOf(message);
-      await requester.expectRefusal({ name, subject: `call.default.${of}`, body, code, message });
-    },
-    60_000,
-  );
+  it.each(rows)('%s', async (name, of, body, message) => {
+    const code = of === 'echo2' ? 'NOT_FOUND' : codeOf(message);
+    await requester.expectRefusal({ name, subject: `call.default.${of}`, body, code, message });
+  });
 });
 
 function codeOf(message: RegExp): BadRequest['code'] {
@@ -261,13 +257,9 @@ describe('sizes', () => {
       message: /text has 180002 tokens; the model reads at most 256/,
     },
   ];
-  it.each(sizes.map((size) => [size.name, size] as const))(
-    '%s',
-    async (_name, size) => {
-      await requester.expectRefusal(size);
-    },
-    90_000,
-  );
+  it.each(sizes.map((size) => [size.name, size] as const))('%s', async (_name, size) => {
+    await requester.expectRefusal(size);
+  });
 
   it('a large text is embedded where it may be cut', async () => {
     const answer = await requester.ask(
@@ -276,7 +268,7 @@ describe('sizes', () => {
       { headers: { 'Llmos-Model': 'mini-encoder' } },
     );
     expect(answer.ok).toBe(true);
-  }, 90_000);
+  });
 
   it('an object of thousands of fields is refused by its first unknown one', async () => {
     const fields = Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`field${n}`, n]));
@@ -288,7 +280,7 @@ describe('sizes', () => {
       code: INVALID,
       message,
     });
-  }, 60_000);
+  });
 });
 
 describe('protobuf', () => {
@@ -333,16 +325,12 @@ describe('protobuf', () => {
       /2 bytes: not a multiple of 4/,
     ],
   ];
-  it.each(cases)(
-    '%s',
-    async (_name, of, body, message) => {
-      const result = await ask(of, body);
-      expect(result).toMatchObject({ $case: 'error', value: { code: INVALID, retryable: false } });
-      expect(result?.$case === 'error' ? result.value.message : '').toMatch(message);
-      await requester.expectStillGood();
-    },
-    60_000,
-  );
+  it.each(cases)('%s', async (_name, of, body, message) => {
+    const result = await ask(of, body);
+    expect(result).toMatchObject({ $case: 'error', value: { code: INVALID, retryable: false } });
+    expect(result?.$case === 'error' ? result.value.message : '').toMatch(message);
+    await requester.expectStillGood();
+  });
 });
 
 it('after all of it, every model still answers', async () => {
@@ -356,4 +344,4 @@ it('after all of it, every model still answers', async () => {
   expect(outputs['y']?.data).toEqual([2]);
   const rows = await os.ps();
   expect(rows.filter((row) => row.incarnation > 1)).toEqual([]);
-}, 90_000);
+});

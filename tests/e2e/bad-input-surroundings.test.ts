@@ -31,7 +31,7 @@ describe('a NATS URL that nobody answers', () => {
     await expect(startKernel({ env })).rejects.toThrow(
       /it ended: 1\n[^]*no NATS server answers at nats:\/\/127\.0\.0\.1:9 .*: start one with/,
     );
-  }, 60_000);
+  });
 
   it('ends a command with its address, in one line or one value', async () => {
     const plain = await llmos('ps', '--nats', NOBODY);
@@ -39,14 +39,14 @@ describe('a NATS URL that nobody answers', () => {
     expect(plain.err).toMatch(/^error: .*127\.0\.0\.1:9.*\(UNAVAILABLE\)\n$/);
     const json = await llmos('ps', '--nats', NOBODY, '--json');
     expect(JSON.parse(json.out)).toMatchObject({ ok: false, error: { code: 'UNAVAILABLE' } });
-  }, 60_000);
+  });
 
   it('ends a client with its address', async () => {
     await expect(connect({ servers: NOBODY })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: expect.stringContaining('127.0.0.1:9') as unknown,
     });
-  }, 60_000);
+  });
 });
 
 describe('a NATS URL that is none', () => {
@@ -58,27 +58,23 @@ describe('a NATS URL that is none', () => {
     ['127.0.0.1:99999', /"127\.0\.0\.1:99999" is no NATS URL/],
     [`nats://me:${secret}@127.0.0.1:4222`, /password for server 127\.0\.0\.1:4222 is not percent/],
   ];
-  it.each(urls)(
-    '%s is refused by every program, without its password',
-    async (url, message) => {
-      const command = await llmos('ps', '--nats', url, '--json');
-      const { error } = JSON.parse(command.out) as { error: { code: string; message: string } };
-      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
-      expect(error.message).toMatch(message);
-      const env = { LLMOS_SERVERS: url };
-      for (const start of [startKernel, startWorker]) {
-        const ended = await start({ env }).then(
-          () => 'it started',
-          (thrown: Error) => thrown.message,
-        );
-        expect(ended).toMatch(message);
-        expect(ended).toMatch(/LLMOS_SERVERS/);
-        expect(ended).toMatch(/it ended: [12]\n/);
-        expect(ended).not.toContain(secret);
-      }
-    },
-    60_000,
-  );
+  it.each(urls)('%s is refused by every program, without its password', async (url, message) => {
+    const command = await llmos('ps', '--nats', url, '--json');
+    const { error } = JSON.parse(command.out) as { error: { code: string; message: string } };
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(error.message).toMatch(message);
+    const env = { LLMOS_SERVERS: url };
+    for (const start of [startKernel, startWorker]) {
+      const ended = await start({ env }).then(
+        () => 'it started',
+        (thrown: Error) => thrown.message,
+      );
+      expect(ended).toMatch(message);
+      expect(ended).toMatch(/LLMOS_SERVERS/);
+      expect(ended).toMatch(/it ended: [12]\n/);
+      expect(ended).not.toContain(secret);
+    }
+  });
 });
 
 describe('a server', () => {
@@ -89,11 +85,11 @@ describe('a server', () => {
     nats = await startNatsServer();
     connection = await connectNats({ servers: nats.url });
     manager = await connection.jetstreamManager(PATIENT);
-  }, 60_000);
+  });
   afterEach(async () => {
     await connection?.close();
     await nats?.stop();
-  }, 60_000);
+  });
 
   it('without JetStream ends the kernel and the client, saying so', async () => {
     const plain = await startNatsServer({ jetstream: false });
@@ -104,7 +100,7 @@ describe('a server', () => {
     } finally {
       await plain.stop();
     }
-  }, 60_000);
+  });
 
   it('with a stream of another kind ends the kernel, which names the setting', async () => {
     await manager.streams.add({
@@ -115,7 +111,7 @@ describe('a server', () => {
     await expect(startKernel({ env: { LLMOS_SERVERS: nats.url } })).rejects.toThrow(
       /stream LLMOS_TASKS exists with retention limits, but must have workqueue: remove it/,
     );
-  }, 60_000);
+  });
 
   it('with a stream in memory, or on our subjects, ends the kernel likewise', async () => {
     await manager.streams.add({
@@ -131,7 +127,7 @@ describe('a server', () => {
     await expect(startKernel({ env: { LLMOS_SERVERS: nats.url } })).rejects.toThrow(
       /stream LLMOS_RESULTS can't be created: .*another stream listens to one of llmos\.v1\.result/,
     );
-  }, 90_000);
+  });
 
   it('with streams and buckets of other limits is put right', async () => {
     const short = 60 * 1e9;
@@ -153,7 +149,7 @@ describe('a server', () => {
     } finally {
       await kernel.stop();
     }
-  }, 90_000);
+  });
 });
 
 describe('a port in use', () => {
@@ -161,28 +157,24 @@ describe('a port in use', () => {
     ['kernel', startKernel, 'LLMOS_HTTP_PORT'],
     ['kernel', startKernel, 'LLMOS_GRPC_PORT'],
     ['worker', startWorker, 'LLMOS_HTTP_PORT'],
-  ] as const)(
-    'ends the %s, which names it (%#)',
-    async (_name, start, setting) => {
-      const nats = await startNatsServer();
-      const taken = createServer();
-      await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
-      const { port } = taken.address() as AddressInfo;
-      try {
-        const env = { LLMOS_SERVERS: nats.url, [setting]: String(port) };
-        const ended = await start({ env }).then(
-          () => 'it started',
-          (thrown: Error) => thrown.message,
-        );
-        expect(ended).toMatch(/it ended: 1\n/);
-        expect(ended).toContain(String(port));
-        expect(ended).toMatch(/in use/);
-        expect(ended).toContain(setting);
-      } finally {
-        taken.close();
-        await nats.stop();
-      }
-    },
-    60_000,
-  );
+  ] as const)('ends the %s, which names it (%#)', async (_name, start, setting) => {
+    const nats = await startNatsServer();
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
+    try {
+      const env = { LLMOS_SERVERS: nats.url, [setting]: String(port) };
+      const ended = await start({ env }).then(
+        () => 'it started',
+        (thrown: Error) => thrown.message,
+      );
+      expect(ended).toMatch(/it ended: 1\n/);
+      expect(ended).toContain(String(port));
+      expect(ended).toMatch(/in use/);
+      expect(ended).toContain(setting);
+    } finally {
+      taken.close();
+      await nats.stop();
+    }
+  });
 });

@@ -22,11 +22,11 @@ let connection: NatsConnection;
 beforeAll(async () => {
   system = await startTestSystem({ models, workerEnv: { LLMOS_DEVICE: 'cpu' } });
   connection = await connect({ servers: system.nats.url });
-}, 120_000);
+});
 afterAll(async () => {
   await connection?.close();
   await system?.stop();
-}, 60_000);
+});
 
 it('a test system passes every case of the conformance kit', async () => {
   const files = readCaseFiles();
@@ -62,4 +62,4 @@ it('a deployment that breaks the contract fails its case, and the kit says how',
     { kind: 'skipped', why: 'not registered: no-such-model' },
   ]);
   expect(missingModels).toEqual(['no-such-model']);
-}, 60_000);
+});

@@ -8,7 +8,7 @@ import { readRunningSystem } from '@llmos/local';
 import { repositoryFolder } from '../support/shared-folder';
 import { waitFor } from '../support/wait-for';
 
-const LIMIT_MS = 90_000;
+const LIMIT_MS = 180_000;
 const COMMAND = join(repositoryFolder, 'packages', 'cli', 'bin', 'llmos.js');
 
 interface Up {
@@ -26,7 +26,6 @@ afterEach(async () => {
   for (const child of started.splice(0)) child.kill('SIGKILL');
   await waitFor(() => processesOf(folder).length === 0, {
     what: `the processes of ${folder} to end`,
-    limitMs: 30_000,
   });
   rmSync(folder, { recursive: true, force: true });
 }, LIMIT_MS);
@@ -123,7 +122,6 @@ describe('llmos up', () => {
       process.kill(osPid, 'SIGKILL');
       await waitFor(() => /kernel-1 +is up again/.test(up.output()), {
         what: 'the restart of the kernel',
-        limitMs: 30_000,
       });
       expect(await llmos('run', 'echo', '"again"')).toEqual({ exitCode: 0, value: 'again' });
     },
@@ -140,7 +138,6 @@ describe('llmos up', () => {
       up.child.kill('SIGKILL');
       await waitFor(() => processesOf(folder).length === 0, {
         what: 'every program to end',
-        limitMs: 30_000,
       });
     },
     LIMIT_MS,

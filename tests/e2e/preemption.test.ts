@@ -25,8 +25,8 @@ let expected: readonly GenerateOutput[];
 beforeAll(async () => {
   system = await startTestSystem({ models: ['storyteller'] });
   expected = await Promise.all(inputs.map((input) => system.os.generate(input)));
-}, 120_000);
-afterAll(() => system?.stop(), 30_000);
+});
+afterAll(() => system?.stop());
 
 async function storyteller(): Promise<ProcessRow | undefined> {
   return (await system.os.ps()).find(
@@ -62,19 +62,36 @@ async function readBack(id: string): Promise<string> {
   return text;
 }
 
-async function untilFull(): Promise<void> {
-  await waitFor(async () => (await storyteller())?.queued !== 0, {
-    what: 'more bulk work than permits',
-    everyMs: 2,
+interface HeldProcess {
+  readonly row: ProcessRow;
+  /** Lets it run again. */
+  go(): void;
+}
+
+/** Stops the model's process, so that what is handed in is all there before any of it ends. */
+async function holdProcess(): Promise<HeldProcess> {
+  const row = await waitFor(storyteller, { what: 'a ready process' });
+  const osPid = row.osPid ?? 0;
+  process.kill(osPid, 'SIGSTOP');
+  return { row, go: () => void process.kill(osPid, 'SIGCONT') };
+}
+
+/** Of so many that were handed in, all are there that have no permit. */
+async function untilQueued(held: HeldProcess, count: number): Promise<void> {
+  await waitFor(async () => (await storyteller())?.queued === count - held.row.permits, {
+    what: 'more work than permits',
   });
 }
 
 it('urgent generations push bulk ones aside, which end as if nothing had happened', async () => {
   const before = await decided('preempt-attempt');
+  const held = await holdProcess();
   const bulk = startBulk('bulk');
-  await untilFull();
+  await untilQueued(held, BULK);
   const short = { maxTokens: 3, minTokens: 0 };
   const urgent = inputs.slice(0, 4).map((input) => system.os.generate({ ...input, ...short }));
+  await untilQueued(held, BULK + urgent.length);
+  held.go();
   for (const [index, output] of (await Promise.all(urgent)).entries()) {
     expect(output.tokens).toEqual(expected[index]?.tokens.slice(0, 3));
   }
@@ -82,7 +99,7 @@ it('urgent generations push bulk ones aside, which end as if nothing had happene
   expect(await decided('preempt-attempt')).toBeGreaterThan(before);
   const texts = await Promise.all(inputs.map((_input, index) => readBack(`bulk-${index}`)));
   expect(texts).toEqual(expected.map(({ text }) => text));
-}, 120_000);
+});
 
 it('ps shows what is held of generations while they run', async () => {
   let isSeen = false;
@@ -103,25 +120,29 @@ it('ps shows what is held of generations while they run', async () => {
     isSeen = true;
     await Promise.all(load);
   }
-}, 60_000);
+});
 
 it('generations of a process that is stopped go on in the next one', async () => {
-  const row = await storyteller();
-  if (row === undefined) throw new Error('no process');
+  const held = await holdProcess();
+  const { row } = held;
   const bulk = startBulk('moved');
-  await untilFull();
+  await untilQueued(held, BULK);
   const operator = await system.connectAs('operator');
   await operator.kill(row.pid);
+  held.go();
   expect(await bulk).toEqual(expected);
   expect((await storyteller())?.pid).not.toBe(row.pid);
-}, 120_000);
+});
 
 it('generations of a node that stops go on on another one', async () => {
   const leaving = system.worker;
+  const held = await holdProcess();
   const bulk = startBulk('left');
-  await untilFull();
+  await untilQueued(held, BULK);
   await system.startWorker({ LLMOS_NODE: 'node-2' });
-  expect(await leaving.stop()).toBe(0);
+  const stopped = leaving.stop();
+  held.go();
+  expect(await stopped).toBe(0);
   expect(await bulk).toEqual(expected);
   expect((await storyteller())?.node).toBe('node-2');
-}, 120_000);
+});

@@ -2,6 +2,7 @@
 import { headers as natsHeaders } from 'nats';
 import type { Ledger } from '../support/ledger';
 import { openLedger } from '../support/ledger';
+import { PATIENT } from '../support/nats-server';
 import type { TestSystem } from '../support/test-system';
 import { startTestSystem } from '../support/test-system';
 import { waitFor } from '../support/wait-for';
@@ -11,21 +12,22 @@ let ledger: Ledger;
 beforeAll(async () => {
   system = await startTestSystem();
   ledger = await openLedger(system.nats.url);
-}, 120_000);
+});
 afterAll(async () => {
   await ledger?.close();
   await system?.stop();
-}, 60_000);
+});
 
-function publish(tenant: string, body: unknown, id: string): void {
+/** Resolves once it is stored. */
+async function publish(tenant: string, body: unknown, id: string): Promise<void> {
   const headers = natsHeaders();
   headers.set('Llmos-Id', id);
   const subject = `llmos.v1.task.standard.${tenant}.echo`;
-  ledger.connection.publish(subject, JSON.stringify(body), { headers });
+  const jetstream = ledger.connection.jetstream(PATIENT);
+  await jetstream.publish(subject, JSON.stringify(body), { headers });
 }
 
 async function settled(): Promise<void> {
-  await ledger.connection.flush();
   await waitFor(async () => (await ledger.countOf('LLMOS_TASKS')) === 0, {
     what: 'every message to be acknowledged',
   });
@@ -34,35 +36,35 @@ async function settled(): Promise<void> {
 describe('the same task id', () => {
   it('published twice, also by two clients and again later, runs once for one tenant', async () => {
     const other = await system.connectAs('default');
-    publish('default', { from: 'first' }, 'order-17');
-    publish('default', { from: 'second' }, 'order-17');
+    // Sent one after the other, so the first is stored first; neither waits for the other's end.
+    await Promise.all(['first', 'second'].map((from) => publish('default', { from }, 'order-17')));
     await settled();
     const late = await other.submit('echo', { from: 'other client' }, { id: 'order-17' });
     expect(late.isDuplicate).toBe(true);
     expect(await late.result()).toEqual({ from: 'first' });
-    publish('default', { from: 'much later' }, 'order-17');
+    await publish('default', { from: 'much later' }, 'order-17');
     await settled();
     const results = await ledger.results('default');
     expect(results.get('order-17')).toEqual([{ ok: true, output: { from: 'first' } }]);
-  }, 60_000);
+  });
 
   it('is answered again by a kernel that has just started', async () => {
-    publish('default', { from: 'before' }, 'order-18');
+    await publish('default', { from: 'before' }, 'order-18');
     await settled();
     await system.kernel.stop();
     await system.startKernel();
     expect(await system.os.call('echo', { from: 'after' }, { id: 'order-18' })).toEqual({
       from: 'before',
     });
-  }, 60_000);
+  });
 
   it('is another task for another tenant', async () => {
-    publish('acme', { tenant: 'acme' }, 'order-17');
-    publish('globex', { tenant: 'globex' }, 'order-17');
+    await publish('acme', { tenant: 'acme' }, 'order-17');
+    await publish('globex', { tenant: 'globex' }, 'order-17');
     await settled();
     for (const tenant of ['acme', 'globex']) {
       const results = await ledger.results(tenant);
       expect(results.get('order-17')).toEqual([{ ok: true, output: { tenant } }]);
     }
-  }, 60_000);
+  });
 });

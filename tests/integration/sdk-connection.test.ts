@@ -19,6 +19,10 @@ authorization {
         publish: ["llmos.v1.call.default.echo", "$JS.API.DIRECT.GET.LLMOS_RESULTS.>"]
         subscribe: ["_INBOX.>", "llmos.v1.result.default.*"]
     } }
+    { user: private, password: p, permissions: {
+        publish: ["llmos.v1.call.default.echo"]
+        subscribe: ["_INBOX.private.>"]
+    } }
   ]
 }`;
 
@@ -44,6 +48,20 @@ describe('on a server with permissions', () => {
       await expect(os.ps()).rejects.toMatchObject(denied);
     } finally {
       await os.close();
+    }
+  });
+
+  it('is answered below the inbox that its permissions name, and below no other', async () => {
+    const login = { servers: server.url, user: 'private', pass: 'p' };
+    const os = await connect({ ...login, inboxPrefix: '_INBOX.private' });
+    const outside = await connect(login);
+    try {
+      await expect(os.echo('mine')).resolves.toBe('mine');
+      const silence = { code: 'DEADLINE_EXCEEDED' };
+      await expect(outside.echo('x', { timeoutMs: 200 })).rejects.toMatchObject(silence);
+    } finally {
+      await os.close();
+      await outside.close();
     }
   });
 

@@ -28,7 +28,7 @@ beforeAll(async () => {
       'model-remove': () => ({ removed: ['tiny@1'] }),
     },
   });
-  os = await connect({ servers: server.url, timeoutMs: 20_000 });
+  os = await connect({ servers: server.url, timeoutMs: 60_000 });
   folder = mkdtempSync(join(tmpdir(), 'llmos-package-'));
   mkdirSync(join(folder, 'onnx'));
 });

@@ -22,12 +22,12 @@ beforeAll(async () => {
   tarball = packed.stdout.trim();
   await install();
   system = await startTestSystem();
-}, 240_000);
+});
 
 afterAll(async () => {
   await system?.stop();
   rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 /** The NATS client and what it needs come from the checkout: nothing is fetched. */
 async function install(): Promise<void> {
@@ -63,21 +63,17 @@ main().catch((error) => { console.error(error); process.exit(1); });
 it.each([
   ['an ES module', 'main.mjs', `import { connect, LlmosError } from '@llmos/sdk';`],
   ['CommonJS', 'main.cjs', `const { connect, LlmosError } = require('@llmos/sdk');`],
-])(
-  'runs against a system as %s',
-  async (_, file, load) => {
-    writeFileSync(join(folder, file), `${load}\n${BODY}`);
-    const env = { ...process.env, SERVERS: system.nats.url };
-    const { stdout } = await execute(process.execPath, [file], { cwd: folder, env });
-    expect(JSON.parse(stdout)).toEqual({
-      said: { hello: 'world' },
-      result: 7,
-      code: 'NOT_FOUND',
-      isTyped: true,
-    });
-  },
-  60_000,
-);
+])('runs against a system as %s', async (_, file, load) => {
+  writeFileSync(join(folder, file), `${load}\n${BODY}`);
+  const env = { ...process.env, SERVERS: system.nats.url };
+  const { stdout } = await execute(process.execPath, [file], { cwd: folder, env });
+  expect(JSON.parse(stdout)).toEqual({
+    said: { hello: 'world' },
+    result: 7,
+    code: 'NOT_FOUND',
+    isTyped: true,
+  });
+});
 
 it('gives both kinds of module the same classes', async () => {
   const source = `import * as sdk from '@llmos/sdk';
@@ -127,21 +123,17 @@ it('has types for both kinds of module', async () => {
   await expect(run.catch((error: { stdout: string }) => error.stdout)).resolves.toMatchObject({
     stdout: '',
   });
-}, 60_000);
+});
 
 it.each([
   ['publint', ['publint', 'src', 'cli.js'], ['--strict']],
   ['arethetypeswrong', ['@arethetypeswrong', 'cli', 'dist', 'index.js'], ['--no-color']],
-])(
-  'passes %s',
-  async (_, path, flags) => {
-    const program = join(modules, ...path);
-    const run = execute(process.execPath, [program, tarball, ...flags], { cwd: folder });
-    const outcome = await run.then(
-      () => 'passed',
-      (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
-    );
-    expect(outcome).toBe('passed');
-  },
-  60_000,
-);
+])('passes %s', async (_, path, flags) => {
+  const program = join(modules, ...path);
+  const run = execute(process.execPath, [program, tarball, ...flags], { cwd: folder });
+  const outcome = await run.then(
+    () => 'passed',
+    (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+  );
+  expect(outcome).toBe('passed');
+});

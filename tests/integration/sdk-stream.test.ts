@@ -7,7 +7,7 @@ import { headers as newHeaders } from 'nats';
 import type { MsgHdrs } from 'nats';
 import { FakeKernel } from '../support/fake-kernel';
 import type { FakeFunction, FakeTask } from '../support/fake-kernel';
-import { startNatsServer } from '../support/nats-server';
+import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 beforeEach(async () => {
   kernel = await FakeKernel.start({ url: server.url, functions: { generate } });
-  os = await connect({ servers: server.url, timeoutMs: 20_000 });
+  os = await connect({ servers: server.url, timeoutMs: 60_000 });
 });
 afterEach(async () => {
   await os.close();
@@ -123,7 +123,7 @@ it('ignores what a host that was replaced still publishes', async () => {
       headers.set('Llmos-Attempt', String(attempt));
       return { headers };
     };
-    const jetstream = kernel.connection.jetstream();
+    const jetstream = kernel.connection.jetstream(PATIENT);
     await jetstream.publish(subject, encodeJson(chunkOf(0)), ofAttempt(2, newHeaders()));
     const late = { index: 1, text: ' WRONG', tokens: [999] };
     const refused = ofAttempt(1, kernel.refusedHeaders());

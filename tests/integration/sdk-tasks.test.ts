@@ -54,7 +54,7 @@ beforeEach(async () => {
       kill: (request) => request,
     },
   });
-  os = await connect({ servers: server.url, timeoutMs: 20_000 });
+  os = await connect({ servers: server.url, timeoutMs: 60_000 });
 });
 afterEach(async () => {
   held.open();
@@ -75,12 +75,12 @@ describe('call', () => {
   });
 
   it('carries its options as headers', async () => {
-    const options = { class: 'batch', priority: 9, key: 'k1', timeoutMs: 7_000 } as const;
+    const options = { class: 'batch', priority: 9, key: 'k1', timeoutMs: 70_000 } as const;
     const seen = (await os.call('headers', {}, options)) as Record<string, string>;
     expect(seen).toMatchObject({ class: 'batch', priority: '9', key: 'k1' });
     // What is left of the caller's time when it is sent.
     expect(Number(seen['timeoutMs'])).toBeGreaterThan(0);
-    expect(Number(seen['timeoutMs'])).toBeLessThanOrEqual(7_000);
+    expect(Number(seen['timeoutMs'])).toBeLessThanOrEqual(70_000);
   });
 
   it('names the model of a large input in a header', async () => {
@@ -108,7 +108,8 @@ describe('call', () => {
   it('ends with UNAVAILABLE where no kernel comes', async () => {
     kernel.deafen();
     await kernel.connection.flush();
-    await expect(os.call('echo', 1, { timeoutMs: 300 })).rejects.toMatchObject({
+    // Longer than a machine may stand still: silence is another error.
+    await expect(os.call('echo', 1, { timeoutMs: 5_000 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       retryable: true,
     });

@@ -63,7 +63,7 @@ class AttachPoint {
       const last = this.changes.filter((change) => change.incarnation === incarnation).at(-1);
       return last?.state?.$case === kind ? (last.state.value as StateOf<Kind>) : undefined;
     };
-    return waitFor(look, { what: `${kind} of incarnation ${incarnation}`, limitMs: 30_000 });
+    return waitFor(look, { what: `${kind} of incarnation ${incarnation}` });
   }
 
   close(): void {
@@ -143,7 +143,7 @@ beforeEach(async () => {
   await waitFor(() => asked.length > 0, { what: 'the agent to ask for the bucket' });
   askedBefore = [...asked];
   leaders = await connection.jetstream(PATIENT).views.kv(BUCKETS.leader);
-}, 90_000);
+});
 
 afterEach(async () => {
   await worker?.stop();
@@ -151,7 +151,7 @@ afterEach(async () => {
   await connection?.close();
   await server?.stop();
   rmSync(folder, { recursive: true, force: true });
-}, 30_000);
+});
 
 describe('the node agent', () => {
   it('registers what it has, beats, and is ready only while attached', async () => {
@@ -167,7 +167,7 @@ describe('the node agent', () => {
     expect(await readiness()).toBe(200);
     const metrics = await (await fetch(`${worker.ready.httpUrl}/metrics`)).text();
     expect(metrics).toContain('llmos_worker_attached 1');
-  }, 60_000);
+  });
 
   it('reads no bucket that may be in the making, which ends a server of 2.9', () => {
     expect(new Set(askedBefore)).toEqual(new Set(['STREAM.INFO']));
@@ -218,7 +218,7 @@ describe('the node agent', () => {
     kernel.send({ $case: 'stop', value: { process: PID, incarnation: 1, graceMs: 5000 } });
     expect(await kernel.state('exited')).toMatchObject({ reason: 'stopped' });
     await waitFor(() => !isAlive(ready.osPid), { what: 'the host to be gone' });
-  }, 60_000);
+  });
 
   it('tells that a host was killed, and starts the next incarnation', async () => {
     const kernel = await lead(3);
@@ -231,7 +231,7 @@ describe('the node agent', () => {
     kernel.start('echo', 2);
     const second = await kernel.state('ready', 2);
     expect(second.osPid).not.toBe(first.osPid);
-  }, 60_000);
+  });
 
   it('tells why a process can’t be started', async () => {
     const kernel = await lead(3);
@@ -241,7 +241,7 @@ describe('the node agent', () => {
     expect(exited.message).toContain('no-such-program');
     kernel.start('model@1', 2, '{"name":"../x"}');
     expect((await kernel.state('exited', 2)).message).toContain('../x');
-  }, 60_000);
+  });
 
   it('follows a new leader at once, with its processes, and refuses the old one', async () => {
     const old = await lead(3);
@@ -255,7 +255,7 @@ describe('the node agent', () => {
     next.send({ $case: 'stop', value: stale }, 3);
     await waitFor(() => next.registrations.length > 1, { what: 'to attach again' });
     expect(isAlive(osPid)).toBe(true);
-  }, 60_000);
+  });
 
   it('takes its hosts with it, stopped or killed', async () => {
     const kernel = await lead(3);
@@ -264,7 +264,7 @@ describe('the node agent', () => {
     expect(await worker.stop()).toBe(0);
     expect(await kernel.state('exited')).toMatchObject({ reason: 'stopped' });
     expect(isAlive(osPid)).toBe(false);
-  }, 60_000);
+  });
 
   it('leaves no host behind when it is killed', async () => {
     const kernel = await lead(3);
@@ -272,5 +272,5 @@ describe('the node agent', () => {
     const { osPid } = await kernel.state('ready');
     await worker.kill();
     await waitFor(() => !isAlive(osPid), { what: 'the host to be gone' });
-  }, 60_000);
+  });
 });

@@ -30,7 +30,7 @@ import {
 } from '@llmos/worker/testing';
 import type { FromHost, ProcessHost } from '@llmos/worker/testing';
 import { connect } from 'nats';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import type { JetStreamManager, NatsConnection, Subscription } from 'nats';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';
@@ -112,10 +112,11 @@ describe('a process host', () => {
   const crashes: string[] = [];
   const reports: DecodedReport[] = [];
   let host: ProcessHost | undefined;
+  let listening: Subscription | undefined;
 
   beforeEach(async () => {
     for (const list of [messages, crashes, reports]) list.length = 0;
-    connection.subscribe(subjects.report({ node: NODE, process: PID }), {
+    listening = connection.subscribe(subjects.report({ node: NODE, process: PID }), {
       callback: (_error, message) => reports.push(decodeReport(message.data)),
     });
     host = await startProcessHost({
@@ -136,13 +137,20 @@ describe('a process host', () => {
       threadEntry: join(folder, 'thread.js'),
     });
   });
-  afterEach(() => host?.stop(0));
+  afterEach(async () => {
+    await host?.stop(0);
+    listening?.unsubscribe();
+  });
 
   const send = (command: MailboxCommand): void =>
     connection.publish(
       subjects.mailbox({ node: NODE, process: PID }),
       encodeMailboxMessage({ epoch: 1, incarnation: 1, command }),
     );
+  const accepted = (of: AttemptSpec) =>
+    waitFor(() => reports.some((report) => report.accepted.some(({ task }) => task === of.task)), {
+      what: `the acceptance of ${of.task}`,
+    });
   const end = (of: AttemptSpec) =>
     waitFor(
       () =>
@@ -153,8 +161,14 @@ describe('a process host', () => {
 
   it('is ready with its permits, and runs what comes together in one step', async () => {
     expect(messages[0]).toMatchObject({ kind: 'ready', device: 'cpu', permits: 64 });
+    const first = spec('later');
     const all = ['a', 'b', 'c'].map((body) => spec(body));
-    for (const each of all) send({ kind: 'execute', spec: each });
+    // While the thread is busy, the others come in.
+    for (const each of [first, ...all]) {
+      send({ kind: 'execute', spec: each });
+      await accepted(each);
+    }
+    send({ kind: 'cancel', attempt: first, reason: 'CANCELLED' });
     for (const each of all) expect(await end(each)).toEqual({ kind: 'committed', ok: true });
     const outputs = await Promise.all(all.map((each) => outputOf(each)));
     expect(outputs).toEqual(['a', 'b', 'c'].map((text) => ({ text, batch: 3 })));
@@ -174,9 +188,7 @@ describe('a process host', () => {
   it('cancels what runs and commits nothing for it', async () => {
     const of = spec('later');
     send({ kind: 'execute', spec: of });
-    await waitFor(() => reports.some((report) => report.accepted.length > 0), {
-      what: 'acceptance',
-    });
+    await accepted(of);
     send({ kind: 'cancel', attempt: of, reason: 'CANCELLED' });
     expect(await end(of)).toEqual({ kind: 'stopped', reason: 'CANCELLED' });
     await expect(outputOf(of)).rejects.toThrow('no message found');
@@ -213,7 +225,11 @@ describe('the model cache', () => {
       addedWallMs: 0,
     };
     const cache = new ModelCache({
-      disk: await openPackageDisk({ folder: join(folder, 'cache'), clock: systemClock }),
+      disk: await openPackageDisk({
+        folder: join(folder, 'cache'),
+        owner: NODE,
+        clock: systemClock,
+      }),
       store: await createModelStore(connection, silentLogger),
       limitBytes: 1e9,
       clock: systemClock,

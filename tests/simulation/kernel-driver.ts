@@ -25,6 +25,9 @@ export class KernelDriver {
   private isPlanSoon = false;
   private wakeAtMs = Number.POSITIVE_INFINITY;
   private delivered = 0;
+  /** Given to the core, and not acknowledged by it. */
+  private readonly held = new Set<number>();
+  private isBroken = false;
   /** Sequences whose result was there when they came in: they must never run again. */
   private readonly endedBefore = new Set<number>();
 
@@ -62,6 +65,17 @@ export class KernelDriver {
     });
   }
 
+  /** Then the consumer is made anew, and everything that is not acknowledged comes again. */
+  breakIntake(forMs: number): void {
+    this.isBroken = true;
+    this.world.log(() => `k${this.epoch} loses its deliveries for ${Math.round(forMs)} ms`);
+    this.world.time.after(forMs, () => {
+      this.isBroken = false;
+      this.delivered = 0;
+      this.pullTasks();
+    });
+  }
+
   /** New messages, in stream order. */
   pullTasks(): void {
     const { store, time } = this.world;
@@ -71,6 +85,8 @@ export class KernelDriver {
       const stored = store.bySequence(this.delivered);
       if (stored === undefined || stored.isAcknowledged) continue;
       const { spec } = stored;
+      if (this.isBroken || this.held.has(spec.sequence)) continue;
+      this.held.add(spec.sequence);
       if (store.results.has(nameOf(spec))) this.endedBefore.add(spec.sequence);
       if (stored.isMalformed) {
         const error = errorBody('INVALID_ARGUMENT', 'unreadable');
@@ -127,7 +143,7 @@ export class KernelDriver {
       case 'record-attempt':
       case 'commit-result':
       case 'store-dead-letter':
-        // JetStream answers after a while, in any order.
+        // JetStream does it after a while, in any order.
         this.world.time.after(0.5 + this.world.random.next() * 20, () => {
           if (this.isAlive) this.store(decision);
         });
@@ -178,31 +194,28 @@ export class KernelDriver {
         const isCommitted = store.results.has(name);
         const record = store.attempts.get(name) ?? NO_ATTEMPTS;
         const { sequence } = decision.spec;
-        this.deliver({ kind: 'result-looked-up', sequence, isCommitted, ...record });
+        this.answer({ kind: 'result-looked-up', sequence, isCommitted, ...record });
         return;
       }
       case 'record-attempt': {
         const { spec, attempt: attempts, uncounted, isApart, failures } = decision;
         const row = { attempts, uncounted, isApart, failures };
         store.attempts.set(nameOf(spec), row);
-        this.deliver({
-          kind: 'attempt-recorded',
-          sequence: spec.sequence,
-          attempt: attempts,
-        });
+        const { sequence } = spec;
+        this.answer({ kind: 'attempt-recorded', sequence, attempt: attempts });
         return;
       }
       case 'commit-result': {
         const { tenant, task } = decision;
         const { ok } = decision.result;
         store.tryCommit(nameOf({ tenant, id: task }), { by: 'kernel', ok });
-        this.deliver({ kind: 'result-committed', tenant, task });
+        this.answer({ kind: 'result-committed', tenant, task });
         return;
       }
       case 'store-dead-letter': {
         const { tenant, id: task } = decision.spec;
         store.deadLetters.add(nameOf(decision.spec));
-        this.deliver({ kind: 'dead-letter-stored', tenant, task });
+        this.answer({ kind: 'dead-letter-stored', tenant, task });
         return;
       }
       default:
@@ -210,10 +223,18 @@ export class KernelDriver {
     }
   }
 
+  /** The answer may be late: whoever reads the store meanwhile sees what was done. */
+  private answer(event: KernelEvent): void {
+    const { time, random, faults } = this.world;
+    if (!random.chance(faults.slowStoreRate)) return this.deliver(event);
+    time.after(random.next() * 4_000, () => this.deliver(event));
+  }
+
   private acknowledge(decision: Extract<KernelDecision, { kind: 'acknowledge' }>): void {
     const { store } = this.world;
+    this.held.delete(decision.sequence);
     // The consumer of a replaced leader is deleted.
-    if (store.consumerEpoch !== this.epoch) return;
+    if (store.consumerEpoch !== this.epoch || this.isBroken) return;
     const stored = store.bySequence(decision.sequence);
     if (stored === undefined) return;
     const name = nameOf(stored.spec);

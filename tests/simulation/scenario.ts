@@ -11,6 +11,10 @@ export interface Faults {
   readonly nodeDeaths: number;
   readonly nodePauses: number;
   readonly streamCuts: number;
+  /** The leader's connection breaks: what it is given and acknowledges meanwhile is lost. */
+  readonly intakeBreaks: number;
+  /** Share of requests to the stores whose answer comes long after what they did. */
+  readonly slowStoreRate: number;
   readonly takeovers: number;
   readonly kills: number;
   /** Changes of the wanted replicas. */
@@ -42,6 +46,8 @@ export const NO_FAULTS: Faults = {
   nodeDeaths: 0,
   nodePauses: 0,
   streamCuts: 0,
+  intakeBreaks: 0,
+  slowStoreRate: 0,
   takeovers: 0,
   kills: 0,
   spawns: 0,
@@ -63,6 +69,8 @@ export function chooseScenario(random: Random): Scenario {
       nodeDeaths: random.below(3),
       nodePauses: random.below(3),
       streamCuts: random.below(3),
+      intakeBreaks: random.below(4),
+      slowStoreRate: pick([0, 0.1, 0.3]),
       takeovers: random.below(3),
       kills: random.below(2),
       spawns: random.below(4),

@@ -120,6 +120,7 @@ class System {
     plan(faults.nodeDeaths, () => this.anyNode().die(500 + random.next() * 10_000));
     plan(faults.nodePauses, () => this.anyNode().pause(500 + random.next() * 12_000));
     plan(faults.streamCuts, () => this.anyNode().cut());
+    plan(faults.intakeBreaks, () => this.leader().breakIntake(random.next() * 1_500));
     plan(faults.takeovers, () => this.elect());
     plan(faults.kills, () => this.killSome());
     plan(faults.spawns, () => this.spawnSome());

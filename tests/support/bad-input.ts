@@ -28,7 +28,7 @@ export interface Requester {
   close(): Promise<void>;
 }
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 90_000;
 
 export async function openRequester(system: TestSystem): Promise<Requester> {
   const connection = await connect({ servers: system.nats.url });

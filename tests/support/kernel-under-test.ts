@@ -4,6 +4,7 @@ import { readKernelConfig, startKernel } from '@llmos/kernel';
 import type { RunningKernel } from '@llmos/kernel';
 import { connect, headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+import { LONG_LEASES } from './programs';
 import { FakeNode } from './fake-node';
 import type { FakeNodeOptions } from './fake-node';
 import type { NatsServerOptions, TestNatsServer } from './nats-server';
@@ -16,6 +17,8 @@ export interface KernelBench {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
   startKernel(env?: Readonly<Record<string, string>>): Promise<RunningKernel>;
+  /** Until this kernel answers as the leader. */
+  untilLeading(kernel: RunningKernel): Promise<void>;
   startNode(options?: Omit<FakeNodeOptions, 'natsUrl'>): Promise<FakeNode>;
   /** Sends a request and answers its parsed JSON. */
   request(subject: string, body: unknown, options?: RequestOptions): Promise<Answer>;
@@ -23,11 +26,12 @@ export interface KernelBench {
 }
 
 /** Below the time of a test, so that a request that hangs is named. */
-const PATIENT_MS = 25_000;
+const PATIENT_MS = 60_000;
+const INFO = 'llmos.v1.sys.default.info';
 
 export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Default 25 s: generous, because a loaded machine must not fail a test. */
+  /** Default 60 s: generous, because a loaded machine must not fail a test. */
   readonly timeoutMs?: number;
 }
 
@@ -50,8 +54,7 @@ export async function startKernelBench(options: NatsServerOptions = {}): Promise
     startKernel: async (env = {}) => {
       const config = readKernelConfig({
         LLMOS_SERVERS: nats.url,
-        LLMOS_LEASE_MS: '1000',
-        LLMOS_NODE_LEASE_MS: '1000',
+        ...LONG_LEASES,
         LLMOS_STORAGE_BYTES: String(256 * 1024 * 1024),
         ...env,
       });
@@ -59,6 +62,7 @@ export async function startKernelBench(options: NatsServerOptions = {}): Promise
       closers.push(() => kernel.close());
       return kernel;
     },
+    untilLeading: (kernel) => untilLeading(connection, kernel),
     startNode: async (options = {}) => {
       const node = await FakeNode.start({ natsUrl: nats.url, ...options });
       closers.push(() => node.close());
@@ -83,6 +87,14 @@ export async function request(
   return decodeJson(reply.data) as Answer;
 }
 
-export async function untilLeading(kernel: RunningKernel): Promise<void> {
-  await waitFor(() => kernel.isLeading(), { what: `kernel ${kernel.kernelId} to lead` });
+/** A leader that has just begun may not have its subscriptions at the server yet. */
+async function untilLeading(connection: NatsConnection, kernel: RunningKernel): Promise<void> {
+  const { kernelId } = kernel;
+  await waitFor(
+    async () => {
+      const { output } = await request(connection, { subject: INFO, body: {}, timeoutMs: 5_000 });
+      return kernel.isLeading() && output?.['kernel'] === kernelId;
+    },
+    { what: `kernel ${kernelId} to lead` },
+  );
 }

@@ -32,14 +32,18 @@ export interface TestNatsServer {
 /** Options of JetStream clients in tests: a busy disk must not fail a test. */
 export const PATIENT = { timeout: 30_000 } as const;
 
-const READY_MS = 20_000;
+const READY_MS = 60_000;
 const TRIES = 5;
 const running = new Set<ChildProcess>();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-export async function natsServerPath(): Promise<string> {
+let found: Promise<string> | undefined;
+
+export function natsServerPath(): Promise<string> {
   const chosen = process.env['LLMOS_TEST_NATS_SERVER'];
-  return chosen ?? (await findNatsServer()).path;
+  found ??=
+    chosen === undefined ? findNatsServer().then(({ path }) => path) : Promise.resolve(chosen);
+  return found;
 }
 
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<TestNatsServer> {
@@ -122,7 +126,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = new Promise((resolve) => child.once('exit', resolve));
   child.kill(signal);
-  const last = setTimeout(() => child.kill('SIGKILL'), 5_000);
+  const last = setTimeout(() => child.kill('SIGKILL'), 30_000);
   await exited;
   clearTimeout(last);
 }

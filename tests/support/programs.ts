@@ -24,14 +24,26 @@ export interface TestProgram {
 
 export interface ProgramOptions {
   readonly env: Readonly<Record<string, string>>;
+  /** Default 90 s. */
   readonly readyMs?: number;
 }
+
+/**
+ * Settings of a kernel whose leases outlive a machine that stands still for a while: only a test
+ * of leases may see one end. A node says something each fifth of its lease.
+ */
+export const LONG_LEASES = {
+  LLMOS_LEASE_MS: '60000',
+  LLMOS_NODE_LEASE_MS: '20000',
+  LLMOS_PROCESS_SILENCE_MS: '120000',
+} as const;
 
 const PROGRAM_FILES = {
   kernel: 'packages/kernel/dist/main.js',
   worker: 'packages/worker/dist/node-agent-main.js',
 } as const;
-const STOP_MS = 15_000;
+const READY_MS = 90_000;
+const STOP_MS = 60_000;
 const LOG_CHARS = 256 * 1024;
 const running = new Set<ChildProcess>();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -70,7 +82,7 @@ async function startProgram(
       resolve(code ?? signal ?? 'unknown');
     });
   });
-  const ready = await readyOf(child, exited, options.readyMs ?? 30_000).catch((error: Error) => {
+  const ready = await readyOf(child, exited, options.readyMs ?? READY_MS).catch((error: Error) => {
     child.kill('SIGKILL');
     throw new Error(`${name} did not start: ${error.message}\n${text.slice(-4_000)}`);
   });

@@ -11,11 +11,12 @@ import { checkPackage } from '@llmos/worker';
 import type { TestNatsServer } from './nats-server';
 import { startNatsServer } from './nats-server';
 import type { TestProgram } from './programs';
-import { startKernel, startWorker } from './programs';
+import { LONG_LEASES, startKernel, startWorker } from './programs';
 import { repositoryFolder } from './shared-folder';
 import { waitFor } from './wait-for';
 
 export interface TestSystemOptions {
+  /** Beside LONG_LEASES. */
   readonly kernelEnv?: Readonly<Record<string, string>>;
   readonly workerEnv?: Readonly<Record<string, string>>;
   /** Names of shipped models to register. */
@@ -36,6 +37,9 @@ export interface TestSystem {
   connectAs(tenant: string): Promise<LlmosClient>;
   stop(): Promise<void>;
 }
+
+/** Of a call: a loaded machine must not fail a test. */
+const PATIENT_MS = 180_000;
 
 export function shippedModel(name: string): string {
   return join(repositoryFolder, 'models', name);
@@ -66,7 +70,8 @@ async function start(
   const nats = await startNatsServer();
   closers.push(() => nats.stop());
   const kernelProgram = async (env = options.kernelEnv ?? {}): Promise<TestProgram> => {
-    const program = await startKernel({ env: { LLMOS_SERVERS: nats.url, ...env } });
+    const own = { LLMOS_SERVERS: nats.url, ...LONG_LEASES };
+    const program = await startKernel({ env: { ...own, ...env } });
     closers.push(() => program.stop());
     return program;
   };
@@ -77,7 +82,7 @@ async function start(
     return program;
   };
   const connectAs = async (tenant: string): Promise<LlmosClient> => {
-    const client = await connect({ servers: nats.url, tenant });
+    const client = await connect({ servers: nats.url, tenant, timeoutMs: PATIENT_MS });
     closers.push(() => client.close());
     return client;
   };

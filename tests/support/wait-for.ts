@@ -2,7 +2,7 @@
 export interface WaitOptions {
   /** What is awaited, for the error's message. */
   readonly what: string;
-  /** Default 15 s: generous, because a loaded machine must not fail a test. */
+  /** Default 60 s: generous, because a loaded machine must not fail a test. */
   readonly limitMs?: number;
   /** Between looks, default 20 ms. */
   readonly everyMs?: number;
@@ -13,7 +13,7 @@ export async function waitFor<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   options: WaitOptions,
 ): Promise<T> {
-  const limitMs = options.limitMs ?? 15_000;
+  const limitMs = options.limitMs ?? 60_000;
   const endMs = performance.now() + limitMs;
   let lastError: unknown;
   for (;;) {

@@ -21,6 +21,7 @@ export * from './model-ref';
 export * from './node-capabilities';
 export * from './program-link';
 export * from './random';
+export * from './recent-map';
 export * from './result';
 export * from './server-urls';
 export * from './subjects';

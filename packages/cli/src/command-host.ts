@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { LlmosError } from '@llmos/base';
 import type { LlmosClient } from '@llmos/sdk';
 import { withClient } from './connection';
-import type { Environment } from './connection';
+import type { CommonOptions, Environment } from './connection';
+import { CLI_LIMITS } from './limits';
 import type { OutputStream } from './output/terminal';
 import { Terminal } from './output/terminal';
 
@@ -11,7 +12,7 @@ import { Terminal } from './output/terminal';
 export const SYSTEM_CALL = { timeoutMs: 15_000 } as const;
 
 /** Long enough for a cancellation to be sent. */
-const INTERRUPT_GRACE_MS = 1_000;
+const CLI_LIMITS.interruptGraceMs = 1_000;
 
 export interface CommandHost {
   readonly out: OutputStream;
@@ -19,16 +20,10 @@ export interface CommandHost {
   readonly env: Environment;
   /** Where `llmos.config.json` is looked for; default: the working folder. */
   readonly folder?: string;
-  /** Aborted by the first Ctrl-C or SIGTERM. */
+  /** Aborted by the first Ctrl-C or SIGTERM, and where nobody takes the output any more. */
   readonly signal: AbortSignal;
+  /** All of stdin. Throws a UsageError where it is no text, or too long. */
   readonly readStdin: () => Promise<string>;
-}
-
-export interface CommonOptions {
-  readonly nats?: string;
-  readonly data?: string;
-  readonly tenant: string;
-  readonly json?: boolean;
 }
 
 /** A command that talks to a running system. */
@@ -58,7 +53,7 @@ export function useSystem(
   use: (of: SystemUse) => Promise<void>,
 ): Promise<void> {
   const terminal = terminalOf(host, options);
-  return withClient(options, host.env, (client) =>
+  return withClient(options, host, (client) =>
     unlessInterrupted(use({ client, terminal }), host.signal),
   );
 }
@@ -69,7 +64,7 @@ async function unlessInterrupted(work: Promise<void>, signal: AbortSignal): Prom
   const late = whenAborted(signal).then(
     () =>
       new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(interrupted()), INTERRUPT_GRACE_MS);
+        timer = setTimeout(() => reject(interrupted()), CLI_LIMITS.interruptGraceMs);
       }),
   );
   try {

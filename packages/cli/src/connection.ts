@@ -6,9 +6,16 @@ import { LlmosError } from '@llmos/base';
 import { defaultStateFolder, readRunningSystem } from '@llmos/local';
 import { connect } from '@llmos/sdk';
 import type { LlmosClient } from '@llmos/sdk';
-import type { CommonOptions } from './command-host';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Options of every command that talks to a system. */
+export interface CommonOptions {
+  readonly nats?: string;
+  readonly data?: string;
+  readonly tenant: string;
+  readonly json?: boolean;
+}
 
 /** Throws UNAVAILABLE, with what to do, where no system is found. */
 export function findServers(options: CommonOptions, env: Environment): string {
@@ -18,21 +25,23 @@ export function findServers(options: CommonOptions, env: Environment): string {
   if (running !== undefined) return running.natsUrl;
   throw new LlmosError(
     'UNAVAILABLE',
-    'no running system was found: start one with `llmos up`, ' +
-      'or name its NATS server with --nats URL or LLMOS_SERVERS',
+    `no running system was found in ${folder}: start one with \`llmos up\`, name the folder of ` +
+      'another with --data DIR, or its NATS server with --nats URL or LLMOS_SERVERS',
     { details: { folder } },
   );
 }
 
+/** @param of what is known of whoever runs the command; its signal ends connecting. */
 export async function withClient<T>(
   options: CommonOptions,
-  env: Environment,
+  of: { readonly env: Environment; readonly signal: AbortSignal },
   use: (client: LlmosClient) => Promise<T>,
 ): Promise<T> {
   const client = await connect({
-    servers: findServers(options, env),
+    servers: findServers(options, of.env),
     tenant: options.tenant,
     name: 'llmos-cli',
+    signal: of.signal,
   });
   try {
     return await use(client);

@@ -1,7 +1,5 @@
 /** The program behind `llmos`. */
 import { runCli } from './run-cli';
-import { createTerminalHost } from './terminal-host';
+import { runOnTerminal } from './terminal-host';
 
-void runCli(process.argv.slice(2), createTerminalHost()).then((exitCode) => {
-  process.exitCode = exitCode;
-});
+void runOnTerminal((host) => runCli(process.argv.slice(2), host));

@@ -7,7 +7,7 @@ import { terminalOf } from './command-host';
 import { safeText } from './output/table';
 import { formatMs } from './output/units';
 import { createProgram } from './program';
-import { EXIT_CODES, ReportedFailure, UsageError } from './usage-error';
+import { EXIT_CODES, OutputClosed, ReportedFailure, UsageError } from './usage-error';
 
 /** @param args without the program's own name. */
 export async function runCli(args: readonly string[], host: CommandHost): Promise<number> {
@@ -45,6 +45,9 @@ function reportFailure(
   of: { readonly host: CommandHost; readonly isJson: boolean },
 ): number {
   const terminal = terminalOf(of.host, { json: of.isJson });
+  const { signal } = of.host;
+  // `llmos events -f | head -1` has what it wanted.
+  if (signal.reason instanceof OutputClosed) return EXIT_CODES.ok;
   if (error instanceof ReportedFailure) return EXIT_CODES.failed;
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT_CODES.ok;
@@ -52,14 +55,16 @@ function reportFailure(
     if (of.isJson) terminal.json(failure(errorBody('INVALID_ARGUMENT', message)));
     return EXIT_CODES.usage;
   }
-  const body = toErrorBody(error);
+  const thrown = toErrorBody(error);
+  const isInterrupted = signal.aborted && thrown.code === 'CANCELLED';
+  const body = isInterrupted ? errorBody('CANCELLED', 'interrupted') : thrown;
   if (of.isJson) terminal.json(failure(body));
   else terminal.error(describeError(body, terminal.style.red('error:')));
   if (error instanceof UsageError) return EXIT_CODES.usage;
   if (!(error instanceof LlmosError) && of.host.env['LLMOS_LOG_LEVEL'] === 'debug') {
     terminal.error(error instanceof Error ? (error.stack ?? '') : '');
   }
-  return of.host.signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.failed;
+  return signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.failed;
 }
 
 export function describeError(body: ErrorBody, label: string): string {

@@ -24,7 +24,8 @@ const TEXT_FIELDS: Readonly<Record<string, string>> = {
 /** Throws a UsageError that says what is wrong with it. */
 export async function readTaskInput(source: InputSource): Promise<unknown> {
   const { argument } = source;
-  const text = argument === '-' ? await source.readStdin() : argument;
+  // A line that was piped in ends with a line break that is none of the text's.
+  const text = argument === '-' ? (await source.readStdin()).replace(/\r?\n$/, '') : argument;
   const value = text === undefined || text.trim() === '' ? {} : parseInput(text, source);
   return withModel(value, source);
 }

@@ -1,12 +1,26 @@
-/** The real process as a command's host: its streams, its signals. */
+/** The real process as a command's host: its streams, its signals, its exit code. */
+import { addAbortSignal } from 'node:stream';
+import { LlmosError } from '@llmos/base';
 import type { CommandHost } from './command-host';
-import { EXIT_CODES } from './usage-error';
+import { CLI_LIMITS } from './limits';
+import { EXIT_CODES, OutputClosed, UsageError } from './usage-error';
 
-/** stdin beyond this is not the input of a task (the wire's limit is smaller still). */
-const MAX_STDIN_BYTES = 64 * 1024 * 1024;
-
-export function createTerminalHost(): CommandHost {
+/** Runs a program to its exit code, which is that of the output where it can't be written. */
+export async function runOnTerminal(run: (host: CommandHost) => Promise<number>): Promise<void> {
   const stop = new AbortController();
+  stopOnSignals(stop);
+  const outputCode = watchOutput(stop);
+  const exitCode = await run({
+    out: process.stdout,
+    err: process.stderr,
+    env: process.env,
+    signal: stop.signal,
+    readStdin: () => readStdin(stop.signal),
+  });
+  process.exitCode = outputCode() ?? exitCode;
+}
+
+function stopOnSignals(stop: AbortController): void {
   const onSignal = (): void => {
     // The second one means it: children end by themselves when their channel closes.
     if (stop.signal.aborted) process.exit(EXIT_CODES.interrupted);
@@ -15,27 +29,52 @@ export function createTerminalHost(): CommandHost {
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   process.on('SIGHUP', onSignal);
-  // Whoever reads our output may stop reading (`llmos ps | head -1`).
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT_CODES.ok);
-  });
-  return {
-    out: process.stdout,
-    err: process.stderr,
-    env: process.env,
-    signal: stop.signal,
-    readStdin,
-  };
 }
 
-async function readStdin(): Promise<string> {
+/** @returns the exit code, once the output can't be written any more. */
+function watchOutput(stop: AbortController): () => number | undefined {
+  let exitCode: number | undefined;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (exitCode !== undefined) return;
+    // Whoever reads our output may stop reading (`llmos ps | head -1`): what runs is ended.
+    const isUnwanted = error.code === 'EPIPE';
+    exitCode = isUnwanted ? EXIT_CODES.ok : EXIT_CODES.failed;
+    if (!isUnwanted) {
+      process.stderr.write(`error: the output can't be written: ${error.message}\n`);
+    }
+    // Also where the program has ended already.
+    process.exitCode = exitCode;
+    stop.abort(new OutputClosed(error.message));
+  });
+  // What is said beside the answer may get lost.
+  process.stderr.on('error', () => undefined);
+  return () => exitCode;
+}
+
+async function readStdin(signal: AbortSignal): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of process.stdin) {
-    const buffer = Buffer.from(part as Uint8Array);
-    bytes += buffer.byteLength;
-    if (bytes > MAX_STDIN_BYTES) throw new Error(`stdin holds more than ${MAX_STDIN_BYTES} bytes`);
-    parts.push(buffer);
+  try {
+    for await (const part of addAbortSignal(signal, process.stdin)) {
+      const buffer = Buffer.from(part as Uint8Array);
+      bytes += buffer.byteLength;
+      if (bytes > CLI_LIMITS.stdinBytes) {
+        throw new UsageError(`stdin holds more than ${CLI_LIMITS.stdinBytes} bytes`);
+      }
+      parts.push(buffer);
+    }
+  } catch (error) {
+    if (signal.aborted) throw new LlmosError('CANCELLED', 'interrupted', { cause: error });
+    throw error;
   }
-  return Buffer.concat(parts).toString('utf8');
+  return decodeText(Buffer.concat(parts));
+}
+
+/** Without the mark that some programs begin a text with. */
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new UsageError('stdin is not UTF-8');
+  }
 }

@@ -14,11 +14,11 @@ import type { DeviceChoice, RunningSystem } from '@llmos/local';
 import { connect } from '@llmos/sdk';
 import type { CommandHost } from './command-host';
 import { terminalOf, whenAborted } from './command-host';
-import { readyLine, startUp } from './commands/up';
+import { folderFlag, readyLine, startUp } from './commands/up';
 import type { Terminal } from './output/terminal';
 import { versionText } from './program';
 import { describeError } from './run-cli';
-import { createTerminalHost } from './terminal-host';
+import { runOnTerminal } from './terminal-host';
 import { runTour, showHowToGoOn } from './tour/tour';
 import type { TourSummary } from './tour/tour-summary';
 import { EXIT_CODES } from './usage-error';
@@ -90,7 +90,8 @@ async function tour(
   });
   try {
     if (options.once !== true) terminal.line(readyLine(system));
-    return await show(system, host, { terminal, isOnce: options.once === true });
+    const isOnce = options.once === true;
+    return await show(system, host, { terminal, isOnce, flag: folderFlag(options.data) });
   } finally {
     await system.stop();
   }
@@ -99,7 +100,7 @@ async function tour(
 async function show(
   system: RunningSystem,
   host: CommandHost,
-  of: { readonly terminal: Terminal; readonly isOnce: boolean },
+  of: { readonly terminal: Terminal; readonly isOnce: boolean; readonly flag: string },
 ): Promise<TourSummary & { readonly natsUrl: string }> {
   const { natsUrl } = system;
   const { signal } = host;
@@ -108,7 +109,7 @@ async function show(
   try {
     const summary = await runTour(step);
     if (!of.isOnce) {
-      showHowToGoOn(step, natsUrl);
+      showHowToGoOn(step, { natsUrl, flag: of.flag });
       await whenAborted(signal);
     }
     return { natsUrl, ...summary };
@@ -117,6 +118,4 @@ async function show(
   }
 }
 
-void main(process.argv.slice(2), createTerminalHost()).then((exitCode) => {
-  process.exitCode = exitCode;
-});
+void runOnTerminal((host) => main(process.argv.slice(2), host));

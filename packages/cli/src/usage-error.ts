@@ -11,4 +11,7 @@ export class UsageError extends LlmosError {
 /** What is wrong was printed as the answer of the command: only its exit code says more. */
 export class ReportedFailure extends Error {}
 
+/** Nobody takes the output any more: why the signal of a host was aborted then. */
+export class OutputClosed extends Error {}
+
 export const EXIT_CODES = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;

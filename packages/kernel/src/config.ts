@@ -36,8 +36,6 @@ export interface KernelConfig {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const MIN_STORAGE_BYTES = 64 * 1024 * 1024;
-
 /** Throws an LlmosError INVALID_ARGUMENT that names the variable and its value. */
 export function readKernelConfig(environment: Environment): KernelConfig {
   const read = new SettingReader(environment);
@@ -65,7 +63,7 @@ export function readKernelConfig(environment: Environment): KernelConfig {
     }),
     storageBytes: read.integer('LLMOS_STORAGE_BYTES', {
       fallback: EDGE_LIMITS.storageBytes,
-      least: MIN_STORAGE_BYTES,
+      least: EDGE_LIMITS.leastStorageBytes,
     }),
     bodyCacheBytes: read.integer('LLMOS_BODY_CACHE_BYTES', {
       fallback: EDGE_LIMITS.bodyCacheBytes,

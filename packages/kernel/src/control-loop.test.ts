@@ -14,8 +14,9 @@ function loopOf(core: Partial<KernelCore>, more: { isLeading?: () => boolean } =
   const carried: KernelDecision[] = [];
   const failures: unknown[] = [];
   let ticks = 0;
+  const clock = manualClock();
   const loop = new ControlLoop({
-    clock: manualClock(),
+    clock,
     counters: silentCounters,
     core: {
       apply: (event: KernelEvent) => void applied.push(event.kind),
@@ -28,8 +29,10 @@ function loopOf(core: Partial<KernelCore>, more: { isLeading?: () => boolean } =
     isLeading: more.isLeading ?? (() => true),
     onFailure: (error) => void failures.push(error),
   });
-  return { loop, applied, carried, failures, ticks: () => ticks };
+  return { loop, clock, applied, carried, failures, ticks: () => ticks };
 }
+
+afterEach(() => void jest.useRealTimers());
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -89,4 +92,34 @@ it('does nothing any more once the lease is not valid, and says so', async () =>
   await turn();
   expect(applied).toHaveLength(1);
   expect(failures).toEqual([expect.objectContaining({ code: 'ABORTED' })]);
+});
+
+it('hears what came while it was held up before the core judges by the time', async () => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'queueMicrotask', 'nextTick', 'performance'] });
+  const heard: number[] = [];
+  const { loop, clock, applied } = loopOf({
+    plan: () => {
+      heard.push(applied.length);
+      return [];
+    },
+    nextWakeMs: () => clock.nowMs() + 1_000,
+  });
+  loop.start(first);
+  await turn();
+  expect(heard).toEqual([1]);
+  // The first message after the pause is there at once, another one a moment later.
+  clock.advance(1_000 + EDGE_LIMITS.heldUpMs + 1);
+  loop.deliver(first);
+  await turn();
+  expect(heard).toEqual([1]);
+  loop.deliver(first);
+  jest.advanceTimersByTime(EDGE_LIMITS.catchUpMs);
+  await turn();
+  expect(heard).toEqual([1, 3]);
+  // One that comes in time waits for nothing.
+  clock.advance(1_000);
+  loop.deliver(first);
+  await turn();
+  expect(heard).toEqual([1, 3, 4]);
+  loop.end();
 });

@@ -2,8 +2,10 @@
  * Collect → apply → plan → carry out. A tick starts as soon as an event waits.
  *
  * Events that arrive in one turn of Node's event loop are taken together; a timer runs only for
- * the core's own wake-up. Whatever throws in here ends the leadership: a core that failed once is
- * never trusted again, and the next leader rebuilds everything from the streams.
+ * the core's own wake-up. A loop that was held up (a paused machine) first hears what came in
+ * meanwhile: the core judges nodes and processes by their silence, and this silence was its own.
+ * Whatever throws in here ends the leadership: a core that failed once is never trusted again, and
+ * the next leader rebuilds everything from the streams.
  */
 import type { Clock } from '@llmos/base';
 import { LlmosError, readClock } from '@llmos/base';
@@ -32,6 +34,8 @@ export class ControlLoop {
   private state: 'held' | 'running' | 'ended' = 'held';
   private isTickDue = false;
   private timer: NodeJS.Timeout | undefined;
+  /** When the core wants its next tick, where a timer runs for it. */
+  private wakeAtMs = Number.POSITIVE_INFINITY;
 
   constructor(private readonly options: ControlLoopOptions) {}
 
@@ -83,6 +87,7 @@ export class ControlLoop {
     // loop has ended would keep every other kernel out.
     if (!this.options.isLeading()) throw new LlmosError('ABORTED', 'the lease ran out');
     const now = readClock(clock);
+    if (now.nowMs - this.wakeAtMs > EDGE_LIMITS.heldUpMs) return this.catchUp();
     const batch = this.takeBatch();
     for (const event of batch) core.apply(event, now);
     const decisions = core.plan(now);
@@ -91,6 +96,14 @@ export class ControlLoop {
     counters.add('events', undefined, batch.length);
     this.options.afterTick();
     this.scheduleNext(now.nowMs);
+  }
+
+  /** The network is read between this turn and the next. */
+  private catchUp(): void {
+    this.wakeAtMs = Number.POSITIVE_INFINITY;
+    this.isTickDue = true;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.tick(), EDGE_LIMITS.catchUpMs);
   }
 
   private takeBatch(): KernelEvent[] {
@@ -105,6 +118,7 @@ export class ControlLoop {
   private scheduleNext(nowMs: number): void {
     if (this.state !== 'running') return;
     clearTimeout(this.timer);
+    this.wakeAtMs = Number.POSITIVE_INFINITY;
     if (this.isTickDue) return;
     if (this.events.length > 0) {
       // More than one tick's worth: let the network be served in between.
@@ -115,6 +129,7 @@ export class ControlLoop {
     const wakeAtMs = this.options.core.nextWakeMs();
     if (wakeAtMs === undefined) return;
     const waitMs = Math.min(Math.max(0, wakeAtMs - nowMs), EDGE_LIMITS.maxTimerMs);
+    this.wakeAtMs = nowMs + waitMs;
     this.timer = setTimeout(() => this.wake(), waitMs);
   }
 }

@@ -14,6 +14,8 @@ export const EDGE_LIMITS = {
   storageBytes: 8 * 1024 ** 3,
   /** Where the server has less room than asked, budgets are halved down to this. */
   leastStreamBytes: 16 * 1024 * 1024,
+  /** What all streams together may be set to, at least: five of the smallest. */
+  leastStorageBytes: 64 * 1024 * 1024,
   /** The smallest window a server accepts: its deduplication is keyed across tenants. */
   duplicateWindowMs: 100,
   /** A dead letter is stored again only by a kernel that took over in the middle. */
@@ -29,6 +31,8 @@ export const EDGE_LIMITS = {
   pullExpiresMs: 30_000,
   /** An unanswered pull is given up this long after it should have ended. */
   pullGraceMs: 3_000,
+  /** What the server has delivered comes within moments; what did not come by then is lost. */
+  intakeCheckMs: 1_000,
   /** Beyond this, tasks wait in the stream; a little below what the core refuses to hold. */
   maxHeldTasks: 450_000,
   /** How long a task that no consumer is given may lie, and the server's work of one look. */
@@ -37,6 +41,8 @@ export const EDGE_LIMITS = {
   /** Tenants times functions in use; beyond it they are read anew. */
   maxKnownSubjects: 4_096,
   bodyCacheBytes: 256 * 1024 * 1024,
+  /** A body up to this is kept as text, which takes less room beside it than bytes. */
+  smallBodyBytes: 1_024,
   /** Look-ups, commits and attempt records in flight at once. */
   maxStoreRequests: 256,
   /** Consumers of lower epochs are deleted again while the server reports an overlap. */
@@ -49,6 +55,9 @@ export const EDGE_LIMITS = {
   maxEventsPerTick: 4_096,
   /** Reports beyond this are dropped; processes repeat them. */
   maxQueuedEvents: 200_000,
+  /** A loop that comes so much too late was held up; then it first reads the network this long. */
+  heldUpMs: 250,
+  catchUpMs: 50,
   /** How long messages wait that nobody waits for: a write for many costs what one costs. */
   slowLaneMs: 4,
   maxSlowMessages: 1_024,
@@ -102,11 +111,15 @@ export const EDGE_LIMITS = {
   readerUnknownLookMs: 50,
   maxReplicasPerModel: 256,
   maxModels: 10_000,
+  /** A watch of the registry that broke is made anew after this. */
+  registryRetryMs: 500,
   maxFunctions: 10_000,
   maxPackageFiles: 2_048,
   /** Of one registration, which travels inside one message. */
   maxRegistrationBytes: 512 * 1024,
   maxVersionTries: 10,
+  /** A stored model shows in the watch within milliseconds; its caller waits no longer. */
+  modelKnownMs: 5_000,
   maxAnnouncementsPerTick: 1_000,
   /** `submit` and `call` refuse while the results have less room: the largest one must fit. */
   resultRoomBytes: 1024 * 1024,
@@ -139,5 +152,7 @@ export const EDGE_LIMITS = {
   stopWithinMs: 5_000,
 } as const;
 
+/** Requests to JetStream that must succeed, while the leadership lasts. */
+export const STORE_RETRY = { firstMs: 50, factor: 2, maxMs: 2_000 } as const;
 /** A reader's look at the stored chunks that failed. */
 export const READER_RETRY = { firstMs: 100, factor: 2, maxMs: 5_000 } as const;

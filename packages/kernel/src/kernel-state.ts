@@ -11,6 +11,7 @@ import type {
   ProcessId,
   TaskClass,
 } from '@llmos/base';
+import { RecentMap } from '@llmos/base';
 import type { CoreConfig } from './core-options';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
 import { CORE_LIMITS } from './limits';
@@ -18,7 +19,6 @@ import { MemoryLedger } from './memory/memory-ledger';
 import { NodeTable } from './nodes/node-table';
 import { ProcessTable } from './processes/process-table';
 import { Alarms } from './scheduling/alarms';
-import { RecentMap } from './scheduling/recent-map';
 import { RunQueue } from './scheduling/run-queue';
 import { Catalog } from './tasks/catalog';
 import { KeyChains } from './tasks/key-chains';

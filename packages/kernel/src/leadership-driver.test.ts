@@ -1,4 +1,4 @@
-import type { Epoch, KernelId } from '@llmos/base';
+import type { Clock, Epoch, KernelId } from '@llmos/base';
 import { silentLogger, systemClock } from '@llmos/base';
 import { LeadershipDriver } from './leadership-driver';
 import type { LeaderRecord, LeadershipStore, StoredLeader } from './ports/leadership-store';
@@ -33,12 +33,28 @@ class MemoryStore implements LeadershipStore {
   }
 }
 
+/** Passes as the system's does, but for the time in which this program stood still. */
+function wakefulClock(): Clock {
+  let readMs = systemClock.nowMs();
+  let nowMs = readMs;
+  return {
+    ...systemClock,
+    nowMs: () => {
+      const at = systemClock.nowMs();
+      nowMs += Math.min(at - readMs, 20);
+      readMs = at;
+      return nowMs;
+    },
+  };
+}
+
+const wakeful = wakefulClock();
 const drivers: LeadershipDriver[] = [];
 afterEach(async () => {
   await Promise.all(drivers.splice(0).map((driver) => driver.stop()));
 });
 
-function driverOf(store: LeadershipStore, name: string, leaseMs = 600, clock = systemClock) {
+function driverOf(store: LeadershipStore, name: string, leaseMs = 600, clock = wakeful) {
   const granted: Epoch[] = [];
   const lost: string[] = [];
   const driver = new LeadershipDriver({
@@ -56,8 +72,9 @@ function driverOf(store: LeadershipStore, name: string, leaseMs = 600, clock = s
 }
 
 async function until(look: () => boolean, what: string): Promise<void> {
-  const endMs = performance.now() + 10_000;
+  const endMs = performance.now() + 60_000;
   while (!look()) {
+    wakeful.nowMs();
     if (performance.now() > endMs) throw new Error(`waited for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

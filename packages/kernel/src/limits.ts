@@ -40,6 +40,12 @@ export const CORE_LIMITS = {
   maxUnaskedReturns: 32,
   /** Running attempts that one heartbeat may name; the rest wait for the next. */
   maxReportedAttempts: 8_192,
+  /** Heartbeats that don't name an attempt: one may be late, or was sent before it came. */
+  missedBeforeResend: 2,
+  /** After the last old task came in: what a process names then, and nobody knows, is an orphan. */
+  intakeQuietMs: 2_000,
+  /** An agent that was lost and does not say within this that a process ended, has none. */
+  leftBehindMs: 10_000,
 } as const;
 
 /** Retries of a task: soon for a hiccup, and no busy loop for what stays broken. */

@@ -3,7 +3,15 @@ export const LOCAL_LIMITS = {
   /** Opening a large JetStream store takes a server seconds, never this long on one machine. */
   natsReadyMs: 30_000,
   /** `nats-server --version` answers in milliseconds; a program of another kind may hang. */
-  versionProbeMs: 5_000,
+  versionProbeMs: 20_000,
+  /** What `apt-get` and the like may write; it is quoted where they fail. */
+  commandOutputBytes: 1024 * 1024,
+  /** A NATS server greets at once whoever connects. */
+  natsProbeMs: 2_000,
+  /** Between two looks at a server that starts. */
+  natsProbeRetryMs: 50,
+  /** The greeting of a server with many cluster addresses is a few kilobytes. */
+  natsGreetingBytes: 64 * 1024,
   /** One `apt-get` run: package lists over a slow line. */
   installStepMs: 180_000,
   /** A program connects, creates streams and probes devices; the first start reads cold files. */

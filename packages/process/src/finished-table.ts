@@ -6,7 +6,7 @@
  * of a later epoch may, since it can be one that never heard of the end.
  */
 import type { BackoffPolicy, Epoch } from '@llmos/base';
-import { backoffMs } from '@llmos/base';
+import { RecentMap, backoffMs } from '@llmos/base';
 import type { AttemptOutcome, AttemptRef } from './attempt';
 import { attemptId, refOf } from './attempt';
 
@@ -32,9 +32,11 @@ export interface FinishedTableOptions {
 
 export class FinishedTable {
   private readonly unconfirmed = new Map<string, Unconfirmed>();
-  private readonly confirmed = new Map<string, Confirmed>();
+  private readonly confirmed: RecentMap<string, Confirmed>;
 
-  constructor(private readonly options: FinishedTableOptions) {}
+  constructor(private readonly options: FinishedTableOptions) {
+    this.confirmed = new RecentMap(options.maxConfirmed);
+  }
 
   get unconfirmedCount(): number {
     return this.unconfirmed.size;
@@ -74,7 +76,6 @@ export class FinishedTable {
     if (entry === undefined) return;
     this.unconfirmed.delete(id);
     this.confirmed.set(id, { ref: refOf(ref), outcome: entry.outcome, epoch });
-    if (this.confirmed.size > this.options.maxConfirmed) dropOldest(this.confirmed);
   }
 
   /**

@@ -34,7 +34,7 @@ function setUp(onAttach: (fromIndex: number, send: Send) => void, fromIndex = 0)
     {
       tenant: 't' as TenantId,
       principal: 'operator' as TenantId,
-      timeoutMs: 1_000,
+      timeoutMs: 60_000,
       link,
       stored: undefined as never,
       clock: systemClock,

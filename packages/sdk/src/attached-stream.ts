@@ -11,8 +11,10 @@ import { parseGenerateOutput } from './generate-output';
 import { SDK_LIMITS } from './limits';
 import type { Alarm } from './ports/alarm';
 import type { IncomingMessage } from './ports/message-link';
+import type { ReplyStream } from './reply-iterator';
+import { iterateReplies } from './reply-iterator';
 import { ReplyQueue } from './reply-queue';
-import type { ReplyStream, ReplyStreamOptions } from './reply-stream';
+import type { ReplyStreamOptions } from './reply-stream';
 import { notGenerated } from './reply-stream';
 import { outputOf, toResult } from './result-wait';
 import { systemCall } from './system-requests';
@@ -23,13 +25,13 @@ export function openAttachedStream(
   context: ClientContext,
   options: AttachedStreamOptions,
 ): ReplyStream {
-  return new AttachedStream(context, options);
+  const reader = new AttachedReader(context, options);
+  return iterateReplies({ id: options.task, queue: reader.queue, result: reader.read() });
 }
 
-class AttachedStream implements ReplyStream {
-  readonly id: TaskId;
-  readonly result: Promise<GenerateOutput>;
-  private readonly queue: ReplyQueue;
+class AttachedReader {
+  readonly queue: ReplyQueue;
+  private readonly id: TaskId;
   private readonly alarm: Alarm;
   /** A name of its own, so that nobody else's chunks come. */
   private readonly client: string;
@@ -49,26 +51,10 @@ class AttachedStream implements ReplyStream {
     this.queue = new ReplyQueue(context.createAlarm);
     this.alarm = context.createAlarm();
     this.heardAtMs = context.clock.nowMs();
-    this.result = this.run();
-    this.result.catch(() => undefined);
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<IteratorResult<GenerateChunk>> {
-    return this.queue.next();
-  }
-
-  /** The result still comes: it may be waited for without the chunks. */
-  return(): Promise<IteratorResult<GenerateChunk>> {
-    this.queue.clear();
-    this.queue.end(undefined);
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  private async run(): Promise<GenerateOutput> {
+  /** The result still comes where nobody takes the chunks. Called once. */
+  async read(): Promise<GenerateOutput> {
     const { link, tenant } = this.context;
     const subject = subjects.deliver({ tenant, client: this.client });
     const cleanups = [
@@ -92,6 +78,7 @@ class AttachedStream implements ReplyStream {
     const { clock, link } = this.context;
     const { signal, untilMs } = this.options;
     const what = `reading task ${this.id}`;
+    const limitMs = Math.ceil(untilMs - clock.nowMs());
     for (;;) {
       assertNotAborted(this.context, what, signal);
       if (this.committed !== undefined && !this.hasGap(this.committed)) return this.committed;
@@ -100,7 +87,7 @@ class AttachedStream implements ReplyStream {
         throw new LlmosError('DATA_LOSS', message);
       }
       const leftMs = untilMs - clock.nowMs();
-      if (leftMs <= 0) throw new LlmosError('DEADLINE_EXCEEDED', `${what} took too long`);
+      if (leftMs <= 0) throw new LlmosError('DEADLINE_EXCEEDED', `${what} took longer than ${limitMs} ms`);
       const silentMs = clock.nowMs() - this.heardAtMs;
       if (this.mustAttach || silentMs >= SDK_LIMITS.attachSilenceMs) await this.attach(leftMs);
       await this.alarm.wait(Math.min(SDK_LIMITS.attachSilenceMs, leftMs), signal, link.closed);

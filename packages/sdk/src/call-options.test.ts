@@ -1,7 +1,7 @@
 import { LlmosError } from '@llmos/base';
 import type { TaskId } from '@llmos/base';
 import type { TaskOptions } from './call-options';
-import { checkTaskOptions } from './call-options';
+import { checkTaskOptions, checkWait } from './call-options';
 import { encodeCallInput, encodeInput, headersOfLargeInput } from './task-body';
 
 const newId = (): TaskId => 'new1' as TaskId;
@@ -52,9 +52,23 @@ it.each<[TaskOptions, string]>([
   [{ deadline: Number.NaN }, 'deadline is "NaN"'],
   [{ maxAttempts: 101 }, 'maxAttempts is 101'],
   [{ traceparent: 'a\nb' }, 'traceparent is'],
+  [{ traceparent: 1 as unknown as string }, 'traceparent is 1'],
+  [{ signal: new AbortController() as unknown as AbortSignal }, 'signal is {}'],
+  [{ signal: null as unknown as AbortSignal }, 'signal is null'],
+  [null as unknown as TaskOptions, 'options are null'],
+  [5_000 as unknown as TaskOptions, 'options are 5000'],
 ])('refuses %j and names the value', (options, message) => {
   expect(() => checkTaskOptions(options, newId)).toThrow(message);
   expect(() => checkTaskOptions(options, newId)).toThrow(LlmosError);
+});
+
+it('fills in how long a wait lasts, and refuses what is no time or signal', () => {
+  const { signal } = new AbortController();
+  expect(checkWait({}, 7)).toEqual({ timeoutMs: 7, signal: undefined });
+  expect(checkWait({ timeoutMs: 5, signal }, 7)).toEqual({ timeoutMs: 5, signal });
+  expect(() => checkWait({ timeoutMs: 0 }, 7)).toThrow('timeoutMs is 0');
+  expect(() => checkWait({ signal: 'x' as unknown as AbortSignal }, 7)).toThrow('signal is "x"');
+  expect(() => checkWait(undefined as unknown as object, 7)).toThrow('options are undefined');
 });
 
 it('refuses an input that is larger than the server takes, naming both sizes', () => {

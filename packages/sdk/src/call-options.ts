@@ -6,6 +6,7 @@ import {
   MAX_PRIORITY,
   TASK_CLASSES,
   WIRE_LIMITS,
+  isRecord,
   isTaskClass,
   quoteShort,
   tryToken,
@@ -65,8 +66,15 @@ export interface CheckedOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Options of a wait after checking. */
+export interface CheckedWait {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Throws INVALID_ARGUMENT that names the option and its value. */
 export function checkTaskOptions(options: TaskOptions, newId: () => TaskId): CheckedOptions {
+  assertOptions(options);
   const id = options.id === undefined ? newId() : token<TaskId>('id', options.id);
   const timeoutMs = checkTimeout(options.timeoutMs);
   const deadlineWallMs = deadline(options.deadline);
@@ -84,7 +92,29 @@ export function checkTaskOptions(options: TaskOptions, newId: () => TaskId): Che
   };
   const present = Object.entries(fields).filter(([, value]) => value !== undefined);
   const headers = Object.fromEntries(present.map(([name, value]) => [name, String(value)]));
-  return { id, headers, timeoutMs, deadlineWallMs, signal: options.signal };
+  return { id, headers, timeoutMs, deadlineWallMs, signal: checkSignal(options.signal) };
+}
+
+/** Throws as `checkTaskOptions` does. @param defaultMs where no `timeoutMs` is given. */
+export function checkWait(options: WaitOptions, defaultMs: number): CheckedWait {
+  assertOptions(options);
+  const timeoutMs = checkTimeout(options.timeoutMs) ?? defaultMs;
+  return { timeoutMs, signal: checkSignal(options.signal) };
+}
+
+/** A text or a number in their place would be as if nothing was said. */
+export function assertOptions(options: unknown): void {
+  if (!isRecord(options)) throw invalid(`options are ${quoteShort(options)}: no object`);
+}
+
+/** Above all, a controller is none. */
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  const { aborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted === 'boolean' && typeof addEventListener === 'function') {
+    return signal as AbortSignal;
+  }
+  throw invalid(`signal is ${quoteShort(signal)}: it must be an AbortSignal`);
 }
 
 export function checkTimeout(timeoutMs: number | undefined): number | undefined {
@@ -125,7 +155,8 @@ function deadline(value: Date | number | undefined): number | undefined {
   throw invalid(`deadline is ${quoteShort(String(value))}: ${rule}`);
 }
 
-function traceparent(value: string | undefined): string | undefined {
-  if (value === undefined || /^[0-9a-f-]{1,128}$/.test(value)) return value;
+function traceparent(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && /^[0-9a-f-]{1,128}$/.test(value)) return value;
   throw invalid(`traceparent is ${quoteShort(value)}: it must be a W3C trace context`);
 }

@@ -9,7 +9,7 @@ import { connectToNats } from './adapters/nats/nats-connect';
 import { createNatsMessageLink } from './adapters/nats/nats-message-link';
 import { filePackageFolder } from './adapters/system/file-package-folder';
 import { createSystemAlarm } from './adapters/system/system-alarm';
-import { checkTimeout, invalid } from './call-options';
+import { assertOptions, checkWait, invalid } from './call-options';
 import type { ClientContext } from './client-context';
 import { SDK_LIMITS } from './limits';
 import type { LlmosClient } from './llmos-client';
@@ -43,7 +43,6 @@ export interface ConnectOptions {
 /** Short enough to read, long enough never to meet again. Not `s…`: those are sequence numbers. */
 const TASK_ID_BYTES = 12;
 const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
-const DEFAULT_TIMEOUT_MS = 60_000;
 
 /**
  * Connects to a running system. The connection comes back by itself for as long as the client is
@@ -58,22 +57,24 @@ const DEFAULT_TIMEOUT_MS = 60_000;
  * await os.close();
  */
 export async function connect(options: ConnectOptions = {}): Promise<LlmosClient> {
+  assertOptions(options);
   const tenant = principal('tenant', options.tenant ?? 'default');
   const caller = principal('principal', options.principal ?? tenant);
-  const timeoutMs = checkTimeout(options.timeoutMs) ?? DEFAULT_TIMEOUT_MS;
+  const { timeoutMs, signal } = checkWait(options, SDK_LIMITS.defaultTimeoutMs);
+  const prefix = inboxPrefix(options.inboxPrefix);
   const connection = await connectToNats({
     servers: serverList(options.servers),
-    name: options.name ?? 'llmos-sdk',
+    name: text('name', options.name) ?? 'llmos-sdk',
     timeoutMs: Math.min(timeoutMs, SDK_LIMITS.connectTimeoutMs),
-    token: options.token,
-    user: options.user,
-    pass: options.pass,
-    credentialsFile: options.credentialsFile,
+    token: text('token', options.token),
+    user: text('user', options.user),
+    pass: text('pass', options.pass),
+    credentialsFile: text('credentialsFile', options.credentialsFile),
     tls: options.tls,
-    inboxPrefix: inboxPrefix(options.inboxPrefix),
-    signal: options.signal,
+    inboxPrefix: prefix,
+    signal,
   });
-  const link = createNatsMessageLink(connection);
+  const link = createNatsMessageLink(connection, prefix);
   const context = createContext({ tenant, principal: caller, timeoutMs, link });
   return createClient(context, createUploadParts(context));
 }
@@ -109,15 +110,23 @@ function principal(name: string, value: string): TenantId {
   throw invalid(`${name} is ${quoteShort(value)}: it must match [A-Za-z0-9_-]{1,64}`);
 }
 
-function serverList(servers: string | readonly string[] | undefined): readonly string[] {
-  const list = typeof servers === 'string' ? servers.split(',') : (servers ?? [DEFAULT_SERVER]);
-  const named = list.map((server) => server.trim()).filter((server) => server !== '');
+/** What is no text is not shown: it may hold a password. */
+function text(name: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value;
+  throw invalid(`${name} is of type ${typeof value}: it must be a text`);
+}
+
+function serverList(servers: unknown = DEFAULT_SERVER): readonly string[] {
+  const list: unknown = typeof servers === 'string' ? servers.split(',') : servers;
+  const texts = Array.isArray(list) && list.every((each) => typeof each === 'string') ? list : [];
+  const named = texts.map((server) => server.trim()).filter((server) => server !== '');
   if (named.length > 0) return named;
   throw invalid(`servers is ${quoteShort(servers)}: it must name a NATS server`);
 }
 
 /** The kernel answers only reply subjects below `_INBOX.`. */
-function inboxPrefix(prefix: string | undefined): string | undefined {
-  if (prefix === undefined || /^_INBOX(\.[A-Za-z0-9_-]{1,64})*$/.test(prefix)) return prefix;
+function inboxPrefix(prefix: unknown): string | undefined {
+  if (prefix === undefined) return undefined;
+  if (typeof prefix === 'string' && /^_INBOX(\.[A-Za-z0-9_-]{1,64})*$/.test(prefix)) return prefix;
   throw invalid(`inboxPrefix is ${quoteShort(prefix)}: it must begin with _INBOX`);
 }

@@ -11,7 +11,7 @@ import {
   patterns,
 } from '@llmos/base';
 import type { TaskOptions, WaitOptions } from './call-options';
-import { checkTaskOptions, token } from './call-options';
+import { assertOptions, checkTaskOptions, checkWait, token } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
 import { unpackEmbedInput } from './functions/packed-embed';
@@ -60,14 +60,20 @@ export function createDeadLetters(context: ClientContext): DeadLetters {
   return {
     list: async (options = {}) => {
       const letters: DeadLetter[] = [];
-      for await (const message of walk(context, options.signal)) letters.push(readLetter(message));
+      const messages = walk(context, options);
+      for await (const message of messages) letters.push(readLetter(message));
       return letters;
     },
-    get: async (id, options = {}) => readLetter(await find(context, id, options.signal)),
-    retry: async (id, options = {}) =>
-      retry(context, await find(context, id, options.signal), options),
+    get: async (id, options = {}) => readLetter(await find(context, id, options)),
+    retry: async (id, options = {}) => {
+      assertOptions(options);
+      // Its `timeoutMs` is the life of the task, not of the search.
+      const { signal } = options;
+      const search = signal === undefined ? {} : { signal };
+      return retry(context, await find(context, id, search), options);
+    },
     drop: async (id, options = {}) => {
-      const { sequence } = await find(context, id, options.signal);
+      const { sequence } = await find(context, id, options);
       const outcome = await context.stored.remove({ stream: STREAMS.dead, sequence });
       if (outcome.kind === 'removed') return;
       if (outcome.kind === 'absent') throw notFound(id);
@@ -78,9 +84,10 @@ export function createDeadLetters(context: ClientContext): DeadLetters {
 
 async function* walk(
   context: ClientContext,
-  signal: AbortSignal | undefined,
+  options: WaitOptions,
 ): AsyncGenerator<StoredMessage, void, undefined> {
   assertOpen(context);
+  const { timeoutMs, signal } = checkWait(options, context.timeoutMs);
   let count = 0;
   for await (const message of walkStored(context, {
     what: 'reading dead letters',
@@ -89,6 +96,7 @@ async function* walk(
     fromSequence: 1,
     follows: false,
     signal,
+    untilMs: context.clock.nowMs() + timeoutMs,
   })) {
     yield message;
     count += 1;
@@ -100,11 +108,11 @@ async function* walk(
 async function find(
   context: ClientContext,
   id: string,
-  signal: AbortSignal | undefined,
+  options: WaitOptions,
 ): Promise<StoredMessage> {
   const task = token<TaskId>('task id', id);
   let found: StoredMessage | undefined;
-  for await (const message of walk(context, signal)) {
+  for await (const message of walk(context, options)) {
     if (message.header(HEADERS.id) === task) found = message;
   }
   if (found === undefined) throw notFound(id);

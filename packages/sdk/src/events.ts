@@ -8,7 +8,7 @@ import {
   patterns,
   quoteShort,
 } from '@llmos/base';
-import { invalid } from './call-options';
+import { assertOptions, checkSignal, invalid } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
 import { SDK_LIMITS } from './limits';
@@ -48,11 +48,13 @@ export async function* readEvents(
   options: EventOptions,
 ): AsyncGenerator<LifecycleEvent, void, undefined> {
   assertOpen(context);
-  const { principal, entity, signal, last = SDK_LIMITS.defaultEvents } = options;
+  assertOptions(options);
+  const { principal, entity, last = SDK_LIMITS.defaultEvents } = options;
+  const signal = checkSignal(options.signal);
   if (!Number.isSafeInteger(last) || last < 0) {
     throw invalid(`last is ${quoteShort(last)}: it must be an integer from 0`);
   }
-  const { lastSequence } = await streamState(context, STREAMS.events, signal);
+  const { lastSequence } = await streamState(context, STREAMS.events, { signal });
   const walk = {
     what: 'reading events',
     stream: STREAMS.events,

@@ -54,5 +54,5 @@ export type { TensorArray, TensorElement, TensorSource } from './functions/tenso
 export type { LlmosClient } from './llmos-client';
 export type { AddModelOptions, PackageDescription, UploadProgress } from './model-upload';
 export type { StreamDescription } from './ports/stored-messages';
-export type { ReplyStream } from './reply-stream';
+export type { ReplyStream } from './reply-iterator';
 export type { AttachOptions, TaskHandle, TaskHandleStatus } from './task-handle';

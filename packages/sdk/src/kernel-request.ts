@@ -32,6 +32,8 @@ type Attempt =
   | { readonly kind: 'repeat'; readonly problem: LlmosError; readonly waitMs: number };
 
 interface Counts {
+  /** From the first attempt until the caller stops waiting. */
+  readonly limitMs: number;
   attempts: number;
   /** Attempts that no kernel heard. */
   unheard: number;
@@ -47,7 +49,8 @@ export async function requestKernel(
   context: ClientContext,
   request: KernelRequest,
 ): Promise<Result> {
-  const counts: Counts = { attempts: 0, unheard: 0, busy: 0 };
+  const limitMs = Math.ceil(request.untilMs - context.clock.nowMs());
+  const counts: Counts = { limitMs, attempts: 0, unheard: 0, busy: 0 };
   const alarm = context.createAlarm();
   let problem: LlmosError | undefined;
   for (;;) {
@@ -73,21 +76,25 @@ async function tryOnce(
 ): Promise<Attempt> {
   const { subject, body, signal } = request;
   const patienceMs = backoffMs(PATIENCE, counts.attempts - counts.unheard);
+  const waitMs = Math.min(patienceMs, remainingMs);
   const outcome = await context.link.request(
     { subject, body, headers: request.headers(Math.ceil(remainingMs)) },
-    { waitMs: Math.min(patienceMs, remainingMs), signal },
+    { waitMs, signal },
   );
   switch (outcome.kind) {
     case 'answered':
       return readAnswer(context, request, resultOf(outcome.message), counts);
     case 'no-responders': {
       counts.unheard += 1;
-      const waitMs = withJitter(context, backoffMs(UNANSWERED_BACKOFF, counts.unheard));
-      return { kind: 'repeat', problem: unheard(request), waitMs };
+      const pauseMs = withJitter(context, backoffMs(UNANSWERED_BACKOFF, counts.unheard));
+      return { kind: 'repeat', problem: unheard(request), waitMs: pauseMs };
     }
-    case 'silent':
+    case 'silent': {
+      const limitMs = request.isIdempotent ? counts.limitMs : Math.ceil(waitMs);
+      return repeatLost(request, `had no answer in ${limitMs} ms`);
+    }
     case 'interrupted':
-      return repeatLost(request);
+      return repeatLost(request, 'had no answer when the connection broke');
     default:
       throw refusal(request, outcome);
   }
@@ -120,10 +127,10 @@ async function readAnswer(
   return { kind: 'repeat', problem: LlmosError.fromBody(result.error), waitMs };
 }
 
-async function repeatLost(request: KernelRequest): Promise<Attempt> {
+async function repeatLost(request: KernelRequest, what: string): Promise<Attempt> {
   const stored = await request.lookUp?.();
   if (stored !== undefined) return { kind: 'result', result: stored };
-  const problem = silence(request);
+  const problem = new LlmosError('DEADLINE_EXCEEDED', `${request.what} ${what}`);
   if (!request.isIdempotent) throw problem;
   return { kind: 'repeat', problem, waitMs: 0 };
 }
@@ -153,8 +160,4 @@ function refusal(
 function unheard(request: KernelRequest): LlmosError {
   const message = `${request.what}: no kernel listens on ${request.subject}`;
   return new LlmosError('UNAVAILABLE', message);
-}
-
-function silence(request: KernelRequest): LlmosError {
-  return new LlmosError('DEADLINE_EXCEEDED', `${request.what} had no answer in time`);
 }

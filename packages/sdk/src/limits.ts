@@ -1,5 +1,7 @@
 /** Bounds of the client library; every one has its reason. */
 export const SDK_LIMITS = {
+  /** A call, a system call, handing a task in: longer than a model takes to load. */
+  defaultTimeoutMs: 60_000,
   /** Reaching the server when `connect` was called: longer is no server, not a slow one. */
   connectTimeoutMs: 10_000,
   /** A half-open connection is found out after three of these. */

@@ -11,8 +11,9 @@ import type {
 } from '@llmos/base';
 import { HEADERS, STREAMS } from '@llmos/base';
 import type { SubmitOptions, TaskOptions, WaitOptions } from './call-options';
-import { token } from './call-options';
+import { assertOptions, checkWait, token } from './call-options';
 import type { ClientContext } from './client-context';
+import { assertOpen } from './client-context';
 import type { DeadLetters } from './dead-letters';
 import { createDeadLetters } from './dead-letters';
 import type { EventOptions, LifecycleEvent } from './events';
@@ -24,7 +25,7 @@ import { SDK_LIMITS } from './limits';
 import type { AddModelOptions, ModelUploadParts } from './model-upload';
 import { addModel } from './model-upload';
 import type { StreamDescription } from './ports/stored-messages';
-import type { ReplyStream } from './reply-stream';
+import type { ReplyStream } from './reply-iterator';
 import { openReplyStream } from './reply-stream';
 import { streamState } from './stored-walk';
 import { systemCall } from './system-requests';
@@ -121,11 +122,20 @@ export function createClient(context: ClientContext, upload: ModelUploadParts): 
       createTaskHandle(context, { id: token<TaskId>('task id', id), isDuplicate: false }),
     events: (options = {}) => readEvents(context, options),
     deadLetters: createDeadLetters(context),
-    streams: (options = {}) =>
-      Promise.all(Object.values(STREAMS).map((name) => streamState(context, name, options.signal))),
+    streams: (options = {}) => describeStreams(context, options),
     addModel: (options) => addModel(context, upload, options),
     close: () => context.link.close(),
   };
+}
+
+async function describeStreams(
+  context: ClientContext,
+  options: WaitOptions,
+): Promise<readonly StreamDescription[]> {
+  assertOpen(context);
+  const { signal, timeoutMs: waitMs } = checkWait(options, context.timeoutMs);
+  const names = Object.values(STREAMS);
+  return Promise.all(names.map((name) => streamState(context, name, { signal, waitMs })));
 }
 
 type SystemMethods = Pick<
@@ -152,6 +162,7 @@ function streamGeneration(
   input: unknown,
   options: TaskOptions,
 ): ReplyStream {
+  assertOptions(options);
   const timeoutMs = options.timeoutMs ?? SDK_LIMITS.streamTimeoutMs;
   const task = prepareTask(context, 'generate', input, { class: 'interactive', ...options });
   const headers = { [HEADERS.stream]: 'true' };

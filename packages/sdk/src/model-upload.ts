@@ -1,8 +1,14 @@
 /** Adds a model package: its files to the object store, by digest, then its registration. */
 import type { ModelRegistration, PackageFile, SystemCalls } from '@llmos/base';
-import { isModelName, isModelVersion, packageObjectName, quoteShort } from '@llmos/base';
+import {
+  isModelName,
+  isModelVersion,
+  isRecord,
+  packageObjectName,
+  quoteShort,
+} from '@llmos/base';
 import type { WaitOptions } from './call-options';
-import { invalid } from './call-options';
+import { checkWait, invalid } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertNotAborted, assertOpen } from './client-context';
 import { SDK_LIMITS } from './limits';
@@ -52,18 +58,23 @@ export async function addModel(
   options: AddModelOptions,
 ): Promise<SystemCalls['model-add']['output']> {
   assertOpen(context);
-  const { name, version, description } = options;
+  const { timeoutMs, signal } = checkWait(options, SDK_LIMITS.modelAddTimeoutMs);
+  const { name, version, folder, description } = options;
   if (!isModelName(name)) throw invalid(`name ${quoteShort(name)} is no model name`);
   if (version !== undefined && !isModelVersion(version)) {
     throw invalid(`version ${quoteShort(version)} must match [A-Za-z0-9_-]{1,64}`);
+  }
+  if (typeof folder !== 'string') throw invalid(`folder is ${quoteShort(folder)}: no path`);
+  if (!isRecord(description) || !Array.isArray(description['files'])) {
+    throw invalid(`description is ${quoteShort(description)}: not that of a package`);
   }
   await uploadFiles(context, parts, options);
   const { digest, files, manifest, footprintBytes } = description;
   const wanted = version === undefined ? {} : { version };
   const request = { name, ...wanted, digest, files, manifest, footprintBytes };
   return systemCall(context, 'model-add', request, {
-    timeoutMs: options.timeoutMs ?? SDK_LIMITS.modelAddTimeoutMs,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    timeoutMs,
+    ...(signal === undefined ? {} : { signal }),
   });
 }
 

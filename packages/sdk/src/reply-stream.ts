@@ -18,18 +18,11 @@ import { parseGenerateOutput } from './generate-output';
 import type { ClientContext } from './client-context';
 import { GAP_BACKOFF, SDK_LIMITS } from './limits';
 import type { IncomingMessage } from './ports/message-link';
+import type { ReplyStream } from './reply-iterator';
+import { iterateReplies } from './reply-iterator';
 import { ReplyQueue } from './reply-queue';
 import { outputOf, waitForResult } from './result-wait';
 import { cancelTask, publishCancel } from './task-cancel';
-
-/** Chunks in the order of their tokens; the last one carries `finishReason`. */
-export interface ReplyStream extends AsyncIterableIterator<GenerateChunk> {
-  readonly id: TaskId;
-  /** The committed output. Rejects as the iterator throws; needs no handler of its own. */
-  readonly result: Promise<GenerateOutput>;
-  /** Ends the iteration; of a stream that was started here, cancels the task. */
-  return(): Promise<IteratorResult<GenerateChunk>>;
-}
 
 export interface ReplyStreamOptions {
   readonly task: TaskId;
@@ -43,16 +36,22 @@ export interface ReplyStreamOptions {
 }
 
 export function openReplyStream(context: ClientContext, options: ReplyStreamOptions): ReplyStream {
-  const stream = new GenerationReader(context, options);
-  stream.open();
-  return stream;
+  const { task, source } = options;
+  const reader = new GenerationReader(context, options);
+  // In the background: whoever leaves the loop does not wait for the model to stop.
+  const cancel = (): void => void cancelTask(context, task, {}).catch(() => undefined);
+  return iterateReplies({
+    id: task,
+    queue: reader.queue,
+    result: reader.read(),
+    ...(source === 'attached' ? {} : { onLeave: cancel }),
+  });
 }
 
-class GenerationReader implements ReplyStream {
-  readonly id: TaskId;
-  result: Promise<GenerateOutput> = Promise.reject(new Error('the stream is not open'));
+class GenerationReader {
+  readonly queue: ReplyQueue;
+  private readonly id: TaskId;
   private readonly assembly = new ChunkAssembly(SDK_LIMITS.maxEarlyChunks);
-  private readonly queue: ReplyQueue;
   private readonly cleanups: (() => void)[] = [];
   /** The highest attempt that was heard. */
   private attempt = 0;
@@ -66,38 +65,17 @@ class GenerationReader implements ReplyStream {
   ) {
     this.id = options.task;
     this.queue = new ReplyQueue(context.createAlarm);
-    this.result.catch(() => undefined);
   }
 
-  /** Subscribes before the task is submitted, so that no chunk is missed. */
-  open(): void {
+  /** Subscribes before the task is submitted, so that no chunk is missed. Called once. */
+  read(): Promise<GenerateOutput> {
     const { link, tenant } = this.context;
     const subject = subjects.stream({ tenant, task: this.id });
     this.cleanups.push(
       link.subscribe(subject, (message) => this.takeLive(message)),
       link.onReconnect(() => this.recover()),
     );
-    this.result = this.run();
-    this.result.catch(() => undefined);
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<IteratorResult<GenerateChunk>> {
-    return this.queue.next();
-  }
-
-  return(): Promise<IteratorResult<GenerateChunk>> {
-    this.queue.clear();
-    const isRunning = !this.queue.isOver;
-    this.queue.end(undefined);
-    if (isRunning && this.options.source !== 'attached') {
-      // In the background: whoever leaves the loop does not wait for the model to stop.
-      void cancelTask(this.context, this.id, {}).catch(() => undefined);
-    }
-    return Promise.resolve({ done: true, value: undefined });
+    return this.run();
   }
 
   private async run(): Promise<GenerateOutput> {

@@ -30,6 +30,7 @@ export interface ResultWait {
 export async function waitForResult(context: ClientContext, wait: ResultWait): Promise<Result> {
   const { link } = context;
   const what = `waiting for the result of task ${wait.of.task}`;
+  const limitMs = Math.ceil(wait.untilMs - context.clock.nowMs());
   const alarm = context.createAlarm();
   let policy: BackoffPolicy = QUIET_LOOK_BACKOFF;
   let looks = 0;
@@ -46,7 +47,7 @@ export async function waitForResult(context: ClientContext, wait: ResultWait): P
       const outcome = await lookUpResult(context, wait.of, wait.signal);
       if (outcome.kind === 'found') return toResult(outcome.message);
       const leftMs = wait.untilMs - context.clock.nowMs();
-      if (leftMs <= 0) throw outOfTime(what, outcome);
+      if (leftMs <= 0) throw outOfTime(`${what} took longer than ${limitMs} ms`, outcome);
       looks += 1;
       const waitMs = withJitter(context, backoffMs(policy, looks));
       await alarm.wait(Math.min(waitMs, leftMs), wait.signal, link.closed);
@@ -76,8 +77,8 @@ export function outputOf(result: Result): unknown {
   throw LlmosError.fromBody(result.error);
 }
 
-function outOfTime(what: string, outcome: ReadOutcome): LlmosError {
+function outOfTime(text: string, outcome: ReadOutcome): LlmosError {
   const reason =
     outcome.kind === 'unavailable' ? `: results can't be read (${outcome.reason})` : '';
-  return new LlmosError('DEADLINE_EXCEEDED', `${what} took too long${reason}`);
+  return new LlmosError('DEADLINE_EXCEEDED', `${text}${reason}`);
 }

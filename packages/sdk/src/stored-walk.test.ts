@@ -1,4 +1,5 @@
 import { seededRandom } from '@llmos/base';
+import { manualClock } from '@llmos/base/testing';
 import type { TaskId, TenantId } from '@llmos/base';
 import type { ClientContext } from './client-context';
 import type { ReadOutcome, StoredMessage } from './ports/stored-messages';
@@ -18,6 +19,7 @@ function walker(stored: StoredMessage[], onWait: () => void = () => undefined) {
     const found = stored.find((each) => each.sequence >= fromSequence);
     return found === undefined ? { kind: 'absent' } : { kind: 'found', message: found };
   };
+  const clock = manualClock();
   const link = createMemoryLink(() => ({ kind: 'silent' }));
   const context: ClientContext = {
     tenant: 'default' as TenantId,
@@ -30,7 +32,7 @@ function walker(stored: StoredMessage[], onWait: () => void = () => undefined) {
       readStream: async () => ({ kind: 'absent' }),
       remove: async () => ({ kind: 'absent' }),
     },
-    clock: { nowMs: () => 0, wallMs: () => 0 },
+    clock,
     random: seededRandom(1),
     createAlarm: () => ({ ring: () => undefined, wait: async () => onWait() }),
     newTaskId: () => 'a' as TaskId,
@@ -38,7 +40,7 @@ function walker(stored: StoredMessage[], onWait: () => void = () => undefined) {
   const fail = (reason: string): void => {
     read = async () => ({ kind: 'unavailable', reason });
   };
-  const walk = (follows: boolean, signal?: AbortSignal) =>
+  const walk = (follows: boolean, signal?: AbortSignal, untilMs?: number) =>
     walkStored(context, {
       what: 'reading events',
       stream: 'LLMOS_EVENTS',
@@ -46,8 +48,9 @@ function walker(stored: StoredMessage[], onWait: () => void = () => undefined) {
       fromSequence: -5,
       follows,
       signal,
+      ...(untilMs === undefined ? {} : { untilMs }),
     });
-  return { walk, fail, link };
+  return { walk, fail, link, clock };
 }
 
 async function sequencesOf(walk: AsyncIterable<StoredMessage>): Promise<number[]> {
@@ -87,5 +90,15 @@ it('gives up a stream that stays unreadable, naming it', async () => {
   await expect(sequencesOf(walk(false))).rejects.toMatchObject({
     code: 'UNAVAILABLE',
     message: 'reading events: LLMOS_EVENTS no-responders',
+  });
+});
+
+it('ends with DEADLINE_EXCEEDED when its time is over, naming it', async () => {
+  const { walk, clock } = walker([message(1)], () => clock.advance(30));
+  const walking = walk(true, undefined, clock.nowMs() + 50);
+  expect((await walking.next()).value).toMatchObject({ sequence: 1 });
+  await expect(walking.next()).rejects.toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+    message: 'reading events took longer than 50 ms',
   });
 });

@@ -8,7 +8,7 @@ import { LlmosError, backoffMs } from '@llmos/base';
 import type { ClientContext } from './client-context';
 import { assertNotAborted } from './client-context';
 import { FOLLOW_BACKOFF, SDK_LIMITS } from './limits';
-import type { StoredMessage, StreamDescription } from './ports/stored-messages';
+import type { ReadLimit, StoredMessage, StreamDescription } from './ports/stored-messages';
 
 export interface StoredWalk {
   readonly what: string;
@@ -19,6 +19,8 @@ export interface StoredWalk {
   /** Waits for more after the last one. */
   readonly follows: boolean;
   readonly signal: AbortSignal | undefined;
+  /** By the context's clock; then DEADLINE_EXCEEDED. Default: no limit. */
+  readonly untilMs?: number;
 }
 
 export async function* walkStored(
@@ -26,16 +28,22 @@ export async function* walkStored(
   walk: StoredWalk,
 ): AsyncGenerator<StoredMessage, void, undefined> {
   const { link } = context;
-  const { stream, subject, signal } = walk;
+  const { stream, subject, signal, untilMs = Infinity } = walk;
   const alarm = context.createAlarm();
   const ring = (): void => alarm.ring();
   const cleanups = walk.follows ? [link.subscribe(subject, ring), link.onReconnect(ring)] : [];
+  const limitMs = Math.ceil(untilMs - context.clock.nowMs());
   let fromSequence = Math.max(1, walk.fromSequence);
   let fruitless = 0;
   try {
     for (;;) {
       assertNotAborted(context, walk.what, signal);
-      const outcome = await context.stored.readNext({ stream, subject, fromSequence, signal });
+      const waitMs = untilMs - context.clock.nowMs();
+      if (waitMs <= 0) {
+        throw new LlmosError('DEADLINE_EXCEEDED', `${walk.what} took longer than ${limitMs} ms`);
+      }
+      const look = { stream, subject, fromSequence, signal, waitMs };
+      const outcome = await context.stored.readNext(look);
       if (outcome.kind === 'found') {
         fruitless = 0;
         fromSequence = outcome.message.sequence + 1;
@@ -48,7 +56,8 @@ export async function* walkStored(
         assertNotAborted(context, walk.what, signal);
         throw new LlmosError('UNAVAILABLE', `${walk.what}: ${stream} ${outcome.reason}`);
       }
-      await alarm.wait(backoffMs(FOLLOW_BACKOFF, fruitless), signal, link.closed);
+      const pauseMs = Math.min(backoffMs(FOLLOW_BACKOFF, fruitless), waitMs);
+      await alarm.wait(pauseMs, signal, link.closed);
     }
   } finally {
     for (const cleanup of cleanups) cleanup();
@@ -59,12 +68,12 @@ export async function* walkStored(
 export async function streamState(
   context: ClientContext,
   stream: string,
-  signal: AbortSignal | undefined,
+  limit: ReadLimit,
 ): Promise<StreamDescription> {
-  const outcome = await context.stored.readStream(stream, signal);
+  const outcome = await context.stored.readStream(stream, limit);
   if (outcome.kind === 'found') return outcome.stream;
-  assertNotAborted(context, `looking at stream ${stream}`, signal);
-  const reason = outcome.kind === 'absent' ? 'is not there: no kernel has started yet' : '';
-  const text = reason === '' && outcome.kind === 'unavailable' ? outcome.reason : reason;
-  throw new LlmosError('UNAVAILABLE', `stream ${stream} ${text}`);
+  assertNotAborted(context, `looking at stream ${stream}`, limit.signal);
+  const reason =
+    outcome.kind === 'absent' ? 'is not there: no kernel has started yet' : outcome.reason;
+  throw new LlmosError('UNAVAILABLE', `stream ${stream} ${reason}`);
 }

@@ -2,7 +2,7 @@
 import type { SystemCallName, SystemCalls } from '@llmos/base';
 import { encodeJson, isRecord, subjects, LlmosError, quoteShort } from '@llmos/base';
 import type { WaitOptions } from './call-options';
-import { checkTimeout } from './call-options';
+import { checkWait } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
 import { requestKernel } from './kernel-request';
@@ -18,7 +18,7 @@ export async function systemCall<Call extends SystemCallName>(
   options: WaitOptions = {},
 ): Promise<SystemCalls[Call]['output']> {
   assertOpen(context);
-  const timeoutMs = checkTimeout(options.timeoutMs) ?? context.timeoutMs;
+  const { timeoutMs, signal } = checkWait(options, context.timeoutMs);
   const result = await requestKernel(context, {
     what: `system call ${call}`,
     subject: subjects.sys({ principal: context.principal, call }),
@@ -26,7 +26,7 @@ export async function systemCall<Call extends SystemCallName>(
     headers: () => ({}),
     untilMs: context.clock.nowMs() + timeoutMs,
     isIdempotent: !REPEATED_WITH_CARE.has(call),
-    signal: options.signal,
+    signal,
   });
   const output = outputOf(result);
   if (isRecord(output)) return output as unknown as SystemCalls[Call]['output'];

@@ -2,7 +2,7 @@
 import type { TaskId } from '@llmos/base';
 import { LlmosError, backoffMs, subjects } from '@llmos/base';
 import type { WaitOptions } from './call-options';
-import { checkTimeout } from './call-options';
+import { checkWait } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
 import { CANCEL_BACKOFF, SDK_LIMITS } from './limits';
@@ -24,19 +24,21 @@ export async function cancelTask(
   options: WaitOptions,
 ): Promise<boolean> {
   assertOpen(context);
-  const timeoutMs = checkTimeout(options.timeoutMs) ?? SDK_LIMITS.cancelWaitMs;
+  const { timeoutMs, signal } = checkWait(options, SDK_LIMITS.cancelWaitMs);
   const endMs = context.clock.nowMs() + timeoutMs;
   const of = { tenant: context.tenant, task };
   for (let attempt = 1; ; attempt += 1) {
     publishCancel(context, task);
     const untilMs = Math.min(endMs, context.clock.nowMs() + backoffMs(CANCEL_BACKOFF, attempt));
     try {
-      const result = await waitForResult(context, { of, untilMs, signal: options.signal });
+      const result = await waitForResult(context, { of, untilMs, signal });
       return !result.ok && result.error.code === 'CANCELLED';
     } catch (error) {
-      const isOver = context.clock.nowMs() >= endMs;
       const isSilence = error instanceof LlmosError && error.code === 'DEADLINE_EXCEEDED';
-      if (isOver || !isSilence) throw error;
+      if (!isSilence) throw error;
+      if (context.clock.nowMs() < endMs) continue;
+      const message = `task ${task} did not end within ${timeoutMs} ms after its cancel`;
+      throw new LlmosError('DEADLINE_EXCEEDED', message, { cause: error });
     }
   }
 }

@@ -3,11 +3,11 @@ import type { ErrorBody, TaskId, TaskStatus } from '@llmos/base';
 import { quoteShort } from '@llmos/base';
 import { openAttachedStream } from './attached-stream';
 import type { WaitOptions } from './call-options';
-import { checkTimeout, invalid } from './call-options';
+import { checkWait, invalid } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
 import { SDK_LIMITS } from './limits';
-import type { ReplyStream } from './reply-stream';
+import type { ReplyStream } from './reply-iterator';
 import { openReplyStream } from './reply-stream';
 import { lookUpResult, outputOf, toResult, waitForResult } from './result-wait';
 import { systemCall } from './system-requests';
@@ -69,9 +69,9 @@ export function createTaskHandle<Output>(
     cancel: (options = {}) => cancelTask(context, of.id, options),
     stream: (options = {}) => {
       assertOpen(context);
-      const timeoutMs = checkTimeout(options.timeoutMs) ?? SDK_LIMITS.streamTimeoutMs;
+      const { timeoutMs, signal } = checkWait(options, SDK_LIMITS.streamTimeoutMs);
       const untilMs = context.clock.nowMs() + timeoutMs;
-      const { signal, fromIndex = 0, via = 'stream' } = options;
+      const { fromIndex = 0, via = 'stream' } = options;
       if (!Number.isSafeInteger(fromIndex) || fromIndex < 0) {
         throw invalid(`fromIndex is ${quoteShort(fromIndex)}: it must be an integer from 0`);
       }
@@ -91,9 +91,9 @@ async function resultOf(
   options: WaitOptions,
 ): Promise<unknown> {
   assertOpen(context);
-  const timeoutMs = checkTimeout(options.timeoutMs) ?? SDK_LIMITS.resultWaitMs;
+  const { timeoutMs, signal } = checkWait(options, SDK_LIMITS.resultWaitMs);
   const untilMs = context.clock.nowMs() + timeoutMs;
-  const wait = { of: { tenant: context.tenant, task }, untilMs, signal: options.signal };
+  const wait = { of: { tenant: context.tenant, task }, untilMs, signal };
   return outputOf(await waitForResult(context, wait));
 }
 
@@ -103,12 +103,13 @@ async function statusOf(
   options: WaitOptions,
 ): Promise<TaskHandleStatus> {
   assertOpen(context);
-  const before = await finishedStatus(context, task, options.signal);
+  const { signal } = checkWait(options, context.timeoutMs);
+  const before = await finishedStatus(context, task, signal);
   if (before !== undefined) return before;
   const status = await systemCall(context, 'status', { task }, options);
   if (status.state !== 'unknown') return status;
   // It may have ended between the two looks.
-  return (await finishedStatus(context, task, options.signal)) ?? status;
+  return (await finishedStatus(context, task, signal)) ?? status;
 }
 
 async function finishedStatus(

@@ -8,8 +8,6 @@ import { onnxEnvironment } from './adapters/os/onnx-environment';
 import { DrivenThread, jsonRequest } from './testing/driven-thread';
 import { itWithShared, shippedModel } from './testing/model-folders';
 
-jest.setTimeout(120_000);
-
 interface GoldenStory {
   readonly prompt: string;
   readonly greedy_ids: readonly number[];

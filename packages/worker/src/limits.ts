@@ -44,11 +44,23 @@ export const AGENT_LIMITS = {
   mostGraceMs: 10 * 60_000,
   /** When the agent itself stops. */
   ownStopGraceMs: 2000,
+  /** All of the agent's own stop; hosts that then still hang end by themselves. */
+  ownStopMs: 8000,
+  /** A kernel that is asked to end a stream has read what was sent before in less. */
+  lineCloseMs: 500,
+  /** Of the HTTP port: probes and a scraper need two. */
+  httpConnections: 64,
+  /** A client that sends or takes nothing for this long makes room for others. */
+  httpIdleMs: 10_000,
   /** What a host writes, passed on to the agent's own stderr. */
   hostLineChars: 4 * KIB,
   hostLinesPerSecond: 200,
   /** The end of a host's output, kept to explain a crash. */
   hostTailChars: 2 * KIB,
+  /** The last words of a host that ended may still be on their way. */
+  hostOutputMs: 500,
+  /** Why a process ended: as many as the kernel keeps fit one registration. */
+  exitMessageChars: 2 * KIB,
   /** Progress of a download is told at most this often. */
   progressMs: 500,
 } as const;
@@ -65,6 +77,18 @@ export const PACKAGE_LIMITS = {
   readTimeoutMs: 10_000,
   readTries: 5,
   readRetry: { firstMs: 200, factor: 2, maxMs: 3000 },
+} as const;
+
+/** Of a check of a package, `llmos model add` and `llmos up`. */
+export const CHECK_LIMITS = {
+  /** Hashing gigabytes, loading them and one step, on a slow disk. */
+  timeoutMs: 10 * 60_000,
+  /** The limit above is the one that counts; these only keep a hung thread from living on. */
+  cancelAnswerMs: 60_000,
+  stepMs: 30 * 60_000,
+  closeMs: 2000,
+  /** A description of the largest package allowed stays below. */
+  maxAnswerChars: 16 * MIB,
 } as const;
 
 /** Of `llmos model quantize`. */
@@ -107,6 +131,8 @@ export const HOST_LIMITS = {
   generateStepMs: 5 * 60_000,
   /** Releasing sessions when the host stops. */
   threadCloseMs: 2000,
+  /** A host that crashes says so first; its channel may be as broken as the rest. */
+  crashMs: 500,
   countsMs: 2000,
 } as const;
 

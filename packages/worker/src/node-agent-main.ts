@@ -3,12 +3,11 @@ import { createLogger, toErrorBody } from '@llmos/base';
 import type { Logger, ProgramReady } from '@llmos/base';
 import type { WorkerConfig } from './config';
 import { parseWorkerConfig } from './config';
+import { AGENT_LIMITS } from './limits';
 import type { NodeAgent } from './node-agent';
 import { startNodeAgent } from './node-agent';
 
 const BAD_CONFIG = 2;
-/** Hosts get their grace; whatever then still hangs is left behind, and hosts end by themselves. */
-const STOP_LIMIT_MS = 8000;
 
 function readConfig(): WorkerConfig {
   try {
@@ -30,15 +29,22 @@ async function main(): Promise<void> {
     if (abort.signal.aborted) return;
     log.info('worker-stopping', { why });
     abort.abort();
-    setTimeout(() => process.exit(1), STOP_LIMIT_MS);
+    setTimeout(() => {
+      log.warn('worker-stop-cut-short', { afterMs: AGENT_LIMITS.ownStopMs });
+      process.exit(1);
+    }, AGENT_LIMITS.ownStopMs);
     void end(agent, log);
   };
+  process.on('unhandledRejection', (error) => fail(log, error));
+  process.on('uncaughtException', (error) => fail(log, error));
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   if (process.send !== undefined) process.once('disconnect', () => stop('its starter is gone'));
   try {
-    const { httpUrl } = await agent;
+    const { httpUrl, lost } = await agent;
     if (abort.signal.aborted) return;
+    // Whoever starts it again starts it with what is right now.
+    void lost.then((error) => fail(log, error));
     log.info('worker-ready', { httpUrl });
     const ready: ProgramReady = {
       kind: 'program-ready',
@@ -48,10 +54,14 @@ async function main(): Promise<void> {
     };
     process.send?.(ready, undefined, undefined, () => undefined);
   } catch (thrown) {
-    if (abort.signal.aborted) return;
-    log.error('worker-failed', { error: thrown });
-    process.exit(1);
+    if (!abort.signal.aborted) fail(log, thrown);
   }
+}
+
+/** The hosts end with their channel to this program. */
+function fail(log: Logger, error: unknown): never {
+  log.error('worker-failed', { error });
+  process.exit(1);
 }
 
 /** An agent that was stopped while it started has nothing to end. */

@@ -9,6 +9,7 @@ import type { Logger, NodeCapabilities } from '@llmos/base';
 import { systemClock } from '@llmos/base';
 import { EpochGuard } from '@llmos/process';
 import type { NatsConnection } from 'nats';
+import { hostOwner } from './actors/host-protocol';
 import { createGrpcKernelLink } from './adapters/grpc/grpc-kernel-link';
 import { startHealthServer } from './adapters/http/health-server';
 import { openConnection } from './adapters/jetstream/connection';
@@ -16,7 +17,7 @@ import { createModelStore } from './adapters/jetstream/jetstream-model-store';
 import { watchLeader } from './adapters/jetstream/leader-watch';
 import { onnxEnvironment } from './adapters/os/onnx-environment';
 import { probeDevices, probeGpus } from './adapters/os/device-probe';
-import { openPackageDisk } from './adapters/os/fs-package-disk';
+import { openPackageDisk, removeDrafts } from './adapters/os/fs-package-disk';
 import type { NodeProbe } from './adapters/os/linux-memory-probe';
 import { createMemoryProbe } from './adapters/os/linux-memory-probe';
 import { systemAlarm } from './adapters/os/system-alarm';
@@ -38,6 +39,8 @@ export interface NodeAgentOptions {
 
 export interface NodeAgent {
   readonly httpUrl: string;
+  /** Resolves if it can't go on: NATS refuses it for good, as where its password was changed. */
+  readonly lost: Promise<Error>;
   /** Ends every host, then detaches. Within a bounded time; may be called twice. */
   close(): Promise<void>;
 }
@@ -122,7 +125,16 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     await health.close();
     await connection.close();
   };
-  return { httpUrl: health.url, close: () => (closing ??= close()) };
+  return { httpUrl: health.url, lost: lossOf(connection), close: () => (closing ??= close()) };
+}
+
+/** A connection that was closed in order resolves without an error. */
+function lossOf(connection: NatsConnection): Promise<Error> {
+  return new Promise((resolve) => {
+    void connection.closed().then((error) => {
+      if (error instanceof Error) resolve(error);
+    });
+  });
 }
 
 function createSupervisor(): HostSupervisor {
@@ -142,14 +154,25 @@ async function createSlots(
 ): Promise<ProcessSlots> {
   const { config, log, probe, capabilities, connection } = parts;
   const cache = new ModelCache({
-    disk: await openPackageDisk({ folder: config.cacheFolder, clock: systemClock }),
+    disk: await openPackageDisk({
+      folder: config.cacheFolder,
+      owner: config.node,
+      clock: systemClock,
+    }),
     store: await createModelStore(connection, log),
     limitBytes: config.cacheBytes,
     clock: systemClock,
     log,
   });
   return new ProcessSlots({
-    startHost: (spec, events) => supervisor.start(spec, events),
+    startHost: (spec, events) =>
+      supervisor.start(spec, {
+        ...events,
+        ended: (end) => {
+          void clearDrafts(parts, hostOwner(spec));
+          events.ended(end);
+        },
+      }),
     acquire: (model, onProgress) => cache.acquire(model, onProgress),
     memory: probe,
     alarm: systemAlarm,
@@ -168,6 +191,15 @@ async function createSlots(
       onChange(change);
     },
   });
+}
+
+/** A host that was killed while it loaded leaves its copy of the weights. */
+async function clearDrafts({ config, log }: AgentParts, owner: string): Promise<void> {
+  try {
+    await removeDrafts(config.cacheFolder, owner);
+  } catch (thrown) {
+    log.warn('drafts-not-removed', { owner, error: thrown });
+  }
 }
 
 function followLeader(parts: AgentParts, session: KernelSession): { close(): void } {

@@ -22,6 +22,7 @@ import {
   readPackageFolder,
 } from './adapters/package-files/package-folder';
 import { sampleInput } from './engine/sample-input';
+import { CHECK_LIMITS } from './limits';
 import { assertPackageFiles } from './models/package-path';
 import type { PackageDescription } from './package-check';
 import type { TensorSpec } from './ports/model-runner';
@@ -32,8 +33,6 @@ interface CheckRequest {
   readonly graph?: string;
 }
 
-/** The starter has the limit that counts; these only keep a hung thread from living on. */
-const THREAD_LIMITS = { cancelAnswerMs: 60_000, stepMs: 30 * 60_000, closeMs: 2000 };
 const THREADS = 2;
 
 function tell(step: string): void {
@@ -71,7 +70,7 @@ async function tryOut(options: TryOut): Promise<{ provider: string; footprintByt
     name: 'check',
     entry: join(__dirname, 'actors', 'actor-thread.js'),
     alarm: systemAlarm,
-    limits: THREAD_LIMITS,
+    limits: CHECK_LIMITS,
     onDeath: (message) => endWith(failure(toErrorBody(new LlmosError('INTERNAL', message)))),
   });
   const { provider } = await thread.load({

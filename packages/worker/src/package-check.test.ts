@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { checkPackage } from './package-check';
 import { shippedModel } from './testing/model-folders';
 
-jest.setTimeout(120_000);
-
 const folders: string[] = [];
 afterEach(() =>
   folders.splice(0).forEach((path) => rmSync(path, { recursive: true, force: true })),

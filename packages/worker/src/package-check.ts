@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { ModelManifest, PackageFile } from '@llmos/base';
+import { CHECK_LIMITS } from './limits';
 import type { TensorSpec } from './ports/model-runner';
 import { askProgram } from './program-answer';
 
@@ -30,7 +31,6 @@ export interface PackageCheckOptions {
   readonly signal?: AbortSignal;
 }
 
-const DEFAULT_TIMEOUT_MS = 10 * 60_000;
 /** The same folder seen from the sources and from what is built of them. */
 const ENTRY = join(__dirname, '..', 'dist', 'package-check-main.js');
 
@@ -39,7 +39,7 @@ export function checkPackage(
   folder: string,
   options: PackageCheckOptions = {},
 ): Promise<PackageDescription> {
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, device = 'cpu', graph, onProgress, signal } = options;
+  const { timeoutMs = CHECK_LIMITS.timeoutMs, device = 'cpu', graph, onProgress, signal } = options;
   return askProgram<PackageDescription>({
     entry: ENTRY,
     request: { folder, device, ...(graph === undefined ? {} : { graph }) },

@@ -6,8 +6,6 @@ import { quantizePackage } from './package-quantize';
 import { DrivenThread } from './testing/driven-thread';
 import { shippedModel } from './testing/model-folders';
 
-jest.setTimeout(180_000);
-
 let folder = '';
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'llmos-quantize-'))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));

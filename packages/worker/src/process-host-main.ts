@@ -1,10 +1,9 @@
 /** The program of a process host. Only a node agent starts it, over an IPC channel. */
 import { createLogger, toErrorBody } from '@llmos/base';
 import type { FromHost, ToHost } from './actors/host-protocol';
+import { HOST_LIMITS } from './limits';
 import type { ProcessHost } from './process-host';
 import { startProcessHost } from './process-host';
-
-const CRASH_MS = 500;
 
 function tell(message: FromHost): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
@@ -20,7 +19,7 @@ function crash(message: string): void {
   if (!process.connected) leaveNow();
   process.send?.({ kind: 'crashing', message } satisfies FromHost, undefined, undefined, leaveNow);
   // The channel may be as broken as the rest.
-  setTimeout(leaveNow, CRASH_MS);
+  setTimeout(leaveNow, HOST_LIMITS.crashMs);
 }
 
 function main(): void {

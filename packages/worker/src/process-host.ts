@@ -11,6 +11,7 @@ import { LlmosError, systemClock } from '@llmos/base';
 import type { AttemptHandler, RunningProcess } from '@llmos/process';
 import { runProcess } from '@llmos/process';
 import type { FromHost, HostModel, HostSpec } from './actors/host-protocol';
+import { hostOwner } from './actors/host-protocol';
 import { ThreadClient } from './actors/thread-client';
 import { openConnection } from './adapters/jetstream/connection';
 import { openWeightsFolder } from './adapters/os/weights-folder';
@@ -134,7 +135,7 @@ async function openModel(
   const { device } = spec;
   const { intraOpThreads, generation } = shape;
   let provider = device;
-  const weights = openWeightsFolder(packageFolder, log);
+  const weights = openWeightsFolder({ packageFolder, owner: hostOwner(spec), log });
   try {
     // One after the other: sessions are built with every core, and memory peaks once.
     for (const thread of threads) {

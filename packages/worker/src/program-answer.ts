@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { LlmosError, isErrorCode, isRecord } from '@llmos/base';
 import { onnxEnvironment } from './adapters/os/onnx-environment';
+import { CHECK_LIMITS } from './limits';
 
 export interface ProgramProgress {
   readonly step: string;
@@ -24,9 +25,6 @@ export interface ProgramQuestion {
   readonly onProgress?: (progress: ProgramProgress) => void;
   readonly signal?: AbortSignal;
 }
-
-/** A description of the largest package allowed stays below. */
-const MAX_ANSWER_CHARS = 16 * 1024 * 1024;
 
 /** Resolves to the fields of its answer; rejects with the LlmosError that it answers. */
 export function askProgram<Answer>(question: ProgramQuestion): Promise<Answer> {
@@ -53,7 +51,7 @@ export function askProgram<Answer>(question: ProgramQuestion): Promise<Answer> {
       end(() => reject(new LlmosError('DEADLINE_EXCEEDED', message)));
     }, timeoutMs);
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-MAX_ANSWER_CHARS);
+      output = (output + text).slice(-CHECK_LIMITS.maxAnswerChars);
     });
     child.on('message', (message) => {
       const progress = parseProgress(message);

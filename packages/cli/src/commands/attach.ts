@@ -1,8 +1,9 @@
 /** `llmos attach`: follows a streamed generation that was started elsewhere. */
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import type { CommandHost, CommonOptions } from '../command-host';
+import type { CommandHost } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
+import type { CommonOptions } from '../connection';
 import { safeText } from '../output/table';
 import { integer } from './task-options';
 

@@ -1,8 +1,10 @@
 /** `llmos dead …`: tasks that were given up, to look at, try again or drop. */
 import type { Command } from 'commander';
 import type { DeadLetter } from '@llmos/sdk';
-import type { CommandHost, CommonOptions } from '../command-host';
+import type { CommandHost } from '../command-host';
 import { systemCommand, useSystem, withExamples } from '../command-host';
+import type { CommonOptions } from '../connection';
+import { CLI_LIMITS } from '../limits';
 import { formatTable, safeText } from '../output/table';
 import type { Style } from '../output/style';
 import { show } from './run';
@@ -76,7 +78,7 @@ export function formatDead(letters: readonly DeadLetter[], style: Style): string
       { title: 'GIVEN UP', cell: (row) => timeOf(row) },
       { title: 'ATTEMPTS', align: 'right', cell: (row) => String(row.attempts) },
       { title: 'REASON', cell: (row) => row.reason },
-      { title: 'LAST ERROR', cell: (row) => style.red(row.lastError.slice(0, 80)) },
+      { title: 'LAST ERROR', cell: (row) => style.red(row.lastError.slice(0, CLI_LIMITS.shownErrorChars)) },
     ],
     letters,
     style,

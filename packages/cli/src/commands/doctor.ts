@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import { LlmosError } from '@llmos/base';
 import { defaultStateFolder } from '@llmos/local';
-import type { CommandHost, CommonOptions } from '../command-host';
+import type { CommandHost } from '../command-host';
 import { systemCommand, terminalOf, withExamples } from '../command-host';
+import type { CommonOptions } from '../connection';
 import { findServers } from '../connection';
 import type { Check } from '../doctor/check';
 import { skipped } from '../doctor/check';

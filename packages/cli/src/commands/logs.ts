@@ -4,6 +4,7 @@ import { LlmosError } from '@llmos/base';
 import { LogReader, defaultStateFolder, formatLogLine, listLogs, parseLogLine } from '@llmos/local';
 import type { CommandHost } from '../command-host';
 import { terminalOf, withExamples } from '../command-host';
+import { CLI_LIMITS } from '../limits';
 import { safeText } from '../output/table';
 import type { Terminal } from '../output/terminal';
 import { UsageError } from '../usage-error';
@@ -16,8 +17,6 @@ interface LogOptions {
   readonly json?: boolean;
 }
 
-/** How often a log that is followed is looked at. */
-const LOOK_MS = 200;
 
 export function registerLogs(program: Command, host: CommandHost): void {
   const command = program
@@ -61,7 +60,7 @@ async function logs(
     for (const { name: from, reader } of readers) {
       for (const line of reader.read()) print(from, line);
     }
-    await pause(LOOK_MS, host.signal);
+    await pause(CLI_LIMITS.logLookMs, host.signal);
   }
 }
 

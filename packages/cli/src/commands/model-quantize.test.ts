@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '../run-cli';
 
-jest.setTimeout(120_000);
-
 const STORYTELLER = join(__dirname, '../../../../models/storyteller');
 
 let folder = '';

@@ -1,8 +1,9 @@
 /** `ps`, `nodes`, `spawn`, `kill`, `functions`, `info`: what runs where. */
 import type { Command } from 'commander';
 import type { FunctionDefinition, NodeRow, ProcessRow } from '@llmos/base';
-import type { CommandHost, CommonOptions } from '../command-host';
+import type { CommandHost } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
+import type { CommonOptions } from '../connection';
 import { formatTable } from '../output/table';
 import type { Style } from '../output/style';
 import { formatBytes, formatMs } from '../output/units';

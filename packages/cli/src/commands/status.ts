@@ -1,8 +1,9 @@
 /** `status`: the whole system on one screen, or where one task stands. */
 import type { Command } from 'commander';
 import type { TaskHandleStatus } from '@llmos/sdk';
-import type { CommandHost, CommonOptions, SystemUse } from '../command-host';
+import type { CommandHost, SystemUse } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
+import type { CommonOptions } from '../connection';
 import { findTroubles, formatOverview } from '../output/system-overview';
 
 export function registerStatus(program: Command, host: CommandHost): void {

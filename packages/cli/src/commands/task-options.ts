@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { TASK_CLASSES } from '@llmos/base';
 import type { TaskClass } from '@llmos/base';
 import type { TaskOptions } from '@llmos/sdk';
-import type { CommonOptions } from '../command-host';
+import type { CommonOptions } from '../connection';
 
 export interface TaskCommandOptions extends CommonOptions {
   readonly model?: string;

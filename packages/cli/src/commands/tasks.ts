@@ -1,7 +1,8 @@
 /** `submit`, `result`, `cancel`: work that outlives the command that asked for it. */
 import type { Command } from 'commander';
-import type { CommandHost, CommonOptions, SystemUse } from '../command-host';
+import type { CommandHost, SystemUse } from '../command-host';
 import { systemCommand, useSystem, withExamples } from '../command-host';
+import type { CommonOptions } from '../connection';
 import { readTaskInput } from '../task-input';
 import { UsageError } from '../usage-error';
 import { show } from './run';
@@ -75,6 +76,7 @@ async function submit(
     const task = await use.client.submit(name, input, {
       ...taskOptionsOf(options),
       ...(options.stream === true ? { stream: true } : {}),
+      signal: host.signal,
     });
     if (options.wait === true) return show(use, name, await task.result({ signal: host.signal }));
     if (use.terminal.isJson) use.terminal.json({ task: task.id, duplicate: task.isDuplicate });

@@ -69,9 +69,18 @@ async function up(host: CommandHost, options: UpOptions): Promise<void> {
   const { natsUrl, kernelUrl, models } = system;
   if (terminal.isJson) terminal.json({ ok: true, natsUrl, kernelUrl, models });
   else terminal.line(readyLine(system));
-  terminal.note(terminal.style.dim('Ctrl-C stops it; try `llmos ps` in another terminal'));
+  const ps = `llmos ps${folderFlag(options.data)}`;
+  terminal.note(terminal.style.dim(`Ctrl-C stops it; try \`${ps}\` in another terminal`));
   await whenAborted(host.signal);
   await system.stop();
+}
+
+/** What another command needs to find a system in a folder of its own; written for a shell. */
+export function folderFlag(data: string | undefined): string {
+  if (data === undefined) return '';
+  const folder = resolve(data);
+  const isPlain = /^[\w@%+=:,./-]+$/.test(folder);
+  return ` --data ${isPlain ? folder : `'${folder.replaceAll("'", "'\\''")}'`}`;
 }
 
 /** The line that scripts wait for. */

@@ -12,11 +12,11 @@ import {
   probeNats,
 } from '@llmos/local';
 import type { Environment } from '../connection';
+import { CLI_LIMITS } from '../limits';
 import type { Check } from './check';
 import { ok, problem, skipped, warning } from './check';
 import { checkDisk, checkNode } from './verdicts';
 
-const NPM_LIMIT_MS = 20_000;
 
 export interface MachineLook {
   readonly env: Environment;
@@ -37,7 +37,7 @@ export async function checkMachine(look: MachineLook): Promise<Check[]> {
 
 function checkNpm(): Promise<Check> {
   return new Promise((resolve) => {
-    execFile('npm', ['--version'], { timeout: NPM_LIMIT_MS }, (error, output) => {
+    execFile('npm', ['--version'], { timeout: CLI_LIMITS.npmMs }, (error, output) => {
       if (error === null) return resolve(ok('npm', output.trim()));
       const advice = 'install npm to build llmos from its sources; a built one runs without';
       resolve(warning('npm', 'not found', advice));

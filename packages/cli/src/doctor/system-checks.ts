@@ -3,18 +3,14 @@ import { parseServerUrls, toErrorBody } from '@llmos/base';
 import { probeNats } from '@llmos/local';
 import { connect } from '@llmos/sdk';
 import type { LlmosClient } from '@llmos/sdk';
+import { CLI_LIMITS } from '../limits';
 import { formatMs } from '../output/units';
 import type { Check } from './check';
 import { ok, problem, skipped } from './check';
 import { checkClock, checkModels, checkNatsVersion, checkNodes, checkStream } from './verdicts';
 
 const DEFAULT_PORT = 4222;
-/** Longer than a kernel takes to replace one that died (about 5 s), short for who waits. */
-const SYSTEM_CALL = { timeoutMs: 8_000 } as const;
-const ROUND_TRIP_MS = 15_000;
-/** Events are best-effort: one that does not come is not waited for any longer. */
-const EVENT_MS = 3_000;
-const RECENT_EVENTS = 1_000;
+const SYSTEM_CALL = { timeoutMs: CLI_LIMITS.doctorCallMs } as const;
 
 export interface SystemLook {
   /** Comma-separated URLs. */
@@ -107,7 +103,7 @@ async function goRound(client: LlmosClient, signal: AbortSignal): Promise<Check[
   const began = performance.now();
   try {
     const task = await client.submit('echo', 'doctor', { class: 'interactive', signal });
-    await task.result({ timeoutMs: ROUND_TRIP_MS, signal });
+    await task.result({ timeoutMs: CLI_LIMITS.doctorTripMs, signal });
     const tookMs = performance.now() - began;
     const storedWallMs = await whenCompleted(client, task.id, signal);
     const endedWallMs = Date.now();
@@ -126,8 +122,8 @@ async function whenCompleted(
   task: string,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(EVENT_MS)]);
-  const wanted = { last: RECENT_EVENTS, follow: true, entity: 'task', signal: limited } as const;
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(CLI_LIMITS.doctorEventMs)]);
+  const wanted = { last: CLI_LIMITS.doctorEvents, follow: true, entity: 'task', signal: limited } as const;
   try {
     for await (const event of client.events(wanted)) {
       if (event.id === task) return event.wallMs;

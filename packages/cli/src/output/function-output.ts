@@ -1,13 +1,11 @@
 /** The output of a function for people; what has no form of its own is shown as JSON. */
 import { isRecord } from '@llmos/base';
 import type { Entity, Label } from '@llmos/base';
+import { CLI_LIMITS } from '../limits';
 import { formatTable, safeText } from './table';
 import type { Style } from './style';
 import { bar, formatScore } from './units';
 
-/** Labels, entities and vectors beyond this many are counted, not listed. */
-const MAX_ROWS = 20;
-const SHOWN_VALUES = 6;
 
 export function formatOutput(name: string, output: unknown, style: Style): string {
   const special = isRecord(output) ? FORMATS[name]?.(output, style) : undefined;
@@ -37,7 +35,7 @@ function eachText<Item>(
 }
 
 export function formatLabels(labels: readonly Label[], style: Style): string {
-  const rows = labels.slice(0, MAX_ROWS);
+  const rows = labels.slice(0, CLI_LIMITS.shownRows);
   const table = formatTable(
     [
       { title: 'LABEL', cell: (row) => row.label },
@@ -52,7 +50,7 @@ export function formatLabels(labels: readonly Label[], style: Style): string {
 
 export function formatEntities(entities: readonly Entity[], style: Style): string {
   if (entities.length === 0) return style.dim('no entities');
-  const rows = entities.slice(0, MAX_ROWS);
+  const rows = entities.slice(0, CLI_LIMITS.shownRows);
   const table = formatTable(
     [
       { title: 'TYPE', cell: (row) => style.cyan(row.type) },
@@ -67,11 +65,11 @@ export function formatEntities(entities: readonly Entity[], style: Style): strin
 }
 
 function formatVectors(vectors: readonly unknown[]): string | undefined {
-  const lines = vectors.slice(0, MAX_ROWS).map((vector) => {
+  const lines = vectors.slice(0, CLI_LIMITS.shownRows).map((vector) => {
     if (!Array.isArray(vector)) return undefined;
     const values: number[] = vector.map(Number);
-    const shown = values.slice(0, SHOWN_VALUES).map((value) => value.toFixed(4));
-    return `[${shown.join(', ')}${values.length > SHOWN_VALUES ? ', …' : ''}] (${values.length})`;
+    const shown = values.slice(0, CLI_LIMITS.shownValues).map((value) => value.toFixed(4));
+    return `[${shown.join(', ')}${values.length > CLI_LIMITS.shownValues ? ', …' : ''}] (${values.length})`;
   });
   return lines.every((line) => line !== undefined) ? lines.join('\n') : undefined;
 }

@@ -1,5 +1,6 @@
 /** What `llmos status` shows: the whole system on one screen, and what is wrong with it. */
 import type { NodeRow, ProcessRow, StreamLoad, SystemInfo } from '@llmos/sdk';
+import { CLI_LIMITS } from '../limits';
 import type { Style } from './style';
 import { formatTable } from './table';
 import { bar, count, formatBytes } from './units';
@@ -19,7 +20,6 @@ export interface Trouble {
 /** A full stream of this kind stops work, others drop their oldest. */
 const BLOCKING_STREAMS: ReadonlySet<string> = new Set(['LLMOS_TASKS', 'LLMOS_RESULTS']);
 const NEARLY_FULL_SHARE = 0.8;
-const MAX_ROWS = 12;
 
 export function findTroubles({ info, nodes, processes }: SystemOverview): readonly Trouble[] {
   return [
@@ -112,7 +112,7 @@ function nodesTable(nodes: readonly NodeRow[], style: Style): string {
       { title: 'PROCESSES', align: 'right', cell: (row) => String(row.processes) },
       { title: 'MEMORY', cell: used },
     ],
-    nodes.slice(0, MAX_ROWS),
+    nodes.slice(0, CLI_LIMITS.statusRows),
     style,
   );
   return table + more(nodes.length, 'llmos nodes', style);
@@ -129,7 +129,7 @@ function processesTable(processes: readonly ProcessRow[], style: Style): string 
       { title: 'RUNNING', align: 'right', cell: (row) => `${row.running}/${row.permits}` },
       { title: 'QUEUED', align: 'right', cell: (row) => String(row.queued) },
     ],
-    processes.slice(0, MAX_ROWS),
+    processes.slice(0, CLI_LIMITS.statusRows),
     style,
   );
   return table + more(processes.length, 'llmos ps', style);
@@ -157,13 +157,13 @@ function streamsTable(streams: readonly StreamLoad[], style: Style): string {
 function troublesText(troubles: readonly Trouble[], style: Style): string {
   if (troubles.length === 0) return `\n${style.green('nothing is wrong')}`;
   const lines = troubles
-    .slice(0, MAX_ROWS)
+    .slice(0, CLI_LIMITS.statusRows)
     .map(({ what, hint }) => `${style.red('!')} ${what} ${style.dim(`– ${hint}`)}`);
   return section('what is wrong', lines.join('\n'), style);
 }
 
 function more(total: number, command: string, style: Style): string {
-  return total > MAX_ROWS ? `\n${style.dim(`and ${total - MAX_ROWS} more: ${command}`)}` : '';
+  return total > CLI_LIMITS.statusRows ? `\n${style.dim(`and ${total - CLI_LIMITS.statusRows} more: ${command}`)}` : '';
 }
 
 function colored(state: string, style: Style): string {

@@ -1,5 +1,6 @@
 /** Says what a command waits for, on a terminal: above all that a model is being loaded. */
 import type { ProcessRow } from '@llmos/base';
+import { CLI_LIMITS } from '../limits';
 import type { Terminal } from './terminal';
 import { formatMs } from './units';
 
@@ -11,9 +12,6 @@ export interface Waiting {
   readonly nowMs: () => number;
 }
 
-/** Longer than an answer of a model that is loaded usually takes. */
-const QUIET_MS = 700;
-const LOOK_MS = 500;
 
 /** Answers as the work does; looking on never fails it. */
 export async function whileWaiting<T>(waiting: Waiting, work: Promise<T>): Promise<T> {
@@ -25,9 +23,9 @@ export async function whileWaiting<T>(waiting: Waiting, work: Promise<T>): Promi
     const processes = await waiting.ps().catch(() => []);
     if (isOver) return;
     waiting.terminal.progress(describeWait(waiting.what, processes, waiting.nowMs() - sinceMs));
-    timer = setTimeout(() => void look(), LOOK_MS);
+    timer = setTimeout(() => void look(), CLI_LIMITS.waitLookMs);
   };
-  timer = setTimeout(() => void look(), QUIET_MS);
+  timer = setTimeout(() => void look(), CLI_LIMITS.waitQuietMs);
   try {
     return await work;
   } finally {

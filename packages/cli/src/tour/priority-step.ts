@@ -1,13 +1,11 @@
 /** The step of the tour that shows priorities: one interactive task overtakes a batch. */
 import { LlmosError } from '@llmos/base';
+import { CLI_LIMITS } from '../limits';
 import { formatMs } from '../output/units';
 import type { TourStep } from './language-steps';
 import { heading, remark, round } from './language-steps';
 import type { PrioritySummary } from './tour-summary';
 import { BATCH_PROMPT, BATCH_TASKS, BUSY_AFTER, TOUR_MODELS } from './tour-texts';
-
-/** The whole batch takes seconds; a system that is stuck must not hang the tour. */
-const BATCH_LIMIT_MS = 120_000;
 
 export async function overtakeBatch(step: TourStep): Promise<PrioritySummary> {
   const { client, terminal, signal } = step;
@@ -26,7 +24,7 @@ export async function overtakeBatch(step: TourStep): Promise<PrioritySummary> {
   const finished: ('batch' | 'interactive')[] = [];
   const busy = signalOnce();
   const results = tasks.map(async (task) => {
-    await task.result({ signal: give, timeoutMs: BATCH_LIMIT_MS });
+    await task.result({ signal: give, timeoutMs: CLI_LIMITS.tourBatchMs });
     finished.push('batch');
     if (finished.length === BUSY_AFTER) busy.resolve();
     terminal.progress(`  ${finished.length} of ${BATCH_TASKS + 1} done`);

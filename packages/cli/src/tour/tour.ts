@@ -1,14 +1,12 @@
 /** The tour: what the system does, in a minute, on the models that ship. */
 import type { ProcessRow } from '@llmos/base';
 import { formatProcesses } from '../commands/processes';
+import { CLI_LIMITS } from '../limits';
 import type { TourStep } from './language-steps';
 import { findEntities, heading, labelTexts, searchSentences, tellStory } from './language-steps';
 import { overtakeBatch } from './priority-step';
 import type { TourSummary } from './tour-summary';
 import { TOUR_MODELS } from './tour-texts';
-
-const REST_LOOKS = 20;
-const REST_LOOK_MS = 50;
 
 /** Throws the first error of a step. */
 export async function runTour(step: TourStep): Promise<TourSummary> {
@@ -27,20 +25,24 @@ export async function runTour(step: TourStep): Promise<TourSummary> {
 async function processesAtRest({ client, signal }: TourStep): Promise<readonly ProcessRow[]> {
   for (let look = 1; ; look += 1) {
     const processes = await client.ps({ signal });
-    if (look === REST_LOOKS || processes.every((row) => row.running === 0)) return processes;
-    await new Promise((resolve) => setTimeout(resolve, REST_LOOK_MS));
+    if (look === CLI_LIMITS.tourLooks || processes.every((row) => row.running === 0)) return processes;
+    await new Promise((resolve) => setTimeout(resolve, CLI_LIMITS.tourLookMs));
   }
 }
 
-export function showHowToGoOn(step: TourStep, natsUrl: string): void {
+/** @param of the system's server, and what commands need to find it: `folderFlag`. */
+export function showHowToGoOn(
+  step: TourStep,
+  of: { readonly natsUrl: string; readonly flag: string },
+): void {
   const { terminal } = step;
   const body = `'{"model":"${TOUR_MODELS.intents}","text":"I lost my card"}'`;
   heading(step, 'Go on, in another terminal');
   const lines = [
-    'npx llmos ps',
-    `npx llmos run generate "The old king said" --model ${TOUR_MODELS.generate} --stream`,
-    `npx llmos run classify "I lost my card" --model ${TOUR_MODELS.intents}`,
-    `nats pub -s ${natsUrl} llmos.v1.task.standard.default.classify ${body}`,
+    `npx llmos ps${of.flag}`,
+    `npx llmos run generate "The old king said" --model ${TOUR_MODELS.generate} --stream${of.flag}`,
+    `npx llmos run classify "I lost my card" --model ${TOUR_MODELS.intents}${of.flag}`,
+    `nats pub -s ${of.natsUrl} llmos.v1.task.standard.default.classify ${body}`,
   ];
   for (const line of lines) terminal.line(`  ${terminal.style.cyan(line)}`);
   terminal.line(terminal.style.dim('  Ctrl-C stops it.'));

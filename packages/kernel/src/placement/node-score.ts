@@ -1,6 +1,6 @@
 /** Which node is the better home: spread replicas, then free memory, then fewer processes. */
 import { compareIds } from '@llmos/base';
-import type { DeviceView, NodeView } from './placement';
+import type { DeviceView, NodeView } from './node-view';
 
 export interface ScoredNode {
   readonly node: NodeView;

@@ -1,5 +1,6 @@
 import type { NodeId, ProcessId } from '@llmos/base';
-import { choosePlacement, type DeviceView, type NodeView } from './placement';
+import type { DeviceView, NodeView } from './node-view';
+import { choosePlacement } from './placement';
 
 const device = (more: Partial<DeviceView> = {}): DeviceView => ({
   deviceId: 'cpu',

@@ -6,34 +6,7 @@
  */
 import type { NodeId, ProcessId } from '@llmos/base';
 import { compareNodes } from './node-score';
-
-export interface EvictableProcess {
-  readonly pid: ProcessId;
-  readonly bytes: number;
-  readonly idleSinceMs: number;
-}
-
-export interface DeviceView {
-  readonly deviceId: string;
-  readonly provider: string;
-  readonly usableBytes: number;
-  readonly freeBytes: number;
-  /** Held by processes that were told to stop. */
-  readonly leavingBytes: number;
-  /** What may be evicted, longest idle first. */
-  readonly evictable: readonly EvictableProcess[];
-  /** Its free bytes wait for someone more urgent. */
-  readonly isPromised: boolean;
-}
-
-export interface NodeView {
-  readonly nodeId: NodeId;
-  /** Preferred first. */
-  readonly devices: readonly DeviceView[];
-  readonly processCount: number;
-  /** Of the same target. */
-  readonly siblingCount: number;
-}
+import type { DeviceView, NodeView } from './node-view';
 
 export interface PlacementRequest {
   readonly bytes: number;

@@ -29,6 +29,8 @@ export type ProcessState =
       readonly kind: 'draining';
       readonly reason: DrainReason;
       readonly graceMs: number;
+      /** It is not told yet: what runs in it may end first. */
+      readonly isFinishing: boolean;
       nextSendAtMs: number;
     }
   /** Holds nothing; may be started again from then on. */

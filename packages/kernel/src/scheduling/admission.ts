@@ -30,7 +30,8 @@ export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody
   const refusal = malformed ?? limitError(state, spec);
   const task = createTask(state, inheritFrom(state, spec));
   state.tasks.add(task);
-  state.chains.add(task);
+  // A repeated one has ended, most likely: those behind it in its line must not wait again.
+  if (!isRepeated) state.chains.add(task);
   const error = refusal ?? endedBefore(state, task);
   if (error?.code === 'INTERNAL') {
     // A mistake of ours: what was asked for must not be lost with it.
@@ -60,8 +61,12 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
   task.uncountedAttempts = answer.uncounted ?? 0;
   task.isApart = answer.isApart;
   task.failures = answer.failures ?? NO_FAILURES;
-  if (answer.isCommitted) finishTask(state, task, 'known');
-  else routeTask(state, task);
+  if (answer.isCommitted) {
+    finishTask(state, task, 'known');
+    return;
+  }
+  state.chains.add(task);
+  routeTask(state, task);
 }
 
 /** Finds out what serves it; waits where the models are not known yet. */

@@ -16,9 +16,6 @@ import {
   setState,
 } from './process-life';
 
-/** An agent that does not say within this time that a process ended has none. */
-const LEFT_BEHIND_BOUND_MS = 10_000;
-
 type Attached = Extract<KernelEvent, { kind: 'node-attached' }>;
 
 export function attachNode(state: KernelState, event: Attached): void {
@@ -80,7 +77,7 @@ function tryRevive(state: KernelState, node: Node): void {
     emit(state, { kind: 'stop-process', to: { nodeId, pid, incarnation }, graceMs: 0 });
   }
   const sinceMs = state.now.nowMs - (node.heardAgainMs ?? state.now.nowMs);
-  if (node.leftBehind.length > 0 && sinceMs < LEFT_BEHIND_BOUND_MS) return;
+  if (node.leftBehind.length > 0 && sinceMs < CORE_LIMITS.leftBehindMs) return;
   state.nodes.revive(nodeId, state.now.nowMs);
   state.ledger.setDevices(nodeId, node.capabilities.devices);
   state.needsProvisioning = true;

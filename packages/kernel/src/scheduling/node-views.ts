@@ -1,7 +1,7 @@
 /** The nodes that may get a process now, as placement looks at them. */
 import type { KernelState } from '../kernel-state';
 import type { Node } from '../nodes/node';
-import type { DeviceView, EvictableProcess, NodeView } from '../placement/placement';
+import type { DeviceView, EvictableProcess, NodeView } from '../placement/node-view';
 import { isServing, type Process } from '../processes/process';
 import { isSpare } from './demand';
 
@@ -42,7 +42,7 @@ function viewNode(state: KernelState, of: NodeSubject): NodeView {
       usableBytes: balance?.usableBytes ?? 0,
       freeBytes: balance?.freeBytes ?? 0,
       leavingBytes: here
-        .filter((process) => process.state.kind === 'draining')
+        .filter(({ state: current }) => current.kind === 'draining' && !current.isFinishing)
         .reduce((sum, process) => sum + state.ledger.bytesOf(process.pid), 0),
       evictable: evictableOf(state, here, target),
       isPromised: promised.has(`${node.nodeId}/${capability.id}`),

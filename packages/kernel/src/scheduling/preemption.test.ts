@@ -125,6 +125,25 @@ describe('preemption', () => {
     expect(core.take('preempt-attempt')).toHaveLength(0);
   });
 
+  it('ends a task that made room often, however much urgent work comes', () => {
+    const core = started(1);
+    core.store(core.task(generation('batch')));
+    let rounds = 0;
+    for (let isLeft = false; !isLeft && rounds < 50;) {
+      const bulk = core.only('execute');
+      expect(bulk.spec.class).toBe('batch');
+      core.accept(bulk).store(core.task(generation('interactive')));
+      isLeft = core.take('preempt-attempt').length === 0;
+      if (isLeft) core.finish(bulk);
+      else giveBack(core, bulk);
+      core.settle();
+      core.finish(core.only('execute'));
+      if (!isLeft) rounds += 1;
+    }
+    expect(rounds).toBe(CORE_LIMITS.maxPreemptions);
+    expect(core.core.counts().tasks).toBe(0);
+  });
+
   it('sends what was given back to where it ran, if there is a choice', () => {
     const core = runningCore().knowModels(modelOf('story', { task: 'generate' }));
     core.apply({ kind: 'spawn-requested', request: { model: 'story', replicas: 2 } });

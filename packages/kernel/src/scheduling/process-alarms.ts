@@ -9,6 +9,8 @@ export function wakeProcess(state: KernelState, process: Process): void {
   const current = process.state;
   if (current.kind === 'starting' && nowMs >= current.giveUpAtMs) {
     drainProcess(state, process, { reason: 'load-timeout', graceMs: 0 });
+  } else if (current.kind === 'draining' && current.isFinishing) {
+    if (isSilent(state, process)) drainProcess(state, process, { reason: 'silent', graceMs: 0 });
   } else if (current.kind === 'draining' && nowMs >= current.nextSendAtMs) {
     sendStop(state, process);
   } else if (current.kind === 'backing-off') {
@@ -21,9 +23,9 @@ export function wakeProcess(state: KernelState, process: Process): void {
 
 function watchReady(state: KernelState, process: Process): void {
   const { nowMs } = state.now;
-  const { processSilenceMs, idleStopMs, repeatMs } = state.config;
+  const { idleStopMs, repeatMs } = state.config;
   const hasReason = process.running.size > 0 || !process.isReconciled;
-  if (hasReason && nowMs - process.lastHeardMs >= processSilenceMs) {
+  if (hasReason && isSilent(state, process)) {
     drainProcess(state, process, { reason: 'silent', graceMs: 0 });
     return;
   }
@@ -37,4 +39,8 @@ function watchReady(state: KernelState, process: Process): void {
   if (isIdleTooLong && isSpare(state, process)) {
     drainProcess(state, process, { reason: 'idle', graceMs: state.config.killGraceMs });
   }
+}
+
+function isSilent(state: KernelState, process: Process): boolean {
+  return state.now.nowMs - process.lastHeardMs >= state.config.processSilenceMs;
 }

@@ -1,7 +1,11 @@
 import type { FunctionName, NodeId, ProcessId } from '@llmos/base';
-import { CoreFixture, modelOf, runningCore, type refOf } from '../core-fixture';
+import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
 import type { CoreOptions } from '../core-options';
 
+const generate = (model: string) => ({
+  function: 'generate' as FunctionName,
+  model: { name: model },
+});
 const embed = (model: string) => ({ function: 'embed' as FunctionName, model: { name: model } });
 const loadFailed = (isRetryable: boolean) =>
   ({ kind: 'exited', reason: 'load-failed', message: 'bad graph', isRetryable }) as const;
@@ -123,7 +127,68 @@ describe('replicas', () => {
     core.knowModels();
     expect(core.take('stop-process')).toHaveLength(1);
   });
+
+  it('of a model that was removed end what runs in them, and take nothing new', () => {
+    const { core, to, execute } = runningGeneration();
+    core.knowModels();
+    expect(core.take('stop-process')).toEqual([]);
+    expect(core.core.processes(core.now())).toMatchObject([
+      { state: 'draining', reason: 'model-removed', running: 1 },
+    ]);
+    core.store(core.task(generate('writer')));
+    expect(core.only('commit-result').result).toMatchObject({ error: { code: 'NOT_FOUND' } });
+    // However long it takes, as long as it is heard of.
+    for (let minute = 0; minute < 10; minute += 1) core.beat(to, refOf(execute)).advance(20_000);
+    expect(core.take('stop-process')).toEqual([]);
+    core.finish(execute);
+    expect(core.take('acknowledge')).toContainEqual({ kind: 'acknowledge', sequence: 1 });
+    expect(core.take('stop-process')).toMatchObject([{ to }]);
+    expect(core.take('execute')).toEqual([]);
+  });
+
+  it('of a model that was removed are stopped then, also where it is registered again', () => {
+    const { core, to, execute } = runningGeneration();
+    core.knowModels().knowModels(modelOf('writer', { task: 'generate', mib: 500 }));
+    core.store(core.task(generate('writer')));
+    expect(core.take('execute')).toEqual([]);
+    core.finish(execute);
+    expect(core.take('stop-process')).toMatchObject([{ to }]);
+    const exited = { kind: 'exited', reason: 'stopped', message: '', isRetryable: true } as const;
+    core.report(to, exited, 'writer@1');
+    expect(core.only('start-process')).toMatchObject({ target: 'writer@1' });
+  });
+
+  it('of a model that was removed are stopped all the same when killed, or silent', () => {
+    const killed = runningGeneration();
+    killed.core.knowModels().apply({ kind: 'kill-requested', pid: killed.to.pid });
+    expect(killed.core.only('stop-process').to).toEqual(killed.to);
+
+    const silent = runningGeneration({ processSilenceMs: 30_000 });
+    silent.core.knowModels().advance(60_000);
+    expect(silent.core.take('stop-process')[0]).toMatchObject({ to: silent.to, graceMs: 0 });
+  });
+
+  it('that still finish are no room to wait for where an idle one can be evicted', () => {
+    const { core } = runningGeneration();
+    const [idle, next] = [modelOf('idle', { mib: 300 }), modelOf('next', { mib: 400 })];
+    core.knowModels(idle, next).store(core.task(embed('idle')));
+    const [to] = core.startAll();
+    core.finish(core.only('execute')).store(core.task(embed('next')));
+    expect(core.take('stop-process')).toMatchObject([{ to }]);
+  });
 });
+
+/** A model with one generation that is under way. */
+function runningGeneration(options: CoreOptions = {}) {
+  const writer = modelOf('writer', { task: 'generate', mib: 500 });
+  const core = new CoreFixture(options).knowModels(writer).attachNode();
+  core.store(core.task(generate('writer')));
+  const [to] = core.startAll();
+  const execute = core.only('execute');
+  if (to === undefined) throw new Error('nothing was started');
+  core.accept(execute);
+  return { core, to, execute };
+}
 
 /** A process with one task. */
 function running(options: CoreOptions = {}): CoreFixture {

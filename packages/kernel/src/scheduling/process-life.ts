@@ -30,25 +30,33 @@ export function sendStart(state: KernelState, process: Process): void {
   emit(state, { kind: 'start-process', to, target, device, reservedBytes });
 }
 
+export interface Drain {
+  readonly reason: DrainReason;
+  readonly graceMs: number;
+  /** Where nothing could go on elsewhere: it is told to stop only once nothing runs in it. */
+  readonly finishesFirst?: boolean;
+}
+
 /** Takes nothing new; what still runs when it exits goes on elsewhere. */
-export function drainProcess(
-  state: KernelState,
-  process: Process,
-  how: { readonly reason: DrainReason; readonly graceMs: number },
-): void {
-  if (process.state.kind === 'draining') return;
-  if (process.state.kind === 'backing-off') {
-    removeProcess(state, process, how.reason);
+export function drainProcess(state: KernelState, process: Process, how: Drain): void {
+  const { reason, graceMs } = how;
+  const before = process.state;
+  const isFinishing = how.finishesFirst === true && process.running.size > 0;
+  // One that may finish can still be told to stop at once.
+  if (before.kind === 'draining' && (isFinishing || !before.isFinishing)) return;
+  if (before.kind === 'backing-off') {
+    removeProcess(state, process, reason);
     return;
   }
-  setState(state, process, { kind: 'draining', ...how, nextSendAtMs: state.now.nowMs });
+  const nextSendAtMs = state.now.nowMs;
+  setState(state, process, { kind: 'draining', reason, graceMs, isFinishing, nextSendAtMs });
   state.queue.unpin(process.target, process.pid);
-  announceProcess(state, process, 'draining', { reason: how.reason });
+  if (before.kind !== 'draining') announceProcess(state, process, 'draining', { reason });
   sendStop(state, process);
 }
 
 export function sendStop(state: KernelState, process: Process): void {
-  if (process.state.kind !== 'draining') return;
+  if (process.state.kind !== 'draining' || process.state.isFinishing) return;
   process.state.nextSendAtMs = state.now.nowMs + state.config.repeatMs;
   emit(state, {
     kind: 'stop-process',
@@ -165,17 +173,21 @@ function nextStepMs(state: KernelState, process: Process): number {
     case 'starting':
       return current.giveUpAtMs;
     case 'draining':
-      return current.nextSendAtMs;
+      return current.isFinishing ? silenceLookMs(state) : current.nextSendAtMs;
     case 'backing-off':
       return current.untilMs > state.now.nowMs ? current.untilMs : Number.POSITIVE_INFINITY;
     case 'ready': {
       const greetAtMs = process.isReconciled ? Number.POSITIVE_INFINITY : process.nextGreetAtMs;
-      // Silence and idleness are looked at once a while: no alarm moves with every message.
-      return Math.min(greetAtMs, state.now.nowMs + state.config.processSilenceMs / 4);
+      return Math.min(greetAtMs, silenceLookMs(state));
     }
     default:
       return assertNever(current);
   }
+}
+
+/** Silence and idleness are looked at once a while: no alarm moves with every message. */
+function silenceLookMs(state: KernelState): number {
+  return state.now.nowMs + state.config.processSilenceMs / 4;
 }
 
 function becomeReady(

@@ -81,10 +81,17 @@ function isShort(state: KernelState, target: string): boolean {
 /** Drops rows that nobody needs to restart, replicas beyond a lowered number, removed models. */
 function trim(state: KernelState, target: string): void {
   const processes = state.processes.ofTarget(target);
+  const { killGraceMs: graceMs } = state.config;
+  for (const process of processes) {
+    const current = process.state;
+    // Also where its model is registered again: it may have another graph now.
+    const hasFinished =
+      current.kind === 'draining' && current.isFinishing && process.running.size === 0;
+    if (hasFinished) drainProcess(state, process, { reason: current.reason, graceMs });
+  }
   if (!state.catalog.isTarget(target)) {
-    const { killGraceMs: graceMs } = state.config;
     for (const process of processes) {
-      drainProcess(state, process, { reason: 'model-removed', graceMs });
+      drainProcess(state, process, { reason: 'model-removed', graceMs, finishesFirst: true });
     }
     return;
   }

@@ -17,11 +17,6 @@ import { readyTask } from './readiness';
 import { endTask } from './task-end';
 import { armTask } from './task-moves';
 
-/** A process may be late by one heartbeat, or this one was sent before it heard of the task. */
-const MISSED_BEFORE_RESEND = 2;
-/** After the last old task came in, what nobody knows is taken for an orphan. */
-const INTAKE_QUIET_MS = 2_000;
-
 export function applyHeartbeat(
   state: KernelState,
   origin: ReportOrigin,
@@ -85,7 +80,7 @@ function noteMissed(state: KernelState, task: Task, running: RunningState): void
     return;
   running.missedAtMs = nowMs;
   running.missedHeartbeats += 1;
-  if (running.missedHeartbeats < MISSED_BEFORE_RESEND) return;
+  if (running.missedHeartbeats < CORE_LIMITS.missedBeforeResend) return;
   if (running.stop !== undefined) {
     // It is not there any more, so there is nothing to wait for.
     endTask(state, task, stopError(running.stop.reason, task));
@@ -103,7 +98,7 @@ function noteMissed(state: KernelState, task: Task, running: RunningState): void
 /** Every old task had its chance to come in and claim its attempt. */
 function isIntakeQuiet(state: KernelState): boolean {
   if (state.recovery.kind === 'recovering') return false;
-  return state.now.nowMs - state.lastRecoveredIntakeMs >= INTAKE_QUIET_MS;
+  return state.now.nowMs - state.lastRecoveredIntakeMs >= CORE_LIMITS.intakeQuietMs;
 }
 
 function addressOf(process: Process): ReportOrigin {

@@ -32,7 +32,10 @@ export class ModelRegistrar {
     // Versions that a watch has not shown yet are skipped one by one.
     for (let tries = 0; tries < EDGE_LIMITS.maxVersionTries; tries += 1) {
       const model = this.registrationOf(request, tries);
-      if ((await this.options.store.addModel(model)) === 'added') return { model, added: true };
+      if ((await this.options.store.addModel(model)) === 'added') {
+        await this.untilKnown(model);
+        return { model, added: true };
+      }
       const found = this.sameAs(request);
       if (found !== undefined) return { model: found, added: false };
       if (request.version !== undefined) throw taken(request.name, request.version);
@@ -51,6 +54,24 @@ export class ModelRegistrar {
     }
     for (const model of chosen) await this.options.store.removeModel(model.name, model.version);
     return { removed: chosen.map(formatModelRef) };
+  }
+
+  /** Whoever is told of a model may use it at once: the watch shows it a moment after the write. */
+  private untilKnown(model: ModelRegistration): Promise<void> {
+    const { registry } = this.options;
+    const isKnown = (): boolean => registry.modelOf(formatModelRef(model)) !== undefined;
+    if (isKnown()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        stopListening();
+        resolve();
+      };
+      const timer = setTimeout(end, EDGE_LIMITS.modelKnownMs);
+      const stopListening = registry.onChange(() => {
+        if (isKnown()) end();
+      });
+    });
   }
 
   /** The registration that makes another one needless: the same package, newest or as named. */

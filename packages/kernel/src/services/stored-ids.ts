@@ -6,7 +6,7 @@
  * its result is kept longer than that.
  */
 import type { TenantTask } from '@llmos/base';
-import { RecentMap } from '../scheduling/recent-map';
+import { RecentMap } from '@llmos/base';
 
 interface Stored {
   readonly sequence: number;

@@ -2,6 +2,7 @@ import type { TaskKey } from '@llmos/base';
 import { runningCore, type CoreFixture } from '../core-fixture';
 
 const key = 'k' as TaskKey;
+const FAILURE = { code: 'UNAVAILABLE', retryable: true, message: 'not now' } as const;
 
 function started(permits = 2): CoreFixture {
   const core = runningCore().store();
@@ -20,6 +21,26 @@ describe('keys', () => {
     expect(first.spec.priority).toBe(1);
     core.finish(first);
     expect(core.only('execute').spec.priority).toBe(9);
+  });
+
+  it('are not held up again by a task that has ended, whose acknowledgement was lost', () => {
+    const core = started(1);
+    const [ended, next] = [core.task({ key }), core.task({ key })];
+    core.store(ended, next).finish(core.only('execute'));
+    const running = core.only('execute');
+    core.store(ended);
+    const { sequence } = core.only('look-up-result').spec;
+    core.finish(running, { kind: 'failed', error: FAILURE }).settle().advance(1_000);
+    expect(core.only('execute').spec.sequence).toBe(next.sequence);
+    core.take('acknowledge');
+    core.apply({
+      kind: 'result-looked-up',
+      sequence,
+      isCommitted: true,
+      attempts: 1,
+      isApart: false,
+    });
+    expect(core.only('acknowledge').sequence).toBe(ended.sequence);
   });
 
   it('do not hold up other keys, other classes or other tenants', () => {

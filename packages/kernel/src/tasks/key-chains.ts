@@ -27,10 +27,10 @@ export class KeyChains {
   private readonly chains = new Map<string, Chain>();
   private readonly links = new Map<number, Link>();
 
-  /** A task without a key is ignored. */
+  /** A task without a key is ignored, and one that stands in its line already. */
   add(task: Task): void {
     const name = chainName(task);
-    if (name === undefined) return;
+    if (name === undefined || this.links.has(task.spec.sequence)) return;
     let chain = this.chains.get(name);
     if (chain === undefined) {
       chain = { name, first: undefined, last: undefined };

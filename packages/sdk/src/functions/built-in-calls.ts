@@ -1,6 +1,6 @@
 /** The built-in functions as methods of a client. */
 import type { TaskOptions } from '../call-options';
-import type { ReplyStream } from '../reply-stream';
+import type { ReplyStream } from '../reply-iterator';
 import type {
   BuiltInFunctions,
   ClassifyFunction,

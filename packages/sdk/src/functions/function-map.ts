@@ -14,7 +14,7 @@ import type {
   Label,
 } from '@llmos/base';
 import type { TaskOptions } from '../call-options';
-import type { ReplyStream } from '../reply-stream';
+import type { ReplyStream } from '../reply-iterator';
 
 export interface BuiltInFunctions {
   readonly echo: { readonly input: unknown; readonly output: unknown };

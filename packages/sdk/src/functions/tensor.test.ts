@@ -55,6 +55,23 @@ it('refuses a value that is no number', () => {
   expect(() => tensor('float32', [1], ['x'])).toThrow('"x"');
 });
 
+it('refuses an integer that its type can’t hold, instead of cutting or wrapping it', () => {
+  expect(() => tensor('int8', [1], [300])).toThrow('tensor value "300" is no int8');
+  expect(() => tensor('int32', [1], [1.5])).toThrow('tensor value "1.5" is no int32');
+  expect(() => tensor('uint8', [1], new Int32Array([-1]))).toThrow('"-1" is no uint8');
+  expect(() => tensor('uint64', [1], [-1n])).toThrow('"-1" is no uint64');
+  expect(() => tensor('int64', [1], [2n ** 63n])).toThrow('is no int64');
+});
+
+it('refuses dims, data and types of another kind, naming them', () => {
+  const make = tensor as (type: string, dims: unknown, data: unknown) => unknown;
+  expect(() => make('float32', undefined, [1])).toThrow('dims undefined are no list');
+  expect(() => make('float32', [-1, -1], [1])).toThrow('dims [-1,-1] are no list');
+  expect(() => make('float32', [1], undefined)).toThrow('data undefined is neither');
+  expect(() => make('float32', [1], [null])).toThrow('data [null] is neither');
+  expect(() => make('toString', [1], [1])).toThrow('type "toString" is no tensor type');
+});
+
 it('rounds to half precision, ties to even', () => {
   const cases: readonly (readonly [number, number])[] = [
     [1, 0x3c00],

@@ -84,21 +84,28 @@ const KINDS: Readonly<Record<NumberType, ArrayKind>> = {
   ),
 };
 
+/** What takes any number, as the nearest that it has. */
+const ROUNDED: ReadonlySet<TensorType> = new Set(['float16', 'float32', 'float64', 'bool']);
+
 /**
  * A tensor for `infer`. Data is row-major: a typed array or a list. Of `float16`, a Uint16Array
- * holds raw bits, anything else numbers. Throws INVALID_ARGUMENT where dims and data don't agree.
+ * holds raw bits, anything else numbers. Throws INVALID_ARGUMENT where dims and data don't agree,
+ * and for a number that its type can't hold: integers are neither cut nor wrapped.
  *
  * @example tensor('float32', [1, 3], [0.1, 0.2, 0.3])
  */
 export function tensor(type: TensorType, dims: readonly number[], data: TensorSource): TensorValue {
+  if (!isDims(dims)) throw invalid(`dims ${quoteShort(dims)} are no list of integers from 0`);
+  if (!isSource(data)) {
+    throw invalid(`data ${quoteShort(data)} is neither a list nor a typed array`);
+  }
   const count = dims.reduce((product, dim) => product * dim, 1);
-  if (!Number.isSafeInteger(count) || count < 0 || count !== data.length) {
+  if (count !== data.length) {
     throw invalid(`dims [${dims.join(', ')}] hold ${count} values, but data has ${data.length}`);
   }
   if (type === 'string') return { type, dims, data: Array.from(data, String) };
-  const target = KINDS[type] as ArrayKind | undefined;
-  if (target === undefined) throw invalid(`type ${quoteShort(type)} is no tensor type`);
-  const array = isRaw(type, data) ? data : target.create(Array.from(data));
+  if (!Object.hasOwn(KINDS, type)) throw invalid(`type ${quoteShort(type)} is no tensor type`);
+  const array = isRaw(type, data) ? data : convert(type, Array.from<TensorElement>(data));
   const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength);
   return { type, dims, data: bytes.toString('base64') };
 }
@@ -132,6 +139,15 @@ function assertTensor(value: unknown): asserts value is TensorValue {
   throw invalid(`data ${quoteShort(data)} is neither base64 nor a list of values`);
 }
 
+function isDims(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
+}
+
+function isSource(value: unknown): value is TensorSource {
+  if (Array.isArray(value)) return value.every(isElement);
+  return ArrayBuffer.isView(value) && 'length' in value;
+}
+
 function isElement(value: unknown): value is TensorElement {
   return ['number', 'bigint', 'boolean', 'string'].includes(typeof value);
 }
@@ -155,7 +171,19 @@ function readList(
 ): TensorArray | readonly string[] {
   if (type === 'string') return elements.map(String);
   if (type === 'float16') return Float32Array.from(numbers(elements));
-  return KINDS[type].create(elements);
+  return convert(type, elements);
+}
+
+/** Typed arrays cut and wrap what they can't hold; whoever names an integer wants that one. */
+function convert(type: NumberType, elements: readonly TensorElement[]): TensorArray {
+  const array = KINDS[type].create(elements);
+  if (ROUNDED.has(type)) return array;
+  for (const [index, element] of elements.entries()) {
+    const held = array[index];
+    if (held === (typeof held === 'bigint' ? toBigInt(element) : toNumber(element))) continue;
+    throw invalid(`tensor value ${quoteShort(String(element))} is no ${type}`);
+  }
+  return array;
 }
 
 function kind(bytes: number, view: ArrayKind['view'], create: ArrayKind['create']): ArrayKind {

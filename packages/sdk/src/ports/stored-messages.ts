@@ -50,13 +50,19 @@ export interface StoredMessages {
   readLast(of: ReadLast): Promise<ReadOutcome>;
   /** The first message of the subject at or after a sequence. */
   readNext(of: ReadLast & { readonly fromSequence: number }): Promise<ReadOutcome>;
-  readStream(stream: string, signal?: AbortSignal): Promise<StreamOutcome>;
+  readStream(stream: string, limit?: ReadLimit): Promise<StreamOutcome>;
   remove(of: { readonly stream: string; readonly sequence: number }): Promise<RemoveOutcome>;
 }
 
-export interface ReadLast {
+/** When a look is given up. */
+export interface ReadLimit {
+  readonly signal?: AbortSignal | undefined;
+  /** Of each request that it takes; at most, and by default, `readTimeoutMs`. */
+  readonly waitMs?: number | undefined;
+}
+
+export interface ReadLast extends ReadLimit {
   readonly stream: string;
   /** May hold wildcards where the next message is asked for. */
   readonly subject: string;
-  readonly signal?: AbortSignal | undefined;
 }

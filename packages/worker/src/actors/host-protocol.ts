@@ -31,6 +31,11 @@ export interface HostSpec {
   readonly model?: HostModel;
 }
 
+/** Marks what a host leaves on disk; the agent removes it when the host has ended. */
+export function hostOwner(of: Pick<HostSpec, 'node' | 'pid' | 'incarnation'>): string {
+  return `${of.node}.${of.pid}.${of.incarnation}`;
+}
+
 export type ToHost =
   | { readonly kind: 'start'; readonly spec: HostSpec }
   /** Take nothing new, finish what runs within the grace, leave. */

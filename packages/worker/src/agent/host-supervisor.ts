@@ -2,10 +2,11 @@
  * Starts process hosts and watches them: their messages, their output, how they end.
  *
  * A host is an OS process that never outlives the agent: its IPC channel closes with the agent,
- * and it then ends by itself. Whoever starts a host gets exactly one `ended`.
+ * and it then ends by itself. Whoever starts a host gets exactly one `ended`, with its last words.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { LlmosError } from '@llmos/base';
 import type { FromHost, HostSpec, ToHost } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
 import type { Alarm } from '../ports/alarm';
@@ -45,9 +46,10 @@ export class HostSupervisor {
 
   constructor(private readonly parts: HostSupervisorParts) {}
 
+  /** Throws RESOURCE_EXHAUSTED where the operating system has no process to give. */
   start(spec: HostSpec, events: HostEvents): Host {
     const { hostEntry, env, alarm } = this.parts;
-    const child = fork(hostEntry, [], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const child = forkHost(hostEntry, env);
     this.children.add(child);
     const tail = this.watchOutput(child, spec.pid);
     const boot = alarm.after(AGENT_LIMITS.hostBootMs, () => child.kill('SIGKILL'));
@@ -57,7 +59,7 @@ export class HostSupervisor {
       hasEnded = true;
       boot();
       this.children.delete(child);
-      events.ended({ exitCode, signal, tail: tail.text() });
+      events.ended({ exitCode, signal, tail: tail.end() });
     };
     child.on('message', (message) => {
       const known = message as FromHost;
@@ -73,7 +75,14 @@ export class HostSupervisor {
       // A child that could not be spawned never exits.
       if (child.pid === undefined) end(null, null);
     });
-    child.once('exit', (code, signal) => end(code, signal));
+    child.once('exit', (code, signal) => {
+      // What it wrote last is told by `close`; whoever holds its output open is not waited for.
+      const cancel = alarm.after(AGENT_LIMITS.hostOutputMs, () => end(code, signal));
+      child.once('close', () => {
+        cancel();
+        end(code, signal);
+      });
+    });
     return { osPid: child.pid ?? 0, stop: (graceMs) => this.stop(child, graceMs) };
   }
 
@@ -103,6 +112,14 @@ export class HostSupervisor {
       stream?.setEncoding('utf8').on('data', (text: string) => tail.add(text));
     }
     return tail;
+  }
+}
+
+function forkHost(entry: string, env: Readonly<Record<string, string>>): ChildProcess {
+  try {
+    return fork(entry, [], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  } catch (cause) {
+    throw new LlmosError('RESOURCE_EXHAUSTED', `no process host: ${String(cause)}`, { cause });
   }
 }
 

@@ -64,8 +64,12 @@ function coresOf(quotaUs: number, periodUs: number): number | undefined {
   return periodUs > 0 ? Math.max(1, Math.floor(quotaUs / periodUs)) : undefined;
 }
 
-/** Bytes of page cache that the operating system gives back when asked. */
+/**
+ * Bytes of page cache that the operating system gives back when asked. Version 1 tells them for the
+ * group alone and, like the bytes in use, for all below it (`total_`).
+ */
 export function parseReclaimableBytes(memoryStat: string | undefined): number {
-  const match = /^(?:total_)?inactive_file (\d+)$/m.exec(memoryStat ?? '');
+  const text = memoryStat ?? '';
+  const match = /^total_inactive_file (\d+)$/m.exec(text) ?? /^inactive_file (\d+)$/m.exec(text);
   return match === null ? 0 : Number(match[1]);
 }

@@ -16,7 +16,11 @@ describe('output of a host', () => {
     nowMs = 1000;
     tail.add('last words\n');
     expect(lines.slice(-2)).toEqual(['(803 lines dropped)', 'last words']);
-    expect(tail.text().endsWith('last words')).toBe(true);
-    expect(tail.text().length).toBeLessThanOrEqual(AGENT_LIMITS.hostTailChars);
+    tail.add('and none');
+    expect(lines.at(-1)).toBe('last words');
+    const end = tail.end();
+    expect(lines.at(-1)).toBe('and none');
+    expect(end.endsWith('last words\nand none')).toBe(true);
+    expect(end.length).toBeLessThanOrEqual(AGENT_LIMITS.hostTailChars);
   });
 });

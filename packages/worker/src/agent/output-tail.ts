@@ -22,7 +22,10 @@ export class OutputTail {
     for (const line of lines) this.pass(line);
   }
 
-  text(): string {
+  /** Nothing comes any more: a last line without an end is passed on as it is. */
+  end(): string {
+    if (this.rest !== '') this.pass(this.rest);
+    this.rest = '';
     return this.last.trim();
   }
 

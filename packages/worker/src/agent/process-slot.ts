@@ -69,10 +69,10 @@ export class ProcessSlot {
         if (this.isExited) held.release();
         else this.held = held;
       }
+      if (!this.isExited) this.startHost();
     } catch (thrown) {
       this.tell(loadFailed(toErrorBody(thrown)));
     }
-    if (!this.isExited) this.startHost();
   }
 
   /** @param graceMs 0 kills at once. A shorter grace than an earlier one wins. */
@@ -175,13 +175,18 @@ function loadFailed(error: ErrorBody): ProcessReport {
   return {
     kind: 'exited',
     reason: 'load-failed',
-    message: `${error.code}: ${error.message}`,
+    message: bounded(`${error.code}: ${error.message}`),
     isRetryable: error.retryable,
   };
 }
 
 function crashed(message: string): ProcessReport {
-  return { kind: 'exited', reason: 'crashed', message, isRetryable: true };
+  return { kind: 'exited', reason: 'crashed', message: bounded(message), isRetryable: true };
+}
+
+/** It goes into every registration, with those of other processes that ended. */
+function bounded(message: string): string {
+  return message.slice(0, AGENT_LIMITS.exitMessageChars);
 }
 
 function describeEnd(end: HostEnd): string {

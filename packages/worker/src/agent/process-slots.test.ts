@@ -15,9 +15,11 @@ function setUp() {
   let provide: (held: HeldPackage) => void = () => undefined;
   let fail: (thrown: unknown) => void = () => undefined;
   let releases = 0;
+  let refusal: Error | undefined;
   const held = { folder: '/cache/m', release: () => void (releases += 1) };
   const slots = new ProcessSlots({
     startHost: (spec, events) => {
+      if (refusal !== undefined) throw refusal;
       const host = { events, stops: [] as number[], folder: spec.model?.packageFolder };
       hosts.push(host);
       return { osPid: 100 + hosts.length, stop: (graceMs) => void host.stops.push(graceMs) };
@@ -58,6 +60,7 @@ function setUp() {
     provide: () => provide(held),
     fail: (thrown: unknown) => fail(thrown),
     releases: () => releases,
+    refuseHosts: (error: Error) => (refusal = error),
   };
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -154,6 +157,26 @@ describe('processes of a node', () => {
       message: 'INVALID_ARGUMENT: no graph',
       isRetryable: false,
     });
+  });
+
+  it('tell it where the machine has no process for them', async () => {
+    const { slots, told, start, refuseHosts } = setUp();
+    refuseHosts(new LlmosError('RESOURCE_EXHAUSTED', 'no process host: EAGAIN'));
+    start(1);
+    await turn();
+    expect(told).toEqual(['1 load-failed']);
+    expect(slots.changes()[0]?.report).toMatchObject({ isRetryable: true });
+  });
+
+  it('tell no more of a long message than fits a registration', async () => {
+    const { slots, hosts, start, ready, end } = setUp();
+    start();
+    await turn();
+    ready();
+    hosts[0]?.events.message({ kind: 'crashing', message: 'x'.repeat(1_000_000) });
+    end();
+    const [change] = slots.changes();
+    expect(JSON.stringify(change).length).toBeLessThan(10_000);
   });
 
   it('all end when the node stops, and no new one starts', async () => {

@@ -19,6 +19,8 @@ export const ENGINE_LIMITS = {
   /** Elements of one tensor: 1 GB of float32. */
   maxTensorElements: 268_435_456,
   maxTensorRank: 16,
+  /** Characters of a prompt for each token that the model reads: hardly any token has more. */
+  maxTokenCharacters: 64,
   /** Prompt tokens that one step feeds: a cancel is heard, and a first token sent, between. */
   prefillTokens: 256,
   /** The same while other sequences wait for their next token in that step. */

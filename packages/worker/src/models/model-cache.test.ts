@@ -36,6 +36,7 @@ class FakeDisk implements PackageDisk {
   async touch(digest: string) {
     const found = this.packages.get(digest);
     if (found !== undefined) found.usedWallMs = this.wallMs();
+    return found !== undefined;
   }
   async remove(digest: string) {
     this.log.push(`remove ${digest[0] ?? ''}`);
@@ -107,6 +108,36 @@ describe('model cache', () => {
     expect(disk.log).toContain('remove b');
     expect([...disk.packages.keys()].map((digest) => digest[0])).toEqual(['a', 'd', 'e']);
     held.release();
+  });
+
+  it('keeps its limit while it fetches several packages at once', async () => {
+    const { cache, disk, clock, ignore } = setUp(150);
+    const outcomes = await Promise.allSettled([
+      cache.acquire(model('a'), ignore),
+      cache.acquire(model('b'), ignore),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    expect(outcomes[1]).toMatchObject({ reason: { code: 'RESOURCE_EXHAUSTED', retryable: true } });
+    expect([...disk.packages.keys()]).toEqual([DIGESTS.a]);
+    // What was promised to a fetch that failed is free again.
+    if (outcomes[0].status === 'fulfilled') outcomes[0].value.release();
+    clock.advance(3_600_000);
+    await expect(cache.acquire(model('c'), ignore)).rejects.toThrow('no file');
+    await cache.acquire(model('b'), ignore);
+    expect([...disk.packages.keys()]).toEqual([DIGESTS.b]);
+  });
+
+  it('asks again for a package that another agent removed while it was checked', async () => {
+    const { cache, disk, ignore } = setUp();
+    await cache.acquire(model('a'), ignore);
+    disk.check = async (digest) => {
+      disk.packages.delete(digest);
+      return { kind: 'valid' };
+    };
+    await expect(cache.acquire(model('a'), ignore)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    });
   });
 
   it('refuses now what does not fit now, and for ever what never fits', async () => {

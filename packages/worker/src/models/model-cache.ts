@@ -2,7 +2,8 @@
  * Verified model packages on this machine's disk, within a size limit.
  *
  * One fetch at a time per digest; whoever asks meanwhile waits for it. A package in use is held
- * and not evicted; the least recently used others are. One writer: the agent.
+ * and not evicted; the least recently used others are. Room is promised to one fetch after the
+ * other, so that several at once keep the limit. One writer: the agent.
  */
 import type { Clock, Logger, ModelRegistration } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
@@ -35,6 +36,9 @@ interface Flight {
 export class ModelCache {
   private readonly flights = new Map<string, Flight>();
   private readonly holders = new Map<string, number>();
+  /** Bytes of packages that are being fetched, by digest. */
+  private readonly promised = new Map<string, number>();
+  private lastPromise: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly parts: ModelCacheParts) {}
 
@@ -89,33 +93,49 @@ export class ModelCache {
 
   private async provide(model: ModelRegistration, tell: FetchProgress): Promise<void> {
     const { disk, log } = this.parts;
+    // Before the check, which reads for long: another agent of this machine may need room.
+    await disk.touch(model.digest);
     const found = await disk.check(model.digest, model.files);
     if (found.kind === 'corrupt') {
       log.warn('package-corrupt', { model: model.name, digest: model.digest, what: found.what });
       await disk.remove(model.digest);
     }
     if (found.kind !== 'valid') await this.fetch(model, tell);
-    await disk.touch(model.digest);
+    if (await disk.touch(model.digest)) return;
+    throw new LlmosError('UNAVAILABLE', `another program removed ${model.name} from the cache`);
   }
 
   private async fetch(model: ModelRegistration, tell: FetchProgress): Promise<void> {
     const { disk, store, log, clock } = this.parts;
-    const totalBytes = model.files.reduce((sum, file) => sum + file.bytes, 0);
-    await this.makeRoom(totalBytes, model);
+    const totalBytes = sumOf(model.files.map((file) => file.bytes));
+    await this.promiseRoom(totalBytes, model);
     const startedMs = clock.nowMs();
-    const draft = await disk.createDraft(model.digest);
     try {
-      let fetchedBytes = 0;
-      for (const file of model.files) {
-        const count = (bytes: number): void => tell((fetchedBytes += bytes), totalBytes);
-        await draft.write(file, counted(store.read(file.sha256), count));
+      const draft = await disk.createDraft(model.digest);
+      try {
+        let fetchedBytes = 0;
+        for (const file of model.files) {
+          const count = (bytes: number): void => tell((fetchedBytes += bytes), totalBytes);
+          await draft.write(file, counted(store.read(file.sha256), count));
+        }
+        await draft.publish();
+      } finally {
+        await draft.discard();
       }
-      await draft.publish();
     } finally {
-      await draft.discard();
+      this.promised.delete(model.digest);
     }
     const tookMs = Math.round(clock.nowMs() - startedMs);
     log.info('package-fetched', { model: model.name, version: model.version, totalBytes, tookMs });
+  }
+
+  private promiseRoom(neededBytes: number, model: ModelRegistration): Promise<void> {
+    const mine = this.lastPromise.then(async () => {
+      await this.makeRoom(neededBytes, model);
+      this.promised.set(model.digest, neededBytes);
+    });
+    this.lastPromise = mine.catch(() => undefined);
+    return mine;
   }
 
   private async makeRoom(neededBytes: number, model: ModelRegistration): Promise<void> {
@@ -124,20 +144,25 @@ export class ModelCache {
       const message = `${model.name}@${model.version} has ${neededBytes} bytes, the cache holds ${limitBytes}`;
       throw new LlmosError('RESOURCE_EXHAUSTED', message, { retryable: false });
     }
-    const packages = [...(await disk.list())].sort((a, b) => a.usedWallMs - b.usedWallMs);
-    let usedBytes = packages.reduce((sum, stored) => sum + stored.bytes, 0);
-    for (const stored of packages) {
+    const stored = (await disk.list()).filter(({ digest }) => !this.promised.has(digest));
+    const packages = [...stored].sort((a, b) => a.usedWallMs - b.usedWallMs);
+    let usedBytes = sumOf([...packages.map(({ bytes }) => bytes), ...this.promised.values()]);
+    for (const each of packages) {
       if (usedBytes + neededBytes <= limitBytes) return;
-      const isRecent = clock.wallMs() - stored.usedWallMs < PACKAGE_LIMITS.keepUnusedMs;
-      if (this.holders.has(stored.digest) || isRecent) continue;
-      log.info('package-evicted', { digest: stored.digest, bytes: stored.bytes });
-      await disk.remove(stored.digest);
-      usedBytes -= stored.bytes;
+      const isRecent = clock.wallMs() - each.usedWallMs < PACKAGE_LIMITS.keepUnusedMs;
+      if (this.holders.has(each.digest) || isRecent) continue;
+      log.info('package-evicted', { digest: each.digest, bytes: each.bytes });
+      await disk.remove(each.digest);
+      usedBytes -= each.bytes;
     }
     if (usedBytes + neededBytes <= limitBytes) return;
     const message = `the cache holds ${usedBytes} of ${limitBytes} bytes in use; ${model.name} needs ${neededBytes}`;
     throw new LlmosError('RESOURCE_EXHAUSTED', message);
   }
+}
+
+function sumOf(amounts: readonly number[]): number {
+  return amounts.reduce((sum, amount) => sum + amount, 0);
 }
 
 async function* counted(

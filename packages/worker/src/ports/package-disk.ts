@@ -17,7 +17,10 @@ export interface PackageDraft {
   discard(): Promise<void>;
 }
 
-/** Folders may be shared with other agents of this machine, so any answer can be outdated. */
+/**
+ * Folders may be shared with other agents of this machine, so any answer can be outdated. What the
+ * disk itself refuses is thrown: RESOURCE_EXHAUSTED where it is full, UNAVAILABLE else.
+ */
 export interface PackageDisk {
   folderOf(digest: string): string;
   /** Reads every byte. `corrupt`: a file is missing, differs, is a link, or does not belong. */
@@ -30,8 +33,8 @@ export interface PackageDisk {
     | { readonly kind: 'corrupt'; readonly what: string }
   >;
   list(): Promise<readonly StoredPackage[]>;
-  /** Notes that it is used now, for who must make room later. */
-  touch(digest: string): Promise<void>;
+  /** Notes that it is used now, for who must make room later. False where it is absent. */
+  touch(digest: string): Promise<boolean>;
   remove(digest: string): Promise<void>;
   createDraft(digest: string): Promise<PackageDraft>;
 }

@@ -37,6 +37,7 @@ export async function connectToNats(options: ConnectionOptions): Promise<NatsCon
       });
       useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
       void watchStatus(connection, options);
+      void endWithoutIt(connection);
       return connection;
     } catch (error) {
       if (performance.now() >= untilMs) throw noServer(servers, error);
@@ -44,6 +45,15 @@ export async function connectToNats(options: ConnectionOptions): Promise<NatsCon
       await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.reconnectWaitMs));
     }
   }
+}
+
+/**
+ * A server that refuses the password for good, as where it was changed, ends the program: this
+ * rejection is nobody's, and whoever starts the kernel again starts it with what is right now.
+ */
+async function endWithoutIt(connection: NatsConnection): Promise<void> {
+  const error = await connection.closed();
+  if (error instanceof Error) throw error;
 }
 
 function noServer(servers: readonly string[], cause: unknown): LlmosError {

@@ -6,11 +6,11 @@
  * A small body is kept as text behind its reply subject: one short string takes 250 bytes less than
  * a string, an array of bytes and an entry for each of them, and tasks may wait by the 100,000.
  */
+import { EDGE_LIMITS } from '../../edge-limits';
+
 type Held =
   /** Reply subject, line break (no subject has one), and the bytes of the body as latin1. */
   string | { readonly reply: string; readonly body: Uint8Array | undefined };
-
-const SMALL_BODY_BYTES = 1_024;
 
 export class HeldMessages {
   private readonly messages = new Map<number, Held>();
@@ -20,6 +20,10 @@ export class HeldMessages {
 
   get count(): number {
     return this.messages.size;
+  }
+
+  has(sequence: number): boolean {
+    return this.messages.has(sequence);
   }
 
   /** A redelivery replaces the reply subject: only the latest delivery can be acknowledged. */
@@ -51,7 +55,7 @@ export class HeldMessages {
 }
 
 function pack(reply: string, body: Uint8Array): Held {
-  if (body.length > SMALL_BODY_BYTES) return { reply, body: new Uint8Array(body) };
+  if (body.length > EDGE_LIMITS.smallBodyBytes) return { reply, body: new Uint8Array(body) };
   // Through bytes, so that the text is one string and not a chain of its parts.
   return Buffer.concat([Buffer.from(`${reply}\n`, 'latin1'), body]).toString('latin1');
 }

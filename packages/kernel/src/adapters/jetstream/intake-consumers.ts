@@ -25,6 +25,15 @@ export function intakeConsumerName(epoch: Epoch, taskClass: TaskClass): string {
   return `intake-${epoch}-${taskClass}`;
 }
 
+/** Makes the consumer of one class anew: what is not acknowledged is delivered once more. */
+export async function remakeConsumer(
+  of: Pick<TakeoverOptions, 'manager' | 'epoch'>,
+  taskClass: TaskClass,
+): Promise<void> {
+  await deleteConsumer(of.manager, intakeConsumerName(of.epoch, taskClass));
+  await addConsumer(of, taskClass);
+}
+
 export interface TakeoverOptions {
   readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
@@ -74,11 +83,15 @@ async function deleteLowerEpochs(options: TakeoverOptions): Promise<void> {
       );
     }
     log.info('intake-consumer-deleted', { consumer: name, epoch });
-    try {
-      await manager.consumers.delete(STREAMS.tasks, name);
-    } catch (error) {
-      if (!isApiError(error, 'consumerNotFound')) throw error;
-    }
+    await deleteConsumer(manager, name);
+  }
+}
+
+async function deleteConsumer(manager: JetStreamManager, name: string): Promise<void> {
+  try {
+    await manager.consumers.delete(STREAMS.tasks, name);
+  } catch (error) {
+    if (!isApiError(error, 'consumerNotFound')) throw error;
   }
 }
 
@@ -109,21 +122,26 @@ function epochOfName(name: string): number | undefined {
 
 async function tryCreateAll(options: TakeoverOptions): Promise<boolean> {
   try {
-    for (const taskClass of TASK_CLASSES) {
-      await options.manager.consumers.add(STREAMS.tasks, {
-        durable_name: intakeConsumerName(options.epoch, taskClass),
-        filter_subject: patterns.tasksOfClass(taskClass),
-        ack_policy: AckPolicy.Explicit,
-        deliver_policy: DeliverPolicy.All,
-        replay_policy: ReplayPolicy.Instant,
-        ack_wait: nanos(EDGE_LIMITS.ackWaitMs),
-        max_ack_pending: EDGE_LIMITS.maxAckPending,
-        max_waiting: 16,
-      });
-    }
+    for (const taskClass of TASK_CLASSES) await addConsumer(options, taskClass);
     return true;
   } catch (error) {
     if (isApiError(error, 'consumerNotUnique')) return false;
     throw error;
   }
+}
+
+async function addConsumer(
+  of: Pick<TakeoverOptions, 'manager' | 'epoch'>,
+  taskClass: TaskClass,
+): Promise<void> {
+  await of.manager.consumers.add(STREAMS.tasks, {
+    durable_name: intakeConsumerName(of.epoch, taskClass),
+    filter_subject: patterns.tasksOfClass(taskClass),
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    replay_policy: ReplayPolicy.Instant,
+    ack_wait: nanos(EDGE_LIMITS.ackWaitMs),
+    max_ack_pending: EDGE_LIMITS.maxAckPending,
+    max_waiting: 16,
+  });
 }

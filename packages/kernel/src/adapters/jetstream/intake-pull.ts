@@ -4,12 +4,19 @@
  * Written on core NATS, not on the client's consumers, for three reasons: no promise per message,
  * fetching stops exactly when asked (backpressure), and no foreign header is decoded outside our
  * own guard. A pull ends when it is full, by a status of the server, or after its time.
+ *
+ * What is lost on its way with a connection is delivered for the server, and comes again after a
+ * day only. But deliveries are numbered: where one is missing, the consumer is made anew, and
+ * everything that is not acknowledged comes once more, in its order.
  */
 import type { Logger } from '@llmos/base';
 import { STREAMS, encodeJson } from '@llmos/base';
 import { createInbox, nanos } from 'nats';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
+import { describeApiError, isApiError } from './api-errors';
+import type { Delivery } from './delivery';
+import { parseDelivery } from './delivery';
 import { statusOf } from './headers';
 
 export interface IntakePullOptions {
@@ -18,14 +25,23 @@ export interface IntakePullOptions {
   readonly log: Logger;
   readonly isOpen: () => boolean;
   /** Must not throw. */
-  readonly onMessage: (msg: Msg) => void;
+  readonly onMessage: (msg: Msg, delivery: Delivery) => void;
+  /** Asks the server for the number of the last delivery that it made. */
+  readonly lastDelivery: () => Promise<number>;
+  /** Deletes the consumer and makes it anew; may be called again where it failed. */
+  readonly remake: () => Promise<void>;
 }
 
 export class IntakePull {
-  private readonly slots: readonly PullSlot[];
+  private slots: readonly PullSlot[];
+  /** The number of the last delivery that came. */
+  private lastNumber = 0;
+  private isChecking = false;
+  private isEnded = false;
+  private readonly timers = new Set<NodeJS.Timeout>();
 
-  constructor(options: IntakePullOptions) {
-    this.slots = [new PullSlot(options), new PullSlot(options)];
+  constructor(private readonly options: IntakePullOptions) {
+    this.slots = this.openSlots();
   }
 
   /** Asks for more where nothing is asked for. */
@@ -37,11 +53,100 @@ export class IntakePull {
   restart(): void {
     for (const slot of this.slots) slot.reset();
     this.pump();
+    void this.check();
   }
 
   end(): void {
+    this.isEnded = true;
+    for (const timer of this.timers) clearTimeout(timer);
     for (const slot of this.slots) slot.end();
   }
+
+  private openSlots(): readonly PullSlot[] {
+    const options = {
+      ...this.options,
+      onMessage: (msg: Msg): void => this.receive(msg),
+      onPullEnded: (): void => void this.check(),
+    };
+    return [new PullSlot(options), new PullSlot(options)];
+  }
+
+  private receive(msg: Msg): void {
+    const delivery = parseDelivery(msg.reply ?? '');
+    if (delivery === undefined) return;
+    const { consumerSequence: number } = delivery;
+    // A lower number: the server was killed and has forgotten its last deliveries.
+    if (number > this.lastNumber + 1) return void this.remake(number - 1);
+    this.lastNumber = number;
+    this.options.onMessage(msg, delivery);
+  }
+
+  /** Whether everything came that the server has delivered, when it had its time to come. */
+  private async check(): Promise<void> {
+    if (this.isChecking || this.isEnded) return;
+    this.isChecking = true;
+    const { slots } = this;
+    const isOver = (): boolean => this.isEnded || this.slots !== slots;
+    while (!isOver()) {
+      const number = await this.tryAsk();
+      if (isOver() || (number !== undefined && number <= this.lastNumber)) break;
+      await this.pause(EDGE_LIMITS.intakeCheckMs);
+      if (number === undefined || isOver()) continue;
+      if (number > this.lastNumber) void this.remake(number);
+      break;
+    }
+    this.isChecking = false;
+  }
+
+  /** Undefined where the server does not answer now; infinite where the consumer is gone. */
+  private async tryAsk(): Promise<number | undefined> {
+    try {
+      return await this.options.lastDelivery();
+    } catch (error) {
+      const reason = describeApiError(error);
+      this.options.log.debug('intake-check-failed', { consumer: this.options.consumer, reason });
+      return isApiError(error, 'consumerNotFound') ? Number.POSITIVE_INFINITY : undefined;
+    }
+  }
+
+  private async remake(delivered: number): Promise<void> {
+    const { log, consumer } = this.options;
+    log.warn('intake-delivery-lost', { consumer, came: this.lastNumber, delivered });
+    for (const slot of this.slots) slot.end();
+    this.slots = [];
+    this.lastNumber = 0;
+    for (let isMade = false; !isMade;) {
+      try {
+        await this.options.remake();
+        isMade = true;
+      } catch (error) {
+        log.warn('intake-remake-failed', { consumer, reason: describeApiError(error) });
+        await this.pause(EDGE_LIMITS.intakeCheckMs);
+      }
+      if (this.isEnded) return;
+    }
+    this.slots = this.openSlots();
+    this.pump();
+  }
+
+  /** Never ends where the pull has. */
+  private pause(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.timers.delete(timer);
+        resolve();
+      }, waitMs);
+      this.timers.add(timer);
+    });
+  }
+}
+
+interface PullSlotOptions extends Pick<
+  IntakePullOptions,
+  'connection' | 'consumer' | 'log' | 'isOpen'
+> {
+  readonly onMessage: (msg: Msg) => void;
+  readonly onPullEnded: () => void;
 }
 
 const STATUS_ROUTINE: ReadonlySet<number> = new Set([404, 408]);
@@ -55,7 +160,7 @@ class PullSlot {
   private timer: NodeJS.Timeout | undefined;
   private isEnded = false;
 
-  constructor(private readonly options: IntakePullOptions) {
+  constructor(private readonly options: PullSlotOptions) {
     this.subject = `$JS.API.CONSUMER.MSG.NEXT.${STREAMS.tasks}.${options.consumer}`;
     this.subscription = options.connection.subscribe(this.inbox, {
       callback: (error, msg) => {
@@ -96,6 +201,7 @@ class PullSlot {
   private endPull(status: number): void {
     if (status === 100) return;
     this.reset();
+    this.options.onPullEnded();
     if (STATUS_ROUTINE.has(status)) return this.tryPull();
     // A deleted consumer, no responder, a change of the stream's leader: not at full speed.
     this.options.log.debug('intake-pull-ended', { consumer: this.options.consumer, status });

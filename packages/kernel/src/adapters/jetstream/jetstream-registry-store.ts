@@ -14,8 +14,6 @@ import { whileUnavailable } from './connection';
 
 type Check = (value: unknown) => { readonly message: string } | undefined;
 
-const REWATCH_MS = 500;
-
 export class JetStreamRegistryStore implements RegistryStore {
   private readonly closers: (() => void)[] = [];
   private isClosed = false;
@@ -140,7 +138,7 @@ export class JetStreamRegistryStore implements RegistryStore {
         this.log.warn('registry-watch-failed', { error });
         this.watchAgain(of);
       });
-    }, REWATCH_MS);
+    }, EDGE_LIMITS.registryRetryMs);
     this.closers.push(() => clearTimeout(timer));
   }
 

@@ -4,7 +4,7 @@
  * One writer per leadership. Reads that decide something go to the stream's leader, because a
  * follower may not know yet what was committed.
  */
-import type { BodyFormat, Epoch, Logger, Result, TaskId, TenantId } from '@llmos/base';
+import type { BodyFormat, Epoch, Logger, Result, TaskClass, TaskId, TenantId } from '@llmos/base';
 import { STREAMS, TASK_CLASSES, failure, subjects } from '@llmos/base';
 import { Events, headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
@@ -21,10 +21,9 @@ import { AttemptRows } from './attempt-rows';
 import { whileUnavailable } from './connection';
 import { deadLetterHeaders, readOriginal } from './dead-letters';
 import type { Delivery } from './delivery';
-import { parseDelivery } from './delivery';
 import { readHeaders } from './headers';
 import { HeldMessages } from './held-messages';
-import { intakeConsumerName, takeOverConsumers } from './intake-consumers';
+import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
 import { IntakePull } from './intake-pull';
 import type { ResultReads } from './result-reads';
 import { Persistence } from './retry';
@@ -86,16 +85,7 @@ export class JetStreamTaskStream implements TaskStream {
     const info = await whileUnavailable(waiting, () => manager.streams.info(STREAMS.tasks));
     const lastSequence = info.state.last_seq;
     if (isEnded()) return { lastSequence };
-    const pulls = TASK_CLASSES.map(
-      (taskClass) =>
-        new IntakePull({
-          connection,
-          log,
-          consumer: intakeConsumerName(epoch, taskClass),
-          isOpen: () => this.isOpen,
-          onMessage: (msg) => this.take(msg),
-        }),
-    );
+    const pulls = TASK_CLASSES.map((taskClass) => this.createPull(epoch, taskClass));
     const persistence = new Persistence(log, counters);
     const held = new HeldMessages(this.options.bodyCacheBytes);
     const onStray = (stored: StoredMsg): Promise<void> => this.endStray(stored);
@@ -130,12 +120,13 @@ export class JetStreamTaskStream implements TaskStream {
     const of = { tenant: spec.tenant, task: spec.id };
     return persistence.run('look-up-result', async () => {
       const mayHaveRun = spec.sequence <= lastSequence;
-      const [stored, row] = await Promise.all([
-        mayHaveRun ? this.options.reads.read(of) : this.options.reads.takeRecent(of),
+      const { reads } = this.options;
+      const [isCommitted, row] = await Promise.all([
+        mayHaveRun ? reads.read(of).then((stored) => stored !== undefined) : reads.isStored(of),
         mayHaveRun ? this.attempts.read(spec.tenant, spec.id) : undefined,
       ]);
       const { attempt: attempts, uncounted, isApart, failures } = row ?? NO_RECORD;
-      return { isCommitted: stored !== undefined, attempts, uncounted, isApart, failures };
+      return { isCommitted, attempts, uncounted, isApart, failures };
     });
   }
 
@@ -192,16 +183,36 @@ export class JetStreamTaskStream implements TaskStream {
     return this.active?.held.bodyOf(sequence);
   }
 
+  private createPull(epoch: Epoch, taskClass: TaskClass): IntakePull {
+    const { manager, log, connection } = this.options;
+    const consumer = intakeConsumerName(epoch, taskClass);
+    return new IntakePull({
+      connection,
+      log,
+      consumer,
+      isOpen: () => this.isOpen,
+      onMessage: (msg, delivery) => this.take(msg, delivery),
+      lastDelivery: async () => {
+        const { delivered } = await manager.consumers.info(STREAMS.tasks, consumer);
+        return delivered.consumer_seq;
+      },
+      remake: () => remakeConsumer({ manager, epoch }, taskClass),
+    });
+  }
+
   private leadership(): Leadership {
     if (this.active === undefined) throw new Error('no leadership is active');
     return this.active;
   }
 
-  private take(msg: Msg): void {
+  private take(msg: Msg, delivery: Delivery): void {
     const { active } = this;
-    const delivery = parseDelivery(msg.reply ?? '');
-    if (active === undefined || delivery === undefined) return;
+    if (active === undefined) return;
     const { counters, log } = this.options;
+    if (active.held.has(delivery.sequence)) {
+      active.held.hold(delivery.sequence, msg.reply ?? '', msg.data);
+      return;
+    }
     const event = this.readMessage(msg, delivery);
     if (event === undefined) return this.drop(msg);
     if (event.kind === 'task-malformed') {

@@ -9,10 +9,12 @@ const of = { tenant: 'acme' as TenantId, task: 'a' as TaskId };
 function setUp(options: { cluster?: string; noDirectReads?: boolean } = {}) {
   const asked: string[] = [];
   const clock = { nowMs: 0 };
+  const state = { isAway: false };
   const connection = {
     info: options.cluster === undefined ? {} : { cluster: options.cluster },
     request: async (subject: string) => {
       asked.push(subject);
+      if (state.isAway) throw NatsError.errorForCode(ErrorCode.Timeout);
       if (options.noDirectReads) throw NatsError.errorForCode(ErrorCode.NoResponders);
       return Promise.resolve({
         data: new Uint8Array(0),
@@ -29,7 +31,7 @@ function setUp(options: { cluster?: string; noDirectReads?: boolean } = {}) {
     },
   } as unknown as JetStreamManager;
   const reads = new ResultReads({ connection, manager, nowMs: () => clock.nowMs });
-  return { reads, asked, clock };
+  return { reads, asked, clock, state };
 }
 
 const DIRECT = '$JS.API.DIRECT.GET.LLMOS_RESULTS.llmos.v1.result.acme.a';
@@ -50,16 +52,24 @@ describe('reads of results', () => {
     expect(old.asked).toEqual([DIRECT, 'leader of LLMOS_RESULTS']);
   });
 
+  it('are made anew by the intake where the one before failed', async () => {
+    const { reads, state } = setUp();
+    state.isAway = true;
+    await expect(reads.readForTask(of)).rejects.toMatchObject({ code: ErrorCode.Timeout });
+    state.isAway = false;
+    expect(await reads.isStored(of)).toBe(false);
+  });
+
   it('hand a read on to the intake of its task, once and only while it is fresh', async () => {
     const { reads, asked, clock } = setUp();
     await reads.readForTask(of);
-    await reads.takeRecent(of);
+    expect(await reads.isStored(of)).toBe(false);
     expect(asked).toHaveLength(1);
-    await reads.takeRecent(of);
+    await reads.isStored(of);
     expect(asked).toHaveLength(2);
     await reads.readForTask(of);
     clock.nowMs += EDGE_LIMITS.recentReadMs;
-    await reads.takeRecent(of);
+    await reads.isStored(of);
     expect(asked).toHaveLength(4);
   });
 });

@@ -3,11 +3,11 @@
  *
  * A lone server leads every stream: it is asked directly, which costs it a third of a request to
  * the stream's leader. In a cluster a direct read may be answered by a follower, so the leader is
- * asked. A read for a request that was just made is handed on to the intake of its task, which
- * would ask the same a moment later.
+ * asked. What a read for a request found is handed on to the intake of its task, which would ask
+ * the same a moment later.
  */
 import type { TenantTask } from '@llmos/base';
-import { STREAMS, subjects } from '@llmos/base';
+import { RecentMap, STREAMS, subjects } from '@llmos/base';
 import { ErrorCode, NatsError } from 'nats';
 import type { JetStreamManager, MsgHdrs, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -22,11 +22,18 @@ export interface StoredMessage {
 
 type Reading = Promise<StoredMessage | undefined>;
 
+/** Without the result itself: thousands of large ones would not fit. */
+interface RecentRead {
+  /** Undefined where the read failed. */
+  readonly isStored: Promise<boolean | undefined>;
+  readonly atMs: number;
+}
+
 const NOTHING = new Uint8Array(0);
 const NOT_FOUND = 404;
 
 export class ResultReads {
-  private readonly recent = new Map<string, { readonly reading: Reading; readonly atMs: number }>();
+  private readonly recent = new RecentMap<string, RecentRead>(EDGE_LIMITS.maxRecentReads);
 
   constructor(
     private readonly options: {
@@ -41,31 +48,31 @@ export class ResultReads {
     return this.readNow(subjects.result(of));
   }
 
-  /** The same, for a task that is being stored; `takeRecent` may have the answer once. */
+  /** The same, for a task that is being stored; `isStored` may have the answer once. */
   readForTask(of: TenantTask): Reading {
     const subject = subjects.result(of);
     const reading = this.readNow(subject);
-    this.recent.delete(subject);
-    this.recent.set(subject, { reading, atMs: this.options.nowMs() });
-    if (this.recent.size > EDGE_LIMITS.maxRecentReads) {
-      const [oldest = subject] = this.recent.keys();
-      this.recent.delete(oldest);
-    }
+    const isStored = reading.then(
+      (found) => found !== undefined,
+      () => undefined,
+    );
+    this.recent.set(subject, { isStored, atMs: this.options.nowMs() });
     return reading;
   }
 
   /**
-   * A result that was committed after the recent read began is missed. Then the task runs again,
-   * its commit is refused, and the first result stays: an effect appears once all the same.
+   * Whether a task has its result, for its intake. One that was committed after the recent read
+   * began is missed. Then the task runs again, its commit is refused, and the first result stays:
+   * an effect appears once all the same.
    */
-  async takeRecent(of: TenantTask): Reading {
+  async isStored(of: TenantTask): Promise<boolean> {
     const subject = subjects.result(of);
     const recent = this.recent.get(subject);
     this.recent.delete(subject);
     const isFresh =
       recent !== undefined && this.options.nowMs() - recent.atMs < EDGE_LIMITS.recentReadMs;
-    if (!isFresh) return this.readNow(subject);
-    return recent.reading.catch(() => this.readNow(subject));
+    const isStored = isFresh ? await recent.isStored : undefined;
+    return isStored ?? (await this.readNow(subject)) !== undefined;
   }
 
   private async readNow(subject: string): Reading {

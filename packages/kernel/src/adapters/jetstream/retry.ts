@@ -2,13 +2,11 @@
  * Requests to JetStream that must succeed: repeated with backoff until they do or the leadership
  * ends, a bounded number at once.
  */
-import type { BackoffPolicy, Logger } from '@llmos/base';
+import type { Logger } from '@llmos/base';
 import { LlmosError, backoffMs } from '@llmos/base';
-import { EDGE_LIMITS } from '../../edge-limits';
+import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import { describeApiError } from './api-errors';
-
-const BACKOFF: BackoffPolicy = { firstMs: 50, factor: 2, maxMs: 2_000 };
 
 export class LeadershipEnded extends LlmosError {
   constructor() {
@@ -56,7 +54,7 @@ export class Persistence {
         this.counters.add('store_retries', name);
         const reason = describeApiError(error);
         this.log.warn('store-request-repeated', { operation: name, failures, reason });
-        await this.pause(backoffMs(BACKOFF, failures));
+        await this.pause(backoffMs(STORE_RETRY, failures));
       }
     }
   }

@@ -1,6 +1,7 @@
 /** Asks whether a NATS server answers on a port: reads the greeting that it sends to everyone. */
 import { createConnection } from 'node:net';
 import { LlmosError, isRecord } from '@llmos/base';
+import { LOCAL_LIMITS } from '../../limits';
 
 export interface NatsGreeting {
   readonly version: string;
@@ -12,11 +13,6 @@ export interface NatsAddress {
   readonly port: number;
 }
 
-const PROBE_MS = 2_000;
-const RETRY_MS = 50;
-/** The greeting of a server with many cluster addresses is a few kilobytes. */
-const MAX_GREETING_BYTES = 64 * 1024;
-
 /** undefined where nothing answers, or something that is not a NATS server. */
 export function probeNats(address: NatsAddress): Promise<NatsGreeting | undefined> {
   return new Promise((resolve) => {
@@ -27,14 +23,14 @@ export function probeNats(address: NatsAddress): Promise<NatsGreeting | undefine
       resolve(greeting);
     };
     socket.setEncoding('utf8');
-    socket.setTimeout(PROBE_MS, () => finish(undefined));
+    socket.setTimeout(LOCAL_LIMITS.natsProbeMs, () => finish(undefined));
     socket.on('error', () => finish(undefined));
     socket.on('close', () => finish(undefined));
     socket.on('data', (part: string) => {
       text += part;
       const end = text.indexOf('\r\n');
       if (end >= 0) finish(parseGreeting(text.slice(0, end)));
-      else if (text.length > MAX_GREETING_BYTES) finish(undefined);
+      else if (text.length > LOCAL_LIMITS.natsGreetingBytes) finish(undefined);
     });
   });
 }
@@ -59,7 +55,7 @@ export async function waitForNats(
   while (performance.now() < endMs && options.signal?.aborted !== true) {
     const greeting = await probeNats(address);
     if (greeting !== undefined) return greeting;
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await new Promise((resolve) => setTimeout(resolve, LOCAL_LIMITS.natsProbeRetryMs));
   }
   const where = `${address.host}:${address.port}`;
   throw new LlmosError('UNAVAILABLE', `no NATS server answers on ${where}`, {

@@ -1,5 +1,6 @@
 /** Runs a command to its end, within a bound, and returns what it wrote. Never throws. */
 import { execFile } from 'node:child_process';
+import { LOCAL_LIMITS } from '../../limits';
 
 export interface CommandOutcome {
   /** The exit status; undefined where it did not start or was stopped. */
@@ -14,8 +15,6 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-const MAX_OUTPUT_BYTES = 1024 * 1024;
-
 export function runCommand(
   file: string,
   args: readonly string[],
@@ -24,7 +23,7 @@ export function runCommand(
   return new Promise((resolve) => {
     const settings = {
       timeout: options.timeoutMs,
-      maxBuffer: MAX_OUTPUT_BYTES,
+      maxBuffer: LOCAL_LIMITS.commandOutputBytes,
       killSignal: 'SIGKILL' as const,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.env === undefined ? {} : { env: options.env }),

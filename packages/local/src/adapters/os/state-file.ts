@@ -17,9 +17,9 @@ export interface StateClaim {
   release(): void;
 }
 
-/** Throws FAILED_PRECONDITION where another `llmos up` uses the folder. */
+/** Throws FAILED_PRECONDITION where another `llmos up` uses the folder, or it can't be made. */
 export function claimStateFolder(folder: string): StateClaim {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const file = join(folder, FILE_NAME);
   const own: RunningSystemRecord = {
     version: 1,
@@ -47,6 +47,16 @@ export function claimStateFolder(folder: string): StateClaim {
     },
     release: () => rmSync(file, { force: true }),
   };
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `the state folder ${folder} can't be made: ${reason}`;
+    throw new LlmosError('FAILED_PRECONDITION', message, { cause });
+  }
 }
 
 /** The system that runs from this folder; undefined where none does. */

@@ -9,7 +9,7 @@ interface Ready {
   readonly last: string;
 }
 
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 60_000;
 let folder: string;
 let program: SupervisedProgram<Ready> | undefined;
 beforeEach(() => {

@@ -1,15 +1,14 @@
 /**
  * Reads stored messages by direct get, and by the stream API where a stream has no direct get.
  *
- * Of all of JetStream's API a tenant needs these two subjects at most, and of a result only its
- * own: the subject of a direct get ends with the subject that is read, so permissions can tell.
+ * Of all of JetStream's API a tenant needs direct get only, and of a result only its own: the
+ * subject of a direct get ends with the subject that is read, so permissions can tell.
  */
 import { encodeJson, isRecord } from '@llmos/base';
-import { SDK_LIMITS } from '../../limits';
 import type { IncomingMessage, MessageLink } from '../../ports/message-link';
 import type { ReadLast, ReadOutcome, StoredMessages } from '../../ports/stored-messages';
 import { readApiAnswer } from './api-answer';
-import { readStreamState, removeStored } from './stream-api';
+import { readStreamState, removeStored, waitOf } from './stream-api';
 
 const API = '$JS.API';
 const NO_MESSAGE = 404;
@@ -23,8 +22,10 @@ export function createJetStreamStoredMessages(link: MessageLink): StoredMessages
     const isDirect = !withoutDirect.has(of.stream);
     const first = isDirect ? await directGet(link, of, direct) : undefined;
     if (first !== undefined) return first;
+    const reason = isDirect ? await reasonAgainstMessageGet(link, of) : undefined;
+    if (reason !== undefined) return reason;
     const second = await messageGet(link, of, direct.query);
-    if (isDirect && second.kind !== 'unavailable') withoutDirect.add(of.stream);
+    if (second.kind !== 'unavailable') withoutDirect.add(of.stream);
     return second;
   };
   return {
@@ -36,7 +37,7 @@ export function createJetStreamStoredMessages(link: MessageLink): StoredMessages
       const query = { seq: of.fromSequence, next_by_subj: of.subject };
       return read(of, { query, suffix: '', body: encodeJson(query) });
     },
-    readStream: (stream, signal) => readStreamState(link, stream, signal),
+    readStream: (stream, limit) => readStreamState(link, stream, limit),
     remove: (of) => removeStored(link, of),
   };
 }
@@ -54,7 +55,7 @@ async function directGet(
   direct: DirectQuery,
 ): Promise<ReadOutcome | undefined> {
   const subject = `${API}.DIRECT.GET.${of.stream}${direct.suffix}`;
-  const outcome = await link.request({ subject, body: direct.body }, wait(of));
+  const outcome = await link.request({ subject, body: direct.body }, waitOf(of));
   switch (outcome.kind) {
     case 'answered':
       return readDirectAnswer(outcome.message);
@@ -86,13 +87,31 @@ function readDirectAnswer(message: IncomingMessage): ReadOutcome {
   };
 }
 
+/**
+ * A stream that is being made has no direct get yet, and is asked for no message either: servers
+ * of 2.9 die of that. One that holds messages has been made.
+ *
+ * @returns undefined where the stream holds messages and has no direct get.
+ */
+async function reasonAgainstMessageGet(
+  link: MessageLink,
+  of: ReadLast,
+): Promise<ReadOutcome | undefined> {
+  const outcome = await readStreamState(link, of.stream, of);
+  if (outcome.kind === 'unavailable') return outcome;
+  if (outcome.kind === 'absent') return { kind: 'unavailable', reason: 'stream not found' };
+  const { allowsDirect, messages } = outcome.stream;
+  if (allowsDirect) return { kind: 'unavailable', reason: 'direct get does not answer' };
+  return messages === 0 ? { kind: 'absent' } : undefined;
+}
+
 async function messageGet(
   link: MessageLink,
   of: ReadLast,
   query: Readonly<Record<string, unknown>>,
 ): Promise<ReadOutcome> {
   const subject = `${API}.STREAM.MSG.GET.${of.stream}`;
-  const outcome = await link.request({ subject, body: encodeJson(query) }, wait(of));
+  const outcome = await link.request({ subject, body: encodeJson(query) }, waitOf(of));
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.kind };
   return readAnswer(outcome.message);
 }
@@ -128,8 +147,4 @@ function headerReader(base64: string): (name: string) => string | undefined {
     if (colon > 0) values.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
   }
   return (name) => values.get(name.toLowerCase()) || undefined;
-}
-
-function wait(of: ReadLast): { waitMs: number; signal: AbortSignal | undefined } {
-  return { waitMs: SDK_LIMITS.readTimeoutMs, signal: of.signal };
 }

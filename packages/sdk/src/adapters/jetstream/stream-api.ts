@@ -1,8 +1,13 @@
 /** Streams as JetStream's API describes them, and the removal of one message. */
 import { encodeJson, isRecord } from '@llmos/base';
 import { SDK_LIMITS } from '../../limits';
-import type { MessageLink } from '../../ports/message-link';
-import type { RemoveOutcome, StreamOutcome, StreamDescription } from '../../ports/stored-messages';
+import type { MessageLink, RequestWait } from '../../ports/message-link';
+import type {
+  ReadLimit,
+  RemoveOutcome,
+  StreamDescription,
+  StreamOutcome,
+} from '../../ports/stored-messages';
 import { readApiAnswer } from './api-answer';
 
 const NOT_FOUND = 404;
@@ -15,11 +20,10 @@ const MESSAGE_DELETE_FAILED = 10_057;
 export async function readStreamState(
   link: MessageLink,
   stream: string,
-  signal: AbortSignal | undefined,
+  limit: ReadLimit = {},
 ): Promise<StreamOutcome> {
   const subject = `$JS.API.STREAM.INFO.${stream}`;
-  const wait = { waitMs: SDK_LIMITS.readTimeoutMs, signal };
-  const outcome = await link.request({ subject, body: new Uint8Array() }, wait);
+  const outcome = await link.request({ subject, body: new Uint8Array() }, waitOf(limit));
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.kind };
   const answer = readApiAnswer(outcome.message.body);
   const error = answer['error'];
@@ -28,6 +32,10 @@ export async function readStreamState(
     return { kind: 'unavailable', reason: String(error['description']) };
   }
   return { kind: 'found', stream: streamRow(stream, answer) };
+}
+
+export function waitOf({ signal, waitMs = Infinity }: ReadLimit): RequestWait {
+  return { waitMs: Math.min(SDK_LIMITS.readTimeoutMs, waitMs), signal };
 }
 
 function streamRow(name: string, answer: Readonly<Record<string, unknown>>): StreamDescription {

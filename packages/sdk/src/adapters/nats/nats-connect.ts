@@ -1,7 +1,7 @@
 /** Opens the NATS connection of a client; every failure is an LlmosError that names the servers. */
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { LlmosError, parseServerUrls } from '@llmos/base';
-import { connect, credsAuthenticator } from 'nats';
+import { ErrorCode, connect, credsAuthenticator } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { SDK_LIMITS } from '../../limits';
 import { onAbort } from '../system/abort-listener';
@@ -19,6 +19,7 @@ export interface NatsConnectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Paths of PEM files; what is left out is the system's. */
 export interface NatsTlsOptions {
   readonly caFile?: string;
   readonly certFile?: string;
@@ -56,6 +57,7 @@ export async function connectToNats(given: NatsConnectOptions): Promise<NatsConn
 
 async function connectionOptions(options: NatsConnectOptions): Promise<ConnectionOptions> {
   const { token, user, pass, tls, inboxPrefix } = options;
+  await assertTlsFiles(tls ?? {});
   return {
     servers: [...options.servers],
     name: options.name,
@@ -85,6 +87,18 @@ async function readCredentials(file: string): Promise<Uint8Array> {
   }
 }
 
+/** They are read when a server asks for TLS, and one that is not there says nothing then. */
+async function assertTlsFiles(tls: NatsTlsOptions): Promise<void> {
+  for (const name of ['caFile', 'certFile', 'keyFile'] as const) {
+    const file = tls[name];
+    if (file === undefined) continue;
+    await access(file).catch((cause: unknown) => {
+      const message = `tls.${name} ${JSON.stringify(file)} can't be read`;
+      throw new LlmosError('INVALID_ARGUMENT', message, { cause });
+    });
+  }
+}
+
 function refuse(options: NatsConnectOptions, cause: unknown): never {
   if (cause instanceof LlmosError) throw cause;
   const servers = options.servers.join(', ');
@@ -93,7 +107,9 @@ function refuse(options: NatsConnectOptions, cause: unknown): never {
     const message = `the NATS server at ${servers} refuses the credentials`;
     throw new LlmosError('UNAUTHENTICATED', message, { cause });
   }
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const hasNoTls = code === ErrorCode.ServerOptionNotAvailable;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const reason = hasNoTls ? 'the one there has no TLS' : text;
   const message = `no NATS server answers at ${servers}: ${reason}`;
   throw new LlmosError('UNAVAILABLE', message, { cause });
 }

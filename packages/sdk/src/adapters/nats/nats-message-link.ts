@@ -27,12 +27,15 @@ const NO_RESPONDERS = 503;
 /** Where the server's INFO names no limit. */
 const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
 
-export function createNatsMessageLink(connection: NatsConnection): MessageLink {
-  return new NatsMessageLink(connection);
+/** @param inboxPrefix of reply subjects; default `_INBOX`. */
+export function createNatsMessageLink(
+  connection: NatsConnection,
+  inboxPrefix?: string,
+): MessageLink {
+  return new NatsMessageLink(connection, createInbox(inboxPrefix));
 }
 
 class NatsMessageLink implements MessageLink {
-  private readonly inbox = createInbox();
   private readonly pending = new Map<string, PendingRequest>();
   private readonly reconnectCallbacks = new Set<() => void>();
   private readonly closing = new AbortController();
@@ -41,7 +44,11 @@ class NatsMessageLink implements MessageLink {
 
   readonly closed = this.closing.signal;
 
-  constructor(private readonly connection: NatsConnection) {
+  constructor(
+    private readonly connection: NatsConnection,
+    /** Answers come to a subject below it. */
+    private readonly inbox: string,
+  ) {
     connection.subscribe(`${this.inbox}.*`, {
       callback: (error, msg) => this.onAnswer(error, msg),
     });
@@ -92,8 +99,8 @@ class NatsMessageLink implements MessageLink {
           resolve(outcome);
         },
       };
-      this.pending.set(token, pending);
       const stopListening = onAbort(wait.signal, () => pending.settle({ kind: 'aborted' }));
+      this.pending.set(token, pending);
       const failure = this.tryPublish(message, `${this.inbox}.${token}`);
       if (failure !== undefined) pending.settle(failure);
     });

@@ -11,7 +11,9 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
     callback();
     return () => undefined;
   }
-  if (getMaxListeners(signal) < SDK_LIMITS.maxPendingRequests) {
+  // A signal of another library may be no EventTarget of Node, and then has no such warning.
+  const isOfNode = signal instanceof EventTarget;
+  if (isOfNode && getMaxListeners(signal) < SDK_LIMITS.maxPendingRequests) {
     setMaxListeners(SDK_LIMITS.maxPendingRequests, signal);
   }
   signal.addEventListener('abort', callback, { once: true });

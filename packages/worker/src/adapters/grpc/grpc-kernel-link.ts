@@ -79,7 +79,7 @@ class GrpcLine implements KernelLine {
       const timer = setTimeout(() => {
         this.stream.cancel();
         finish();
-      }, CLOSE_MS);
+      }, AGENT_LIMITS.lineCloseMs);
       // The kernel ends its side once it has read everything.
       this.stream.once('status', finish);
       this.stream.end();
@@ -101,5 +101,3 @@ class GrpcLine implements KernelLine {
     this.events.closed(reason);
   }
 }
-
-const CLOSE_MS = 500;

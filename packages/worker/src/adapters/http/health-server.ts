@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { LlmosError } from '@llmos/base';
+import { AGENT_LIMITS } from '../../limits';
 
 export interface HealthServerOptions {
   readonly host: string;
@@ -11,6 +12,8 @@ export interface HealthServerOptions {
   /** Why it is not ready; undefined where it is. */
   readonly unreadiness: () => string | undefined;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Default: that of the limits. */
+  readonly idleMs?: number;
 }
 
 export interface HealthServer {
@@ -18,17 +21,19 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
-const MAX_CONNECTIONS = 64;
-const REQUEST_MS = 10_000;
-
 /** Rejects with UNAVAILABLE, naming the address, where the port is taken. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
-  const server = createServer((request, response) => {
-    answer(options, request, response).catch(() => response.destroy());
-  });
-  server.maxConnections = MAX_CONNECTIONS;
-  server.requestTimeout = REQUEST_MS;
-  server.headersTimeout = REQUEST_MS;
+  const { idleMs = AGENT_LIMITS.httpIdleMs } = options;
+  // Node looks for late requests each half minute otherwise, and never for clients that only listen.
+  const bounds = { requestTimeout: idleMs, headersTimeout: idleMs };
+  const server = createServer(
+    { ...bounds, connectionsCheckingInterval: idleMs },
+    (request, response) => {
+      answer(options, request, response).catch(() => response.destroy());
+    },
+  );
+  server.timeout = idleMs;
+  server.maxConnections = AGENT_LIMITS.httpConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const reason = `the HTTP port can't listen at ${options.host}:${options.port}`;
@@ -48,6 +53,7 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('Allow', 'GET, HEAD');
     send(response, 405, 'only GET\n');
     return;
   }

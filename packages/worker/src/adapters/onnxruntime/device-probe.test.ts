@@ -2,8 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-jest.setTimeout(90_000);
-
 interface Probe {
   readonly providers: readonly string[];
   readonly webgpu: { readonly available: boolean; readonly reason?: string };

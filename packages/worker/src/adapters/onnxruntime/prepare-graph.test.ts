@@ -6,8 +6,6 @@ import { onnxEnvironment } from '../os/onnx-environment';
 import { runProgram } from '../os/run-program';
 import { itWithShared, shippedModel } from '../../testing/model-folders';
 
-jest.setTimeout(120_000);
-
 const ENTRY = join(__dirname, '..', '..', '..', 'dist', 'testing', 'graph-runs-main.js');
 
 let folder = '';

@@ -4,8 +4,6 @@ import type { GenerateOutput, InferOutput, TensorValue } from '@llmos/base';
 import { DrivenThread } from '../../testing/driven-thread';
 import { itWithShared } from '../../testing/model-folders';
 
-jest.setTimeout(180_000);
-
 const cleanups: (() => void)[] = [];
 afterEach(() => cleanups.splice(0).forEach((cleanup) => cleanup()));
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -13,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@llmos/base';
 import type { PackageDisk } from '../../ports/package-disk';
-import { openPackageDisk } from './fs-package-disk';
+import { openPackageDisk, removeDrafts } from './fs-package-disk';
 
 const DIGEST = 'd'.repeat(64);
 const bytes = Buffer.from('a small graph');
@@ -30,7 +31,7 @@ let folder: string;
 let disk: PackageDisk;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'llmos-disk-'));
-  disk = await openPackageDisk({ folder, clock: systemClock });
+  disk = await openPackageDisk({ folder, owner: 'n1', clock: systemClock });
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -101,6 +102,38 @@ describe('package disk', () => {
     await expect(draft.write({ ...file, path: '../x' }, pieces(bytes))).rejects.toThrow('../x');
     await expect(disk.check('../..', [])).rejects.toThrow('digest');
     expect(existsSync(join(folder, 'drafts', 'x'))).toBe(false);
+  });
+
+  it('removes what its owner had begun before it died, and nobody else’s', async () => {
+    await disk.createDraft(DIGEST);
+    const other = await openPackageDisk({ folder, owner: 'n10', clock: systemClock });
+    await other.createDraft(DIGEST);
+    mkdirSync(join(folder, 'drafts', 'n1.p1-1.2.weights-x'));
+    mkdirSync(join(folder, 'drafts', 'n1.p1-1.20.weights-x'));
+
+    await removeDrafts(folder, 'n1.p1-1.2');
+    expect(readdirSync(join(folder, 'drafts'))).toHaveLength(3);
+    await openPackageDisk({ folder, owner: 'n1', clock: systemClock });
+    expect(readdirSync(join(folder, 'drafts'))).toEqual([expect.stringMatching(/^n10\./)]);
+  });
+
+  it('tells of a package that another agent removed that it is absent', async () => {
+    await store();
+    expect(await disk.touch(DIGEST)).toBe(true);
+    rmSync(disk.folderOf(DIGEST), { recursive: true });
+    expect(await disk.touch(DIGEST)).toBe(false);
+    expect(await check()).toBe('absent');
+    expect(await disk.list()).toEqual([]);
+  });
+
+  it('says that it can’t be used now where the disk refuses', async () => {
+    const refusal = { code: 'UNAVAILABLE', retryable: true };
+    rmSync(folder, { recursive: true, force: true });
+    writeFileSync(folder, 'no folder any more');
+    await expect(disk.list()).rejects.toMatchObject(refusal);
+    await expect(disk.touch(DIGEST)).rejects.toMatchObject(refusal);
+    await expect(disk.createDraft(DIGEST)).rejects.toMatchObject(refusal);
+    await expect(disk.remove(DIGEST)).rejects.toMatchObject(refusal);
   });
 
   it('keeps the copy of another program that was first', async () => {

@@ -1,10 +1,11 @@
 /**
  * Model packages as folders: `packages/DIGEST/…` complete and read-only by agreement, `drafts/…`
  * while they are written. A draft becomes a package by one rename, so that none is ever seen half.
+ * Names of drafts begin with their owner's, so that what an owner left behind is known as such.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import type { Stats } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock, PackageFile } from '@llmos/base';
@@ -18,10 +19,12 @@ export const DRAFTS_FOLDER = 'drafts';
 
 export interface PackageDiskOptions {
   readonly folder: string;
+  /** Name of the program that writes here: what it wrote before it died is removed. */
+  readonly owner: string;
   readonly clock: Clock;
 }
 
-/** Creates the folders and removes drafts of programs that died. */
+/** Creates the folders; removes the drafts of this owner, and old ones of whoever died. */
 export async function openPackageDisk(options: PackageDiskOptions): Promise<PackageDisk> {
   const disk = new FsPackageDisk(options);
   await disk.open();
@@ -40,6 +43,7 @@ class FsPackageDisk implements PackageDisk {
   async open(): Promise<void> {
     await mkdir(this.packages, { recursive: true });
     await mkdir(this.drafts, { recursive: true });
+    await removeDrafts(this.options.folder, this.options.owner);
     for (const name of await readdir(this.drafts)) {
       const path = join(this.drafts, name);
       const ageMs = this.options.clock.wallMs() - ((await lstatOf(path))?.mtimeMs ?? Infinity);
@@ -77,7 +81,8 @@ class FsPackageDisk implements PackageDisk {
 
   async list(): Promise<readonly StoredPackage[]> {
     const stored: StoredPackage[] = [];
-    for (const digest of (await readdir(this.packages)).filter(isDigest)) {
+    for (const digest of (await entriesOf(this.packages)).map(({ name }) => name)) {
+      if (!isDigest(digest)) continue;
       const folder = join(this.packages, digest);
       const found = await lstatOf(folder);
       if (found === undefined) continue;
@@ -90,28 +95,47 @@ class FsPackageDisk implements PackageDisk {
     return stored;
   }
 
-  async touch(digest: string): Promise<void> {
+  async touch(digest: string): Promise<boolean> {
     const seconds = this.options.clock.wallMs() / 1000;
-    await utimes(this.folderOf(digest), seconds, seconds);
+    try {
+      await utimes(this.folderOf(digest), seconds, seconds);
+      return true;
+    } catch (thrown) {
+      if (codeOf(thrown) === 'ENOENT') return false;
+      throw diskError(thrown);
+    }
   }
 
   async remove(digest: string): Promise<void> {
-    const away = join(this.drafts, `${digest}-${randomBytes(6).toString('hex')}`);
+    const away = this.draftOf(digest);
     try {
       // Gone at once for everyone, whatever the removal then takes.
       await rename(this.folderOf(digest), away);
     } catch (thrown) {
       if (codeOf(thrown) !== 'ENOENT') throw diskError(thrown);
     }
-    await rm(away, { recursive: true, force: true });
+    await removeAll(away);
   }
 
   async createDraft(digest: string): Promise<PackageDraft> {
-    const folder = join(this.drafts, `${digest}-${randomBytes(6).toString('hex')}`);
+    const folder = this.draftOf(digest);
     await mkdir(folder).catch((thrown: unknown) => {
       throw diskError(thrown);
     });
     return new FsPackageDraft(folder, this.folderOf(digest));
+  }
+
+  private draftOf(digest: string): string {
+    const name = `${this.options.owner}.${digest}-${randomBytes(6).toString('hex')}`;
+    return join(this.drafts, name);
+  }
+}
+
+/** Removes what an owner left in the drafts of this folder, and those whose names it begins. */
+export async function removeDrafts(folder: string, owner: string): Promise<void> {
+  const drafts = join(folder, DRAFTS_FOLDER);
+  for (const { name } of await entriesOf(drafts)) {
+    if (name.startsWith(`${owner}.`)) await removeAll(join(drafts, name));
   }
 }
 
@@ -162,14 +186,32 @@ class FsPackageDraft implements PackageDraft {
   }
 
   async discard(): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true });
+    await removeAll(this.folder);
+  }
+}
+
+/** Empty where the folder is gone: another program may remove it at any moment. */
+async function entriesOf(folder: string): Promise<readonly Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return [];
+    throw diskError(thrown);
+  }
+}
+
+async function removeAll(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (thrown) {
+    throw diskError(thrown);
   }
 }
 
 /** Everything below a folder but folders themselves; links are listed, never followed. */
 async function pathsBelow(folder: string, prefix = ''): Promise<string[]> {
   const paths: string[] = [];
-  for (const entry of await readdir(join(folder, prefix), { withFileTypes: true })) {
+  for (const entry of await entriesOf(join(folder, prefix))) {
     const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
     if (entry.isDirectory()) paths.push(...(await pathsBelow(folder, path)));
     else paths.push(path);
@@ -194,7 +236,10 @@ async function checkFile(path: string, file: PackageFile): Promise<string | unde
     const pieces = handle.createReadStream({ highWaterMark: 1024 * 1024 });
     for await (const piece of pieces) hash.update(piece as Buffer);
   } catch (thrown) {
-    return `can't be read: ${codeOf(thrown) ?? String(thrown)}`;
+    const code = codeOf(thrown);
+    // This program's own shortage says nothing of the file.
+    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(code ?? '')) throw diskError(thrown);
+    return `can't be read: ${code ?? String(thrown)}`;
   }
   return hash.digest('hex') === file.sha256 ? undefined : 'has other bytes';
 }

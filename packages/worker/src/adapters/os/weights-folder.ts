@@ -12,11 +12,20 @@ export interface WeightsFolder {
   remove(): void;
 }
 
+export interface WeightsFolderOptions {
+  readonly packageFolder: string;
+  /** By whose name the agent finds it, where the process died before it removed it. */
+  readonly owner: string;
+  readonly log: Logger;
+}
+
 /** On the disk of the package, which has room for weights; else in the temporary folder. */
-export function openWeightsFolder(packageFolder: string, log: Logger): WeightsFolder {
+export function openWeightsFolder(options: WeightsFolderOptions): WeightsFolder {
+  const { packageFolder, owner, log } = options;
   const drafts = join(packageFolder, '..', '..', DRAFTS_FOLDER);
   try {
-    const folder = mkdtempSync(join(existsSync(drafts) ? drafts : tmpdir(), 'weights-'));
+    const parent = existsSync(drafts) ? drafts : tmpdir();
+    const folder = mkdtempSync(join(parent, `${owner}.weights-`));
     return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
   } catch (thrown) {
     log.warn('weights-not-mapped', { reason: String(thrown) });

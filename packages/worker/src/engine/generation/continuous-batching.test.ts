@@ -83,6 +83,30 @@ describe('continuous batching', () => {
     },
   );
 
+  it.each(['alike', 'whole'] as const)(
+    'feeds a prompt that it repeats as it did at first: %s',
+    async (feeding) => {
+      const options = (): EngineOptions => ({
+        ...{ isShared: true, roundsByLength: true },
+        model: { maxRows: 4, maxTokens: 400, maxSavedBytes: 1e6, feeding },
+      });
+      // For log-probabilities the earlier tokens are fed again, although their keys are there.
+      const input = { ...sampled(3), topLogprobs: 2 };
+      const alone = await drive(engineOf(options()), [request(input)]);
+      const driven = engineOf(options());
+      let hasReturned = false;
+      const outcome = await drive(driven, [request(input)], (engine, join) => {
+        if (driven.heard.chunks.length === 4) engine.preempt(1);
+        const given = driven.heard.preempted.get(1);
+        if (given === undefined || hasReturned) return;
+        hasReturned = true;
+        const resumeTokens = given.tokens;
+        join([request(input, { requestId: 2, seedText: 'tenant/1', resumeTokens })]);
+      });
+      expect(outcome.outputOf(2)).toEqual(alone.output);
+    },
+  );
+
   it('gives an urgent prompt its first token while batch ones hold every row', async () => {
     const driven = engineOf(options());
     const batch = Array.from({ length: 4 }, (_, index) =>

@@ -1,6 +1,7 @@
 import type { GenerateInput } from '@llmos/base';
 import type { GenerationSettings } from '../../models/model-settings';
 import { drive, engineOf, generateRequest as request } from '../../testing/driven-engine';
+import { characterTokenizer } from '../../testing/fake-decoder';
 import type { BetweenSteps, EngineOptions } from '../../testing/driven-engine';
 import type { EngineRequest } from '../engine';
 
@@ -97,6 +98,25 @@ describe('generate', () => {
     expect([output.tokens.length, output.finishReason]).toEqual([3, 'length']);
     const { error } = await run(upTo(10), [request({ prompt: '1234567890' })]);
     expect(error).toMatch(/INVALID_ARGUMENT: the prompt has 10 tokens; .* at most 10/);
+  });
+
+  it('refuses a prompt that is far too long before it is split into tokens', async () => {
+    const tokenizer = {
+      ...characterTokenizer,
+      encode: (text: string): number[] => {
+        if (text.length > 640) throw new Error('this would take minutes');
+        return characterTokenizer.encode(text);
+      },
+    };
+    const chatTemplate = { render: () => 'x'.repeat(641) };
+    const options = { model: { maxTokens: 10, tokenizer, chatTemplate } };
+    const messages = [{ role: 'user', content: 'hi' }];
+    for (const input of [{ prompt: 'x'.repeat(641) }, { messages }]) {
+      const { error } = await run(options, [request(input)]);
+      expect(error).toMatch(/^INVALID_ARGUMENT: the prompt has 641 characters, .* more than 640 /);
+    }
+    const { error } = await run(options, [request({ prompt: 'x'.repeat(640) })]);
+    expect(error).toMatch(/the prompt has 640 tokens/);
   });
 
   it('refuses tokens that the model does not have, and messages without a template', async () => {

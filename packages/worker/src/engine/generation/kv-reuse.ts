@@ -128,10 +128,11 @@ export class KvReuse {
     return tokenCount === 0 ? undefined : { saved: found.saved, tokenCount };
   }
 
-  /** Of tokens that are known: where parts are all alike, the rest of a prompt begins with one. */
+  /** Of tokens that are known: the rest of a prompt must be fed as it would be without them. */
   private usable({ generation }: Sequence, tokenCount: number): number {
-    const isGrid = this.parts.feeding === 'alike' && tokenCount < generation.promptCount;
-    return isGrid ? tokenCount - (tokenCount % ENGINE_LIMITS.alikePartTokens) : tokenCount;
+    const { feeding } = this.parts;
+    if (feeding === 'freely' || tokenCount >= generation.promptCount) return tokenCount;
+    return feeding === 'whole' ? 0 : tokenCount - (tokenCount % ENGINE_LIMITS.alikePartTokens);
   }
 
   /** Of these tokens: one more copy of what is there would cost as much as the hit saves. */

@@ -4,6 +4,7 @@ import { LlmosError } from '@llmos/base';
 import type { ChatTemplate } from '../../ports/chat-template';
 import type { TextTokenizer } from '../../ports/text-tokenizer';
 import type { EngineRequest } from '../engine';
+import { ENGINE_LIMITS } from '../limits';
 
 const DEFAULT_MAX_TOKENS = 128;
 
@@ -66,6 +67,7 @@ function assertSettings(model: PromptModel, request: EngineRequest, input: Gener
 
 function promptIds(model: PromptModel, text: string): readonly number[] {
   const { tokenizer } = model;
+  assertLength(text, model);
   const ids = [...tokenizer.prefixIds, ...tokenizer.encode(text)];
   const { bosId, addsBos } = tokenizer;
   // A caller may write the token out; twice it would be another prompt.
@@ -81,7 +83,20 @@ function chatIds(model: PromptModel, input: GenerateInput): readonly number[] {
       'this model has no chat template: send a prompt instead of messages',
     );
   }
-  return model.tokenizer.encode(model.chatTemplate.render(input.messages ?? []));
+  const text = model.chatTemplate.render(input.messages ?? []);
+  assertLength(text, model);
+  return model.tokenizer.encode(text);
+}
+
+/** Splitting a text takes a second for each 100 KB, in which nothing else is generated here. */
+function assertLength(text: string, { maxTokens }: PromptModel): void {
+  const most = maxTokens * ENGINE_LIMITS.maxTokenCharacters;
+  if (text.length <= most) return;
+  throw new LlmosError(
+    'INVALID_ARGUMENT',
+    `the prompt has ${text.length} characters, which are no ${maxTokens} tokens: ` +
+      `the model reads at most so many, and no prompt of more than ${most} characters is tried`,
+  );
 }
 
 function assertKnown(

@@ -97,6 +97,16 @@ describe('sampling', () => {
     expect([1, 3]).toContain(chooseToken(logits, { ...GREEDY, temperature: 1e-30 }, 0.9999));
   });
 
+  it('leaves the likeliest token where top-p is too small to count, all equal or not', () => {
+    for (const topP of [1e-9, 1e-17, 5e-324]) {
+      const settings = { ...GREEDY, temperature: 1, topP };
+      for (const uniform of [0, 0.5, 1 - 2 ** -53]) {
+        expect(chooseToken(logits, settings, uniform)).toBe(1);
+        expect(chooseToken(new Float32Array(5), settings, uniform)).toBe(0);
+      }
+    }
+  });
+
   it('refuses logits that are not numbers', () => {
     expect(() => chooseToken(Float32Array.of(1, Number.NaN), GREEDY, 0)).toThrow(/NaN/);
     expect(() => chooseToken(Float32Array.of(Number.NaN, 1), GREEDY, 0)).toThrow(/token 0/);

@@ -143,11 +143,12 @@ function drawFromTop(workspace: SamplingWorkspace, draw: Draw): number {
 function drawFromNucleus(workspace: SamplingWorkspace, draw: Draw, total: number): number {
   const { ids, weights } = workspace;
   const { logits, settings } = draw;
-  // All tokens below this weight together have less than the share that is left out.
+  // All tokens below this weight together have less than the share that is left out. The likeliest
+  // is never below it: its weight is 1, and the total at most the number of tokens.
   const least = ((1 - settings.topP) * total) / logits.length;
   let count = 0;
   for (let id = 0; id < logits.length; id += 1) {
-    if (!((weights[id] as number) > least)) continue;
+    if ((weights[id] as number) < least) continue;
     ids[count] = id;
     count += 1;
   }

@@ -1,0 +1,70 @@
+import { silentLogger } from '@llmos/base';
+import type { Msg, NatsConnection } from 'nats';
+import { IntakePull } from './intake-pull';
+
+/** A consumer whose deliveries the test makes, on whatever inboxes are open. */
+function setUp() {
+  const inboxes: { callback: (error: null, msg: Msg) => void; isOpen: boolean }[] = [];
+  const pulls: string[] = [];
+  const connection = {
+    subscribe: (_subject: string, options: { callback: (error: null, msg: Msg) => void }) => {
+      const inbox = { callback: options.callback, isOpen: true };
+      inboxes.push(inbox);
+      return { unsubscribe: () => void (inbox.isOpen = false) };
+    },
+    publish: (subject: string) => pulls.push(subject),
+  } as unknown as NatsConnection;
+  const taken: number[] = [];
+  const remakes: (() => void)[] = [];
+  const pull = new IntakePull({
+    connection,
+    consumer: 'intake-1-batch',
+    log: silentLogger,
+    isOpen: () => true,
+    onMessage: (_msg, { sequence }) => taken.push(sequence),
+    lastDelivery: () => new Promise(() => undefined),
+    remake: () => new Promise((resolve) => remakes.push(resolve)),
+  });
+  const deliver = (sequence: number, number: number): void => {
+    const reply = `$JS.ACK.LLMOS_TASKS.intake-1-batch.1.${sequence}.${number}.1700000000000000000.0`;
+    const msg = { reply, data: new Uint8Array(1) } as Msg;
+    inboxes.find(({ isOpen }) => isOpen)?.callback(null, msg);
+  };
+  return { pull, taken, remakes, pulls, deliver };
+}
+
+it('hands on what comes in the order of its deliveries', () => {
+  const { pull, taken, remakes, deliver } = setUp();
+  deliver(10, 1);
+  deliver(12, 2);
+  expect(taken).toEqual([10, 12]);
+  expect(remakes).toEqual([]);
+  pull.end();
+});
+
+it('takes nothing behind a delivery that is missing, and has all of it delivered again', async () => {
+  const { pull, taken, remakes, pulls, deliver } = setUp();
+  deliver(10, 1);
+  deliver(13, 4);
+  deliver(14, 5);
+  expect(taken).toEqual([10]);
+  expect(remakes).toHaveLength(1);
+  const before = pulls.length;
+  remakes[0]?.();
+  await new Promise(setImmediate);
+  expect(pulls.length - before).toBe(2);
+  for (const [index, sequence] of [10, 11, 12, 13].entries()) deliver(sequence, index + 1);
+  expect(taken).toEqual([10, 10, 11, 12, 13]);
+  pull.end();
+});
+
+it('goes on where the server has forgotten its last deliveries', () => {
+  const { pull, taken, remakes, deliver } = setUp();
+  for (const number of [1, 2, 3]) deliver(10 + number, number);
+  deliver(12, 2);
+  deliver(13, 3);
+  deliver(14, 4);
+  expect(taken).toEqual([11, 12, 13, 12, 13, 14]);
+  expect(remakes).toEqual([]);
+  pull.end();
+});

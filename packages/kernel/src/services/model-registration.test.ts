@@ -1,0 +1,45 @@
+import type { ModelRegistration } from '@llmos/base';
+import { silentLogger } from '@llmos/base';
+import { ModelRegistrar } from './model-registration';
+import { Registry } from './registry';
+
+const request = {
+  name: 'toy',
+  digest: 'a'.repeat(64),
+  files: [],
+  manifest: { task: 'infer', graph: 'model.onnx' },
+  footprintBytes: 1,
+} as const;
+
+/** A store whose watch shows what was written only when the test says so. */
+function setUp() {
+  const registry = new Registry(silentLogger);
+  const stored: ModelRegistration[] = [];
+  const registrar = new ModelRegistrar({
+    registry,
+    store: {
+      addModel: async (model) => {
+        stored.push(model);
+        return 'added';
+      },
+    } as Partial<ConstructorParameters<typeof ModelRegistrar>[0]['store']> as never,
+    packages: { missing: async () => [] },
+    wallMs: () => 0,
+  });
+  return { registry, registrar, show: () => registry.setModels(stored), stored };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+it('answers that a model was added once it can be used', async () => {
+  const { registry, registrar, show, stored } = setUp();
+  let isAnswered = false;
+  const added = registrar.add(request).finally(() => (isAnswered = true));
+  for (let turns = 0; turns < 5; turns += 1) await turn();
+  expect([stored.length, isAnswered]).toEqual([1, false]);
+  registry.setFunctions([]);
+  await turn();
+  expect(isAnswered).toBe(false);
+  show();
+  expect(await added).toMatchObject({ added: true, model: { name: 'toy', version: '1' } });
+});

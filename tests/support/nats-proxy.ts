@@ -1,0 +1,57 @@
+/** A way to a NATS server that can lose what the server says, and break. */
+import { createServer, connect as connectTcp } from 'node:net';
+import type { Server, Socket } from 'node:net';
+
+export class NatsProxy {
+  private isSwallowing = false;
+  private readonly sockets = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    readonly url: string,
+  ) {}
+
+  static async start(port: number): Promise<NatsProxy> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+    const proxy = new NatsProxy(server, `nats://127.0.0.1:${address.port}`);
+    server.on('connection', (client) => proxy.join(client, port));
+    return proxy;
+  }
+
+  /** From now on nothing that the server says arrives, until `cut`. */
+  swallow(): void {
+    this.isSwallowing = true;
+  }
+
+  /** Breaks every connection; new ones are whole. */
+  cut(): void {
+    this.isSwallowing = false;
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private join(client: Socket, port: number): void {
+    const server = connectTcp(port, '127.0.0.1');
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      this.sockets.add(from);
+      from.on('data', (bytes) => {
+        if (from === client || !this.isSwallowing) to.write(bytes);
+      });
+      from.on('error', () => undefined); // a cut; `close` follows
+      from.on('close', () => {
+        this.sockets.delete(from);
+        to.destroy();
+      });
+    }
+  }
+}
