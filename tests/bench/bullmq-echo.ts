@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { benchCache, installLibrary } from './install-library';
+import type { RedisServer } from './redis-server';
 import { findRedis, startRedis } from './redis-server';
 
 export interface BullmqEcho {
@@ -71,12 +72,13 @@ export async function startBullmq(
   const program = findRedis();
   if (program === undefined) return { refusal: 'no redis-server on the PATH' };
   const folder = join(benchCache, 'bullmq');
+  let redis: RedisServer;
   try {
     await installLibrary(folder, PACKAGES);
+    redis = await startRedis(program);
   } catch (error) {
     return { refusal: error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'unknown' };
   }
-  const redis = await startRedis(program);
   const args: BullmqWorkerArgs = { folder, port: redis.port, concurrency };
   const child = fork(join(__dirname, 'bullmq-main.js'), [JSON.stringify(args)]);
   const exited = once(child, 'exit');

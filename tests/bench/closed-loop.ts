@@ -1,4 +1,4 @@
-/** Callers that each wait for their answer before they ask again, for a time. */
+/** Callers that each wait for their answer before they ask again, for a time or a number of times. */
 import { quantile } from './growth';
 
 export interface LoopResult {
@@ -29,4 +29,17 @@ export async function closedLoop(of: {
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
   };
+}
+
+/** So many requests in all, by so many callers at once. */
+export async function repeat(of: {
+  readonly callers: number;
+  readonly requests: number;
+  readonly once: (request: number) => Promise<unknown>;
+}): Promise<void> {
+  let next = 0;
+  const caller = async (): Promise<void> => {
+    while (next < of.requests) await of.once((next += 1));
+  };
+  await Promise.all(Array.from({ length: of.callers }, caller));
 }

@@ -4,7 +4,7 @@ import type { LlmosClient } from '@llmos/sdk';
 import { checkPackage } from '@llmos/worker';
 import { repositoryFolder, sharedFolder } from '../support/shared-folder';
 import type { LoopResult } from './closed-loop';
-import { closedLoop } from './closed-loop';
+import { closedLoop, repeat } from './closed-loop';
 import type { DirectEmbed } from './direct-embed';
 import { startDirectEmbed } from './direct-embed';
 import type { Figure } from './figures';
@@ -15,8 +15,13 @@ import type { TransformersEmbed } from './transformers-embed';
 import { startTransformers } from './transformers-embed';
 
 const ROUND_MS = 3_000;
-/** Thousands of requests: every program on the way must have its code compiled. */
-const WARM_UP_MS = 6_000;
+const WARM_UP_MS = 3_000;
+/**
+ * Of llmos, before: kernel, host and client run JavaScript, and V8 compiles it anew until then. Of
+ * the others nearly all is native code, which is as fast at once.
+ */
+const WARM_UP_REQUESTS = 10_000;
+const QUICK_WARM_UP_REQUESTS = 500;
 const CHOICE_MS = 1_500;
 const CALLERS = 32;
 const RUNNERS = 2;
@@ -44,6 +49,7 @@ interface Round {
 export async function benchEmbed(of: {
   readonly os: LlmosClient;
   readonly rounds: number;
+  readonly isQuick: boolean;
 }): Promise<readonly Figure[]> {
   const shared = sharedFolder('models', 'all-MiniLM-L6-v2');
   const folder = shared ?? join(repositoryFolder, 'models', 'mini-encoder');
@@ -53,6 +59,11 @@ export async function benchEmbed(of: {
   const transformers = await startTransformers(folder);
   try {
     const parts: Arrangements = { os: of.os, direct, transformers, sentences };
+    await repeat({
+      callers: CALLERS,
+      requests: of.isQuick ? QUICK_WARM_UP_REQUESTS : WARM_UP_REQUESTS,
+      once: (request) => embedOne(parts, request),
+    });
     await runRound(parts, WARM_UP_MS);
     const rounds: Round[] = [];
     for (let round = 0; round < of.rounds; round += 1) rounds.push(await runRound(parts, ROUND_MS));
@@ -88,15 +99,14 @@ function directLoop(
   return closedLoop({ callers, durationMs, once });
 }
 
+function embedOne({ os, sentences }: Arrangements, request: number): Promise<unknown> {
+  return os.embed({ model: MODEL, text: sentences[request % sentences.length] ?? '' });
+}
+
 async function runRound(parts: Arrangements, durationMs: number): Promise<Round> {
-  const { os, direct, transformers, sentences } = parts;
+  const { direct, transformers, sentences } = parts;
   const llmosLoop = (callers: number): Promise<LoopResult> =>
-    closedLoop({
-      callers,
-      durationMs,
-      once: (request) =>
-        os.embed({ model: MODEL, text: sentences[request % sentences.length] ?? '' }),
-    });
+    closedLoop({ callers, durationMs, once: (request) => embedOne(parts, request) });
   return {
     llmos: await llmosLoop(CALLERS),
     direct: await directLoop(direct, sentences, CALLERS, durationMs),

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { repositoryFolder } from '../support/shared-folder';
 
-const LIMIT_MS = 6 * 60_000;
+const LIMIT_MS = 10 * 60_000;
 
 interface SoakReport {
   readonly restarted: readonly string[];

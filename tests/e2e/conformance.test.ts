@@ -38,7 +38,7 @@ it('a test system passes every case of the conformance kit', async () => {
   expect(missingModels).toEqual([]);
   expect(outcomes.filter((outcome) => outcome.kind !== 'passed')).toEqual([]);
   expect(outcomes).toHaveLength(files.flatMap(({ cases }) => cases).length);
-}, 300_000);
+}, 900_000);
 
 it('a deployment that breaks the contract fails its case, and the kit says how', async () => {
   const subject = 'llmos.v1.call.conformance.echo';

@@ -2,6 +2,7 @@
  * Streams of real generations go on when what runs them is killed, or stopped and woken again:
  * without a gap or a repeated token, and with the text of an uninterrupted run.
  */
+import { parseChunk } from '@llmos/base';
 import type { GenerateChunk, GenerateOutput } from '@llmos/base';
 import type { LlmosClient, ProcessRow, ReplyStream } from '@llmos/sdk';
 import type { JetStreamManager } from 'nats';
@@ -18,12 +19,15 @@ const STREAMS = 8;
 const REPLACED = /"end":\{"kind":"replaced"\},"event":"stream-ended"/g;
 /** Each token in a chunk of its own, so that there is much to interrupt. */
 const workerEnv = { LLMOS_CHUNK_MS: '0' };
+/** Of each stream: long enough to be interrupted in the middle. */
+const TOKENS = 300;
+/** Of these, some are left where a stream is in its middle. */
+const MIDDLE_TOKENS = 250;
 const inputs = Array.from({ length: STREAMS }, (_, index) => ({
   model: 'storyteller',
   prompt: ['Once upon a time', 'The little dog', 'One day', 'Lily'][index % 4] ?? '',
-  // Long enough to be interrupted in the middle.
-  minTokens: 300,
-  maxTokens: 300,
+  minTokens: TOKENS,
+  maxTokens: TOKENS,
   temperature: index % 2,
   seed: index,
 }));
@@ -50,7 +54,10 @@ class Reading {
   readonly chunks: GenerateChunk[] = [];
   readonly done: Promise<GenerateOutput>;
 
-  constructor(readonly stream: ReplyStream) {
+  constructor(
+    readonly task: string,
+    readonly stream: ReplyStream,
+  ) {
     this.done = this.readAll();
     this.done.catch(() => undefined);
   }
@@ -65,18 +72,67 @@ class Reading {
   }
 }
 
-function startStreams(os: LlmosClient): Reading[] {
-  return inputs.map(
-    (input, index) => new Reading(os.generate.stream(input, { id: `story-${index}` })),
-  );
+function startStreams(os: LlmosClient, round: number): Reading[] {
+  return inputs.map((input, index) => {
+    const task = `story-${round}-${index}`;
+    return new Reading(task, os.generate.stream(input, { id: task }));
+  });
 }
 
-/** Once each stream has begun, and before any is through. */
+/** Once each stream has begun. */
 async function untilUnderWay(readings: readonly Reading[]): Promise<void> {
   await waitFor(() => readings.every((reading) => reading.tokenCount > 5), {
     what: 'every stream to be under way',
     everyMs: 2,
   });
+}
+
+interface Interruption {
+  /** Stops what runs the streams. */
+  stop(): void;
+  /** Lets it run again, where it was stopped too late. */
+  go(): void;
+  /** The task of a generation without a stream, beside those of a round. */
+  beside?(round: number): Promise<string>;
+}
+
+interface Interrupted {
+  readonly readings: readonly Reading[];
+  readonly beside: string;
+}
+
+/**
+ * Streams that are stopped in the middle of each. How far they are when this program gets its turn
+ * is the machine's to say, so it begins anew until it comes in time.
+ */
+async function interruptStreams(interruption: Interruption): Promise<Interrupted> {
+  for (let round = 1; ; round += 1) {
+    const readings = startStreams(system.os, round);
+    const beside = (await interruption.beside?.(round)) ?? '';
+    await untilUnderWay(readings);
+    interruption.stop();
+    if (await areInMiddle(readings, beside)) return { readings, beside };
+    interruption.go();
+    await Promise.all(readings.map(({ done }) => done));
+  }
+}
+
+/** Few requests: who is stopped for long is taken for dead. */
+async function areInMiddle(readings: readonly Reading[], beside: string): Promise<boolean> {
+  const subject = `llmos.v1.result.default.${beside}`;
+  const filter = { subjects_filter: 'llmos.v1.result.default.*' };
+  const { state } = await manager.streams.info('LLMOS_RESULTS', filter);
+  if (state.subjects?.[subject] !== undefined) return false;
+  const counts = await Promise.all(readings.map(({ task }) => storedTokens(task)));
+  return Math.max(...counts) <= MIDDLE_TOKENS;
+}
+
+/** Of a stream that has begun. */
+async function storedTokens(task: string): Promise<number> {
+  const last = { last_by_subj: `llmos.v1.stream.default.${task}` };
+  const { data } = await manager.streams.getMessage('LLMOS_STREAMS', last);
+  const chunk = parseChunk(data);
+  return chunk === undefined ? 0 : chunk.index + chunk.tokens.length;
 }
 
 async function readyProcesses(count: number, node?: string): Promise<readonly ProcessRow[]> {
@@ -100,14 +156,15 @@ async function expectWhole(readings: readonly Reading[]): Promise<void> {
     const output = await reading.done;
     expect(output).toEqual(expected[index]);
     expectChain(reading.chunks, output);
+    const stored = await storedChunks(reading.task);
     expectChain(
-      (await storedChunks(`story-${index}`)).map(({ chunk }) => chunk),
+      stored.map(({ chunk }) => chunk),
       output,
     );
   }
   const results = await ledger.results('default');
-  for (const index of readings.keys()) {
-    expect(results.get(`story-${index}`)).toEqual([{ ok: true, output: expected[index] }]);
+  for (const [index, { task }] of readings.entries()) {
+    expect(results.get(task)).toEqual([{ ok: true, output: expected[index] }]);
   }
 }
 
@@ -138,19 +195,23 @@ async function expectLaterAttempts(readings: readonly Reading[]): Promise<void> 
 /** The attempts that wrote the chunks of all streams; in none of them does a lower one follow. */
 async function attemptsOf(readings: readonly Reading[]): Promise<ReadonlySet<number>> {
   const attempts = new Set<number>();
-  for (const index of readings.keys()) {
-    const stored = (await storedChunks(`story-${index}`)).map(({ attempt }) => attempt);
+  for (const { task } of readings) {
+    const stored = (await storedChunks(task)).map(({ attempt }) => attempt);
     expect(stored).toEqual([...stored].sort((a, b) => a - b));
     for (const attempt of stored) attempts.add(attempt);
   }
   return attempts;
 }
 
+function stopOf(row: ProcessRow | undefined): Interruption {
+  const signal = (name: 'SIGSTOP' | 'SIGCONT') => process.kill(row?.osPid ?? 0, name);
+  return { stop: () => void signal('SIGSTOP'), go: () => void signal('SIGCONT') };
+}
+
 it('kill -9 of the process host: 8 streams go on in its successor', async () => {
   await begin();
   const [before] = await readyProcesses(1);
-  const readings = startStreams(system.os);
-  await untilUnderWay(readings);
+  const { readings } = await interruptStreams(stopOf(before));
   process.kill(before?.osPid ?? 0, 'SIGKILL');
   await expectWhole(readings);
   await expectLaterAttempts(readings);
@@ -161,9 +222,7 @@ it('kill -9 of the process host: 8 streams go on in its successor', async () => 
 it('SIGSTOP of the process host: it is found silent and replaced', async () => {
   await begin({ LLMOS_PROCESS_SILENCE_MS: '10000' });
   const [before] = await readyProcesses(1);
-  const readings = startStreams(system.os);
-  await untilUnderWay(readings);
-  process.kill(before?.osPid ?? 0, 'SIGSTOP');
+  const { readings } = await interruptStreams(stopOf(before));
   await expectWhole(readings);
   // Its agent has killed it, which also works on a process that is stopped.
   await waitFor(() => !isAlive(before?.osPid ?? 0), { what: 'the old host to be gone' });
@@ -176,25 +235,36 @@ it('SIGSTOP of a whole node past its lease, then SIGCONT: what it still says is 
   await begin({ LLMOS_NODE_LEASE_MS: '10000' });
   const [old] = await readyProcesses(1);
   const heard = await listen();
-  const readings = startStreams(system.os);
-  // It streams nothing, so its old host does not learn that it was replaced until it commits.
-  const [input = { prompt: '' }] = inputs;
-  const plain = await system.os.submit('generate', input, { id: 'plain' });
-  await untilUnderWay(readings);
   const stopped = system.worker;
-  // The agent first, or it would see that its host is silent.
-  stopped.pause();
-  process.kill(old?.osPid ?? 0, 'SIGSTOP');
+  const host = stopOf(old);
+  const [input = { prompt: '' }] = inputs;
+  const { readings, beside } = await interruptStreams({
+    stop: () => {
+      // The agent first, or it would see that its host is silent.
+      stopped.pause();
+      host.stop();
+    },
+    go: () => {
+      host.go();
+      stopped.resume();
+    },
+    // It streams nothing, so its old host does not learn that it was replaced until it commits.
+    beside: async (round) => {
+      const { id } = await system.os.submit('generate', input, { id: `plain-${round}` });
+      return id;
+    },
+  });
   await system.startWorker({ ...workerEnv, LLMOS_NODE: 'node-2' });
   await expectWhole(readings);
-  expect(await plain.result()).toEqual(expected[0]);
+  expect(await system.os.task(beside).result()).toEqual(expected[0]);
   await expectLaterAttempts(readings);
 
   heard.length = 0;
   process.kill(old?.osPid ?? 0, 'SIGCONT');
   // It goes on where it stood: a chunk of each stream, and a result. All see them, none is stored.
-  const late = [...readings.keys()].map((index) => `stream story-${index} attempt 1`);
-  await waitFor(() => [...late, 'result plain attempt 1'].every((each) => heard.includes(each)), {
+  const late = readings.map(({ task }) => `stream ${task} attempt 1`);
+  late.push(`result ${beside} attempt 1`);
+  await waitFor(() => late.every((each) => heard.includes(each)), {
     what: `the old host to go on; heard: ${heard.join(', ')}`,
   });
   stopped.resume();
@@ -203,8 +273,8 @@ it('SIGSTOP of a whole node past its lease, then SIGCONT: what it still says is 
   });
   await expectWhole(readings);
   await expectLaterAttempts(readings);
-  expect((await ledger.results('default')).get('plain')).toHaveLength(1);
-  const result = { last_by_subj: 'llmos.v1.result.default.plain' };
+  expect((await ledger.results('default')).get(beside)).toHaveLength(1);
+  const result = { last_by_subj: `llmos.v1.result.default.${beside}` };
   const committed = await manager.streams.getMessage('LLMOS_RESULTS', result);
   expect(Number(committed.header.get('Llmos-Attempt'))).toBeGreaterThan(1);
   await waitFor(() => !isAlive(old?.osPid ?? 0), { what: 'the old host to be stopped' });

@@ -118,6 +118,10 @@ function attach(request: unknown, tenant = 'default'): Promise<Answer> {
   return bench.request(`llmos.v1.sys.${tenant}.attach`, request);
 }
 
+async function stateOf(task: string): Promise<unknown> {
+  return (await bench.request('llmos.v1.sys.default.status', { task })).output?.['state'];
+}
+
 async function readersNow(): Promise<number> {
   const text = await (await fetch(`${kernel.httpUrl}/metrics`)).text();
   return sumOf(parseMetrics(text), 'llmos_kernel_attached_readers');
@@ -316,6 +320,7 @@ describe('attach refuses', () => {
     const ended = new Story();
     await ended.commit({ ok: true, output: { embeddings: [] } });
     await bench.request('llmos.v1.submit.default.echo', 1, { headers: { 'Llmos-Id': 'waits' } });
+    await waitFor(async () => (await stateOf('waits')) === 'queued', { what: 'it to come in' });
     for (const task of [ended.id, 'waits']) {
       const answer = await attach({ task, client: 'me' });
       expect(answer.error).toMatchObject({ code: 'FAILED_PRECONDITION' });
@@ -343,7 +348,7 @@ describe('attach refuses', () => {
     expect(new Set(readers.filter((reader) => reader.end).map((reader) => reader.text()))).toEqual(
       new Set([output.text]),
     );
-    expect(await readersNow()).toBe(0);
+    await waitFor(async () => (await readersNow()) === 0, { what: 'every place to be free' });
   });
 });
 

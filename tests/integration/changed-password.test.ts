@@ -20,7 +20,7 @@ afterEach(async () => {
   await program?.kill();
   await server?.stop();
   rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 const programs: readonly [string, (options: ProgramOptions) => Promise<TestProgram>][] = [
   ['kernel', startKernel],
@@ -46,5 +46,4 @@ it.each(programs)(
     const reason = new RegExp(`Authorization Violation.*"event":"${name}-failed"`);
     await waitFor(() => reason.test(started.log()), { what: 'its reason in the log' });
   },
-  120_000,
 );

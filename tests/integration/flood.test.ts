@@ -11,7 +11,7 @@ import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import type { TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestProgram } from '../support/programs';
-import { startKernel, startWorker } from '../support/programs';
+import { LONG_LEASES, startKernel, startWorker } from '../support/programs';
 import { parseMetrics, sumOf } from '../support/prometheus-text';
 import { repositoryFolder } from '../support/shared-folder';
 import { waitFor } from '../support/wait-for';
@@ -44,7 +44,7 @@ beforeAll(async () => {
     LLMOS_SERVERS: nats.url,
     NODE_OPTIONS: `--require ${preload}`,
     // A machine without time to spare must not change leaders in the middle of the measurement.
-    LLMOS_LEASE_MS: '60000',
+    ...LONG_LEASES,
   };
   kernel = await startKernel({ env });
   closers.push(() => kernel.stop());
@@ -64,11 +64,17 @@ async function metric(...names: string[]): Promise<number> {
   return names.reduce((sum, name) => sum + sumOf(families, name), 0);
 }
 
+/** The least of several looks: what one collection frees may hold what only the next one frees. */
 async function usedBytes(): Promise<number> {
-  process.kill(kernel.osPid, 'SIGUSR2');
-  // Answered after the signal: the collection blocks the kernel's only thread.
-  await metric();
-  return metric('nodejs_heap_size_used_bytes', 'nodejs_external_memory_bytes');
+  let least = Number.POSITIVE_INFINITY;
+  for (let look = 1; look <= 5; look += 1) {
+    process.kill(kernel.osPid, 'SIGUSR2');
+    // Answered after the signal: the collection blocks the kernel's only thread.
+    await metric();
+    const used = await metric('nodejs_heap_size_used_bytes', 'nodejs_external_memory_bytes');
+    least = Math.min(least, used);
+  }
+  return least;
 }
 
 async function countOf(stream: string): Promise<number> {

@@ -64,7 +64,8 @@ it('says when the queue is full, and when to come back', async () => {
   const refused = await waitFor(
     async () => {
       const answer = await submit();
-      return answer.ok ? undefined : answer.error;
+      // A server on a busy machine may once not answer in time.
+      return answer.ok || answer.error?.code === 'UNAVAILABLE' ? undefined : answer.error;
     },
     { what: 'the queue to be full', everyMs: 1 },
   );
@@ -210,7 +211,7 @@ describe('node agents', () => {
     await waitFor(() => fine.seen[0]?.message?.$case === 'welcome', { what: 'a welcome' });
   });
 
-  it('are replaced by a newer session of the same node', async () => {
+  it('are replaced by a newer session of the same node, and come back once it is gone', async () => {
     const kernel = await bench.startKernel();
     await bench.untilLeading(kernel);
     const old = attach(kernel.grpcUrl);
@@ -222,5 +223,15 @@ describe('node agents', () => {
     expect(await old.end).toBe('end');
     const nodes = (await bench.request('llmos.v1.sys.default.nodes', {})).output?.['nodes'];
     expect(nodes).toMatchObject([{ node: 'node-9', state: 'alive' }]);
+
+    // Two workers of one name must not take the node from each other for ever.
+    const back = attach(kernel.grpcUrl);
+    back.stream.write({ message: { $case: 'register', value: register } });
+    expect(await back.end).toMatch(/ALREADY_EXISTS.*node-9.*LLMOS_NODE/);
+    fresh.stream.end();
+    expect(await fresh.end).toBe('end');
+    const alone = attach(kernel.grpcUrl);
+    alone.stream.write({ message: { $case: 'register', value: register } });
+    await waitFor(() => alone.seen.length > 0, { what: 'the third welcome' });
   });
 });

@@ -126,10 +126,9 @@ it('counts messages lost on purpose', async () => {
     await lossyBench.startNode();
     await lossyBench.jetstream.publish(ECHO, '1');
     // The process that it starts says something again and again, so that one is lost some time.
-    await waitFor(
-      async () => (await metric('messages_lost_on_purpose_total', {}, lossy)) > 0,
-      { what: 'a loss to be counted' },
-    );
+    await waitFor(async () => (await metric('messages_lost_on_purpose_total', {}, lossy)) > 0, {
+      what: 'a loss to be counted',
+    });
   } finally {
     await lossyBench.stop();
   }

@@ -7,7 +7,7 @@ import { decodeReport, encodeMailboxMessage } from '@llmos/process/testing';
 import { node as wire } from '@llmos/proto';
 import { connect } from 'nats';
 import type { JetStreamManager, KV, NatsConnection } from 'nats';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isAlive } from '../support/is-alive';
@@ -220,14 +220,17 @@ describe('the node agent', () => {
     await waitFor(() => !isAlive(ready.osPid), { what: 'the host to be gone' });
   });
 
-  it('tells that a host was killed, and starts the next incarnation', async () => {
+  it('tells that a host was killed, removes what it left, and starts the next incarnation', async () => {
     const kernel = await lead(3);
     kernel.start('echo');
     const first = await kernel.state('ready');
+    const left = join(folder, 'drafts', `${NODE}.${PID}.1.weights-x`);
+    mkdirSync(left);
     process.kill(first.osPid, 'SIGKILL');
     const exited = await kernel.state('exited');
     expect(exited.reason).toBe('crashed');
     expect(exited.message).toContain('SIGKILL');
+    await waitFor(() => !existsSync(left), { what: 'its weights to be removed' });
     kernel.start('echo', 2);
     const second = await kernel.state('ready', 2);
     expect(second.osPid).not.toBe(first.osPid);

@@ -4,10 +4,12 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findNatsServer, freePort, waitForNats } from '@llmos/local';
+import { findNatsServer, isPortFree } from '@llmos/local';
+import { waitFor } from './wait-for';
 
 export interface NatsServerOptions {
   /** Default true. */
@@ -35,6 +37,7 @@ export const PATIENT = { timeout: 30_000 } as const;
 const READY_MS = 60_000;
 const TRIES = 5;
 const running = new Set<ChildProcess>();
+let launches = 0;
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 let found: Promise<string> | undefined;
@@ -50,7 +53,7 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   const path = await natsServerPath();
   const folder = mkdtempSync(join(tmpdir(), 'llmos-nats-'));
   for (let attempt = 1; ; attempt += 1) {
-    const port = await freePort();
+    const port = await choosePort();
     const start = (): Promise<ChildProcess> => launch({ path, folder, port, options });
     try {
       return control({ folder, port, start, first: await start() });
@@ -58,6 +61,17 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
       // Someone may have taken the port between the choice and its use.
       if (attempt === TRIES) throw error;
     }
+  }
+}
+
+/**
+ * Below the ports that the system gives to connections: none of them, and no client that tries to
+ * connect again, takes it while the server is away.
+ */
+async function choosePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    if (await isPortFree(port)) return port;
   }
 }
 
@@ -70,7 +84,8 @@ interface Launch {
 
 async function launch(of: Launch): Promise<ChildProcess> {
   const config = join(of.folder, 'nats.conf');
-  const log = join(of.folder, 'nats.log');
+  launches += 1;
+  const log = join(of.folder, `nats-${launches}.log`);
   const store = join(of.folder, 'store');
   const { maxStoreBytes } = of.options;
   const most = maxStoreBytes === undefined ? '' : `, max_file_store: ${maxStoreBytes}`;
@@ -86,16 +101,17 @@ async function launch(of: Launch): Promise<ChildProcess> {
     gone.abort();
   });
   child.once('error', () => gone.abort());
+  // Its own word, for another server on this port would also answer.
+  const isListening = (): boolean => readLog(log).includes('Listening for client connections');
   try {
-    await waitForNats(
-      { host: '127.0.0.1', port: of.port },
-      { limitMs: READY_MS, signal: gone.signal },
-    );
+    await waitFor(() => gone.signal.aborted || isListening(), {
+      what: 'nats-server to listen',
+      limitMs: READY_MS,
+    });
   } catch (error) {
     child.kill('SIGKILL');
     throw new Error(`nats-server did not start: ${tail(log)}`, { cause: error });
   }
-  // Another server on this port would also have answered.
   if (gone.signal.aborted) throw new Error(`nats-server ended at once: ${tail(log)}`);
   return child;
 }
@@ -131,9 +147,13 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   clearTimeout(last);
 }
 
-function tail(file: string): string {
+function tail(log: string): string {
+  return readLog(log).split('\n').slice(-5).join(' | ');
+}
+
+function readLog(log: string): string {
   try {
-    return readFileSync(file, 'utf8').split('\n').slice(-5).join(' | ');
+    return readFileSync(log, 'utf8');
   } catch {
     return 'no log';
   }

@@ -24,7 +24,7 @@ export interface TestProgram {
 
 export interface ProgramOptions {
   readonly env: Readonly<Record<string, string>>;
-  /** Default 90 s. */
+  /** Default 120 s. */
   readonly readyMs?: number;
 }
 
@@ -42,7 +42,7 @@ const PROGRAM_FILES = {
   kernel: 'packages/kernel/dist/main.js',
   worker: 'packages/worker/dist/node-agent-main.js',
 } as const;
-const READY_MS = 90_000;
+const READY_MS = 120_000;
 const STOP_MS = 60_000;
 const LOG_CHARS = 256 * 1024;
 const running = new Set<ChildProcess>();

@@ -23,6 +23,7 @@ const FILES = [
   'packages/worker/src/models/limits.ts',
   'packages/sdk/src/limits.ts',
   'packages/local/src/limits.ts',
+  'packages/cli/src/limits.ts',
 ];
 const CORE_OPTIONS = 'packages/kernel/src/core-options.ts';
 

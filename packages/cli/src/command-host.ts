@@ -2,17 +2,14 @@
 import type { Command } from 'commander';
 import { LlmosError } from '@llmos/base';
 import type { LlmosClient } from '@llmos/sdk';
+import { folder } from './commands/task-options';
 import { withClient } from './connection';
 import type { CommonOptions, Environment } from './connection';
 import { CLI_LIMITS } from './limits';
 import type { OutputStream } from './output/terminal';
 import { Terminal } from './output/terminal';
 
-/** System calls: longer than a kernel takes to replace one that died, short for who waits. */
-export const SYSTEM_CALL = { timeoutMs: 15_000 } as const;
-
-/** Long enough for a cancellation to be sent. */
-const CLI_LIMITS.interruptGraceMs = 1_000;
+export const SYSTEM_CALL = { timeoutMs: CLI_LIMITS.systemCallMs } as const;
 
 export interface CommandHost {
   readonly out: OutputStream;
@@ -31,7 +28,7 @@ export function systemCommand(parent: Command, nameAndArguments: string): Comman
   return parent
     .command(nameAndArguments)
     .option('--nats <url>', 'NATS server of the system (default: LLMOS_SERVERS, the running up)')
-    .option('--data <dir>', 'state folder of the `llmos up` to talk to')
+    .option('--data <dir>', 'state folder of the `llmos up` to talk to', folder)
     .option('--tenant <name>', 'on whose behalf', 'default')
     .option('--json', 'print one JSON value');
 }

@@ -21,8 +21,12 @@ export interface CommonOptions {
 export function findServers(options: CommonOptions, env: Environment): string {
   if (options.nats !== undefined) return options.nats;
   const folder = options.data ?? defaultStateFolder(env);
-  const running = readRunningSystem(folder);
-  if (running !== undefined) return running.natsUrl;
+  const running = readRunningSystem(folder, { isStartingToo: true });
+  if (running?.state === 'ready') return running.natsUrl;
+  if (running !== undefined) {
+    const message = `the system in ${folder} (pid ${running.osPid}) is starting; try again soon`;
+    throw new LlmosError('UNAVAILABLE', message, { details: { folder } });
+  }
   throw new LlmosError(
     'UNAVAILABLE',
     `no running system was found in ${folder}: start one with \`llmos up\`, name the folder of ` +

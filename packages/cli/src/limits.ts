@@ -16,6 +16,8 @@ export const CLI_LIMITS = {
   shownRows: 20,
   /** Numbers shown of a vector. */
   shownValues: 6,
+  /** Of a column of text, however narrow the terminal is. */
+  leastTextWidth: 30,
   /** Nodes and processes that `status` lists, so that it stays one screen. */
   statusRows: 12,
   /** Letters of an error in the list of dead letters; `dead show` has all of them. */

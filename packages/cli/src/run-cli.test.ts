@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from './run-cli';
+import { OutputClosed } from './usage-error';
 
 let folder: string;
 beforeAll(() => {
@@ -9,7 +10,11 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(...args: readonly string[]) {
+function run(...args: readonly string[]) {
+  return runUntil(new AbortController().signal, ...args);
+}
+
+async function runUntil(signal: AbortSignal, ...args: readonly string[]) {
   let out = '';
   let err = '';
   const exitCode = await runCli(args, {
@@ -17,7 +22,7 @@ async function run(...args: readonly string[]) {
     err: { write: (text) => (err += text) },
     env: { XDG_CONFIG_HOME: folder },
     folder,
-    signal: new AbortController().signal,
+    signal,
     readStdin: async () => '',
   });
   return { exitCode, out, err };
@@ -45,6 +50,8 @@ describe('the llmos command', () => {
     [['run', 'echo', '1', '--class', 'vip']],
     [['run', 'echo', '{']],
     [['run', 'echo', '1', '--stream']],
+    [['up', '--data', '']],
+    [['ps', '--data=']],
   ])('ends %j with code 2', async (args) => {
     const { exitCode, out, err } = await run(...args);
     expect(exitCode).toBe(2);
@@ -89,11 +96,36 @@ describe('the llmos command', () => {
     expect(refused.err).toContain(`${file}: "wings" is not a setting`);
   });
 
+  it('ends with code 130 and one word where it is interrupted', async () => {
+    const interrupted = AbortSignal.abort();
+    const { exitCode, err } = await runUntil(interrupted, 'ps', '--nats', 'nats://127.0.0.1:1');
+    expect(exitCode).toBe(130);
+    expect(err).toBe('error: interrupted (CANCELLED)\n');
+  });
+
+  it('ends well and silently where nobody takes its output any more', async () => {
+    const closed = AbortSignal.abort(new OutputClosed());
+    const { exitCode, err } = await runUntil(closed, 'ps', '--nats', 'nats://127.0.0.1:1');
+    expect(exitCode).toBe(0);
+    expect(err).toBe('');
+  });
+
   it('says how to find a system where none runs, with code 1', async () => {
     const { exitCode, err } = await run('ps', '--data', folder);
     expect(exitCode).toBe(1);
-    expect(err).toMatch(/^error: no running system was found: start one with `llmos up`/);
+    expect(err).toContain(`no running system was found in ${folder}: start one with \`llmos up\``);
     expect(err).not.toContain('    at ');
+  });
+
+  it('says so where the system is still starting', async () => {
+    const data = join(folder, 'starting');
+    mkdirSync(data);
+    const urls = { natsUrl: '', kernelUrl: '' };
+    const record = { version: 1, state: 'starting', osPid: process.pid, startMark: '', ...urls };
+    writeFileSync(join(data, 'llmos-up.json'), JSON.stringify(record));
+    const { exitCode, err } = await run('ps', '--data', data);
+    expect(exitCode).toBe(1);
+    expect(err).toContain(`the system in ${data} (pid ${process.pid}) is starting`);
   });
 
   it('prints one JSON value for an error with --json', async () => {

@@ -55,9 +55,7 @@ function reportFailure(
     if (of.isJson) terminal.json(failure(errorBody('INVALID_ARGUMENT', message)));
     return EXIT_CODES.usage;
   }
-  const thrown = toErrorBody(error);
-  const isInterrupted = signal.aborted && thrown.code === 'CANCELLED';
-  const body = isInterrupted ? errorBody('CANCELLED', 'interrupted') : thrown;
+  const body = bodyOf(error, signal);
   if (of.isJson) terminal.json(failure(body));
   else terminal.error(describeError(body, terminal.style.red('error:')));
   if (error instanceof UsageError) return EXIT_CODES.usage;
@@ -65,6 +63,13 @@ function reportFailure(
     terminal.error(error instanceof Error ? (error.stack ?? '') : '');
   }
   return signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.failed;
+}
+
+/** What was given up because the user said so is not described by what it was. */
+export function bodyOf(error: unknown, signal: AbortSignal): ErrorBody {
+  const body = toErrorBody(error);
+  const isInterrupted = signal.aborted && body.code === 'CANCELLED';
+  return isInterrupted ? errorBody('CANCELLED', 'interrupted') : body;
 }
 
 export function describeError(body: ErrorBody, label: string): string {

@@ -21,6 +21,9 @@ describe('the input of a task on the command line', () => {
       model: 'storyteller',
     });
     expect(await read('embed', '"7 up"')).toEqual({ text: '7 up' });
+    expect(await read('generate', '1984')).toEqual({ prompt: '1984' });
+    expect(await read('embed', 'null')).toEqual({ text: 'null' });
+    expect(await read('classify', '-', undefined, 'a line\n')).toEqual({ text: 'a line' });
   });
 
   it('takes the model from --model', async () => {

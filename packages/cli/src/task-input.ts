@@ -1,6 +1,6 @@
 /**
- * The input of a function as the command line gives it: JSON, `-` for JSON on stdin, or, for the
- * functions that read a text, simply the text.
+ * The input of a function as the command line gives it: JSON or, for the functions that read a
+ * text, simply the text; `-` where it comes on stdin.
  */
 import { isRecord, quoteShort } from '@llmos/base';
 import { UsageError } from './usage-error';
@@ -34,7 +34,9 @@ function parseInput(text: string, source: InputSource): unknown {
   const field = TEXT_FIELDS[source.function];
   try {
     const value: unknown = JSON.parse(text);
-    return field !== undefined && typeof value === 'string' ? { [field]: value } : value;
+    if (field === undefined || isRecord(value) || Array.isArray(value)) return value;
+    // `llmos run generate 1984` begins a story, and with no number.
+    return { [field]: typeof value === 'string' ? value : text };
   } catch (error) {
     const isMeantAsJson = /^\s*[[{"]/.test(text);
     if (field !== undefined && !isMeantAsJson) return { [field]: text };

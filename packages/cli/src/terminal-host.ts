@@ -1,4 +1,5 @@
 /** The real process as a command's host: its streams, its signals, its exit code. */
+import type { Readable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
 import { LlmosError } from '@llmos/base';
 import type { CommandHost } from './command-host';
@@ -15,9 +16,11 @@ export async function runOnTerminal(run: (host: CommandHost) => Promise<number>)
     err: process.stderr,
     env: process.env,
     signal: stop.signal,
-    readStdin: () => readStdin(stop.signal),
+    readStdin: () => readText(process.stdin, stop.signal),
   });
   process.exitCode = outputCode() ?? exitCode;
+  // What was given up, such as reaching a server, may go on for seconds; all was written already.
+  if (stop.signal.aborted) process.exit();
 }
 
 function stopOnSignals(stop: AbortController): void {
@@ -51,11 +54,12 @@ function watchOutput(stop: AbortController): () => number | undefined {
   return () => exitCode;
 }
 
-async function readStdin(signal: AbortSignal): Promise<string> {
+/** All of stdin. Throws a UsageError where it is no text or too long, CANCELLED on abort. */
+export async function readText(stdin: Readable, signal: AbortSignal): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   try {
-    for await (const part of addAbortSignal(signal, process.stdin)) {
+    for await (const part of addAbortSignal(signal, stdin)) {
       const buffer = Buffer.from(part as Uint8Array);
       bytes += buffer.byteLength;
       if (bytes > CLI_LIMITS.stdinBytes) {

@@ -8,16 +8,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { toErrorBody } from '@llmos/base';
 import { DEVICES } from '@llmos/local';
 import type { DeviceChoice, RunningSystem } from '@llmos/local';
 import { connect } from '@llmos/sdk';
 import type { CommandHost } from './command-host';
 import { terminalOf, whenAborted } from './command-host';
+import { folder } from './commands/task-options';
 import { folderFlag, readyLine, startUp } from './commands/up';
 import type { Terminal } from './output/terminal';
 import { versionText } from './program';
-import { describeError } from './run-cli';
+import { bodyOf, describeError } from './run-cli';
 import { runOnTerminal } from './terminal-host';
 import { runTour, showHowToGoOn } from './tour/tour';
 import type { TourSummary } from './tour/tour-summary';
@@ -36,7 +36,7 @@ function parseOptions(args: readonly string[]): TourOptions {
     .description('start llmos on this machine and take a short tour')
     .option('--once', 'end after the tour, with a JSON summary as the last line')
     .option('--nats <url>', 'use this NATS server instead of starting one')
-    .option('--data <dir>', 'folder for queues, models, logs and caches')
+    .option('--data <dir>', 'folder for queues, models, logs and caches', folder)
     .addOption(new Option('--workers <n>', 'workers').choices(['1', '2', '3', '4']).default('1'))
     .addOption(new Option('--device <device>', 'where models run').choices(DEVICES).default('auto'))
     .exitOverride();
@@ -64,7 +64,7 @@ async function main(args: readonly string[], host: CommandHost): Promise<number>
   } catch (error) {
     const isAsked = host.signal.aborted && !isOnce;
     if (isAsked) return EXIT_CODES.ok;
-    const body = toErrorBody(error);
+    const body = bodyOf(error, host.signal);
     terminal.error(describeError(body, terminal.style.red('error:')));
     if (isOnce) terminal.json({ ok: false, error: body });
     return host.signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.failed;

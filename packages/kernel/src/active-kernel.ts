@@ -5,7 +5,7 @@
  * epoch. What was begun is ended in reverse order.
  */
 import type { Clock, Epoch, KernelId, Logger, SystemInfo } from '@llmos/base';
-import { readClock } from '@llmos/base';
+import { LlmosError, readClock } from '@llmos/base';
 import { DecisionCarrier } from './carry-out';
 import { ControlLoop } from './control-loop';
 import { EDGE_LIMITS } from './edge-limits';
@@ -54,6 +54,7 @@ export class ActiveKernel {
   private unlisten: () => void = () => undefined;
   private isEnded = false;
   private hasBegun = false;
+  private beginTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly parts: ActiveKernelParts,
@@ -82,6 +83,11 @@ export class ActiveKernel {
 
   /** Never rejects; what fails goes to `onFailure`. */
   async begin(): Promise<void> {
+    // What is never answered must not keep the lease from other kernels.
+    this.beginTimer = setTimeout(() => {
+      const message = `the leadership did not begin within ${EDGE_LIMITS.beginMs} ms`;
+      this.fail(new LlmosError('UNAVAILABLE', message));
+    }, EDGE_LIMITS.beginMs);
     try {
       const desired = await this.parts.registryStore.readDesired();
       if (this.isEnded) return;
@@ -100,12 +106,15 @@ export class ActiveKernel {
       this.serve();
     } catch (error) {
       if (!this.isEnded) this.fail(error);
+    } finally {
+      clearTimeout(this.beginTimer);
     }
   }
 
   async end(): Promise<void> {
     if (this.isEnded) return;
     this.isEnded = true;
+    clearTimeout(this.beginTimer);
     this.loop.end();
     this.served?.stop();
     this.parts.attachService.detachAll();
@@ -154,6 +163,7 @@ export class ActiveKernel {
       deliver: (event) => this.loop.deliver(event),
       now: () => readClock(clock),
       info: () => this.parts.info(this.epoch, this.core.counts()),
+      isLeading: () => !this.isEnded && this.parts.isLeading(),
     });
   }
 

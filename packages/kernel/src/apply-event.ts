@@ -22,6 +22,7 @@ import { applyHeartbeat } from './scheduling/reconciliation';
 import { beginLeadership } from './scheduling/recovery';
 import { applyDeadLetterStored, applyResultCommitted } from './scheduling/stored-answers';
 import { retire } from './scheduling/task-end';
+import { isAnswered } from './tasks/task';
 
 export function applyEvent(state: KernelState, event: KernelEvent): void {
   switch (event.kind) {
@@ -60,6 +61,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       attachNode(state, event);
       return;
     case 'node-heartbeat':
+      if (event.isLeaving === true) state.nodes.leave(event.nodeId);
       hearNode(state, event.nodeId, event.freeMemoryBytes);
       applyContexts(state, event.nodeId, event.contexts ?? []);
       return;
@@ -107,7 +109,7 @@ function applyAnswer(state: KernelState, event: Answer): void {
       const task = state.tasks.get(event.sequence);
       if (task === undefined) return;
       applyAttemptRecorded(state, task);
-      if (task.state.kind === 'settling') retire(state, task);
+      if (task.state.kind === 'settling' && isAnswered(task)) retire(state, task);
       return;
     }
     case 'result-committed':

@@ -51,6 +51,9 @@ export const EDGE_LIMITS = {
   takeoverWaitMs: 30_000,
   takeoverRetryMs: 100,
 
+  /** From the grant of the lease to the first tick: longer than every wait on the way. */
+  beginMs: 180_000,
+
   // Control loop. Bounded work per tick keeps the network served.
   maxEventsPerTick: 4_096,
   /** Reports beyond this are dropped; processes repeat them. */
@@ -140,6 +143,8 @@ export const EDGE_LIMITS = {
   registerWithinMs: 10_000,
   maxDevices: 64,
   maxNodeEntries: 64,
+  /** Workers that share a name by mistake, and that the newest of them replaced. */
+  maxReplacedSessions: 16,
   maxNodeProcesses: 1_024,
   maxCores: 65_536,
   maxPermits: 65_536,
@@ -147,6 +152,11 @@ export const EDGE_LIMITS = {
   maxUnsentMessages: 10_000,
   grpcKeepaliveMs: 10_000,
   grpcKeepaliveTimeoutMs: 5_000,
+
+  // The HTTP port.
+  httpConnections: 256,
+  /** A client that sends or takes nothing for this long makes room for others. */
+  httpIdleMs: 10_000,
 
   // Stopping.
   stopWithinMs: 5_000,

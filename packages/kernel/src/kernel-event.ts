@@ -138,6 +138,8 @@ export type KernelEvent =
       readonly nodeId: NodeId;
       readonly freeMemoryBytes: number;
       readonly contexts?: readonly ReportedContexts[];
+      /** Its agent stops; absent is no. */
+      readonly isLeaving?: boolean;
     }
   /** The stream closed; the node is lost only when its lease ends. */
   | { readonly kind: 'node-detached'; readonly nodeId: NodeId; readonly session: string }

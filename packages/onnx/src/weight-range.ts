@@ -10,16 +10,17 @@ export interface WeightRange {
   readonly byteLength: number;
 }
 
-/** The bytes `[start, end)` of a range, in order, each piece a buffer of its own. */
+/** The bytes `[start, end)` of a range, in order; a piece is valid until the next one. */
 export function* rangePieces(
   range: WeightRange,
   start = 0,
   end: number = range.byteLength,
 ): Generator<Uint8Array> {
   const fileDescriptor = openSync(range.file, 'r');
+  const buffer = new Uint8Array(Math.max(0, Math.min(ONNX_LIMITS.pieceBytes, end - start)));
   try {
     for (let at = start; at < end; at += ONNX_LIMITS.pieceBytes) {
-      const piece = new Uint8Array(Math.min(ONNX_LIMITS.pieceBytes, end - at));
+      const piece = buffer.subarray(0, end - at);
       readFully(fileDescriptor, piece, range.offset + at);
       yield piece;
     }

@@ -87,7 +87,8 @@ class AttachedReader {
         throw new LlmosError('DATA_LOSS', message);
       }
       const leftMs = untilMs - clock.nowMs();
-      if (leftMs <= 0) throw new LlmosError('DEADLINE_EXCEEDED', `${what} took longer than ${limitMs} ms`);
+      if (leftMs <= 0)
+        throw new LlmosError('DEADLINE_EXCEEDED', `${what} took longer than ${limitMs} ms`);
       const silentMs = clock.nowMs() - this.heardAtMs;
       if (this.mustAttach || silentMs >= SDK_LIMITS.attachSilenceMs) await this.attach(leftMs);
       await this.alarm.wait(Math.min(SDK_LIMITS.attachSilenceMs, leftMs), signal, link.closed);

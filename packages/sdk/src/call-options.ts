@@ -104,7 +104,8 @@ export function checkWait(options: WaitOptions, defaultMs: number): CheckedWait 
 
 /** A text or a number in their place would be as if nothing was said. */
 export function assertOptions(options: unknown): void {
-  if (!isRecord(options)) throw invalid(`options are ${quoteShort(options)}: no object`);
+  if (!isRecord(options))
+    throw invalid(`options are ${quoteShort(options)}: they must be an object`);
 }
 
 /** Above all, a controller is none. */

@@ -5,7 +5,7 @@ import type { ConnectOptions } from './client';
 const servers = 'nats://127.0.0.1:1';
 
 it.each<[unknown, string]>([
-  ['nats://127.0.0.1:1', 'options are "nats://127.0.0.1:1": no object'],
+  ['nats://127.0.0.1:1', 'options are "nats://127.0.0.1:1": they must be an object'],
   [null, 'options are null'],
   [{ servers: 42 }, 'servers is 42'],
   [{ servers: [1] }, 'servers is [1]'],

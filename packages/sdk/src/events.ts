@@ -18,7 +18,7 @@ import { streamState, walkStored } from './stored-walk';
 export interface EventOptions {
   /** How many of the last stored events to look at; default 100. */
   readonly last?: number;
-  /** Goes on with what happens from now on, until the signal aborts; default false. */
+  /** Goes on with what happens from now on, until the signal aborts (CANCELLED); default false. */
   readonly follow?: boolean;
   /** Only events of a tenant, or of `system`. */
   readonly principal?: string;

@@ -93,8 +93,19 @@ it('sends an idempotent request again after silence', async () => {
 it('sends one that is not idempotent once', async () => {
   const { context, link } = setUp([{ kind: 'silent' }]);
   const once = request({ isIdempotent: false });
-  await expect(requestKernel(context, once)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  await expect(requestKernel(context, once)).rejects.toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+    message: 'call of echo had no answer in 5000 ms',
+  });
   expect(link.sent.length).toBe(1);
+});
+
+it('names the whole time that it waited where it asked more than once', async () => {
+  const { context } = setUp([{ kind: 'silent' }]);
+  await expect(requestKernel(context, request())).rejects.toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+    message: 'call of echo had no answer in 10000 ms',
+  });
 });
 
 it('looks elsewhere before it sends again', async () => {

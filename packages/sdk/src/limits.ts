@@ -64,6 +64,9 @@ export const ANNOUNCED_LOOK_BACKOFF = { firstMs: 2, factor: 2, maxMs: 2_000 } as
 /** Looks at stored chunks while an earlier one is missing. */
 export const GAP_BACKOFF = { firstMs: 20, factor: 2, maxMs: 2_000 } as const;
 
+/** A file whose pieces were not all acknowledged is sent again. */
+export const UPLOAD_BACKOFF = { firstMs: 500, factor: 2, maxMs: 4_000 } as const;
+
 export const CANCEL_BACKOFF = { firstMs: 500, factor: 2, maxMs: 5_000 } as const;
 
 /** Looks for stored messages that nobody announced, while following a stream. */

@@ -68,9 +68,13 @@ export interface LlmosClient extends BuiltInCalls {
 
   /** The functions with the schemas of their inputs and outputs. */
   functions(options?: WaitOptions): Promise<readonly FunctionDefinition[]>;
+  /** The registered models, every version. */
   models(options?: WaitOptions): Promise<readonly ModelRegistration[]>;
+  /** The processes: loaded models and built-in programs, and for a while those that ended. */
   ps(options?: WaitOptions): Promise<readonly ProcessRow[]>;
+  /** The machines: state, cores, memory, devices. */
   nodes(options?: WaitOptions): Promise<readonly NodeRow[]>;
+  /** The leading kernel, its queues and the load of the streams. */
   info(options?: WaitOptions): Promise<SystemInfo>;
   /** Keeps `replicas` processes of a model running from now on; 0 stops them. */
   spawn(request: SpawnRequest, options?: WaitOptions): Promise<SpawnRequest>;
@@ -88,11 +92,14 @@ export interface LlmosClient extends BuiltInCalls {
   /** The streams of the system, as JetStream describes them. */
   streams(options?: WaitOptions): Promise<readonly StreamDescription[]>;
 
-  /** Stores the files of a checked package, those that are missing, and registers it. */
+  /**
+   * Stores the files of a checked package, those that are missing, and registers it. Default of
+   * `timeoutMs`, which is that of registering: 5 minutes.
+   */
   addModel(
     options: AddModelOptions,
   ): Promise<{ readonly model: ModelRegistration; readonly added: boolean }>;
-  /** @param model NAME for every version, or NAME@VERSION. */
+  /** Answers what was removed. @param model NAME for every version, or NAME@VERSION. */
   removeModel(model: string, options?: WaitOptions): Promise<readonly string[]>;
 
   /**

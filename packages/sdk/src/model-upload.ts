@@ -1,12 +1,6 @@
 /** Adds a model package: its files to the object store, by digest, then its registration. */
 import type { ModelRegistration, PackageFile, SystemCalls } from '@llmos/base';
-import {
-  isModelName,
-  isModelVersion,
-  isRecord,
-  packageObjectName,
-  quoteShort,
-} from '@llmos/base';
+import { isModelName, isModelVersion, isRecord, packageObjectName, quoteShort } from '@llmos/base';
 import type { WaitOptions } from './call-options';
 import { checkWait, invalid } from './call-options';
 import type { ClientContext } from './client-context';

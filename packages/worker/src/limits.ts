@@ -59,7 +59,7 @@ export const AGENT_LIMITS = {
   hostTailChars: 2 * KIB,
   /** The last words of a host that ended may still be on their way. */
   hostOutputMs: 500,
-  /** Why a process ended: as many as the kernel keeps fit one registration. */
+  /** Why a process ended: all the ends that are remembered fit one registration. */
   exitMessageChars: 2 * KIB,
   /** Progress of a download is told at most this often. */
   progressMs: 500,

@@ -118,6 +118,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     watch.close();
+    session.leave();
     const limitMs = AGENT_LIMITS.ownStopGraceMs + AGENT_LIMITS.hostExitMs;
     await Promise.race([slots.close(AGENT_LIMITS.ownStopGraceMs), delay(limitMs)]);
     supervisor.killAll();

@@ -52,10 +52,13 @@ function attach(id: string, options: AttachCommandOptions, host: CommandHost): P
       via,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
-    for await (const chunk of stream) {
-      if (terminal.isJson) terminal.json(chunk);
-      else terminal.write(safeText(chunk.text));
+    try {
+      for await (const chunk of stream) {
+        if (terminal.isJson) terminal.json(chunk);
+        else terminal.write(safeText(chunk.text));
+      }
+    } finally {
+      terminal.endLine();
     }
-    if (!terminal.isJson) terminal.line();
   });
 }

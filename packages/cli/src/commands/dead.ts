@@ -78,7 +78,10 @@ export function formatDead(letters: readonly DeadLetter[], style: Style): string
       { title: 'GIVEN UP', cell: (row) => timeOf(row) },
       { title: 'ATTEMPTS', align: 'right', cell: (row) => String(row.attempts) },
       { title: 'REASON', cell: (row) => row.reason },
-      { title: 'LAST ERROR', cell: (row) => style.red(row.lastError.slice(0, CLI_LIMITS.shownErrorChars)) },
+      {
+        title: 'LAST ERROR',
+        cell: (row) => style.red(row.lastError.slice(0, CLI_LIMITS.shownErrorChars)),
+      },
     ],
     letters,
     style,

@@ -8,7 +8,7 @@ import { CLI_LIMITS } from '../limits';
 import { safeText } from '../output/table';
 import type { Terminal } from '../output/terminal';
 import { UsageError } from '../usage-error';
-import { integer } from './task-options';
+import { folder, integer } from './task-options';
 
 interface LogOptions {
   readonly data?: string;
@@ -17,14 +17,13 @@ interface LogOptions {
   readonly json?: boolean;
 }
 
-
 export function registerLogs(program: Command, host: CommandHost): void {
   const command = program
     .command('logs [program]')
     .description('show the logs of `llmos up`: of every program, or of one such as worker-1')
     .option('-f, --follow', 'go on with what is written from now on')
     .option('-n, --lines <n>', 'how many of the last lines of each', integer(0, 100_000), 20)
-    .option('--data <dir>', 'state folder of the `llmos up`')
+    .option('--data <dir>', 'state folder of the `llmos up`', folder)
     .option('--json', 'print each structured line as it is')
     .action((name: string | undefined, options: LogOptions) => logs(name, options, host));
   withExamples(command, ['llmos logs', 'llmos logs kernel-1 -f', 'llmos logs worker-1 -n 200']);
@@ -35,10 +34,10 @@ async function logs(
   options: LogOptions,
   host: CommandHost,
 ): Promise<void> {
-  const folder = options.data ?? defaultStateFolder(host.env);
-  const known = listLogs(folder);
+  const stateFolder = options.data ?? defaultStateFolder(host.env);
+  const known = listLogs(stateFolder);
   if (known.length === 0) {
-    const message = `no logs in ${folder}: they are written by \`llmos up\``;
+    const message = `no logs in ${stateFolder}: they are written by \`llmos up\``;
     throw new LlmosError('NOT_FOUND', message);
   }
   if (name !== undefined && !known.includes(name)) {
@@ -47,7 +46,7 @@ async function logs(
     );
   }
   const names = name === undefined ? known : [name];
-  const readers = names.map((each) => ({ name: each, reader: new LogReader(folder, each) }));
+  const readers = names.map((each) => ({ name: each, reader: new LogReader(stateFolder, each) }));
   // The lines of --json stand for themselves; a terminal for one value would keep silent.
   const terminal = terminalOf(host, {});
   const width = Math.max(...names.map((each) => each.length));

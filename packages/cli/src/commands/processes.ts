@@ -4,9 +4,11 @@ import type { FunctionDefinition, NodeRow, ProcessRow } from '@llmos/base';
 import type { CommandHost } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
-import { formatTable } from '../output/table';
+import { CLI_LIMITS } from '../limits';
+import { formatTable, safeLine } from '../output/table';
 import type { Style } from '../output/style';
 import { formatBytes, formatMs } from '../output/units';
+import { wrapWords } from '../output/wrap';
 import { integer } from './task-options';
 
 interface SpawnOptions extends CommonOptions {
@@ -70,7 +72,7 @@ export function registerInfo(program: Command, host: CommandHost): void {
       useSystem(host, options, async ({ client, terminal }) => {
         const functions = await client.functions(SYSTEM_CALL);
         if (terminal.isJson) terminal.json(functions);
-        else terminal.line(formatFunctions(functions, terminal.style));
+        else terminal.line(formatFunctions(functions, terminal.columns, terminal.style));
       }),
     );
 
@@ -151,19 +153,26 @@ function pairs(labels: Readonly<Record<string, string>>): string {
     .join(',');
 }
 
-function formatFunctions(functions: readonly FunctionDefinition[], style: Style): string {
-  return formatTable<FunctionDefinition>(
-    [
-      { title: 'FUNCTION', cell: (row) => style.bold(row.name) },
-      {
-        title: 'TAKES',
-        cell: (row) => Object.keys(row.input.properties ?? {}).join(', ') || 'any',
-      },
-      { title: '', cell: (row) => style.dim(row.description) },
-    ],
-    functions,
-    style,
-  );
+/** Each function with what it does and, below, what it takes. @param width of the terminal. */
+export function formatFunctions(
+  functions: readonly FunctionDefinition[],
+  width: number,
+  style: Style,
+): string {
+  const nameWidth = Math.max(...functions.map((row) => row.name.length), 0) + 2;
+  const indent = ' '.repeat(nameWidth);
+  const textWidth = Math.max(CLI_LIMITS.leastTextWidth, width - nameWidth);
+  return functions
+    .map((row) => {
+      const fields = Object.keys(row.input.properties ?? {}).join(', ') || 'any JSON value';
+      const text = wrapWords(safeLine(row.description), textWidth);
+      const takes = wrapWords(safeLine(`takes ${fields}`), textWidth).map((each) =>
+        style.dim(each),
+      );
+      const name = style.bold(safeLine(row.name)) + indent.slice(row.name.length);
+      return name + [...text, ...takes].join(`\n${indent}`);
+    })
+    .join('\n');
 }
 
 function colorState(state: string, style: Style): string {

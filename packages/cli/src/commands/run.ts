@@ -24,7 +24,7 @@ export function registerRun(program: Command, host: CommandHost): void {
     );
   command.addHelpText(
     'after',
-    '\nThe input is JSON, - for JSON on stdin, or for classify, embed, extract and generate a text.',
+    '\nThe input is JSON or, for classify, embed, extract and generate, a text; - reads it from stdin.',
   );
   withExamples(command, [
     'llmos run classify "Where is my card?" --model support-intents',
@@ -69,10 +69,13 @@ async function stream(
 ): Promise<void> {
   const { client, terminal } = use;
   const chunks = client.generate.stream(input, task);
-  const first = await waitFor(use, 'generate', chunks.next());
-  if (first.done !== true) terminal.write(safeText(first.value.text));
-  for await (const chunk of chunks) terminal.write(safeText(chunk.text));
-  terminal.line();
+  try {
+    const first = await waitFor(use, 'generate', chunks.next());
+    if (first.done !== true) terminal.write(safeText(first.value.text));
+    for await (const chunk of chunks) terminal.write(safeText(chunk.text));
+  } finally {
+    terminal.endLine();
+  }
 }
 
 export function show({ terminal }: SystemUse, name: string, output: unknown): void {

@@ -39,6 +39,12 @@ export function taskOptionsOf(options: TaskCommandOptions): TaskOptions {
   };
 }
 
+/** An empty one, as of a shell's variable that is not set, would be the working folder. */
+export function folder(text: string): string {
+  if (text !== '') return text;
+  throw new InvalidArgumentError('It must name a folder.');
+}
+
 export function integer(least: number, most: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;

@@ -13,6 +13,7 @@ import type { DeviceChoice, RunningSystem } from '@llmos/local';
 import type { CommandHost } from '../command-host';
 import { terminalOf, whenAborted, withExamples } from '../command-host';
 import { showNotice } from '../output/notices';
+import { folder } from './task-options';
 
 export interface UpOptions {
   readonly nats?: string;
@@ -32,8 +33,12 @@ export function registerUp(program: Command, host: CommandHost): void {
     .option('--nats <url>', 'use this NATS server (with JetStream) instead of starting one')
     .option('--kernels <n>', 'kernels; one leads, the others stand by', atMost('kernels'), 1)
     .option('--workers <n>', 'workers', atMost('workers'), 1)
-    .option('--data <dir>', 'folder for queues, models, logs and caches')
-    .option('--models <dir>', 'register every model package in this folder (default: the shipped)')
+    .option('--data <dir>', 'folder for queues, models, logs and caches', folder)
+    .option(
+      '--models <dir>',
+      'register every model package in this folder (default: the shipped)',
+      folder,
+    )
     .option('--no-models', 'register none')
     .addOption(deviceOption())
     .option('--json', 'print one JSON value once it is up')
@@ -69,7 +74,9 @@ async function up(host: CommandHost, options: UpOptions): Promise<void> {
   const { natsUrl, kernelUrl, models } = system;
   if (terminal.isJson) terminal.json({ ok: true, natsUrl, kernelUrl, models });
   else terminal.line(readyLine(system));
-  const ps = `llmos ps${folderFlag(options.data)}`;
+  // Whoever began with npx has no other command.
+  const llmos = host.env['npm_command'] === 'exec' ? 'npx llmos' : 'llmos';
+  const ps = `${llmos} ps${folderFlag(options.data)}`;
   terminal.note(terminal.style.dim(`Ctrl-C stops it; try \`${ps}\` in another terminal`));
   await whenAborted(host.signal);
   await system.stop();
@@ -78,9 +85,9 @@ async function up(host: CommandHost, options: UpOptions): Promise<void> {
 /** What another command needs to find a system in a folder of its own; written for a shell. */
 export function folderFlag(data: string | undefined): string {
   if (data === undefined) return '';
-  const folder = resolve(data);
-  const isPlain = /^[\w@%+=:,./-]+$/.test(folder);
-  return ` --data ${isPlain ? folder : `'${folder.replaceAll("'", "'\\''")}'`}`;
+  const path = resolve(data);
+  const isPlain = /^[\w@%+=:,./-]+$/.test(path);
+  return ` --data ${isPlain ? path : `'${path.replaceAll("'", "'\\''")}'`}`;
 }
 
 /** The line that scripts wait for. */

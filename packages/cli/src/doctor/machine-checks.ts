@@ -17,7 +17,6 @@ import type { Check } from './check';
 import { ok, problem, skipped, warning } from './check';
 import { checkDisk, checkNode } from './verdicts';
 
-
 export interface MachineLook {
   readonly env: Environment;
   readonly stateFolder: string;

@@ -123,7 +123,12 @@ async function whenCompleted(
   signal: AbortSignal,
 ): Promise<number | undefined> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(CLI_LIMITS.doctorEventMs)]);
-  const wanted = { last: CLI_LIMITS.doctorEvents, follow: true, entity: 'task', signal: limited } as const;
+  const wanted = {
+    last: CLI_LIMITS.doctorEvents,
+    follow: true,
+    entity: 'task',
+    signal: limited,
+  } as const;
   try {
     for await (const event of client.events(wanted)) {
       if (event.id === task) return event.wallMs;

@@ -6,7 +6,6 @@ import { formatTable, safeText } from './table';
 import type { Style } from './style';
 import { bar, formatScore } from './units';
 
-
 export function formatOutput(name: string, output: unknown, style: Style): string {
   const special = isRecord(output) ? FORMATS[name]?.(output, style) : undefined;
   return special ?? safeText(JSON.stringify(output, undefined, 2) ?? 'undefined');

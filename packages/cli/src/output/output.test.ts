@@ -5,6 +5,7 @@ import { Terminal } from './terminal';
 import { describeWait } from './waiting';
 import { formatTable, safeLine, safeText } from './table';
 import { bar, formatBytes, formatMs } from './units';
+import { wrapWords } from './wrap';
 
 const plain = createStyle({ isTerminal: false, env: {} });
 const colored = createStyle({ isTerminal: true, env: {} });
@@ -19,6 +20,21 @@ describe('colours', () => {
 
   it('take no width', () => {
     expect(widthOf(colored.bold(colored.red('ab')))).toBe(2);
+  });
+});
+
+describe('texts', () => {
+  it('are as wide as a terminal shows them', () => {
+    expect(widthOf('déjà')).toBe(4);
+    expect(widthOf('e\u0301')).toBe(1);
+    expect(widthOf('日本語')).toBe(6);
+    expect(widthOf('🎉!')).toBe(3);
+    expect(widthOf('█░…–')).toBe(4);
+  });
+
+  it('are broken between words where a line is full', () => {
+    expect(wrapWords('a bb ccc dddddddd e', 6)).toEqual(['a bb', 'ccc', 'dddddddd', 'e']);
+    expect(wrapWords('', 6)).toEqual(['']);
   });
 });
 
@@ -43,6 +59,32 @@ describe('tables', () => {
     expect(safeLine('a\u001b[2Jb\nc')).toBe('a\ufffd[2Jb\ufffdc');
     expect(safeLine(colored.red('x'))).toBe(colored.red('x'));
     expect(safeText('a\nb\u001b[31m')).toBe('a\nb\ufffd[31m');
+  });
+});
+
+it('puts no colours into a file of errors, whatever the answer is written to', () => {
+  let err = '';
+  const file = { write: (text: string) => (err += text) };
+  const screen = { isTTY: true, write: () => undefined };
+  const terminal = new Terminal({ out: screen, err: file, env: {}, isJson: false });
+  terminal.error(terminal.style.red('error: x'));
+  terminal.note(terminal.style.dim('y'));
+  expect(err).toBe('error: x\ny\n');
+});
+
+describe('a text that comes in pieces', () => {
+  it('has its line ended once, also where it breaks off', () => {
+    let out = '';
+    const stream = { write: (text: string) => (out += text) };
+    const terminal = new Terminal({ out: stream, err: stream, env: {}, isJson: false });
+    terminal.endLine();
+    terminal.write('Once');
+    terminal.write('');
+    terminal.endLine();
+    terminal.endLine();
+    terminal.write('upon\n');
+    terminal.endLine();
+    expect(out).toBe('Once\nupon\n');
   });
 });
 

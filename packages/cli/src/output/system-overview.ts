@@ -163,7 +163,9 @@ function troublesText(troubles: readonly Trouble[], style: Style): string {
 }
 
 function more(total: number, command: string, style: Style): string {
-  return total > CLI_LIMITS.statusRows ? `\n${style.dim(`and ${total - CLI_LIMITS.statusRows} more: ${command}`)}` : '';
+  return total > CLI_LIMITS.statusRows
+    ? `\n${style.dim(`and ${total - CLI_LIMITS.statusRows} more: ${command}`)}`
+    : '';
 }
 
 function colored(state: string, style: Style): string {

@@ -3,7 +3,7 @@
  * what was asked for. The only writer of both.
  */
 import type { Style } from './style';
-import { createStyle } from './style';
+import { createStyle, hasColor, withoutColors } from './style';
 import { bar } from './units';
 
 export interface OutputStream {
@@ -24,6 +24,7 @@ export class Terminal {
   readonly style: Style;
   readonly isJson: boolean;
   #hasTransient = false;
+  #isMidLine = false;
   #shownPercent = -1;
 
   constructor(private readonly parts: TerminalParts) {
@@ -31,24 +32,33 @@ export class Terminal {
     this.style = createStyle({ isTerminal: parts.out.isTTY === true, env: parts.env });
   }
 
+  /** Whether lines may be drawn over. */
   get isInteractive(): boolean {
-    return this.parts.err.isTTY === true;
+    return this.parts.err.isTTY === true && this.parts.env['TERM'] !== 'dumb';
   }
 
   get columns(): number {
-    return this.parts.out.columns ?? 100;
+    // A terminal that does not know its width says 0.
+    return this.parts.out.columns || 100;
   }
 
   /** A line of the answer. */
   line(text = ''): void {
     this.#clearTransient();
     this.parts.out.write(`${text}\n`);
+    this.#isMidLine = false;
   }
 
   /** A part of the answer, as it comes. */
   write(text: string): void {
     this.#clearTransient();
     this.parts.out.write(text);
+    if (text !== '') this.#isMidLine = !text.endsWith('\n');
+  }
+
+  /** Ends the line of what was written, where it has not ended: also when that broke off. */
+  endLine(): void {
+    if (this.#isMidLine) this.line();
   }
 
   json(value: unknown): void {
@@ -58,9 +68,7 @@ export class Terminal {
 
   /** A remark beside the answer. */
   note(text: string): void {
-    if (this.isJson) return;
-    this.#clearTransient();
-    this.parts.err.write(`${text}\n`);
+    if (!this.isJson) this.error(text);
   }
 
   /** How far something is that takes time: a bar, drawn anew where the percentage changes. */
@@ -86,9 +94,13 @@ export class Terminal {
     this.#clearTransient();
   }
 
+  /** What went wrong; also where the answer is JSON. */
   error(text: string): void {
     this.#clearTransient();
-    this.parts.err.write(`${text}\n`);
+    const { err, env } = this.parts;
+    // Colours are chosen by the answer's stream; this one may be a file.
+    const isColored = hasColor({ isTerminal: err.isTTY === true, env });
+    err.write(`${isColored ? text : withoutColors(text)}\n`);
   }
 
   #clearTransient(): void {

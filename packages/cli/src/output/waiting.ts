@@ -12,7 +12,6 @@ export interface Waiting {
   readonly nowMs: () => number;
 }
 
-
 /** Answers as the work does; looking on never fails it. */
 export async function whileWaiting<T>(waiting: Waiting, work: Promise<T>): Promise<T> {
   if (waiting.terminal.isJson || !waiting.terminal.isInteractive) return work;

@@ -10,6 +10,14 @@ import { TOUR_MODELS } from './tour-texts';
 
 /** Throws the first error of a step. */
 export async function runTour(step: TourStep): Promise<TourSummary> {
+  try {
+    return await takeSteps(step);
+  } finally {
+    step.terminal.endLine();
+  }
+}
+
+async function takeSteps(step: TourStep): Promise<TourSummary> {
   const generate = await tellStory(step);
   const embed = await searchSentences(step);
   const classify = await labelTexts(step);
@@ -25,7 +33,8 @@ export async function runTour(step: TourStep): Promise<TourSummary> {
 async function processesAtRest({ client, signal }: TourStep): Promise<readonly ProcessRow[]> {
   for (let look = 1; ; look += 1) {
     const processes = await client.ps({ signal });
-    if (look === CLI_LIMITS.tourLooks || processes.every((row) => row.running === 0)) return processes;
+    if (look === CLI_LIMITS.tourLooks || processes.every((row) => row.running === 0))
+      return processes;
     await new Promise((resolve) => setTimeout(resolve, CLI_LIMITS.tourLookMs));
   }
 }

@@ -26,6 +26,8 @@ interface Entry {
   readonly device: Device;
   kind: 'reserved' | 'committed';
   bytes: number;
+  /** What it keeps however little it occupies: its promise, or what it took to get ready. */
+  leastBytes: number;
 }
 
 export interface ReserveRequest {
@@ -76,7 +78,7 @@ export class MemoryLedger {
     const bytes = Math.ceil(request.bytes);
     if (!Number.isFinite(bytes) || bytes < 0 || bytes > freeBytes(device)) return false;
     device.reservedBytes += bytes;
-    this.entries.set(request.pid, { device, kind: 'reserved', bytes });
+    this.entries.set(request.pid, { device, kind: 'reserved', bytes, leastBytes: bytes });
     return true;
   }
 
@@ -89,10 +91,26 @@ export class MemoryLedger {
     if (entry === undefined || entry.kind === 'committed') return;
     const { device } = entry;
     device.reservedBytes -= entry.bytes;
-    const wanted = Number.isFinite(measuredBytes) ? Math.ceil(measuredBytes) : 0;
-    entry.bytes = Math.max(entry.bytes, Math.min(wanted, freeBytes(device)));
     entry.kind = 'committed';
     device.committedBytes += entry.bytes;
+    this.measure(pid, measuredBytes);
+    entry.leastBytes = entry.bytes;
+  }
+
+  /**
+   * A ready process was measured again: it grows as far as there is room, and gives back what it
+   * grew by. @returns whether room came free.
+   */
+  measure(pid: ProcessId, measuredBytes: number): boolean {
+    const entry = this.entries.get(pid);
+    if (entry?.kind !== 'committed') return false;
+    const wanted = Number.isFinite(measuredBytes) ? Math.ceil(measuredBytes) : 0;
+    const grantable = Math.min(wanted, entry.bytes + freeBytes(entry.device));
+    const bytes = Math.max(entry.leastBytes, grantable);
+    const isLess = bytes < entry.bytes;
+    entry.device.committedBytes += bytes - entry.bytes;
+    entry.bytes = bytes;
+    return isLess;
   }
 
   /** Gives everything back; may be called twice. */

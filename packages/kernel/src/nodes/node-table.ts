@@ -40,6 +40,7 @@ export class NodeTable {
       capabilities: isSameSession ? known.capabilities : attachment.capabilities,
       state: { kind: 'alive' },
       isAttached: true,
+      isLeaving: isSameSession && known.isLeaving,
       lastHeardMs: nowMs,
       freeMemoryBytes: known?.freeMemoryBytes ?? attachment.capabilities.memoryBytes,
       leftBehind: [],
@@ -60,6 +61,12 @@ export class NodeTable {
     node.lastHeardMs = nowMs;
     node.freeMemoryBytes = freeMemoryBytes;
     if (node.isAttached) node.state = { kind: 'alive' };
+  }
+
+  /** Until its agent starts anew. */
+  leave(nodeId: NodeId): void {
+    const node = this.nodes.get(nodeId);
+    if (node !== undefined) node.isLeaving = true;
   }
 
   detach(nodeId: NodeId, session: string): void {
@@ -88,6 +95,15 @@ export class NodeTable {
     node.leftBehind = node.leftBehind.filter(
       ({ pid, incarnation }) => pid !== exited.pid || incarnation !== exited.incarnation,
     );
+  }
+
+  /** A lost node is there again over a new stream, and still runs these processes of before. */
+  comeBack(nodeId: NodeId, processes: readonly LeftBehind[], nowMs: number): void {
+    const node = this.nodes.get(nodeId);
+    if (node === undefined) return;
+    node.isAttached = true;
+    node.heardAgainMs ??= nowMs;
+    node.leftBehind = [...processes];
   }
 
   /** A lost node that spoke again, with nothing left behind, counts as before. */

@@ -21,6 +21,8 @@ export interface Node {
   state: NodeState;
   /** Its stream is open: commands reach it. */
   isAttached: boolean;
+  /** Its agent stops: what runs there may end, nothing new may begin. */
+  isLeaving: boolean;
   lastHeardMs: number;
   freeMemoryBytes: number;
   /** Of a lost node; it counts again once they have exited, so that no memory is promised twice. */

@@ -7,12 +7,12 @@ import { WIRE_LIMITS, errorBody } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { chooseTarget } from '../tasks/routing';
-import type { Task } from '../tasks/task';
+import { isAnswered, type Task } from '../tasks/task';
 import { stopError } from '../tasks/task-outcomes';
 import type { AttemptFailure, TaskSpec } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { readyTask } from './readiness';
-import { deadLetterTask, endTask, finishTask } from './task-end';
+import { deadLetterTask, endTask, finishTask, retire } from './task-end';
 import { moveTask } from './task-moves';
 
 /** Shared by all tasks that never failed. */
@@ -39,6 +39,7 @@ export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody
   } else if (error !== undefined) {
     endTask(state, task, error);
   } else if (spec.hasOwnId || task.mayRunElsewhere || isRepeated) {
+    task.isLookingUp = true;
     moveTask(state, task, { kind: 'looking-up' });
     emit(state, { kind: 'look-up-result', spec });
   } else {
@@ -55,7 +56,9 @@ export interface LookUpAnswer {
 }
 
 export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer): void {
+  task.isLookingUp = false;
   if (answer.attempts > 0) task.hasAttemptRow = true;
+  if (task.state.kind === 'settling' && isAnswered(task)) retire(state, task);
   if (task.state.kind !== 'looking-up') return;
   task.attempt = Math.max(1, answer.attempts);
   task.uncountedAttempts = answer.uncounted ?? 0;
@@ -123,6 +126,7 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
     failures: NO_FAILURES,
     hasAttemptRow: false,
     isRecording: false,
+    isLookingUp: false,
   };
 }
 

@@ -40,7 +40,7 @@ export function applyFinished(state: KernelState, report: FinishedReport): void 
   const process = hear(state, origin);
   if (process !== undefined) settle(state, process, attempt);
   const task = state.tasks.find(attempt.tenant, attempt.task);
-  if (task === undefined) return;
+  if (task === undefined || task.state.kind === 'settling') return;
   if (outcome.kind === 'committed') {
     // Also of a stale attempt: the result is there, whoever made it.
     const { ok, errorCode } = outcome;
@@ -208,6 +208,8 @@ function settle(state: KernelState, process: Process, attempt: AttemptRef): void
   if (process.foreign.get(name) === attempt.attempt) {
     process.foreign.delete(name);
     state.dirtyTargets.add(process.target);
+    // With nothing else in it, it may now be evicted for who waits.
+    state.needsProvisioning = true;
   }
   process.settled.set(name, attempt.attempt);
   if (process.settled.size <= CORE_LIMITS.maxReportedAttempts) return;

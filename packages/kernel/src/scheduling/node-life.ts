@@ -1,5 +1,5 @@
 /** Nodes come, fall silent and go; what they report of their processes is taken in here. */
-import type { NodeId } from '@llmos/base';
+import type { NodeId, ProcessContexts } from '@llmos/base';
 import { assertNever } from '@llmos/base';
 import type { KernelEvent, ReportedContexts, ReportedProcess } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
@@ -21,6 +21,16 @@ type Attached = Extract<KernelEvent, { kind: 'node-attached' }>;
 export function attachNode(state: KernelState, event: Attached): void {
   const { nodeId, session } = event;
   const before = state.nodes.get(nodeId);
+  if (before?.session === session && before.state.kind === 'lost') {
+    const left = event.processes.filter(({ report }) => report.kind !== 'exited');
+    if (left.length > 0) {
+      // Its memory is promised to nobody before what it still runs has stopped.
+      state.nodes.comeBack(nodeId, left, state.now.nowMs);
+      announceNode(state, nodeId, 'attached', { session });
+      tryRevive(state, before);
+      return;
+    }
+  }
   const goesOn = before?.session === session && before.state.kind !== 'lost';
   if (!goesOn) {
     loseNodeProcesses(state, nodeId, `node ${nodeId} started anew`);
@@ -57,7 +67,7 @@ export function hearNode(state: KernelState, nodeId: NodeId, freeMemoryBytes: nu
   if (before !== 'alive' && node.state.kind === 'alive') state.needsProvisioning = true;
 }
 
-/** For people: nothing is decided by it. */
+/** What generations hold in a process is its memory too, on top of what it took to get ready. */
 export function applyContexts(
   state: KernelState,
   nodeId: NodeId,
@@ -67,7 +77,18 @@ export function applyContexts(
     const process = state.processes.get(pid);
     if (process?.nodeId !== nodeId || process.incarnation !== incarnation) continue;
     process.contexts = contexts;
+    const heldBytes = contextBytes(process, contexts);
+    // Who waits for memory may have it now.
+    if (state.ledger.measure(pid, process.footprintBytes + heldBytes)) {
+      state.needsProvisioning = true;
+    }
   }
+}
+
+/** An accelerator holds the rows; what is saved lies in the memory of its machine. */
+function contextBytes(process: Process, contexts: ProcessContexts): number {
+  const { rowBytes, savedBytes, prefixBytes } = contexts;
+  return process.deviceId === 'cpu' ? rowBytes + savedBytes + prefixBytes : rowBytes;
 }
 
 /** A paused node goes on over its old stream: what it still runs of before must stop first. */
@@ -92,6 +113,8 @@ export function judgeNode(state: KernelState, nodeId: NodeId): void {
   if (node?.state.kind === 'lost') {
     if (state.now.nowMs - node.state.sinceMs >= CORE_LIMITS.lostNodeRowMs) {
       state.nodes.forget(nodeId);
+      // Work that waited for it to come back has nothing left to wait for.
+      state.needsProvisioning = true;
     } else {
       armNode(state, node);
     }
@@ -118,7 +141,11 @@ export function applyProcessChange(
   const node = state.nodes.get(nodeId);
   if (node === undefined) return;
   if (reported.report.kind === 'exited') state.nodes.noteExit(nodeId, reported);
-  if (node.state.kind === 'lost') return;
+  if (node.state.kind === 'lost') {
+    const isBack = node.heardAgainMs !== undefined && node.leftBehind.length === 0;
+    if (isBack) tryRevive(state, node);
+    return;
+  }
   const process = state.processes.get(reported.pid);
   if (process === undefined) {
     adoptProcess(state, nodeId, reported);

@@ -20,8 +20,13 @@ export function viewNodes(
   }
   return state.nodes
     .all()
-    .filter((node) => node.state.kind === 'alive' && node.isAttached)
+    .filter(mayTake)
     .map((node) => viewNode(state, { node, target, promised, on: byNode.get(node.nodeId) ?? [] }));
+}
+
+/** Whether a node may get processes now. */
+export function mayTake(node: Node): boolean {
+  return node.state.kind === 'alive' && node.isAttached && !node.isLeaving;
 }
 
 interface NodeSubject {

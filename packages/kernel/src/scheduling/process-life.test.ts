@@ -1,6 +1,7 @@
 import type { FunctionName, NodeId, ProcessId } from '@llmos/base';
 import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
 import type { CoreOptions } from '../core-options';
+import { CORE_LIMITS } from '../limits';
 
 const generate = (model: string) => ({
   function: 'generate' as FunctionName,
@@ -251,6 +252,68 @@ describe('nodes', () => {
     expect(core.take('start-process')).toHaveLength(1);
   });
 
+  it('get nothing new once they leave, and their work waits for another', () => {
+    const core = runningCore();
+    core.store(core.task());
+    const [address] = core.startAll();
+    if (address === undefined) throw new Error('nothing was started');
+    core.finish(core.only('execute')).settle();
+    const nodeId = 'node' as NodeId;
+    core.apply({ kind: 'node-heartbeat', nodeId, freeMemoryBytes: 1, isLeaving: true });
+    const stopped = { kind: 'exited', reason: 'stopped', message: '', isRetryable: false } as const;
+    core.report(address, stopped).store(core.task());
+    // Beats of an agent that stops go on, and do not make it stay.
+    core.apply({ kind: 'node-heartbeat', nodeId, freeMemoryBytes: 1 }).advance(4_000);
+    expect(core.take('start-process')).toHaveLength(0);
+    expect(core.take('commit-result')).toHaveLength(0);
+    core.attachNode('other');
+    expect(core.only('start-process').to.nodeId).toBe('other');
+  });
+
+  it('that are away may come back: what fits them alone waits', () => {
+    const core = new CoreFixture({ nodeLeaseMs: 5_000 }).knowModels(
+      modelOf('large', { mib: 2_000 }),
+    );
+    core.attachNode('big', 4_000).advance(10_000);
+    core.attachNode('small').store(core.task(embed('large')));
+    expect(core.take('commit-result')).toHaveLength(0);
+    core.attachNode('big', 4_000);
+    expect(core.only('start-process').to.nodeId).toBe('big');
+  });
+
+  it('that are forgotten are not waited for', () => {
+    const core = new CoreFixture({ nodeLeaseMs: 5_000 }).knowModels(
+      modelOf('large', { mib: 2_000 }),
+    );
+    core
+      .attachNode('big', 4_000)
+      .store(core.task(embed('large')))
+      .take('start-process');
+    core.advance(10_000).advance(CORE_LIMITS.lostNodeRowMs);
+    core.attachNode('small');
+    expect(core.only('commit-result').result).toMatchObject({
+      error: { code: 'FAILED_PRECONDITION' },
+    });
+  });
+
+  it('that come back over a new stream count once what they still ran has stopped', () => {
+    const core = runningCore({ nodeLeaseMs: 5_000 });
+    core.store(core.task());
+    const [address] = core.startAll();
+    if (address === undefined) throw new Error('nothing was started');
+    core.advance(6_000).settle();
+    const { pid, incarnation } = address;
+    const more = { target: 'echo', device: 'cpu', reservedBytes: 1 };
+    const ready = { osPid: 1, permits: 1, footprintBytes: 1, device: 'cpu' };
+    const left = { pid, incarnation, report: { kind: 'ready', ...ready } as const, ...more };
+    core.attachNode('node', 1_000, [left]);
+    expect(core.only('stop-process').to).toEqual(address);
+    expect(core.advance(500).take('start-process')).toHaveLength(0);
+    core.crash(address);
+    expect(core.core.nodes(core.now())).toMatchObject([{ state: 'alive' }]);
+    expect(core.advance(500).take('start-process')).toHaveLength(1);
+  });
+
   it('learn again of a start that was lost while they were away', () => {
     const core = runningCore();
     core.store(core.task());
@@ -327,6 +390,19 @@ describe('a new leader', () => {
   it('stops processes of models that are gone', () => {
     const core = new CoreFixture({}, 2).knowModels();
     core.attachNode('node', 1000, [{ ...reported, target: 'old@1' }]);
+    expect(core.only('stop-process').to).toEqual(to);
+  });
+
+  it('gives the memory of a process to who waits once its last attempt of before has ended', () => {
+    const [old, next] = [modelOf('old', { mib: 500 }), modelOf('next', { mib: 600 })];
+    const core = new CoreFixture({}, 2, 10).knowModels(old, next);
+    const reservedBytes = 500 * 1024 * 1024;
+    core.attachNode('node', 1000, [{ ...reported, target: 'old@1', reservedBytes }]);
+    const attempt = { tenant: 'acme', task: 'known-to-nobody', attempt: 1 } as never;
+    core.beat(to, attempt).store(core.task({ ...embed('next'), sequence: 11 }));
+    expect(core.take('stop-process')).toHaveLength(0);
+    const outcome = { kind: 'committed', ok: true } as const;
+    core.apply({ kind: 'attempt-finished', origin: to, attempt, outcome });
     expect(core.only('stop-process').to).toEqual(to);
   });
 

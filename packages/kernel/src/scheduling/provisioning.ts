@@ -10,7 +10,7 @@ import { footprintBytesOf } from '../memory/footprint';
 import { choosePlacement, type PlacementOutcome } from '../placement/placement';
 import { createProcess, isFailure, isServing, type Process } from '../processes/process';
 import { desiredReplicas, isSpare } from './demand';
-import { viewNodes } from './node-views';
+import { mayTake, viewNodes } from './node-views';
 import {
   announceProcess,
   drainProcess,
@@ -123,8 +123,8 @@ function tryStart(state: KernelState, target: string, promised: Set<string>): bo
       promised.add(`${outcome.nodeId}/${outcome.deviceId}`);
       return false;
     case 'infeasible':
-      // A node that fits it may still be on its way back to a new leader.
-      if (state.recovery.kind === 'over') {
+      // A node that fits it may still be on its way back to a new leader, or from a restart.
+      if (state.recovery.kind === 'over' && !isLargeNodeAway(state, bytes)) {
         failQueued(state, target, infeasibleError(target, bytes, outcome.largestUsableBytes));
       }
       return false;
@@ -134,6 +134,14 @@ function tryStart(state: KernelState, target: string, promised: Set<string>): bo
     default:
       return assertNever(outcome);
   }
+}
+
+/** The row of a lost node is kept for a while: until then it may come back. */
+function isLargeNodeAway(state: KernelState, bytes: number): boolean {
+  return state.nodes
+    .all()
+    .filter((node) => !mayTake(node))
+    .some(({ capabilities }) => capabilities.devices.some((of) => of.capacityBytes >= bytes));
 }
 
 interface Start {

@@ -24,6 +24,7 @@ function task(sequence: number, taskClass: TaskClass, priority = 5): Task {
     failures: [],
     hasAttemptRow: false,
     isRecording: false,
+    isLookingUp: false,
   };
 }
 

@@ -5,7 +5,7 @@
 import type { ErrorBody } from '@llmos/base';
 import { failure } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
-import type { Task } from '../tasks/task';
+import { isAnswered, type Task } from '../tasks/task';
 import { taskName } from '../tasks/task-table';
 import { readyTask } from './readiness';
 import { attemptRef, moveTask, processAt } from './task-moves';
@@ -36,8 +36,9 @@ export function finishTask(state: KernelState, task: Task, how: EndSummary | 'kn
   abandonAttempt(state, task);
   state.progress += 1;
   if (how !== 'known') announceEnd(state, task, how);
-  if (task.isRecording) {
-    // Deleting the row before its write is answered would leave it behind for ever.
+  if (!isAnswered(task)) {
+    // Deleting the row before its write is answered would leave it behind for ever; an answer that
+    // comes later could be taken for one about the same message, delivered again.
     moveTask(state, task, { kind: 'settling' });
     return;
   }

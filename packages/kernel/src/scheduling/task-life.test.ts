@@ -83,6 +83,27 @@ describe('intake', () => {
     expect(core.take('look-up-result')).toHaveLength(1);
   });
 
+  it('takes no late answer of a look-up for one about the same message, delivered again', () => {
+    // An earlier leader gave it to a process that has just ended it.
+    const core = new CoreFixture({}, 2, 1).knowModels().attachNode();
+    const task = core.task({ ...own('a'), sequence: 1 });
+    const origin = { nodeId: 'node', pid: 'p1-1', incarnation: 1 } as never;
+    const attempt = { tenant: task.tenant, task: task.id, attempt: 1 };
+    const outcome = { kind: 'committed', ok: true } as const;
+    const finished = { kind: 'attempt-finished', origin, attempt, outcome } as const;
+    core.store(task).apply(finished, finished);
+    expect(core.take('look-up-result')).toHaveLength(1);
+    const ends = core.take('announce').filter(({ what }) => what === 'completed');
+    expect(ends).toHaveLength(1);
+    core.store(task);
+    expect(core.take('look-up-result')).toHaveLength(0);
+    core.apply(free(1)).advance(10_000);
+    expect(core.take('execute')).toHaveLength(0);
+    expect(core.only('acknowledge').sequence).toBe(1);
+    core.store(task);
+    expect(core.take('look-up-result')).toHaveLength(1);
+  });
+
   it('ends what can not be read in its error, then acknowledges', () => {
     const core = started();
     const error = { code: 'INVALID_ARGUMENT', retryable: false, message: 'bad' } as const;

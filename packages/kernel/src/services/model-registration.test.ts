@@ -1,5 +1,6 @@
 import type { ModelRegistration } from '@llmos/base';
 import { silentLogger } from '@llmos/base';
+import type { RegistryStore } from '../ports/registry-store';
 import { ModelRegistrar } from './model-registration';
 import { Registry } from './registry';
 
@@ -22,7 +23,7 @@ function setUp() {
         stored.push(model);
         return 'added';
       },
-    } as Partial<ConstructorParameters<typeof ModelRegistrar>[0]['store']> as never,
+    } as Partial<RegistryStore> as RegistryStore,
     packages: { missing: async () => [] },
     wallMs: () => 0,
   });

@@ -41,6 +41,7 @@ export interface SystemServiceOptions {
   readonly deliver: (event: KernelEvent) => void;
   readonly now: () => Instant;
   readonly info: () => Promise<SystemInfo>;
+  readonly isLeading: () => boolean;
   readonly counters: KernelCounters;
   readonly log: Logger;
 }
@@ -158,6 +159,10 @@ function handlersOf(options: SystemServiceOptions): Handlers {
       }
       const desired = { model: target, replicas: request.replicas };
       await options.store.writeDesired(desired);
+      if (!options.isLeading()) {
+        // The next leader may have read the wish that was there before.
+        throw new LlmosError('UNAVAILABLE', 'the leader has changed meanwhile: ask again');
+      }
       options.deliver({ kind: 'spawn-requested', request: desired });
       return desired;
     },

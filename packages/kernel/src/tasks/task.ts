@@ -61,7 +61,7 @@ export type TaskState =
   | { readonly kind: 'dead-lettering'; readonly error: ErrorBody }
   /** The kernel's own result is on its way. */
   | { readonly kind: 'committing'; readonly result: Result }
-  /** Its result is stored; a record of its attempts is still on its way, to be deleted after. */
+  /** Its result is stored; a question or a record of it is not answered yet. */
   | { readonly kind: 'settling' };
 
 export interface Task {
@@ -91,6 +91,8 @@ export interface Task {
   hasAttemptRow: boolean;
   /** A write of that row is not answered yet. */
   isRecording: boolean;
+  /** Whether its result is there was asked, and not answered yet. */
+  isLookingUp: boolean;
 }
 
 export type TaskStateKind = TaskState['kind'];
@@ -99,6 +101,11 @@ export type TaskStateKind = TaskState['kind'];
 export function isOpen(task: Task): boolean {
   const kind = task.state.kind;
   return kind !== 'committing' && kind !== 'dead-lettering' && kind !== 'settling';
+}
+
+/** Nothing that was asked of the stores for it comes back any more. */
+export function isAnswered(task: Task): boolean {
+  return !task.isRecording && !task.isLookingUp;
 }
 
 export function countedAttempts(task: Task): number {

@@ -10,10 +10,13 @@ export function formatLogLine(line: string): string {
   return [String(level), String(event), ...shown].join(' ');
 }
 
+/** What a worker puts before the lines of its process hosts; they name the process themselves. */
+const HOST_PREFIX = /^\[[\w-]+\] (?=\{)/;
+
 /** undefined where the line is not a structured one. */
 export function parseLogLine(line: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(line);
+    const value: unknown = JSON.parse(line.replace(HOST_PREFIX, ''));
     return isRecord(value) && typeof value['event'] === 'string' ? value : undefined;
   } catch {
     return undefined;

@@ -1,6 +1,6 @@
 /** The weights of a MatMul, read by columns of the matrix `[K, N]`, however they are stored. */
 import { closeSync, openSync } from 'node:fs';
-import { fromFloat16Bits } from '@llmos/base';
+import { LlmosError, fromFloat16Bits, quoteShort } from '@llmos/base';
 import { ONNX_LIMITS } from '../limits';
 import type { OnnxModel, TensorProto } from '../onnx-model';
 import { dimsOf } from '../onnx-model';
@@ -25,7 +25,7 @@ export function matrixOf(tensor: TensorProto, isTransposed: boolean): Matrix | u
   const [rows, columns, ...rest] = dimsOf(tensor);
   const type = elementTypeName(tensor.dataType);
   if (rows === undefined || columns === undefined || rest.length > 0) return undefined;
-  if ((type !== 'float32' && type !== 'float16') || rows * columns === 0) return undefined;
+  if ((type !== 'float32' && type !== 'float16') || rows < 1 || columns < 1) return undefined;
   const [depth, width] = isTransposed ? [columns, rows] : [rows, columns];
   return { name: tensor.name ?? '', depth, width, type, isTransposed, tensor };
 }
@@ -35,16 +35,27 @@ export class MatrixReader {
   private readonly baseOffset: number;
   private readonly inside: Uint8Array;
   private readonly bytesEach: number;
+  /** Grows to the largest part that is read: a new one for each would wait for the collector. */
+  private buffer = new Uint8Array();
 
+  /** Throws INVALID_ARGUMENT where there are more or fewer weights than the dims say. */
   constructor(
     model: OnnxModel,
     private readonly matrix: Matrix,
   ) {
     const range = model.weights.get(matrix.name);
-    this.fileDescriptor = range === undefined ? undefined : openSync(range.file, 'r');
-    this.baseOffset = range?.offset ?? 0;
     this.inside = range === undefined ? insideBytes(matrix.tensor) : new Uint8Array();
     this.bytesEach = elementBytes(matrix.type);
+    const byteLength = range?.byteLength ?? this.inside.length;
+    if (byteLength !== matrix.depth * matrix.width * this.bytesEach) {
+      const { name, tensor } = matrix;
+      throw new LlmosError(
+        'INVALID_ARGUMENT',
+        `the weights ${quoteShort(name)} of ${dimsOf(tensor).join(' × ')} have ${byteLength} bytes`,
+      );
+    }
+    this.fileDescriptor = range === undefined ? undefined : openSync(range.file, 'r');
+    this.baseOffset = range?.offset ?? 0;
   }
 
   close(): void {
@@ -58,14 +69,15 @@ export class MatrixReader {
 
   /**
    * Rows of the file as they are stored, cut to columns of the file: `rows.count` × `columns.count`
-   * values, row after row.
+   * values, row after row; valid until the next call.
    */
   read(
     rows: { readonly start: number; readonly count: number },
     columns: { readonly start: number; readonly count: number },
   ): Float32Array {
     const { rowLength, bytesEach } = this;
-    const bytes = new Uint8Array(rows.count * columns.count * bytesEach);
+    const count = rows.count * columns.count;
+    const bytes = this.roomFor(count * bytesEach);
     if (columns.count === rowLength) {
       this.fill(bytes, rows.start * rowLength * bytesEach);
     } else {
@@ -76,8 +88,13 @@ export class MatrixReader {
       }
     }
     return this.matrix.type === 'float32'
-      ? new Float32Array(bytes.buffer)
-      : fromHalves(new Uint16Array(bytes.buffer));
+      ? new Float32Array(bytes.buffer, 0, count)
+      : fromHalves(new Uint16Array(bytes.buffer, 0, count));
+  }
+
+  private roomFor(byteLength: number): Uint8Array<ArrayBuffer> {
+    if (byteLength > this.buffer.length) this.buffer = new Uint8Array(byteLength);
+    return this.buffer.subarray(0, byteLength);
   }
 
   private fill(target: Uint8Array, at: number): void {

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { LlmosError } from '@llmos/base';
 import { makeGraph, makeModel, makeNode, makeTensor, makeValueInfo } from '../build-graph';
 import type { OnnxModel } from '../onnx-model';
 import { attributeOf, dimsOf, initializerOf } from '../onnx-model';
@@ -140,6 +141,17 @@ describe('quantising a graph', () => {
     quantized(model, { bits: 8 });
     expect(initializerOf(model, 'w')).toBeDefined();
   });
+
+  it.each([[[64, 9]], [[6400, 800]], [[-64, -8]]] as const)(
+    'refuses weights that are not what their dims say: %j',
+    (dims) => {
+      const bytes = new Uint8Array(64 * 8 * 4);
+      const model = productOf({ type: 'float32', dims: [64, 8], bytes });
+      const weights = initializerOf(model, 'w');
+      if (weights !== undefined) weights.dims = dims.map(BigInt);
+      expect(() => quantized(model, { bits: 4 })).toThrow(LlmosError);
+    },
+  );
 
   it('refuses block sizes that the runtime lacks, and graphs without such a product', () => {
     const bytes = new Uint8Array(64 * 8 * 4);

@@ -59,7 +59,8 @@ export interface GenerateFunction {
   /**
    * Streams a generation: starts at once, gives chunks in the order of their tokens, and ends when
    * the result is committed. Leaving the loop early cancels the task, as an abort of the signal
-   * does. Default of `timeoutMs`: 10 minutes. An `n` above 1 is INVALID_ARGUMENT.
+   * does. Default of `timeoutMs`: 10 minutes. An `n` above 1 is INVALID_ARGUMENT. Throws at once,
+   * without a promise, where the options are wrong.
    *
    * @example
    * for await (const chunk of os.generate.stream({ model: 'storyteller', prompt: 'Once' })) {

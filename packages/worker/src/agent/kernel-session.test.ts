@@ -30,6 +30,7 @@ interface Dialled {
   readonly url: string;
   readonly events: KernelLineEvents;
   beats: number;
+  leavingBeats: number;
   isClosed: boolean;
 }
 
@@ -41,10 +42,13 @@ function setUp() {
   const session = new KernelSession({
     link: {
       attach: (url, _registration, events) => {
-        const line: Dialled = { url, events, beats: 0, isClosed: false };
+        const line: Dialled = { url, events, beats: 0, leavingBeats: 0, isClosed: false };
         dialled.push(line);
         return {
-          heartbeat: () => void (line.beats += 1),
+          heartbeat: (beat) => {
+            line.beats += 1;
+            if (beat.isLeaving === true) line.leavingBeats += 1;
+          },
           processChanged: () => undefined,
           close: async () => void (line.isClosed = true),
         };
@@ -149,6 +153,20 @@ describe('kernel session', () => {
     const spec = { unreadable: 'device is "x"', target: 'm@1' };
     last().events.command(5, { kind: 'start', pid: 'p1-1' as ProcessId, incarnation: 1, spec });
     expect(orders).toEqual(['refuse p1-1: device is "x"']);
+  });
+
+  it('tells that it stops at once, with each beat, and to a leader that comes later', () => {
+    const { alarm, session, dialled, welcome } = setUp();
+    session.follow({ url: 'a:1', epoch: 1 });
+    session.leave();
+    expect(dialled[0]?.beats).toBe(0);
+    dialled[0]?.events.command(1, welcome);
+    session.leave();
+    alarm.advance(1000);
+    expect(dialled[0]).toMatchObject({ beats: 3, leavingBeats: 3 });
+    session.follow({ url: 'b:1', epoch: 2 });
+    dialled[1]?.events.command(2, welcome);
+    expect(dialled[1]).toMatchObject({ beats: 1, leavingBeats: 1 });
   });
 
   it('dials no more once it is closed', async () => {

@@ -50,6 +50,7 @@ export class KernelSession {
   private open: OpenLine | undefined;
   private cancelRetry: (() => void) | undefined;
   private failures = 0;
+  private isLeaving = false;
   private isClosed = false;
 
   constructor(private readonly parts: KernelSessionParts) {}
@@ -71,6 +72,12 @@ export class KernelSession {
 
   processChanged(change: ProcessChange): void {
     this.open?.line.processChanged(change);
+  }
+
+  /** Tells the kernel, now and with each beat, that this node stops. */
+  leave(): void {
+    this.isLeaving = true;
+    if (this.open?.isWelcome === true) this.open.line.heartbeat(this.nextBeat());
   }
 
   /** Resolves when the kernel has heard what was told before, within a bounded time. */
@@ -144,8 +151,12 @@ export class KernelSession {
 
   private beat(open: OpenLine, heartbeatMs: number): void {
     if (this.open !== open) return;
-    open.line.heartbeat(this.parts.beat());
+    open.line.heartbeat(this.nextBeat());
     open.cancelWait = this.parts.alarm.after(heartbeatMs, () => this.beat(open, heartbeatMs));
+  }
+
+  private nextBeat(): NodeBeat {
+    return this.isLeaving ? { ...this.parts.beat(), isLeaving: true } : this.parts.beat();
   }
 
   /** @param elsewhere where the kernel says the leader is. */

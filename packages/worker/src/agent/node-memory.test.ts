@@ -45,6 +45,8 @@ describe('what the operating system writes about memory', () => {
   it('does not count page cache as used', () => {
     expect(parseReclaimableBytes('anon 5\ninactive_file 4096\n')).toBe(4096);
     expect(parseReclaimableBytes('total_inactive_file 8192\n')).toBe(8192);
+    // Of version 1: those of the group alone come first.
+    expect(parseReclaimableBytes('inactive_file 1\ntotal_inactive_file 8192\n')).toBe(8192);
     expect(parseReclaimableBytes(undefined)).toBe(0);
   });
 });

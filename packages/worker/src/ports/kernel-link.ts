@@ -51,6 +51,8 @@ export interface NodeRegistration {
 export interface NodeBeat {
   readonly freeMemoryBytes: number;
   readonly contexts: readonly ContextsOfProcess[];
+  /** It stops: the kernel gives it nothing new. */
+  readonly isLeaving?: true;
 }
 
 export interface ContextsOfProcess {

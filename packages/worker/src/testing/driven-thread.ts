@@ -75,7 +75,8 @@ export class DrivenThread {
       stdio: 'ignore',
       env: onnxEnvironment(),
     });
-    this.child.on('message', (message: FromThread) => {
+    this.child.on('message', (message: FromThread | 'collected') => {
+      if (message === 'collected') return;
       if (message.kind === 'contexts') this.contexts = message.counts;
       this.listener(message);
     });
@@ -151,8 +152,18 @@ export class DrivenThread {
     return result.output;
   }
 
-  /** Memory of its process; undefined where the system does not tell. */
-  residentBytes(): number | undefined {
+  /** Memory of its process without its garbage; undefined where the system does not tell. */
+  async residentBytes(): Promise<number | undefined> {
+    const collected = new Promise<void>((resolve) => {
+      const hear = (message: unknown): void => {
+        if (message !== 'collected') return;
+        this.child.off('message', hear);
+        resolve();
+      };
+      this.child.on('message', hear);
+    });
+    this.child.send('collect');
+    await collected;
     const file = `/proc/${this.child.pid}/status`;
     if (!existsSync(file)) return undefined;
     const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(file, 'utf8'));

@@ -69,6 +69,8 @@ export interface NodeHeartbeat {
   freeMemoryBytes: number;
   /** Of the processes whose models generate. */
   contexts: ProcessContexts[];
+  /** The node stops: it takes no more processes. */
+  leaving?: boolean | undefined;
 }
 
 /** Generations in one process: with a row, without one, and saved ones. */
@@ -852,7 +854,7 @@ export const Device: MessageFns<Device> = {
 };
 
 function createBaseNodeHeartbeat(): NodeHeartbeat {
-  return { freeMemoryBytes: 0, contexts: [] };
+  return { freeMemoryBytes: 0, contexts: [], leaving: undefined };
 }
 
 export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
@@ -862,6 +864,9 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     }
     for (const v of message.contexts) {
       ProcessContexts.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.leaving !== undefined) {
+      writer.uint32(24).bool(message.leaving);
     }
     return writer;
   },
@@ -895,6 +900,14 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
             message.contexts.push(ProcessContexts.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.leaving = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -917,6 +930,7 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
       contexts: globalThis.Array.isArray(object?.contexts)
         ? object.contexts.map((e: any) => ProcessContexts.fromJSON(e))
         : [],
+      leaving: isSet(object.leaving) ? globalThis.Boolean(object.leaving) : undefined,
     };
   },
 
@@ -928,6 +942,9 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     if (message.contexts?.length) {
       obj.contexts = message.contexts.map((e) => ProcessContexts.toJSON(e));
     }
+    if (message.leaving !== undefined) {
+      obj.leaving = message.leaving;
+    }
     return obj;
   },
 
@@ -938,6 +955,7 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     const message = createBaseNodeHeartbeat();
     message.freeMemoryBytes = object.freeMemoryBytes ?? 0;
     message.contexts = object.contexts?.map((e) => ProcessContexts.fromPartial(e)) || [];
+    message.leaving = object.leaving ?? undefined;
     return message;
   },
 };

@@ -1,5 +1,7 @@
 /**
- * The gRPC server that node agents attach to. One stream per node: a newer one replaces an older.
+ * The gRPC server that node agents attach to. One stream per node: a newer one replaces an older,
+ * whose session may not come back while the newer one is there: two agents of one name would take
+ * the node from each other for ever, with all its processes.
  *
  * A kernel that does not lead answers every agent with the leader's address. Commands to a node
  * without a stream are dropped, as the port says.
@@ -33,6 +35,8 @@ export class GrpcNodeLink implements NodeLink {
   private readonly server: Server;
   private readonly streams = new Set<NodeStream>();
   private readonly byNode = new Map<NodeId, NodeStream>();
+  /** Sessions that the attached one of their node replaced. */
+  private readonly replaced = new Map<NodeId, readonly string[]>();
   private active: Leadership | undefined;
 
   constructor(private readonly options: NodeLinkOptions) {
@@ -69,6 +73,7 @@ export class GrpcNodeLink implements NodeLink {
     this.active = undefined;
     for (const stream of [...this.streams]) stream.sendAway(this.options.leaderUrl());
     this.byNode.clear();
+    this.replaced.clear();
   }
 
   startProcess(of: Parameters<NodeLink['startProcess']>[0]): void {
@@ -130,6 +135,11 @@ export class GrpcNodeLink implements NodeLink {
       stream.fail(status.RESOURCE_EXHAUSTED, `${this.byNode.size} nodes are attached already`);
       return false;
     }
+    if (before !== undefined && !this.replace(before, { nodeId, session })) {
+      const advice = 'give each worker a name of its own (LLMOS_NODE)';
+      stream.fail(status.ALREADY_EXISTS, `another worker is attached as ${nodeId}: ${advice}`);
+      return false;
+    }
     this.byNode.set(nodeId, stream);
     before?.close();
     const { nodeLeaseMs } = this.options;
@@ -142,12 +152,26 @@ export class GrpcNodeLink implements NodeLink {
     return true;
   }
 
+  /** Whether this session may take the place of the one that is attached. */
+  private replace(
+    before: NodeStream,
+    by: { readonly nodeId: NodeId; readonly session: string },
+  ): boolean {
+    const replaced = this.replaced.get(by.nodeId) ?? [];
+    if (replaced.includes(by.session)) return false;
+    if (before.session === undefined || before.session === by.session) return true;
+    const remembered = [...replaced, before.session].slice(-EDGE_LIMITS.maxReplacedSessions);
+    this.replaced.set(by.nodeId, remembered);
+    return true;
+  }
+
   private leave(stream: NodeStream): void {
     this.streams.delete(stream);
     const { nodeId, session } = stream;
     if (nodeId === undefined || session === undefined) return;
     if (this.byNode.get(nodeId) !== stream) return;
     this.byNode.delete(nodeId);
+    this.replaced.delete(nodeId);
     this.options.log.info('node-detached', { nodeId, session });
     this.active?.deliver({ kind: 'node-detached', nodeId, session });
   }

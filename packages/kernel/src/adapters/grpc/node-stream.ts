@@ -118,8 +118,9 @@ export class NodeStream {
       case 'heartbeat': {
         const freeMemoryBytes = readFreeMemory(content.value);
         const contexts = readContexts(content.value);
-        const kind = 'node-heartbeat';
-        return this.options.onEvent(this, { kind, nodeId, freeMemoryBytes, contexts });
+        const isLeaving = content.value.leaving === true;
+        const beat = { nodeId, freeMemoryBytes, contexts, isLeaving };
+        return this.options.onEvent(this, { kind: 'node-heartbeat', ...beat });
       }
       case 'processChange': {
         const process = readProcessChange(content.value);

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { LlmosError } from '@llmos/base';
+import { EDGE_LIMITS } from '../../edge-limits';
 
 export interface Readiness {
   readonly isReady: boolean;
@@ -13,18 +14,25 @@ export interface HttpStatusOptions {
   readonly readiness: () => Readiness;
   readonly metrics: () => Promise<string>;
   readonly metricsType: string;
+  /** Default: that of the limits. */
+  readonly idleMs?: number;
 }
 
 export class HttpStatusServer {
   private readonly server: Server;
 
   constructor(private readonly options: HttpStatusOptions) {
-    this.server = createServer((request, response) => {
-      this.answer(request, response).catch(() => response.destroy());
-    });
-    this.server.requestTimeout = 10_000;
-    this.server.headersTimeout = 10_000;
-    this.server.maxConnections = 256;
+    const { idleMs = EDGE_LIMITS.httpIdleMs } = options;
+    // Node looks for late requests each half minute otherwise, and never for clients that only listen.
+    const bounds = { requestTimeout: idleMs, headersTimeout: idleMs };
+    this.server = createServer(
+      { ...bounds, connectionsCheckingInterval: idleMs },
+      (request, response) => {
+        this.answer(request, response).catch(() => response.destroy());
+      },
+    );
+    this.server.timeout = idleMs;
+    this.server.maxConnections = EDGE_LIMITS.httpConnections;
   }
 
   /** Answers the URL. Rejects with an LlmosError that names the address. */

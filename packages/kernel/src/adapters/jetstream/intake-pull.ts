@@ -92,6 +92,8 @@ export class IntakePull {
       if (isOver() || (number !== undefined && number <= this.lastNumber)) break;
       await this.pause(EDGE_LIMITS.intakeCheckMs);
       if (number === undefined || isOver()) continue;
+      // An answer comes behind everything that was on its way, however late we read it.
+      if ((await this.tryAsk()) === undefined || isOver()) continue;
       if (number > this.lastNumber) void this.remake(number);
       break;
     }

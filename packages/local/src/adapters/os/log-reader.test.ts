@@ -50,4 +50,7 @@ it('shows a structured line by its event, and any other as it is', () => {
   const line = { level: 'warn', time: 1, event: 'node-lost', node: 'n1', error: { message: 'x' } };
   expect(formatLogLine(JSON.stringify(line))).toBe('warn node-lost node=n1 error=x');
   expect(formatLogLine('[7] [INF] Server is ready')).toBe('[7] [INF] Server is ready');
+  const ofHost = { level: 'info', event: 'model-loaded', pid: 'p1-3' };
+  expect(formatLogLine(`[p1-3] ${JSON.stringify(ofHost)}`)).toBe('info model-loaded pid=p1-3');
+  expect(formatLogLine('[p1-3] {no JSON')).toBe('[p1-3] {no JSON');
 });

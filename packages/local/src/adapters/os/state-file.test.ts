@@ -31,6 +31,14 @@ describe('the record of a running system', () => {
     claimStateFolder(folder).release();
   });
 
+  it('says which folder can’t be written', () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    expect(() => claimStateFolder(join(file, 'state'))).toThrow(
+      `the state folder ${join(file, 'state')} can't be written: `,
+    );
+  });
+
   it('is ignored where its process is gone', () => {
     claimStateFolder(folder).update(URLS);
     change({ osPid: 2 ** 22 + 1 });

@@ -17,9 +17,8 @@ export interface StateClaim {
   release(): void;
 }
 
-/** Throws FAILED_PRECONDITION where another `llmos up` uses the folder, or it can't be made. */
+/** Throws FAILED_PRECONDITION where another `llmos up` uses the folder, or it can't be written. */
 export function claimStateFolder(folder: string): StateClaim {
-  makeFolder(folder);
   const file = join(folder, FILE_NAME);
   const own: RunningSystemRecord = {
     version: 1,
@@ -29,15 +28,15 @@ export function claimStateFolder(folder: string): StateClaim {
     natsUrl: '',
     kernelUrl: '',
   };
-  const other = readRunningSystem(folder, { isStartingToo: true });
-  if (other !== undefined) throw claimed(folder, other);
-  rmSync(file, { force: true });
-  try {
-    writeFileSync(file, JSON.stringify(own), { flag: 'wx' });
-  } catch (error) {
-    const winner = readRunningSystem(folder, { isStartingToo: true });
-    if (winner === undefined) throw error;
-    throw claimed(folder, winner);
+  inFolder(folder, () => mkdirSync(folder, { recursive: true }));
+  if (!inFolder(folder, () => tryWrite(file, own))) {
+    const other = readRunningSystem(folder, { isStartingToo: true });
+    if (other !== undefined) throw claimed(folder, other);
+    // Of a system that is gone.
+    inFolder(folder, () => rmSync(file, { force: true }));
+    if (!inFolder(folder, () => tryWrite(file, own))) {
+      throw claimed(folder, readRunningSystem(folder, { isStartingToo: true }));
+    }
   }
   return {
     update: (urls) => {
@@ -49,12 +48,23 @@ export function claimStateFolder(folder: string): StateClaim {
   };
 }
 
-function makeFolder(folder: string): void {
+/** Of several that try at once, one succeeds. @returns false where a record is there. */
+function tryWrite(file: string, record: RunningSystemRecord): boolean {
   try {
-    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, JSON.stringify(record), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function inFolder<T>(folder: string, work: () => T): T {
+  try {
+    return work();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `the state folder ${folder} can't be made: ${reason}`;
+    const message = `the state folder ${folder} can't be written: ${reason}`;
     throw new LlmosError('FAILED_PRECONDITION', message, { cause });
   }
 }
@@ -97,12 +107,14 @@ function startMarkOf(osPid: number): string {
   }
 }
 
-function claimed(folder: string, other: RunningSystemRecord): LlmosError {
-  const where = other.natsUrl === '' ? '' : ` at ${other.natsUrl}`;
+function claimed(folder: string, other: RunningSystemRecord | undefined): LlmosError {
+  const { natsUrl = '', osPid } = other ?? {};
+  const who = osPid === undefined ? '' : ` (pid ${osPid})`;
+  const where = natsUrl === '' ? '' : ` at ${natsUrl}`;
   return new LlmosError(
     'FAILED_PRECONDITION',
-    `an llmos system (pid ${other.osPid}) already runs${where} from ${folder}; ` +
+    `an llmos system${who} already runs${where} from ${folder}; ` +
       'stop it, or give this one a folder of its own with --data DIR',
-    { details: { osPid: other.osPid, folder } },
+    { details: { folder, ...(osPid === undefined ? {} : { osPid }) } },
   );
 }

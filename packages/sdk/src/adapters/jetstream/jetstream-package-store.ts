@@ -8,8 +8,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { ErrorCode, Random } from '@llmos/base';
-import { LlmosError, PACKAGE_STORE, encodeJson, isRecord } from '@llmos/base';
-import { SDK_LIMITS } from '../../limits';
+import { LlmosError, PACKAGE_STORE, backoffMs, encodeJson, isRecord } from '@llmos/base';
+import { SDK_LIMITS, UPLOAD_BACKOFF } from '../../limits';
 import type { MessageLink, OutgoingMessage, RequestOutcome } from '../../ports/message-link';
 import type { PackageStore, StoreObject } from '../../ports/package-store';
 import type { StoredMessages } from '../../ports/stored-messages';
@@ -57,7 +57,7 @@ async function putWithRetries(parts: PackageStoreParts, of: StoreObject): Promis
     } catch (error) {
       const mayHelp = error instanceof LlmosError && error.code === 'UNAVAILABLE';
       if (!mayHelp || attempt === SDK_LIMITS.maxUploadAttempts) throw error;
-      const waitMs = 500 * attempt * (0.5 + parts.random.next());
+      const waitMs = backoffMs(UPLOAD_BACKOFF, attempt) * (0.5 + parts.random.next() / 2);
       await parts.createAlarm().wait(waitMs, of.signal, parts.link.closed);
     }
   }

@@ -94,7 +94,8 @@ export function writeHeartbeat(beat: NodeBeat): node.NodeMessage {
     const bytes = { rowBytes, savedBytes, prefixBytes };
     return { process: pid, incarnation, running, waiting, saved, ...bytes };
   });
-  return { message: { $case: 'heartbeat', value: { freeMemoryBytes, contexts } } };
+  const leaving = beat.isLeaving === true ? { leaving: true } : {};
+  return { message: { $case: 'heartbeat', value: { freeMemoryBytes, contexts, ...leaving } } };
 }
 
 export function writeProcessChange(change: ProcessChange): node.NodeMessage {

@@ -43,6 +43,21 @@ describe('memory probe', () => {
     expect(probe.cores()).toBe(1);
   });
 
+  it('stays below what slows a cgroup down, and follows limits that change', () => {
+    write({
+      'proc/meminfo': MEMINFO,
+      'proc/self/cgroup': '0::/\n',
+      'sys/fs/cgroup/memory.max': '512000\n',
+      'sys/fs/cgroup/memory.high': '400000\n',
+      'sys/fs/cgroup/memory.current': '100000\n',
+    });
+    const probe = createMemoryProbe({ root });
+    expect(probe.totalBytes()).toBe(400000);
+    expect(probe.freeBytes()).toBe(300000);
+    write({ 'sys/fs/cgroup/memory.max': '200000\n' });
+    expect(probe.freeBytes()).toBe(100000);
+  });
+
   it('reads version 1 as well', () => {
     write({
       'proc/meminfo': MEMINFO,

@@ -80,6 +80,10 @@ class LinuxMemoryProbe implements NodeProbe {
       ...this.each(this.paths.unified, 'sys/fs/cgroup', (folder) =>
         read(folder, ['memory.max', 'memory.current']),
       ),
+      // Beyond it everything is slowed down until it is of no use.
+      ...this.each(this.paths.unified, 'sys/fs/cgroup', (folder) =>
+        read(folder, ['memory.high', 'memory.current']),
+      ),
       ...this.each(this.paths.memory, 'sys/fs/cgroup/memory', (folder) =>
         read(folder, ['memory.limit_in_bytes', 'memory.usage_in_bytes']),
       ),

@@ -3,13 +3,13 @@
  *
  * A window of recent tokens is decoded twice, with and without the new ones; the difference is the
  * new text (tokenizers render a token by what stands before it). What ends in an incomplete
- * character (U+FFFD) waits for the next token. The window is short whatever the tokens are: it moves
- * on where a character ended, or can't be completed any more.
+ * character (U+FFFD) waits for the next token. The window is short whatever the tokens are: it
+ * moves on where a character ended, or can't be completed any more.
  */
 export type Decode = (ids: readonly number[]) => string;
 
 const INCOMPLETE = '\uFFFD';
-/** Tokens that show nothing, as special ones do, which a window keeps: more of them change no text. */
+/** Tokens that show nothing, as special ones do, which a window keeps: more change no text. */
 const MOST_HIDDEN = 8;
 
 export class Detokenizer {

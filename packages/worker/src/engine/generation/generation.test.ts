@@ -45,9 +45,10 @@ function start(
   more: Partial<EngineRequest> = {},
   sampleIndex = 0,
   settings: Partial<GenerationSettings> = {},
+  tokenizer = characterTokenizer,
 ): Generation {
   const model = {
-    tokenizer: characterTokenizer,
+    tokenizer,
     settings: { ...SETTINGS, ...settings },
     workspace: WORKSPACE,
     chatTemplate: undefined,
@@ -151,6 +152,20 @@ describe('a generation', () => {
     const { logprobs: _, ...rest } = finish(start(input));
     const { topLogprobs: __, ...plain } = input;
     expect(finish(start(plain))).toEqual(rest);
+  });
+
+  it('tells the text of each token as the output has it, spaces included', () => {
+    const tokenizer = {
+      ...characterTokenizer,
+      // As sentence-piece decoders do.
+      decode: (ids: readonly number[]) => characterTokenizer.decode(ids).replace(/^ /, ''),
+    };
+    const input = { ...SAMPLED, topLogprobs: 1, logitBias: { '32': 5 } };
+    const { logprobs = [], text } = finish(start(input, {}, 0, {}, tokenizer));
+    expect(text).toMatch(/\S +\S/);
+    expect(logprobs.map((one) => one.text).join('')).toBe(text);
+    const spaces = logprobs.flatMap(({ top }) => top).filter(({ token }) => token === 32);
+    expect(new Set(spaces.map((one) => one.text))).toEqual(new Set([' ']));
   });
 
   it.each([{}, { topLogprobs: 1 }, { stop: 'qq', presencePenalty: 1 }])(

@@ -33,7 +33,7 @@ export interface GenerationModel {
   readonly workspace?: SamplingWorkspace;
 }
 
-/** Prompt tokens that the first token's text depends on. */
+/** Tokens before one that its text depends on. */
 const CONTEXT_TOKENS = 8;
 
 /** Pure, but for the tokenizer. */
@@ -160,8 +160,17 @@ export class Generation {
   }
 
   private describe(logits: Float32Array, token: number, topCount: number): void {
-    const textOf = (id: number): string => this.model.tokenizer.decode([id]);
+    const textOf = this.textAfter(this.ids.slice(-1 - CONTEXT_TOKENS, -1));
     this.logprobs.push(describeChoice({ logits, token, topCount, textOf }, this.workspace));
+  }
+
+  /** What a token shows after others: alone, it may lose the space that it begins with. */
+  private textAfter(context: readonly number[]): (id: number) => string {
+    const { tokenizer } = this.model;
+    const before = tokenizer.decode(context);
+    // The part of a character is no text, and what it may become is no token's own.
+    if (before.endsWith('\uFFFD')) return (id) => tokenizer.decode([id]);
+    return (id) => tokenizer.decode([...context, id]).slice(before.length);
   }
 
   private take(text: string): string {

@@ -62,6 +62,15 @@ describe('rules over logits', () => {
     expect(applied({ repetitionPenalty: 2 }, [0, 0, 99], [1], logits)).toEqual([1, -4, 2, -2]);
   });
 
+  it('keep finite logits finite, however small the penalty', () => {
+    for (const repetitionPenalty of [1e-38, 1e-60, 5e-324]) {
+      const logits = applied({ repetitionPenalty }, [0, 1], [], [20, -20, 3]);
+      expect(logits.every(Number.isFinite)).toBe(true);
+      expect(logits[0]).toBeGreaterThan(1e38);
+      expect(applied({ repetitionPenalty }, [0], [], [Infinity])).toEqual([Infinity]);
+    }
+  });
+
   it('take presence off once and frequency as often, of the output alone', () => {
     const logits = [1, 1, 1];
     expect(applied({ presencePenalty: 0.5 }, [0], [1, 1], logits)).toEqual([1, 0.5, 1]);

@@ -19,6 +19,9 @@ export interface LogitRuleSettings {
   readonly minTokens: number;
 }
 
+/** Of the numbers that float32 has. */
+const LARGEST = (2 - 2 ** -23) * 2 ** 127;
+
 export class LogitRules {
   private readonly biasIds: Int32Array;
   private readonly biases: Float64Array;
@@ -68,7 +71,9 @@ export class LogitRules {
       if (id >= logits.length) continue;
       const count = this.counts[place] as number;
       const logit = logits[id] as number;
-      let changed = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
+      let changed = logit * repetitionPenalty;
+      // A tiny penalty must not look like a logit that the model can't have given.
+      if (logit > 0) changed = Math.min(logit / repetitionPenalty, Math.max(logit, LARGEST));
       if (count > 0) changed -= presencePenalty + frequencyPenalty * count;
       logits[id] = changed;
     }
