@@ -46,12 +46,13 @@ interface BenchModel {
 
 interface Size {
   readonly maxTokens: number;
-  /** Of one arrangement in one round. */
+  /** Of one arrangement in one round: with fewer prompts than fill the least, others follow. */
   readonly maxMs: number;
+  readonly leastMs: number;
 }
 
-const FULL: Size = { maxTokens: 64, maxMs: 120_000 };
-const QUICK: Size = { maxTokens: 12, maxMs: 15_000 };
+const FULL: Size = { maxTokens: 64, maxMs: 120_000, leastMs: 2_000 };
+const QUICK: Size = { maxTokens: 12, maxMs: 15_000, leastMs: 0 };
 
 export async function benchGenerate(options: BenchOptions): Promise<readonly Figure[]> {
   mkdirSync(MODELS, { recursive: true });
@@ -168,7 +169,9 @@ interface RoundParts {
 /** Each in turn, so that none has the machine to itself for longer than the others. */
 async function runRound({ children, llmos, prompts, size }: RoundParts): Promise<GenerateRound> {
   const child = (of: GenerateChild, count: number): Promise<GenerateAnswer> =>
-    of.run({ prompts: prompts.take(count).map((text) => prompts.idsOf(text)), ...size });
+    untilLeast(size.leastMs, () =>
+      of.run({ prompts: prompts.take(count).map((text) => prompts.idsOf(text)), ...size }),
+    );
   const forAll = async (
     run: (count: Callers) => Promise<GenerateAnswer>,
   ): Promise<Record<Callers, GenerateAnswer>> => {
@@ -178,7 +181,9 @@ async function runRound({ children, llmos, prompts, size }: RoundParts): Promise
   const { llama } = children;
   const plain = await child(children.plain, 1);
   const before = await llmos.counts();
-  const own = await forAll((count) => llmos.run({ prompts: prompts.take(count), ...size }));
+  const own = await forAll((count) =>
+    untilLeast(size.leastMs, () => llmos.run({ prompts: prompts.take(count), ...size })),
+  );
   const after = await llmos.counts();
   const transformers = await child(children.transformers, TRANSFORMERS_PROMPTS);
   const other = after.otherSeconds - before.otherSeconds;
@@ -192,6 +197,20 @@ async function runRound({ children, llmos, prompts, size }: RoundParts): Promise
     guessedPercent:
       (100 * (after.accepted - before.accepted)) / (after.generated - before.generated),
   };
+}
+
+/** A small model is done with its prompts before a time can be told from noise. */
+async function untilLeast(
+  leastMs: number,
+  run: () => Promise<GenerateAnswer>,
+): Promise<GenerateAnswer> {
+  let { generations, durationMs } = await run();
+  while (durationMs < leastMs) {
+    const more = await run();
+    generations = [...generations, ...more.generations];
+    durationMs += more.durationMs;
+  }
+  return { generations, durationMs };
 }
 
 /** What generations that share a process owe each other. */

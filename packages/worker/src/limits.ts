@@ -115,7 +115,7 @@ export const HOST_LIMITS = {
   /** A permit comes back a moment after the answer: enough that callers do not wait for it. */
   echoPermits: 256,
   /** A core for each so many bytes of a decoder: with fewer, cores wait for each other more than they help. */
-  generateCoreBytes: 32 * MIB,
+  generateCoreBytes: 8 * MIB,
   /** Generations that share each run of the model: more raise its throughput little on a CPU. */
   generateRows: 16,
   /** Those that wait for a row here, so that a free one is filled at once and an urgent one heard. */

@@ -25,7 +25,7 @@ describe('host shape', () => {
   it('gives a small decoder as many cores as help it', () => {
     const decoder = manifest({ task: 'generate' });
     const coresOf = (modelBytes: number) => shape(decoder, 'cpu', 8, modelBytes).intraOpThreads;
-    expect([0, 13e6, 100e6, 10e9].map(coresOf)).toEqual([1, 1, 3, 8]);
+    expect([0, 5e6, 13e6, 10e9].map(coresOf)).toEqual([1, 1, 2, 8]);
     expect(shape(manifest(), 'cpu', 8, 13e6).intraOpThreads).toBe(4);
   });
 
