@@ -1,6 +1,7 @@
 export * from './adapters/ajv/schema-check';
 export { useLeanRequests } from './adapters/nats/lean-requests';
 export * from './adapters/node/node-metrics';
+export * from './adapters/node/probe-server';
 export * from './adapters/pino/pino-logger';
 export * from './backoff';
 export * from './chunk-assembly';

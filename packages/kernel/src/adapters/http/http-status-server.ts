@@ -1,7 +1,6 @@
 /** `/livez`, `/readyz` and `/metrics`. */
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { LlmosError } from '@llmos/base';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ProbeServer } from '@llmos/base';
 import { EDGE_LIMITS } from '../../edge-limits';
 
 export interface Readiness {
@@ -19,44 +18,23 @@ export interface HttpStatusOptions {
 }
 
 export class HttpStatusServer {
-  private readonly server: Server;
+  private readonly server: ProbeServer;
 
   constructor(private readonly options: HttpStatusOptions) {
-    const { idleMs = EDGE_LIMITS.httpIdleMs } = options;
-    // Node looks for late requests each half minute otherwise, and never for clients that only listen.
-    const bounds = { requestTimeout: idleMs, headersTimeout: idleMs };
-    this.server = createServer(
-      { ...bounds, connectionsCheckingInterval: idleMs },
-      (request, response) => {
-        this.answer(request, response).catch(() => response.destroy());
-      },
-    );
-    this.server.timeout = idleMs;
-    this.server.maxConnections = EDGE_LIMITS.httpConnections;
+    this.server = new ProbeServer({
+      idleMs: options.idleMs ?? EDGE_LIMITS.httpIdleMs,
+      connections: EDGE_LIMITS.httpConnections,
+      answer: (request, response) => this.answer(request, response),
+    });
   }
 
   /** Answers the URL. Rejects with an LlmosError that names the address. */
   listen(host: string, port: number): Promise<string> {
-    return new Promise((resolve, reject) => {
-      this.server.once('error', (error) => {
-        const reason = `the HTTP port can't listen at ${host}:${port}: ${error.message}`;
-        const message = `${reason}; LLMOS_HTTP_PORT chooses another port`;
-        reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
-      });
-      this.server.listen(port, host, () => {
-        const address = this.server.address();
-        const bound = typeof address === 'object' && address !== null ? address.port : port;
-        const name = host.includes(':') ? `[${host}]` : host;
-        resolve(`http://${name}:${bound}`);
-      });
-    });
+    return this.server.listen(host, port);
   }
 
   close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.server.close(() => resolve());
-      this.server.closeAllConnections();
-    });
+    return this.server.close();
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,8 +1,6 @@
 /** Liveness, readiness and metrics for whoever operates this program. */
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { LlmosError } from '@llmos/base';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ProbeServer } from '@llmos/base';
 import { AGENT_LIMITS } from '../../limits';
 
 export interface HealthServerOptions {
@@ -23,28 +21,13 @@ export interface HealthServer {
 
 /** Rejects with UNAVAILABLE, naming the address, where the port is taken. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
-  const { idleMs = AGENT_LIMITS.httpIdleMs } = options;
-  // Node looks for late requests each half minute otherwise, and never for clients that only listen.
-  const bounds = { requestTimeout: idleMs, headersTimeout: idleMs };
-  const server = createServer(
-    { ...bounds, connectionsCheckingInterval: idleMs },
-    (request, response) => {
-      answer(options, request, response).catch(() => response.destroy());
-    },
-  );
-  server.timeout = idleMs;
-  server.maxConnections = AGENT_LIMITS.httpConnections;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      const reason = `the HTTP port can't listen at ${options.host}:${options.port}`;
-      const message = `${reason}: ${error.message}; LLMOS_HTTP_PORT chooses another port`;
-      reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
-    });
-    server.listen(options.port, options.host, resolve);
+  const server = new ProbeServer({
+    idleMs: options.idleMs ?? AGENT_LIMITS.httpIdleMs,
+    connections: AGENT_LIMITS.httpConnections,
+    answer: (request, response) => answer(options, request, response),
   });
-  const { port } = server.address() as AddressInfo;
-  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `http://${host}:${port}`, close: () => closeServer(server) };
+  const url = await server.listen(options.host, options.port);
+  return { url, close: () => server.close() };
 }
 
 async function answer(
@@ -79,11 +62,4 @@ async function answer(
 function send(response: ServerResponse, status: number, text: string, contentType = 'text/plain') {
   response.writeHead(status, { 'Content-Type': contentType });
   response.end(text);
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }
