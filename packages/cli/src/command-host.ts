@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { LlmosError } from '@llmos/base';
 import type { LlmosClient } from '@llmos/sdk';
-import { folder } from './commands/task-options';
 import { withClient } from './connection';
 import type { CommonOptions, Environment } from './connection';
 import { CLI_LIMITS } from './limits';
+import { folder } from './option-values';
 import type { OutputStream } from './output/terminal';
 import { Terminal } from './output/terminal';
 

@@ -13,7 +13,7 @@ import type { DeviceChoice, RunningSystem } from '@llmos/local';
 import { connect } from '@llmos/sdk';
 import type { CommandHost } from './command-host';
 import { terminalOf, whenAborted } from './command-host';
-import { folder } from './commands/task-options';
+import { folder } from './option-values';
 import { folderFlag, readyLine, startUp } from './commands/up';
 import type { Terminal } from './output/terminal';
 import { versionText } from './program';

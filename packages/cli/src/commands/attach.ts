@@ -5,7 +5,7 @@ import type { CommandHost } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
 import { safeText } from '../output/table';
-import { integer } from './task-options';
+import { integer } from '../option-values';
 
 interface AttachCommandOptions extends CommonOptions {
   readonly from: number;

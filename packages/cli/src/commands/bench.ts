@@ -8,8 +8,9 @@ import { systemCommand, useSystem, withExamples } from '../command-host';
 import { formatTable } from '../output/table';
 import { count } from '../output/units';
 import { readTaskInput } from '../task-input';
+import { integer } from '../option-values';
 import type { TaskCommandOptions } from './task-options';
-import { integer, taskOptionsOf, withTaskOptions } from './task-options';
+import { taskOptionsOf, withTaskOptions } from './task-options';
 
 interface BenchOptions extends TaskCommandOptions {
   readonly concurrency: number;

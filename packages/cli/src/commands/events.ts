@@ -8,7 +8,7 @@ import { systemCommand, useSystem, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
 import { safeLine } from '../output/table';
 import type { Style } from '../output/style';
-import { integer } from './task-options';
+import { integer } from '../option-values';
 
 interface EventCommandOptions extends CommonOptions {
   readonly follow?: boolean;

@@ -8,7 +8,7 @@ import { CLI_LIMITS } from '../limits';
 import { safeText } from '../output/table';
 import type { Terminal } from '../output/terminal';
 import { UsageError } from '../usage-error';
-import { folder, integer } from './task-options';
+import { folder, integer } from '../option-values';
 
 interface LogOptions {
   readonly data?: string;

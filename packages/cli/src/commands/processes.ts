@@ -9,7 +9,7 @@ import { formatTable, safeLine } from '../output/table';
 import type { Style } from '../output/style';
 import { formatBytes, formatMs } from '../output/units';
 import { wrapWords } from '../output/wrap';
-import { integer } from './task-options';
+import { integer } from '../option-values';
 
 interface SpawnOptions extends CommonOptions {
   readonly replicas: number;

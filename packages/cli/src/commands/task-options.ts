@@ -1,10 +1,11 @@
 /** The options of every command that makes a task, as the SDK takes them. */
 import type { Command } from 'commander';
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import { TASK_CLASSES } from '@llmos/base';
 import type { TaskClass } from '@llmos/base';
 import type { TaskOptions } from '@llmos/sdk';
 import type { CommonOptions } from '../connection';
+import { integer } from '../option-values';
 
 export interface TaskCommandOptions extends CommonOptions {
   readonly model?: string;
@@ -36,19 +37,5 @@ export function taskOptionsOf(options: TaskCommandOptions): TaskOptions {
     ...(key === undefined ? {} : { key }),
     ...(id === undefined ? {} : { id }),
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
-  };
-}
-
-/** An empty one, as of a shell's variable that is not set, would be the working folder. */
-export function folder(text: string): string {
-  if (text !== '') return text;
-  throw new InvalidArgumentError('It must name a folder.');
-}
-
-export function integer(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    if (number >= least && number <= most) return number;
-    throw new InvalidArgumentError(`It must be an integer from ${least} to ${most}.`);
   };
 }

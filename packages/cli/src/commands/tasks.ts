@@ -6,8 +6,9 @@ import type { CommonOptions } from '../connection';
 import { readTaskInput } from '../task-input';
 import { UsageError } from '../usage-error';
 import { show } from './run';
+import { integer } from '../option-values';
 import type { TaskCommandOptions } from './task-options';
-import { integer, taskOptionsOf, withTaskOptions } from './task-options';
+import { taskOptionsOf, withTaskOptions } from './task-options';
 
 interface SubmitOptions extends TaskCommandOptions {
   readonly wait?: boolean;

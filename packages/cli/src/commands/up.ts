@@ -13,7 +13,7 @@ import type { DeviceChoice, RunningSystem } from '@llmos/local';
 import type { CommandHost } from '../command-host';
 import { terminalOf, whenAborted, withExamples } from '../command-host';
 import { showNotice } from '../output/notices';
-import { folder } from './task-options';
+import { folder } from '../option-values';
 
 export interface UpOptions {
   readonly nats?: string;

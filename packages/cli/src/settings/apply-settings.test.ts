@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { integer } from '../commands/task-options';
+import { integer } from '../option-values';
 import { applySettings } from './apply-settings';
 
 let folder: string;
