@@ -41,7 +41,7 @@ export function applyStored(
     if (chunk === undefined) continue;
     const end = chunk.index + chunk.tokens.length;
     if (chunk.index > nextIndex) tokens = undefined;
-    else tokens?.push(...chunk.tokens.slice(nextIndex - chunk.index));
+    else for (const token of chunk.tokens.slice(nextIndex - chunk.index)) tokens?.push(token);
     if (end > nextIndex) {
       const isNext = chunk.index === nextIndex && textLength !== undefined;
       textLength = isNext ? (textLength ?? 0) + chunk.text.length : undefined;

@@ -47,6 +47,7 @@ class FakeStream {
         kind: 'read',
         chunks: this.chunks.filter((stored) => stored.sequence > after),
         lastSequence: this.lastSequence(),
+        hasMore: false,
       }),
     };
   }
@@ -106,6 +107,25 @@ describe('chunk writer', () => {
     writer.emit(token(2));
     await writer.flush();
     expect(stream.tokens()).toEqual([0, 1, 2]);
+  });
+
+  it('ends for good where a stream holds more chunks than a generation can have', async () => {
+    const garbage = { attempt: 1, chunk: undefined };
+    const { writer, ends } = createWriter(new FakeStream(), {
+      attempt: 2,
+      broken: {
+        readChunks: async (_of, after) => {
+          const chunks = Array.from({ length: PROCESS_LIMITS.chunkPage }, (_, index) => ({
+            sequence: after + 1 + index,
+            ...garbage,
+          }));
+          return { kind: 'read', chunks, lastSequence: after + chunks.length, hasMore: true };
+        },
+      },
+    });
+    await writer.open();
+    const error = { code: 'FAILED_PRECONDITION', retryable: false };
+    expect(ends).toMatchObject([{ kind: 'failed', error }]);
   });
 
   it('stops when an attempt that replaced it has streamed', async () => {

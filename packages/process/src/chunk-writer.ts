@@ -177,14 +177,26 @@ export class ChunkWriter {
   }
 
   private async catchUp(): Promise<void> {
-    const read = await this.readAfter(this.chain.lastSequence);
-    if (read === undefined) return;
-    if (isReplaced(this.parts.ref.attempt, read.chunks)) {
-      this.endWith({ kind: 'replaced' });
-      return;
+    for (let count = 0, hasMore = true; hasMore && !this.isOver();) {
+      const read = await this.readAfter(this.chain.lastSequence);
+      if (read === undefined) return;
+      if (isReplaced(this.parts.ref.attempt, read.chunks)) {
+        this.endWith({ kind: 'replaced' });
+        return;
+      }
+      this.chain = applyStored(this.chain, read.chunks, read.lastSequence);
+      count += read.chunks.length;
+      hasMore = read.hasMore;
+      if (hasMore && count >= PROCESS_LIMITS.maxStoredChunks) this.endAsOverfull();
     }
-    this.chain = applyStored(this.chain, read.chunks, read.lastSequence);
-    this.dropStored();
+    if (!this.isOver()) this.dropStored();
+  }
+
+  /** No attempt wrote these all: another one would read as many, and end as this one. */
+  private endAsOverfull(): void {
+    const most = PROCESS_LIMITS.maxStoredChunks;
+    const message = `the stream of this task holds more than ${most} chunks: no generation has`;
+    this.endWith({ kind: 'failed', error: errorBody('FAILED_PRECONDITION', message, final) });
   }
 
   private async readAfter(

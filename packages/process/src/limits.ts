@@ -37,8 +37,10 @@ export const PROCESS_LIMITS = {
   maxPendingPieces: 256,
   /** What is kept of a generation that was given back; a longer one begins again. */
   maxKeptBytes: 768 * 1024,
-  /** Chunks read to resume one generation. */
-  maxStoredChunks: 100_000,
+  /** Chunks in one read of a stream: between two reads an attempt hears that it must stop. */
+  chunkPage: 1000,
+  /** Chunks read to resume one generation: a token each of the most that one can have, and an end. */
+  maxStoredChunks: 1_000_001,
   /** Bytes that headers of our own add to a result or chunk. */
   headerReserveBytes: 4096,
 } as const;

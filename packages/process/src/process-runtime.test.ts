@@ -92,7 +92,7 @@ class Fixture {
       readResult: async () => ({ kind: 'none' }),
       encodeError: (error) => encodeJson({ ok: false, error }),
       putChunk: async () => ({ kind: 'stored', sequence: 1 }),
-      readChunks: async () => ({ kind: 'read', chunks: [], lastSequence: 0 }),
+      readChunks: async () => ({ kind: 'read', chunks: [], lastSequence: 0, hasMore: false }),
     };
   }
 }
@@ -269,6 +269,7 @@ describe('process runtime', () => {
           kind: 'read',
           chunks: [{ sequence: 4, attempt: 1, chunk: first }],
           lastSequence: 4,
+          hasMore: false,
         }),
         putChunk: async (_of, chunk, after) => {
           expect(after).toBe(4);

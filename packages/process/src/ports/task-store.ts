@@ -34,11 +34,14 @@ export interface StoredChunk {
 }
 
 export type ChunksOutcome =
-  /** In order. `lastSequence`: of the subject, 0 where it is empty. */
+  /** In order, at most `PROCESS_LIMITS.chunkPage` of them. */
   | {
       readonly kind: 'read';
       readonly chunks: readonly StoredChunk[];
+      /** How far this read got: where nothing is left, the subject's last one; 0: it is empty. */
       readonly lastSequence: number;
+      /** More were stored after `lastSequence`: read on from there. */
+      readonly hasMore: boolean;
     }
   | { readonly kind: 'unavailable'; readonly message: string };
 
@@ -52,6 +55,6 @@ export interface TaskStore {
   encodeError(error: ErrorBody, format: BodyFormat): Uint8Array;
   /** Stored only if the stream's last sequence is `after` (0: it is empty). */
   putChunk(of: AttemptRef, chunk: GenerateChunk, after: number): Promise<PutOutcome>;
-  /** Chunks with a higher sequence than `after`. */
+  /** The next chunks with a higher sequence than `after`: one page of them. */
   readChunks(of: AttemptRef, after: number): Promise<ChunksOutcome>;
 }

@@ -94,7 +94,7 @@ class JetStreamTaskStore implements TaskStore {
     const subject = subjects.stream(of);
     const last = await this.find(STREAMS.streams, { last_by_subj: subject });
     if (last.kind === 'unavailable') return last;
-    if (last.kind === 'none') return { kind: 'read', chunks: [], lastSequence: 0 };
+    if (last.kind === 'none') return { kind: 'read', chunks: [], lastSequence: 0, hasMore: false };
     const lastSequence = last.message.seq;
     const chunks: StoredChunk[] = [];
     for (let sequence = after + 1; sequence <= lastSequence;) {
@@ -105,12 +105,13 @@ class JetStreamTaskStore implements TaskStore {
       if (next.kind === 'unavailable') return next;
       if (next.kind === 'none') break;
       chunks.push(readChunk(next.message));
-      sequence = next.message.seq + 1;
-      if (chunks.length >= PROCESS_LIMITS.maxStoredChunks) {
-        return { kind: 'unavailable', message: `more than ${chunks.length} chunks in ${subject}` };
+      const { seq } = next.message;
+      if (chunks.length >= PROCESS_LIMITS.chunkPage && seq < lastSequence) {
+        return { kind: 'read', chunks, lastSequence: seq, hasMore: true };
       }
+      sequence = seq + 1;
     }
-    return { kind: 'read', chunks, lastSequence };
+    return { kind: 'read', chunks, lastSequence, hasMore: false };
   }
 
   private async put(of: Put): Promise<PutOutcome> {
