@@ -7,6 +7,7 @@ export * from './backoff';
 export * from './chunk-assembly';
 export * from './clock';
 export * from './errors';
+export * from './exposure';
 export * from './float16';
 export * from './functions/built-in';
 export * from './functions/function-definition';

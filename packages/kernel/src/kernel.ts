@@ -4,8 +4,15 @@
  * Every kernel serves `submit` and `call`, watches the registry and answers health. The one that
  * holds the lease also runs an ActiveKernel: the core and everything that only the leader does.
  */
-import type { Logger } from '@llmos/base';
-import { hashText, seededRandom, systemClock } from '@llmos/base';
+import type { Listener, Logger } from '@llmos/base';
+import {
+  formatAddress,
+  hashText,
+  natsListener,
+  openListeners,
+  seededRandom,
+  systemClock,
+} from '@llmos/base';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { GrpcNodeLink } from './adapters/grpc/grpc-node-link';
 import { HttpStatusServer } from './adapters/http/http-status-server';
@@ -124,6 +131,8 @@ async function compose(of: {
   const { httpUrl, grpcUrl } = ports;
   const { kernelId } = config;
   log.info('kernel-started', { kernelId, httpUrl, grpcUrl, nats: connection.getServer() });
+  const open = openListeners([...ports.listeners, natsListener(connection)]);
+  if (open.length > 0) log.warn('open-to-the-network', { open });
   return {
     kernelId,
     httpUrl,
@@ -137,6 +146,7 @@ interface ListeningPorts {
   readonly httpUrl: string;
   readonly grpcUrl: string;
   readonly nodeLink: GrpcNodeLink;
+  readonly listeners: readonly Listener[];
 }
 
 async function listen(
@@ -160,7 +170,13 @@ async function listen(
   });
   closers.push('grpc', () => nodeLink.close());
   const grpcPort = await nodeLink.listen(config.grpcHost, config.grpcPort);
-  return { httpUrl, nodeLink, grpcUrl: config.grpcUrl ?? `${config.grpcHost}:${grpcPort}` };
+  const grpcUrl = config.grpcUrl ?? formatAddress(config.grpcHost, grpcPort);
+  const httpPort = Number(new URL(listening).port);
+  const listeners: Listener[] = [
+    { name: 'http', host: config.httpHost, port: httpPort, isGuarded: false },
+    { name: 'grpc', host: config.grpcHost, port: grpcPort, isGuarded: false },
+  ];
+  return { httpUrl, nodeLink, grpcUrl, listeners };
 }
 
 async function openRegistry(

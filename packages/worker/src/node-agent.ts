@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Logger, NodeCapabilities } from '@llmos/base';
-import { systemClock } from '@llmos/base';
+import { natsListener, openListeners, systemClock } from '@llmos/base';
 import { EpochGuard } from '@llmos/process';
 import type { NatsConnection } from 'nats';
 import { hostOwner } from './actors/host-protocol';
@@ -114,6 +114,12 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     unreadiness: () => (session.isAttached ? undefined : 'not attached to a kernel'),
     metrics: () => metrics.read(),
   });
+  const http = { host: config.httpHost, port: Number(new URL(health.url).port) };
+  const open = openListeners([
+    { name: 'http', ...http, isGuarded: false },
+    natsListener(connection),
+  ]);
+  if (open.length > 0) log.warn('open-to-the-network', { open });
   const watch = followLeader(parts, session);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {

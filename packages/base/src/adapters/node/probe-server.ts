@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { LlmosError } from '../../errors';
+import { formatAddress } from '../../exposure';
 
 export interface ProbeServerOptions {
   /** A client that sends or takes nothing for this long makes room for others. */
@@ -31,15 +32,14 @@ export class ProbeServer {
   listen(host: string, port: number): Promise<string> {
     return new Promise((resolve, reject) => {
       this.server.once('error', (error) => {
-        const reason = `the HTTP port can't listen at ${host}:${port}: ${error.message}`;
+        const reason = `the HTTP port can't listen at ${formatAddress(host, port)}: ${error.message}`;
         const message = `${reason}; LLMOS_HTTP_PORT chooses another port`;
         reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
       });
       this.server.listen(port, host, () => {
         const address = this.server.address();
         const bound = typeof address === 'object' && address !== null ? address.port : port;
-        const name = host.includes(':') ? `[${host}]` : host;
-        resolve(`http://${name}:${bound}`);
+        resolve(`http://${formatAddress(host, bound)}`);
       });
     });
   }

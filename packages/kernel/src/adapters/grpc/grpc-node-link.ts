@@ -8,7 +8,7 @@
  */
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { Epoch, Logger, NodeId } from '@llmos/base';
-import { LlmosError } from '@llmos/base';
+import { LlmosError, formatAddress } from '@llmos/base';
 import { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { ProcessAddress } from '../../kernel-decision';
@@ -55,7 +55,7 @@ export class GrpcNodeLink implements NodeLink {
   /** Answers the port. Rejects with an LlmosError that names the address. */
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      const address = `${host}:${port}`;
+      const address = formatAddress(host, port);
       this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
         if (error === null) return resolve(bound);
         const reason = `the node registry can't listen at ${address}: ${error.message}`;
