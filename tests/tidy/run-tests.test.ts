@@ -35,11 +35,11 @@ function runOver(files: Readonly<Record<string, string>>, args: readonly string[
   const command = pathToFileURL(join(repositoryFolder, 'scripts', 'run-tests.mjs')).href;
   const program = `import { runTests } from ${JSON.stringify(command)};
     process.exitCode = await runTests(${JSON.stringify({ root, args })});`;
-  const environment = { ...process.env, JEST_WORKER_ID: undefined };
+  const environment: NodeJS.ProcessEnv = { ...process.env, JEST_WORKER_ID: undefined };
   const { status, stdout } = spawnSync(
     process.execPath,
     ['--input-type=module', '--eval', program],
-    { encoding: 'utf8', env: environment as NodeJS.ProcessEnv },
+    { encoding: 'utf8', env: environment },
   );
   return { status, lastLines: stdout.trimEnd().split('\n').slice(-4) };
 }
