@@ -18,6 +18,8 @@ export interface NatsServerOptions {
   readonly maxStoreBytes?: number;
   /** More lines of the server's configuration file. */
   readonly config?: string;
+  /** The server program. Default: `natsServerPath()`. */
+  readonly program?: string;
 }
 
 export interface TestNatsServer {
@@ -28,7 +30,7 @@ export interface TestNatsServer {
   /** Ends the server at once (SIGKILL); its store stays. */
   kill(): Promise<void>;
   /** Ends the server cleanly if it runs, and starts it on the same port and store. */
-  restart(): Promise<void>;
+  restart(changes?: NatsServerOptions): Promise<void>;
 }
 
 /** Options of JetStream clients in tests: a busy disk must not fail a test. */
@@ -50,11 +52,14 @@ export function natsServerPath(): Promise<string> {
 }
 
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<TestNatsServer> {
-  const path = await natsServerPath();
+  const found = await natsServerPath();
   const folder = mkdtempSync(join(tmpdir(), 'llmos-nats-'));
   for (let attempt = 1; ; attempt += 1) {
     const port = await choosePort();
-    const start = (): Promise<ChildProcess> => launch({ path, folder, port, options });
+    const start = (changes: NatsServerOptions = {}): Promise<ChildProcess> => {
+      const chosen = { ...options, ...changes };
+      return launch({ path: chosen.program ?? found, folder, port, options: chosen });
+    };
     try {
       return control({ folder, port, start, first: await start() });
     } catch (error) {
@@ -119,7 +124,7 @@ async function launch(of: Launch): Promise<ChildProcess> {
 function control(of: {
   readonly folder: string;
   readonly port: number;
-  readonly start: () => Promise<ChildProcess>;
+  readonly start: (changes?: NatsServerOptions) => Promise<ChildProcess>;
   readonly first: ChildProcess;
 }): TestNatsServer {
   let child = of.first;
@@ -131,9 +136,9 @@ function control(of: {
       rmSync(of.folder, { recursive: true, force: true });
     },
     kill: () => end(child, 'SIGKILL'),
-    restart: async () => {
+    restart: async (changes) => {
       await end(child, 'SIGTERM');
-      child = await of.start();
+      child = await of.start(changes);
     },
   };
 }
@@ -157,4 +162,14 @@ function readLog(log: string): string {
   } catch {
     return 'no log';
   }
+}
+
+/**
+ * The server found, and those that `LLMOS_TEST_NATS_SERVERS` names (programs, comma-separated): for
+ * what differs from version to version. Rows of `describe.each`.
+ */
+export function natsServerPrograms(): readonly (readonly [string, string | undefined])[] {
+  const listed = process.env['LLMOS_TEST_NATS_SERVERS']?.split(',').filter((path) => path !== '');
+  if (listed === undefined || listed.length === 0) return [['the server found', undefined]];
+  return listed.map((path) => [path, path] as const);
 }

@@ -9,6 +9,7 @@ import {
   readServers,
   tryToken,
 } from '@llmos/base';
+import { STORE_NAMES } from './adapters/jetstream/streams';
 import { EDGE_LIMITS } from './edge-limits';
 
 export interface KernelConfig {
@@ -27,6 +28,8 @@ export interface KernelConfig {
   readonly nodeLeaseMs: number;
   readonly processSilenceMs: number;
   readonly storageBytes: number;
+  /** Streams, buckets and object stores to make anew, empty, where they are lost. */
+  readonly makeAnew: readonly string[];
   readonly bodyCacheBytes: number;
   readonly resultMaxAgeMs: number;
   readonly connectWaitMs: number;
@@ -65,6 +68,7 @@ export function readKernelConfig(environment: Environment): KernelConfig {
       fallback: EDGE_LIMITS.storageBytes,
       least: EDGE_LIMITS.leastStorageBytes,
     }),
+    makeAnew: read.names('LLMOS_MAKE_ANEW', STORE_NAMES),
     bodyCacheBytes: read.integer('LLMOS_BODY_CACHE_BYTES', {
       fallback: EDGE_LIMITS.bodyCacheBytes,
       least: 0,
@@ -92,6 +96,15 @@ class SettingReader {
 
   servers(name: string): readonly string[] {
     return readServers(name, this.text(name));
+  }
+
+  /** Comma-separated, each one of those that are known. */
+  names(name: string, known: readonly string[]): readonly string[] {
+    const value = this.text(name) ?? '';
+    const names = value.split(',').map((part) => part.trim());
+    const given = names.filter((part) => part !== '');
+    if (given.every((part) => known.includes(part))) return given;
+    return this.refuse(name, value, `it may name ${known.join(', ')}`);
   }
 
   kernelId(name: string): KernelId {

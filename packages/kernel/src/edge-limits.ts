@@ -12,8 +12,12 @@ export const EDGE_LIMITS = {
 
   // Streams. A laptop's disk must not be filled by a demo.
   storageBytes: 8 * 1024 ** 3,
-  /** Where the server has less room than asked, budgets are halved down to this. */
+  /** Where the server has less room than asked, all budgets shrink alike, down to this. */
   leastStreamBytes: 16 * 1024 * 1024,
+  /** From one try of a budget to the next: what is left unused is at most a fifth. */
+  budgetStep: 0.8,
+  /** Of a server with less room than asked; packages and buckets have the rest. */
+  budgetedShare: 0.7,
   /** What all streams together may be set to, at least: five of the smallest. */
   leastStorageBytes: 64 * 1024 * 1024,
   /** The smallest window a server accepts: its deduplication is keyed across tenants. */
@@ -21,6 +25,11 @@ export const EDGE_LIMITS = {
   /** A dead letter is stored again only by a kernel that took over in the middle. */
   deadDuplicateWindowMs: 10 * 60_000,
   maxReplicas: 3,
+  /** Kernels that start together make way for each other so often; a round takes milliseconds. */
+  prepareTries: 40,
+  prepareRetryMs: 250,
+  /** Names in the record of what has existed. */
+  maxRecordedStores: 256,
 
   // Intake.
   maxAckPending: 1_000_000,

@@ -33,7 +33,7 @@ import { SlowLane } from './adapters/jetstream/slow-lane';
 import { JetStreamTaskStream } from './adapters/jetstream/jetstream-task-stream';
 import { LossyProcessLink } from './adapters/jetstream/lossy-process-link';
 import { NatsRequestLink } from './adapters/jetstream/nats-request-link';
-import { prepareStreams } from './adapters/jetstream/streams';
+import { prepareStores } from './adapters/jetstream/prepare-stores';
 import { encodeResult, readProtobufBody } from './adapters/protobuf/codec';
 import type { KernelConfig } from './config';
 import { createKernelCore } from './core';
@@ -116,7 +116,7 @@ async function compose(of: {
   closers.push('nats', () => connection.close());
   const waiting = { log, waitMs: config.connectWaitMs };
   const manager = await openJetStream(connection, waiting);
-  await whileUnavailable(waiting, () => prepareStreams({ ...config, connection, manager, log }));
+  await whileUnavailable(waiting, () => prepareStores({ ...config, connection, manager, log }));
   const slowLane = new SlowLane(connection);
   const wire: Wire = { config, connection, manager, log, counters, slowLane };
 

@@ -23,6 +23,7 @@ export {
 export { decodeReport } from './adapters/jetstream/codec';
 export { parseDelivery } from './adapters/jetstream/delivery';
 export { readLeaderRecord } from './adapters/jetstream/jetstream-leadership-store';
+export { parseStoreRecord } from './adapters/jetstream/store-record';
 export { readProtobufBody } from './adapters/protobuf/codec';
 export {
   SYSTEM_CALL_CHECKS,

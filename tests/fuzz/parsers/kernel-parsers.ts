@@ -17,6 +17,7 @@ import {
   checkModelRegistration,
   checkSpawnRequest,
   decodeReport,
+  parseStoreRecord,
   readFreeMemory,
   readLeaderRecord,
   readProcessChange,
@@ -139,6 +140,7 @@ const CALLS: Readonly<Record<string, readonly unknown[]>> = {
   'model-remove': [{ model: 'storyteller@1' }],
 };
 const FUNCTION = { name: 'mine', description: 'd', input: {}, output: {}, runs: 'model' };
+const STORES = { version: 1, stores: { LLMOS_TASKS: 1024, KV_llmos_models: 0 } };
 const LEADER = { kernelId: 'k1', epoch: 7, httpUrl: '', grpcUrl: 'a:1', isReleased: false };
 
 /** A value that was read is checked; the check answers, whatever the value. */
@@ -173,6 +175,7 @@ export const KERNEL_PARSERS: readonly FuzzParser[] = [
     feed: feedNodeMessage,
     isRefusal: (thrown) => thrown instanceof InvalidNodeMessage || isDecodeError(thrown),
   },
+  { name: 'store-record', feed: (source) => void parseStoreRecord(source.json([STORES])) },
   { name: 'leader-record', feed: (source) => void readLeaderRecord(source.json([LEADER])) },
   {
     name: 'protobuf-results',

@@ -1,0 +1,283 @@
+/**
+ * Makes, at the start of a kernel, the streams, buckets and object stores that are not there yet.
+ *
+ * Any number of kernels may do it at once. Where a system has existed (store-record.ts) no store is
+ * made anew and none is ever made smaller: what is missing holds acknowledged work that the server
+ * did not restore, and over a new stream of its name the server cuts or deletes it. An existing
+ * store keeps a larger budget and more replicas; one of another kind is an error that names it.
+ *
+ * The order is the proof (S1–S4): read the record, look at the stores, make what is missing, write
+ * the record.
+ */
+import type { Logger } from '@llmos/base';
+import { LlmosError } from '@llmos/base';
+import type { JetStreamManager, NatsConnection, StreamConfig } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+import { describeApiError, isApiError } from './api-errors';
+import type { Budgets } from './store-budgets';
+import { gainOf, growthOf, leastBudgets, sumOf } from './store-budgets';
+import { assertNoneLost, mebibytes } from './lost-stores';
+import { StoreRoom, isLackOfRoom } from './store-room';
+import type { FoundStore } from './store-record';
+import { LEADER_STORE, readStoreRecord, storesThatExisted, writeStoreRecord } from './store-record';
+import { wantedStores } from './streams';
+import type { StoreOptions, WantedStore } from './streams';
+
+export interface PrepareOptions extends StoreOptions {
+  readonly connection: NatsConnection;
+  readonly manager: JetStreamManager;
+  readonly log: Logger;
+  /** Names of stores that are made anew, empty, where they have existed and are missing. */
+  readonly makeAnew: readonly string[];
+}
+
+interface Found extends FoundStore {
+  readonly config: StreamConfig;
+}
+
+/** One look: what is wanted and there, what is wanted and not there, and what was once there. */
+interface Look {
+  readonly existing: ReadonlyMap<string, Found>;
+  readonly missing: readonly WantedStore[];
+  readonly existed: Budgets;
+}
+
+/** Idempotent. Rejects with FAILED_PRECONDITION where something was lost, or is of another kind. */
+export async function prepareStores(options: PrepareOptions): Promise<void> {
+  const wanted = wantedStores(options);
+  const replicas = replicasOf(options.connection);
+  const room = new StoreRoom({ manager: options.manager, replicas });
+  for (let tries = 1; ; tries += 1) {
+    const look = await lookAtStores(options.manager, wanted);
+    assertKinds(wanted, look);
+    assertNoneLost({ ...look, makeAnew: options.makeAnew });
+    const isMade = await makeMissing(options, look, room);
+    if (isMade) {
+      await alignExisting(options, { wanted, look, replicas });
+      await growExisting(options, { wanted, look, room });
+      break;
+    }
+    // Another kernel makes the same: what it has made shows in the next look.
+    if (tries === EDGE_LIMITS.prepareTries) throw crowded(look.missing);
+    await pause();
+  }
+  const made = await lookAtStores(options.manager, wanted);
+  const jetstream = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
+  await writeStoreRecord({ manager: options.manager, jetstream }, budgetsOf(made.existing));
+}
+
+async function lookAtStores(
+  manager: JetStreamManager,
+  wanted: readonly WantedStore[],
+): Promise<Look> {
+  const { stores } = await readStoreRecord(manager);
+  const existing = new Map<string, Found>();
+  const names = wanted.map(({ config }) => config.name);
+  const infos = await Promise.all(names.map((name) => findStore(manager, name)));
+  for (const found of infos) if (found !== undefined) existing.set(found.config.name, found);
+  const missing = wanted.filter(({ config }) => !existing.has(config.name));
+  return { existing, missing, existed: storesThatExisted(stores, existing) };
+}
+
+async function findStore(manager: JetStreamManager, name: string): Promise<Found | undefined> {
+  try {
+    const { config, state } = await manager.streams.info(name);
+    return { config, lastSequence: state.last_seq };
+  } catch (error) {
+    if (isApiError(error, 'streamNotFound')) return undefined;
+    throw error;
+  }
+}
+
+function budgetsOf(existing: ReadonlyMap<string, Found>): Budgets {
+  return new Map([...existing].map(([name, { config }]) => [name, Math.max(0, config.max_bytes)]));
+}
+
+function wantedBudgets(stores: readonly WantedStore[]): Budgets {
+  return new Map(
+    stores.flatMap(({ config }): [string, number][] =>
+      config.max_bytes === undefined ? [] : [[config.name, config.max_bytes]],
+    ),
+  );
+}
+
+/** False where someone else made something meanwhile, or takes the room for it: look again. */
+async function makeMissing(options: PrepareOptions, look: Look, room: StoreRoom): Promise<boolean> {
+  const isBeginning = !look.existing.has(LEADER_STORE);
+  for (const { config } of isBeginning ? look.missing : []) {
+    // The bucket of the record is made first: whoever looks from now on sees a beginning (S3).
+    if (config.name === LEADER_STORE && !(await make(options, config, room))) return false;
+  }
+  const wanted = new Map(
+    [...wantedBudgets(look.missing)].map(([name, bytes]) => {
+      // What is made anew on purpose is as large as it was: its files may still be there.
+      return [name, Math.max(bytes, look.existed.get(name) ?? 0)];
+    }),
+  );
+  const fitted = await room.fit(wanted);
+  if (fitted === 'busy') return false;
+  if (fitted === 'too-small') throw tooSmall(wanted, options);
+  if (sumOf(fitted) < sumOf(wanted)) {
+    const { storageBytes } = options;
+    options.log.warn('storage-fitted', { wantedBytes: storageBytes, madeBytes: sumOf(fitted) });
+  }
+  for (const { config } of look.missing) {
+    if (config.name === LEADER_STORE) continue;
+    const max_bytes = fitted.get(config.name);
+    const sized = max_bytes === undefined ? config : { ...config, max_bytes };
+    if (!(await make(options, sized, room))) return false;
+  }
+  return true;
+}
+
+/** False where it can't be made just now: someone else was first, or took the room for it. */
+async function make(
+  options: PrepareOptions,
+  config: WantedStore['config'],
+  room: StoreRoom,
+): Promise<boolean> {
+  try {
+    const num_replicas = await room.replicas();
+    await options.manager.streams.add({ ...config, num_replicas });
+    return true;
+  } catch (error) {
+    if (isApiError(error, 'streamNameInUse') || isLackOfRoom(error)) return false;
+    // An older server may say so of two kernels that make the same stream at once.
+    if (isApiError(error, 'subjectsOverlap') && (await comesSoon(options, config.name))) {
+      return false;
+    }
+    throw notMade(config, error);
+  }
+}
+
+async function comesSoon(options: PrepareOptions, name: string): Promise<boolean> {
+  await pause();
+  return (await findStore(options.manager, name)) !== undefined;
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.prepareRetryMs));
+}
+
+function notMade(config: WantedStore['config'], cause: unknown): unknown {
+  if (!isApiError(cause, 'subjectsOverlap')) return cause;
+  const reason = describeApiError(cause);
+  const message =
+    `stream ${config.name} can't be created: ${reason}: ` +
+    `another stream listens to one of ${config.subjects.join(', ')}`;
+  return new LlmosError('FAILED_PRECONDITION', message, { cause });
+}
+
+function tooSmall(wanted: Budgets, options: StoreOptions): LlmosError {
+  const leastBytes = sumOf(leastBudgets(wanted));
+  return new LlmosError(
+    'FAILED_PRECONDITION',
+    `the streams need room for ${mebibytes(leastBytes)} at least ` +
+      `(of LLMOS_STORAGE_BYTES, ${mebibytes(options.storageBytes)}), and the NATS server has less: ` +
+      'give it more (max_file_store, room on its disk), or another server',
+    { details: { leastBytes } },
+  );
+}
+
+function crowded(missing: readonly WantedStore[]): LlmosError {
+  const names = missing.map(({ config }) => config.name).join(', ');
+  return new LlmosError(
+    'UNAVAILABLE',
+    `${names} can't be made: others take the room or the names at the NATS server; start again`,
+    { retryable: true },
+  );
+}
+
+/** min(3, servers): every server of a cluster is named in what the server tells its clients. */
+function replicasOf(connection: NatsConnection): number {
+  const info = connection.info;
+  if (info?.cluster === undefined) return 1;
+  return Math.min(EDGE_LIMITS.maxReplicas, Math.max(1, info.connect_urls?.length ?? 1));
+}
+
+/** What JetStream can't change later, and what the protocol depends on. */
+function assertKinds(wanted: readonly WantedStore[], look: Look): void {
+  for (const { config } of wanted) {
+    const existing = look.existing.get(config.name)?.config;
+    if (existing === undefined) continue;
+    for (const field of ['retention', 'storage'] as const) {
+      if (existing[field] === config[field]) continue;
+      throw new LlmosError(
+        'FAILED_PRECONDITION',
+        `stream ${config.name} exists with ${field} ${existing[field]}, ` +
+          `but must have ${String(config[field])}: remove it, or use another server`,
+      );
+    }
+  }
+}
+
+interface Existing {
+  readonly wanted: readonly WantedStore[];
+  readonly look: Look;
+}
+
+async function alignExisting(
+  options: PrepareOptions,
+  of: Existing & { readonly replicas: number },
+): Promise<void> {
+  for (const store of of.wanted) {
+    const existing = of.look.existing.get(store.config.name)?.config;
+    if (existing === undefined) continue;
+    const changes = changesOf(existing, store);
+    if (changes !== undefined) {
+      options.log.info('stream-updated', { stream: existing.name });
+      await options.manager.streams.update(existing.name, changes);
+    }
+    if (existing.num_replicas < of.replicas)
+      await raiseReplicas(options, existing.name, of.replicas);
+  }
+}
+
+function changesOf(existing: StreamConfig, wanted: WantedStore): Partial<StreamConfig> | undefined {
+  const changed = wanted.aligned.filter((field) => {
+    const value = wanted.config[field];
+    return value !== undefined && comparable(existing[field]) !== comparable(value);
+  });
+  if (changed.length === 0) return undefined;
+  return Object.fromEntries(changed.map((field) => [field, wanted.config[field]]));
+}
+
+function comparable(value: unknown): string {
+  return JSON.stringify(Array.isArray(value) ? [...(value as unknown[])].sort() : (value ?? null));
+}
+
+/** One that was made while fewer servers were up; it works as it is until it can be raised. */
+async function raiseReplicas(options: PrepareOptions, name: string, replicas: number) {
+  try {
+    await options.manager.streams.update(name, { num_replicas: replicas });
+    options.log.info('stream-updated', { stream: name, replicas });
+  } catch (error) {
+    options.log.warn('replicas-not-raised', { stream: name, reason: describeApiError(error) });
+  }
+}
+
+/** Gives existing streams the larger budgets that are asked for: all of them, or none. */
+async function growExisting(
+  options: PrepareOptions,
+  of: Existing & { readonly room: StoreRoom },
+): Promise<void> {
+  const existing = budgetsOf(of.look.existing);
+  const growth = growthOf(wantedBudgets(of.wanted), existing);
+  if (growth.size === 0) return;
+  const gainBytes = gainOf(growth, existing);
+  try {
+    if (!(await of.room.has(gainBytes))) {
+      return options.log.warn('streams-not-grown', { missingBytes: gainBytes });
+    }
+    for (const [name, max_bytes] of growth) {
+      await options.manager.streams.update(name, { max_bytes });
+      options.log.info('stream-updated', { stream: name, maxBytes: max_bytes });
+    }
+  } catch (error) {
+    // Streams that stay as they are still work.
+    options.log.warn('streams-not-grown', {
+      missingBytes: gainBytes,
+      reason: describeApiError(error),
+    });
+  }
+}
