@@ -2,7 +2,7 @@
 import { assertNever } from '@llmos/base';
 import type { KernelEvent } from './kernel-event';
 import type { KernelState } from './kernel-state';
-import { applyLookUp, rerouteTasks, takeIn } from './scheduling/admission';
+import { applyLookUp, takeIn } from './scheduling/admission';
 import {
   applyAccepted,
   applyAttemptRecorded,
@@ -21,6 +21,7 @@ import {
 import { applyHeartbeat } from './scheduling/reconciliation';
 import { beginLeadership } from './scheduling/recovery';
 import { applyDeadLetterStored, applyResultCommitted } from './scheduling/stored-answers';
+import { beginReroute } from './scheduling/sweeps';
 import { retire } from './scheduling/task-end';
 import { isAnswered } from './tasks/task';
 
@@ -72,13 +73,13 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       applyProcessChange(state, event.nodeId, event.process);
       return;
     case 'models-changed':
-      state.catalog.replaceModels(event.models);
-      applyRegistryChange(state);
+      applyRegistryChange(state, state.catalog.replaceModels(event.models));
       return;
-    case 'functions-changed':
-      state.catalog.replaceFunctions(event.functions);
-      if (state.catalog.isKnown) applyRegistryChange(state);
+    case 'functions-changed': {
+      const gone = state.catalog.replaceFunctions(event.functions);
+      if (state.catalog.isKnown) applyRegistryChange(state, gone);
       return;
+    }
     case 'spawn-requested':
       setDesired(state, event.request);
       return;
@@ -113,6 +114,7 @@ function applyAnswer(state: KernelState, event: Answer): void {
       return;
     }
     case 'result-committed':
+      state.commits.answered();
       applyResultCommitted(state, event.tenant, event.task);
       return;
     case 'dead-letter-stored':
@@ -123,11 +125,11 @@ function applyAnswer(state: KernelState, event: Answer): void {
   }
 }
 
-function applyRegistryChange(state: KernelState): void {
+function applyRegistryChange(state: KernelState, gone: readonly string[]): void {
   // What was broken may have been mended by registering it again.
   for (const target of state.faults.keys()) {
     if (!state.catalog.isTarget(target)) state.faults.delete(target);
   }
-  rerouteTasks(state);
+  if (gone.length > 0 || state.unroutedCount > 0) beginReroute(state);
   state.needsProvisioning = true;
 }

@@ -1,5 +1,6 @@
 /**
- * Collect → apply → plan → carry out. A tick starts as soon as an event waits.
+ * Collect → apply → plan → carry out. A tick starts as soon as an event waits, and takes in so many
+ * events as a few milliseconds allow: between two ticks the network is read, and the lease renewed.
  *
  * Events that arrive in one turn of Node's event loop are taken together; a timer runs only for
  * the core's own wake-up. A loop that was held up (a paused machine) first hears what came in
@@ -7,7 +8,7 @@
  * Whatever throws in here ends the leadership: a core that failed once is never trusted again, and
  * the next leader rebuilds everything from the streams.
  */
-import type { Clock } from '@llmos/base';
+import type { Clock, Instant } from '@llmos/base';
 import { LlmosError, readClock } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import type { KernelCore } from './kernel-core';
@@ -28,6 +29,9 @@ export interface ControlLoopOptions {
   /** Called once; nothing is applied or carried out after it. */
   readonly onFailure: (error: unknown) => void;
 }
+
+/** Between two looks at the clock. */
+const EVENTS_PER_LOOK = 32;
 
 export class ControlLoop {
   private events: KernelEvent[] = [];
@@ -51,6 +55,11 @@ export class ControlLoop {
     if (this.state === 'ended') return;
     this.events.push(event);
     if (this.state === 'running') this.wake();
+  }
+
+  /** Events that no tick has taken yet. */
+  get backlog(): number {
+    return this.events.length;
   }
 
   isFull(): boolean {
@@ -88,12 +97,11 @@ export class ControlLoop {
     if (!this.options.isLeading()) throw new LlmosError('ABORTED', 'the lease ran out');
     const now = readClock(clock);
     if (now.nowMs - this.wakeAtMs > EDGE_LIMITS.heldUpMs) return this.catchUp();
-    const batch = this.takeBatch();
-    for (const event of batch) core.apply(event, now);
+    const count = this.applyEvents(now);
     const decisions = core.plan(now);
     for (const decision of decisions) carryOut(decision);
     counters.add('ticks');
-    counters.add('events', undefined, batch.length);
+    counters.add('events', undefined, count);
     this.options.afterTick();
     this.scheduleNext(now.nowMs);
   }
@@ -106,13 +114,22 @@ export class ControlLoop {
     this.timer = setTimeout(() => this.tick(), EDGE_LIMITS.catchUpMs);
   }
 
-  private takeBatch(): KernelEvent[] {
-    if (this.events.length <= EDGE_LIMITS.maxEventsPerTick) {
-      const all = this.events;
-      this.events = [];
-      return all;
+  /** At least some, whatever the clock says; the rest waits for the next tick. */
+  private applyEvents(now: Instant): number {
+    const { core, clock } = this.options;
+    const { events } = this;
+    const untilMs = now.nowMs + EDGE_LIMITS.applyMs;
+    const most = Math.min(events.length, EDGE_LIMITS.maxEventsPerTick);
+    let count = 0;
+    while (count < most) {
+      const event = events[count];
+      count += 1;
+      if (event !== undefined) core.apply(event, now);
+      if (count % EVENTS_PER_LOOK === 0 && clock.nowMs() >= untilMs) break;
     }
-    return this.events.splice(0, EDGE_LIMITS.maxEventsPerTick);
+    if (count === events.length) this.events = [];
+    else events.splice(0, count);
+    return count;
   }
 
   private scheduleNext(nowMs: number): void {

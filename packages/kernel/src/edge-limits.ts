@@ -65,6 +65,8 @@ export const EDGE_LIMITS = {
 
   // Control loop. Bounded work per tick keeps the network served.
   maxEventsPerTick: 4_096,
+  /** Of one tick; whatever events cost, the network is read and the lease renewed in between. */
+  applyMs: 10,
   /** Reports beyond this are dropped; processes repeat them. */
   maxQueuedEvents: 200_000,
   /** A loop that comes so much too late was held up; then it first reads the network this long. */

@@ -4,7 +4,15 @@
  * The control loop carries decisions out in order. Those that answer come back as an event, named
  * here; the core repeats or times out what must not be lost.
  */
-import type { ErrorBody, NodeId, ProcessId, Result, TaskId, TenantId } from '@llmos/base';
+import type {
+  ErrorBody,
+  NodeId,
+  ProcessId,
+  Result,
+  TaskClass,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
 import type { AttemptFailure, AttemptRecord, AttemptRef, TaskSpec } from './tasks/task-spec';
 
 /** The address of one started process. */
@@ -59,6 +67,8 @@ export type KernelDecision =
       readonly tenant: TenantId;
       readonly task: TaskId;
       readonly function: string;
+      /** How urgent storing it is. */
+      readonly class: TaskClass;
       readonly format: TaskSpec['format'];
       readonly result: Result;
     }

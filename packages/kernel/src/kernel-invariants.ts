@@ -11,6 +11,7 @@
  * K8 apart: a task that runs apart is alone.
  * K9 clock: what waits has an alarm.
  * K10 preemption: only generations are asked back, and none more often than the bound.
+ * K12 masses: what ends is asked for or waits for that, and what waits for models is counted.
  */
 import type { KernelState } from './kernel-state';
 import { CORE_LIMITS } from './limits';
@@ -25,6 +26,7 @@ export function findViolations(state: KernelState): string[] {
     ...memoryViolations(state),
     ...keyViolations(state),
     ...homeViolations(state),
+    ...massViolations(state),
   ];
 }
 
@@ -75,7 +77,8 @@ function placeViolations(state: KernelState): string[] {
     if (task.state.kind === 'running' && !holdsPermit(state, task)) {
       found.push(`K2: ${spec.id} runs where no process has it`);
     }
-    if (task.state.kind === 'held' && state.recovery.kind === 'over') {
+    const isReleased = state.recovery.kind === 'over' && state.sweeps.release === undefined;
+    if (task.state.kind === 'held' && isReleased) {
       found.push(`K2: ${spec.id} is held after the recovery`);
     }
     if (state.tasks.find(spec.tenant, spec.id) !== task) {
@@ -138,4 +141,25 @@ function homeViolations(state: KernelState): string[] {
       return kind === undefined || kind === 'lost';
     })
     .map((process) => `K7: ${process.pid} serves on ${process.nodeId}, which is not there`);
+}
+
+function massViolations(state: KernelState): string[] {
+  const found: string[] = [];
+  let committing = 0;
+  let unrouted = 0;
+  for (const task of state.tasks.all()) {
+    if (task.state.kind === 'committing') committing += 1;
+    if (task.state.kind === 'unrouted') unrouted += 1;
+  }
+  const { open } = state.commits;
+  if (committing > open + state.commits.waiting()) {
+    found.push(`K12: ${committing} tasks end, ${open} commits are asked for`);
+  }
+  if (open > CORE_LIMITS.maxOpenCommits) {
+    found.push(`K12: ${open} commits are asked for at once`);
+  }
+  if (unrouted !== state.unroutedCount) {
+    found.push(`K12: ${unrouted} tasks wait for models, ${state.unroutedCount} are counted`);
+  }
+  return found;
 }

@@ -19,7 +19,10 @@ import { MemoryLedger } from './memory/memory-ledger';
 import { NodeTable } from './nodes/node-table';
 import { ProcessTable } from './processes/process-table';
 import { Alarms } from './scheduling/alarms';
+import { CommitWindow } from './scheduling/commit-window';
 import { RunQueue } from './scheduling/run-queue';
+import type { Sweeps } from './scheduling/sweeps';
+import { noSweeps } from './scheduling/sweeps';
 import { Catalog } from './tasks/catalog';
 import { KeyChains } from './tasks/key-chains';
 import type { AttemptRef } from './tasks/task-spec';
@@ -69,6 +72,13 @@ export interface KernelState {
   readonly cancelled: RecentMap<string, number>;
   readonly highestSequence: Map<TaskClass, number>;
 
+  /** The kernel's own results on their way. */
+  readonly commits: CommitWindow;
+  /** Work on very many tasks that goes on over several ticks. */
+  readonly sweeps: Sweeps;
+  /** Tasks that wait until the models are known. */
+  unroutedCount: number;
+
   readonly taskAlarms: Alarms<number>;
   readonly processAlarms: Alarms<ProcessId>;
   readonly nodeAlarms: Alarms<NodeId>;
@@ -109,6 +119,9 @@ export function createKernelState(config: CoreConfig): KernelState {
     affinities: new RecentMap(CORE_LIMITS.maxKeyAffinities),
     cancelled: new RecentMap(CORE_LIMITS.maxCancelledIds),
     highestSequence: new Map(),
+    commits: new CommitWindow(),
+    sweeps: noSweeps(),
+    unroutedCount: 0,
     taskAlarms: new Alarms(),
     processAlarms: new Alarms(),
     nodeAlarms: new Alarms(),

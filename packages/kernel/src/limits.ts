@@ -8,6 +8,12 @@ export const CORE_LIMITS = {
   maxTasks: 500_000,
   /** No tenant may fill the whole table. */
   maxTasksPerTenant: 200_000,
+  /** Results of the kernel's own that are asked for and not answered; further ends wait. */
+  maxOpenCommits: 2_048,
+  /** Tasks of a mass (released, rerouted, cancelled, expired, failed together) in one tick. */
+  maxSweptPerTick: 2_048,
+  /** Tasks looked at in one tick to find those. */
+  maxLooksPerTick: 65_536,
   /** What a client over its limit is told; long enough for a few thousand tasks to end. */
   retryAfterMs: 1_000,
   /** Cancelled ids that are remembered for tasks and children that come in later. */

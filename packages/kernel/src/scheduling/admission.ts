@@ -88,15 +88,17 @@ export function routeTask(state: KernelState, task: Task): void {
 }
 
 /** The models changed: routes what waited for them, ends what waits for one that is gone. */
-export function rerouteTasks(state: KernelState): void {
-  for (const task of [...state.tasks.all()]) {
-    const { kind } = task.state;
-    if (kind === 'unrouted') routeTask(state, task);
-    const isWaiting =
-      kind === 'blocked' || kind === 'held' || kind === 'queued' || kind === 'backing-off';
-    if (!isWaiting || task.target === undefined || state.catalog.isTarget(task.target)) continue;
-    endTask(state, task, errorBody('NOT_FOUND', `model ${task.target} was removed`));
+export function rerouteTask(state: KernelState, task: Task): boolean {
+  const { kind } = task.state;
+  if (kind === 'unrouted') {
+    routeTask(state, task);
+    return true;
   }
+  const isWaiting =
+    kind === 'blocked' || kind === 'held' || kind === 'queued' || kind === 'backing-off';
+  if (!isWaiting || task.target === undefined || state.catalog.isTarget(task.target)) return false;
+  endTask(state, task, errorBody('NOT_FOUND', `model ${task.target} was removed`));
+  return true;
 }
 
 /** A child of a live task ends no later than its parent and is as urgent, unless it says so. */
@@ -116,7 +118,7 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
     deadlineWallMs: Math.min(spec.deadlineWallMs ?? capWallMs, capWallMs),
     mayRunElsewhere: spec.sequence <= state.recoverUpToSequence,
     target: undefined,
-    state: { kind: 'unrouted' },
+    state: { kind: 'looking-up' },
     attempt: 1,
     uncountedAttempts: 0,
     preemptions: 0,

@@ -42,14 +42,15 @@ export class Alarms<Name extends string | number> {
     return this.heap.peek()?.atMs;
   }
 
-  /** Takes out everything that is due. */
-  due(nowMs: number): Name[] {
+  /** Takes out what is due, at most so many; the rest stays due. */
+  due(nowMs: number, most = Number.POSITIVE_INFINITY): Name[] {
     const names: Name[] = [];
-    for (;;) {
+    while (names.length < most) {
       const first = this.heap.peek();
       if (first === undefined || first.atMs > nowMs) return names;
       this.clear(first.name);
       names.push(first.name);
     }
+    return names;
   }
 }

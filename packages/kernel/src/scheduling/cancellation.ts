@@ -6,6 +6,7 @@ import type { RunningState, StopReason, Task } from '../tasks/task';
 import { isOpen } from '../tasks/task';
 import { stopError } from '../tasks/task-outcomes';
 import { taskName } from '../tasks/task-table';
+import { beginFamilyCancel } from './sweeps';
 import { endTask } from './task-end';
 import { armTask, attemptRef } from './task-moves';
 
@@ -16,17 +17,14 @@ export function cancelTask(state: KernelState, tenant: TenantId, id: TaskId): vo
   const task = state.tasks.find(tenant, id);
   if (task === undefined) commitEarlyCancel(state, tenant, id);
   else stopTask(state, task, 'CANCELLED');
+  beginFamilyCancel(state, tenant, id);
+}
 
-  // A family may have a cycle, or be deep: each member is visited once, without recursion.
-  const seen = new Set<Task>();
-  const waiting = state.tasks.descendantsOf(tenant, id);
-  for (let member = waiting.pop(); member !== undefined; member = waiting.pop()) {
-    if (seen.has(member)) continue;
-    seen.add(member);
-    waiting.push(...state.tasks.descendantsOf(tenant, member.spec.id));
-    state.cancelled.set(taskName(tenant, member.spec.id), state.now.nowMs);
-    stopTask(state, member, 'CANCELLED');
-  }
+/** One of a family whose root was cancelled. */
+export function cancelMember(state: KernelState, member: Task): void {
+  const { tenant, id } = member.spec;
+  state.cancelled.set(taskName(tenant, id), state.now.nowMs);
+  stopTask(state, member, 'CANCELLED');
 }
 
 /** Does nothing to a task whose end began. */
@@ -63,13 +61,19 @@ function sendStop(state: KernelState, task: Task, running: RunningState): void {
   armTask(state, task);
 }
 
-/** Durable also for a task that is not taken in yet: its result is there before it comes. */
+/**
+ * Durable also for a task that is not taken in yet: its result is there before it comes. Where very
+ * many are on their way, it is only remembered; whoever waits for its end asks again.
+ */
 function commitEarlyCancel(state: KernelState, tenant: TenantId, task: TaskId): void {
+  if (state.commits.isFull) return;
+  state.commits.begin();
   emit(state, {
     kind: 'commit-result',
     tenant,
     task,
     function: 'unknown',
+    class: 'interactive',
     format: 'json',
     result: failure(errorBody('CANCELLED', `task ${task} was cancelled`)),
   });

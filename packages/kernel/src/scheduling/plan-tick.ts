@@ -1,18 +1,29 @@
 /** One tick: what time did, then processes, then tasks; everything to do leaves in this order. */
 import type { KernelDecision } from '../kernel-decision';
 import type { KernelState } from '../kernel-state';
+import { CORE_LIMITS } from '../limits';
 import { dispatchTasks } from './dispatch';
+import { rerouteTask } from './admission';
+import { cancelMember } from './cancellation';
 import { judgeNode } from './node-life';
 import { wakeProcess } from './process-alarms';
 import { provision } from './provisioning';
-import { checkRecovery, recoveryEndMs } from './recovery';
+import { checkRecovery, recoveryEndMs, releaseTask } from './recovery';
+import { isSweeping, sweep } from './sweeps';
 import { wakeTask } from './task-alarms';
+import { flushCommits } from './task-end';
 
 export function planTick(state: KernelState): KernelDecision[] {
   ringAlarms(state);
   checkRecovery(state);
+  sweep(state, {
+    release: (task) => releaseTask(state, task),
+    reroute: (task) => rerouteTask(state, task),
+    cancel: (task) => cancelMember(state, task),
+  });
   provision(state);
   dispatchTasks(state);
+  flushCommits(state);
   flushConfirms(state);
   const decisions = state.outbox;
   state.outbox = [];
@@ -23,7 +34,8 @@ export function planTick(state: KernelState): KernelDecision[] {
 export function nextTickMs(state: KernelState): number | undefined {
   const isPending = state.outbox.length > 0 || state.confirms.size > 0;
   const hasWork = state.needsProvisioning && state.catalog.isKnown;
-  if (isPending || hasWork || state.dirtyTargets.size > 0) return state.now.nowMs;
+  const isHalfDone = isSweeping(state) || state.commits.hasNext();
+  if (isPending || hasWork || isHalfDone || state.dirtyTargets.size > 0) return state.now.nowMs;
   let next = Math.min(
     state.taskAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
     state.processAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
@@ -41,7 +53,7 @@ function ringAlarms(state: KernelState): void {
     const process = state.processes.get(pid);
     if (process !== undefined) wakeProcess(state, process);
   }
-  for (const sequence of state.taskAlarms.due(nowMs)) {
+  for (const sequence of state.taskAlarms.due(nowMs, CORE_LIMITS.maxSweptPerTick)) {
     const task = state.tasks.get(sequence);
     if (task !== undefined) wakeTask(state, task);
   }

@@ -200,8 +200,14 @@ function nextProcessId(state: KernelState): ProcessId {
   return `p${state.epoch}-${state.lastProcessNumber}` as ProcessId;
 }
 
+/** The most urgent ones first; where they are very many, the next ticks go on. */
 function failQueued(state: KernelState, target: string, error: ErrorBody): void {
-  for (const task of state.queue.tasksOf(target)) endTask(state, task, error);
+  for (let ended = 0; ended < CORE_LIMITS.maxSweptPerTick; ended += 1) {
+    const task = state.queue.headOf(target);
+    if (task === undefined) return;
+    endTask(state, task, error);
+  }
+  state.needsProvisioning = true;
 }
 
 function infeasibleError(target: string, bytes: number, largestBytes: number): ErrorBody {

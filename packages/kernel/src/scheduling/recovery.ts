@@ -4,7 +4,9 @@
  */
 import type { KernelEvent } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
+import type { Task } from '../tasks/task';
 import { readyTask } from './readiness';
+import { beginRelease } from './sweeps';
 
 export function beginLeadership(
   state: KernelState,
@@ -31,9 +33,14 @@ export function checkRecovery(state: KernelState): void {
   state.recovery = { kind: 'over' };
   state.needsProvisioning = true;
   announceKernel(state, 'recovered', { elapsedMs: state.now.nowMs - recovery.startedAtMs });
-  for (const task of [...state.tasks.all()]) {
-    if (task.state.kind === 'held') readyTask(state, task);
-  }
+  beginRelease(state);
+}
+
+/** A task that was held may go. */
+export function releaseTask(state: KernelState, task: Task): boolean {
+  if (task.state.kind !== 'held') return false;
+  readyTask(state, task);
+  return true;
 }
 
 /** When the recovery is over if nothing more is heard; infinite where it is over already. */

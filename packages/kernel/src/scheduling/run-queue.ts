@@ -129,15 +129,6 @@ export class RunQueue {
     }
   }
 
-  /** In no particular order. */
-  tasksOf(target: string): Task[] {
-    const lines = this.lines.get(target);
-    if (lines === undefined) return [];
-    return [lines.shared, ...lines.pinned.values()].flatMap((line) =>
-      line.heap.values().map((place) => place.task),
-    );
-  }
-
   private linesOf(target: string): TargetLines {
     let lines = this.lines.get(target);
     if (lines === undefined) {

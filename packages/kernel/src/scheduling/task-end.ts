@@ -13,10 +13,28 @@ import { attemptRef, moveTask, processAt } from './task-moves';
 /** Ends a task with an error of the kernel. What runs of it is told to stop. */
 export function endTask(state: KernelState, task: Task, error: ErrorBody): void {
   abandonAttempt(state, task);
-  const result = failure(error);
-  moveTask(state, task, { kind: 'committing', result });
-  const { tenant, id, function: name, format } = task.spec;
-  emit(state, { kind: 'commit-result', tenant, task: id, function: name, format, result });
+  moveTask(state, task, { kind: 'committing', result: failure(error) });
+  state.commits.push(task);
+}
+
+/** Asks for the results of those that end, as many as may be on their way at once. */
+export function flushCommits(state: KernelState): void {
+  for (let task = state.commits.next(); task !== undefined; task = state.commits.next()) {
+    // Its result may have come from elsewhere meanwhile.
+    if (task.state.kind !== 'committing') continue;
+    const { tenant, id, function: name, format, class: taskClass } = task.spec;
+    const { result } = task.state;
+    state.commits.begin();
+    emit(state, {
+      kind: 'commit-result',
+      tenant,
+      task: id,
+      function: name,
+      class: taskClass,
+      format,
+      result,
+    });
+  }
 }
 
 /** Stores a dead letter first; then the task ends with the error. */

@@ -102,6 +102,7 @@ function nextStepMs(state: KernelState, task: Task): number {
 
 function leave(state: KernelState, task: Task): void {
   const { state: current } = task;
+  if (current.kind === 'unrouted') state.unroutedCount -= 1;
   if (current.kind === 'queued') {
     state.queue.remove(task);
     // A process that nothing waits for any more may be evicted.
@@ -123,6 +124,7 @@ function leave(state: KernelState, task: Task): void {
 
 function enter(state: KernelState, task: Task): void {
   const { state: current, target } = task;
+  if (current.kind === 'unrouted') state.unroutedCount += 1;
   if (current.kind === 'queued') {
     if (target === undefined) throw new Error(`task ${task.spec.id} is queued without a target`);
     state.queue.add(task, target, affineProcess(state, task)?.pid);

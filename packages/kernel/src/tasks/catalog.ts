@@ -17,11 +17,16 @@ export class Catalog {
     return this.hasModels;
   }
 
-  replaceFunctions(functions: readonly FunctionDefinition[]): void {
+  /** @returns the programs that are no target any more. */
+  replaceFunctions(functions: readonly FunctionDefinition[]): readonly string[] {
+    const before = [...this.functions.keys()].filter((name) => this.isProgram(name));
     this.functions = byFunctionName(functions);
+    return before.filter((name) => !this.isTarget(name));
   }
 
-  replaceModels(models: readonly ModelRegistration[]): void {
+  /** @returns the targets that are none any more. */
+  replaceModels(models: readonly ModelRegistration[]): readonly string[] {
+    const before = [...this.models.keys()];
     this.hasModels = true;
     this.models.clear();
     this.newest.clear();
@@ -30,6 +35,7 @@ export class Catalog {
       const other = this.newest.get(model.name);
       if (other === undefined || isNewer(model, other)) this.newest.set(model.name, model);
     }
+    return before.filter((target) => !this.isTarget(target));
   }
 
   function(name: string): FunctionDefinition | undefined {

@@ -1,0 +1,175 @@
+import type { FunctionName, Instant, TaskClass, TaskId, TenantId } from '@llmos/base';
+import { TASK_CLASSES, asEpoch, asToken } from '@llmos/base';
+import { createKernelCore } from '../core';
+import { modelOf } from '../core-fixture';
+import type { KernelDecision } from '../kernel-decision';
+import type { KernelEvent } from '../kernel-event';
+import { CORE_LIMITS } from '../limits';
+import type { TaskSpec } from '../tasks/task-spec';
+
+const { maxOpenCommits, maxSweptPerTick } = CORE_LIMITS;
+const MANY = 3 * maxSweptPerTick;
+const WALL_MS = 1_800_000_000_000;
+const TENANT = asToken<TenantId>('acme');
+type Commit = Extract<KernelDecision, { kind: 'commit-result' }>;
+
+function specOf(sequence: number, more: Partial<TaskSpec> = {}): TaskSpec {
+  return {
+    tenant: TENANT,
+    id: asToken<TaskId>(`s${sequence}`),
+    hasOwnId: false,
+    function: asToken<FunctionName>('embed'),
+    class: 'batch',
+    priority: 5,
+    hasOwnPriority: false,
+    sequence,
+    storedWallMs: WALL_MS,
+    maxAttempts: 3,
+    stream: false,
+    format: 'json',
+    model: { name: 'one', version: '1' },
+    ...more,
+  };
+}
+
+/** Without a check after each event: there are too many. */
+class Core {
+  private readonly core = createKernelCore({ nodeLeaseMs: 3_600_000, recoveryWaitMs: 1_000 });
+  private now: Instant = { nowMs: 0, wallMs: WALL_MS };
+
+  constructor(recoverUpToSequence = 0) {
+    this.tick({
+      kind: 'leadership-began',
+      epoch: asEpoch(1),
+      kernelId: asToken('kernel'),
+      recoverUpToSequence,
+      desired: [],
+    });
+    this.tick({ kind: 'models-changed', models: [modelOf('one')] });
+  }
+
+  /** What one tick decided. */
+  tick(...events: KernelEvent[]): KernelDecision[] {
+    for (const event of events) this.core.apply(event, this.now);
+    const decisions = this.core.plan(this.now);
+    expect(this.core.violations()).toEqual([]);
+    return decisions;
+  }
+
+  store(count: number, more: (sequence: number) => Partial<TaskSpec> = () => ({})): void {
+    for (let sequence = 1; sequence <= count; sequence += 1) {
+      this.core.apply({ kind: 'task-stored', spec: specOf(sequence, more(sequence)) }, this.now);
+    }
+    this.tick();
+  }
+
+  pass(ms: number): void {
+    this.now = { nowMs: this.now.nowMs + ms, wallMs: this.now.wallMs + ms };
+  }
+
+  /** Ticks at once for as long as the core asks for it, answering each commit; by tick. */
+  commitsUntilQuiet(...first: KernelEvent[]): Commit[][] {
+    const ticks: Commit[][] = [];
+    let events = first;
+    for (;;) {
+      const commits = this.tick(...events).filter((each) => each.kind === 'commit-result');
+      ticks.push(commits);
+      events = commits.map(({ tenant, task }) => ({ kind: 'result-committed', tenant, task }));
+      const isDue = (this.core.nextWakeMs() ?? Infinity) <= this.now.nowMs;
+      if (events.length === 0 && !isDue) return ticks;
+    }
+  }
+
+  counts() {
+    return this.core.counts();
+  }
+
+  wakeMs(): number {
+    return (this.core.nextWakeMs() ?? Infinity) - this.now.nowMs;
+  }
+}
+
+function expectAllInParts(ticks: readonly Commit[][], count: number): void {
+  const all = ticks.flat();
+  expect(new Set(all.map(({ task }) => task)).size).toBe(count);
+  expect(all).toHaveLength(count);
+  for (const commits of ticks) expect(commits.length).toBeLessThanOrEqual(maxSweptPerTick);
+}
+
+it('ends the tasks of a removed model in parts, in their order, and loses none', () => {
+  const core = new Core();
+  core.store(MANY);
+  expect(core.counts().queued.batch).toBe(MANY);
+  const ticks = core.commitsUntilQuiet({ kind: 'models-changed', models: [] });
+  expectAllInParts(ticks, MANY);
+  expect(ticks.flat().map(({ task }) => Number(task.slice(1)))).toEqual(
+    Array.from({ length: MANY }, (_, index) => index + 1),
+  );
+  expect(core.counts().tasks).toBe(0);
+});
+
+it('cancels a large family in parts', () => {
+  const core = new Core();
+  const root = asToken<TaskId>('root');
+  core.store(MANY, () => ({ parent: root, root }));
+  const ticks = core.commitsUntilQuiet({ kind: 'cancel-requested', tenant: TENANT, task: root });
+  // The root's own end, before it is taken in.
+  const [first, ...members] = ticks.flat();
+  expect(first?.task).toBe(root);
+
+  expect(members).toHaveLength(MANY);
+  for (const commits of ticks) expect(commits.length).toBeLessThanOrEqual(maxSweptPerTick + 1);
+  expect(core.counts().tasks).toBe(0);
+});
+
+it('lets deadlines that end together end in parts', () => {
+  const core = new Core();
+  core.store(MANY, () => ({ deadlineWallMs: WALL_MS + 1_000 }));
+  core.pass(1_000);
+  expectAllInParts(core.commitsUntilQuiet(), MANY);
+  expect(core.counts().tasks).toBe(0);
+});
+
+it('asks the stores for no more ends than it may, and for urgent ones before the others', () => {
+  const core = new Core();
+  core.store(2 * maxOpenCommits, () => ({ class: 'batch' }));
+  const asked: Commit[] = [];
+  const note = (decisions: KernelDecision[]): void => {
+    asked.push(...decisions.filter((each) => each.kind === 'commit-result'));
+  };
+  note(core.tick({ kind: 'models-changed', models: [] }));
+  for (let tick = 0; tick < 5; tick += 1) note(core.tick());
+  expect(asked).toHaveLength(maxOpenCommits / 2);
+  // Nothing to do until the stores answer.
+  expect(core.wakeMs()).toBeGreaterThan(0);
+  const late = specOf(1_000_000, { class: 'interactive', model: { name: 'none' } });
+  const urgent = core.tick({ kind: 'task-stored', spec: late });
+  expect(urgent).toEqual([expect.objectContaining({ kind: 'commit-result', task: late.id })]);
+});
+
+it('releases what was held during the recovery in parts, the most urgent class first', () => {
+  const core = new Core(MANY);
+  const classOf = (sequence: number): TaskClass =>
+    TASK_CLASSES[TASK_CLASSES.length - 1 - (sequence % TASK_CLASSES.length)] ?? 'batch';
+  core.store(MANY, (sequence) => ({ class: classOf(sequence) }));
+  core.tick(
+    ...Array.from({ length: MANY }, (_, index) => ({
+      kind: 'result-looked-up' as const,
+      sequence: index + 1,
+      isCommitted: false,
+      attempts: 0,
+      isApart: false,
+    })),
+  );
+  expect(core.counts().queued).toEqual({ interactive: 0, standard: 0, batch: 0 });
+  core.pass(1_000);
+  core.tick();
+  const { interactive, standard, batch } = core.counts().queued;
+  expect(interactive + standard + batch).toBeLessThanOrEqual(maxSweptPerTick);
+  expect(interactive).toBe(Math.min(MANY / TASK_CLASSES.length, maxSweptPerTick));
+  expect(batch).toBe(0);
+  expect(core.wakeMs()).toBe(0);
+  for (let tick = 0; core.wakeMs() <= 0 && tick < 100; tick += 1) core.tick();
+  const after = core.counts().queued;
+  expect(after.interactive + after.standard + after.batch).toBe(MANY);
+});

@@ -1,0 +1,126 @@
+/**
+ * Work on very many tasks at once, a part of it in each tick: so that the kernel keeps answering,
+ * and keeps its lease, while hundreds of thousands of tasks are released, rerouted or cancelled.
+ *
+ * A sweep walks over the live table; what it finds is judged in that moment, because tasks go on
+ * meanwhile. Every sweep goes through the classes in the order of their urgency.
+ */
+import type { TaskClass, TaskId, TenantId } from '@llmos/base';
+import { TASK_CLASSES } from '@llmos/base';
+import type { KernelState } from '../kernel-state';
+import { CORE_LIMITS } from '../limits';
+import type { Task } from '../tasks/task';
+
+/** Where a walk over all tasks stands. */
+interface Walk {
+  /** Those that are still to be gone through, the present one first. */
+  readonly classes: TaskClass[];
+  tasks: IterableIterator<Task>;
+}
+
+/** The members of a family that are still to be cancelled. */
+interface FamilyWalk {
+  readonly tenant: TenantId;
+  /** A family may have a cycle, or be deep: each member is visited once, without recursion. */
+  readonly seen: Set<Task>;
+  readonly waiting: Task[];
+}
+
+export interface Sweeps {
+  /** Held tasks may go: the recovery is over. */
+  release: Walk | undefined;
+  /** The models changed. */
+  reroute: Walk | undefined;
+  readonly cancels: FamilyWalk[];
+}
+
+/** What is done with a task that a sweep comes to; false where there was nothing to do. */
+export interface SweepActs {
+  readonly release: (task: Task) => boolean;
+  readonly reroute: (task: Task) => boolean;
+  readonly cancel: (task: Task) => void;
+}
+
+export function noSweeps(): Sweeps {
+  return { release: undefined, reroute: undefined, cancels: [] };
+}
+
+export function isSweeping({ sweeps }: KernelState): boolean {
+  return sweeps.release !== undefined || sweeps.reroute !== undefined || sweeps.cancels.length > 0;
+}
+
+export function beginRelease(state: KernelState): void {
+  state.sweeps.release = walkOver(state);
+}
+
+/** One that is under way begins again: what it has passed may be judged otherwise now. */
+export function beginReroute(state: KernelState): void {
+  state.sweeps.reroute = walkOver(state);
+}
+
+/** The descendants of a task, itself not among them. */
+export function beginFamilyCancel(state: KernelState, tenant: TenantId, id: TaskId): void {
+  const waiting = state.tasks.descendantsOf(tenant, id);
+  if (waiting.length > 0) state.sweeps.cancels.push({ tenant, seen: new Set(), waiting });
+}
+
+/** The part of one tick. */
+export function sweep(state: KernelState, acts: SweepActs): void {
+  const budget = { left: CORE_LIMITS.maxSweptPerTick, looksLeft: CORE_LIMITS.maxLooksPerTick };
+  const { sweeps } = state;
+  if (sweeps.release !== undefined && walk(state, sweeps.release, budget, acts.release)) {
+    sweeps.release = undefined;
+  }
+  if (sweeps.reroute !== undefined && walk(state, sweeps.reroute, budget, acts.reroute)) {
+    sweeps.reroute = undefined;
+  }
+  while (sweeps.cancels.length > 0 && budget.left > 0) {
+    const [family] = sweeps.cancels;
+    if (family === undefined || cancelMembers(state, family, budget, acts)) sweeps.cancels.shift();
+  }
+}
+
+interface Budget {
+  left: number;
+  looksLeft: number;
+}
+
+function walkOver(state: KernelState): Walk {
+  return { classes: [...TASK_CLASSES], tasks: state.tasks.all() };
+}
+
+/** True once everything was gone through. */
+function walk(state: KernelState, of: Walk, budget: Budget, act: (task: Task) => boolean): boolean {
+  while (budget.left > 0 && budget.looksLeft > 0) {
+    const [taskClass] = of.classes;
+    if (taskClass === undefined) return true;
+    const next = of.tasks.next();
+    budget.looksLeft -= 1;
+    if (next.done === true) {
+      of.classes.shift();
+      of.tasks = state.tasks.all();
+    } else if (next.value.spec.class === taskClass && act(next.value)) {
+      budget.left -= 1;
+    }
+  }
+  return of.classes.length === 0;
+}
+
+/** True once the family is through. */
+function cancelMembers(
+  state: KernelState,
+  family: FamilyWalk,
+  budget: Budget,
+  acts: SweepActs,
+): boolean {
+  while (budget.left > 0) {
+    const member = family.waiting.pop();
+    if (member === undefined) return true;
+    if (family.seen.has(member)) continue;
+    family.seen.add(member);
+    budget.left -= 1;
+    family.waiting.push(...state.tasks.descendantsOf(family.tenant, member.spec.id));
+    acts.cancel(member);
+  }
+  return family.waiting.length === 0;
+}
