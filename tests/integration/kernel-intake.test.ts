@@ -83,3 +83,18 @@ it('runs each task once when the server is killed and has forgotten what it deli
     [3, 6, 9, 12],
   ]);
 });
+
+it('takes in bodies of almost a megabyte, a few at a time', async () => {
+  const kernel = await bench.startKernel();
+  await bench.untilLeading(kernel);
+  const body = JSON.stringify('x'.repeat(900 * 1024));
+  for (let index = 0; index < 30; index += 1) {
+    await bench.jetstream.publish('llmos.v1.task.batch.default.echo', body);
+  }
+  await waitFor(async () => (await delivered()) === 30, { what: 'all to be delivered' });
+  await bench.startNode();
+  await waitFor(
+    async () => (await bench.manager.streams.info(STREAMS.tasks)).state.messages === 0,
+    { what: 'all tasks to end' },
+  );
+});

@@ -18,7 +18,7 @@ export interface FakeNodeOptions {
   /** Each attempt commits this often at once; one must win. */
   readonly commits?: number;
   /** Called when a process is to start; it is ready when it resolves. */
-  readonly beforeReady?: () => Promise<void>;
+  readonly beforeReady?: (target: string) => Promise<void>;
   /** Forgets an attempt that it has accepted, as if its own memory were lost. */
   readonly forgets?: (execute: mailbox.Execute) => boolean;
   /** Called when an attempt begins; the attempt goes on when it resolves. */
@@ -131,7 +131,7 @@ export class FakeNode {
   }
 
   private async makeReady(process: FakeProcess): Promise<void> {
-    if (this.options.beforeReady !== undefined) await this.options.beforeReady();
+    await this.options.beforeReady?.(process.target);
     process.listen(this.nodeId);
     this.stream?.write({ message: { $case: 'processChange', value: process.change() } });
   }
@@ -155,6 +155,10 @@ class FakeProcess {
     private readonly start: FakeProcessStart,
   ) {}
 
+  get target(): string {
+    return this.start.spec.target;
+  }
+
   listen(nodeId: NodeId): void {
     const address = { node: nodeId, process: asToken<ProcessId>(this.start.pid) };
     this.reportSubject = subjects.report(address);
@@ -170,6 +174,10 @@ class FakeProcess {
 
   change(): wire.ProcessChange {
     const { pid, incarnation, spec } = this.start;
+    if (this.reportSubject === '') {
+      const value = { osPid: 1, progress: 'loading' };
+      return { process: pid, incarnation, spec, state: { $case: 'starting', value } };
+    }
     const permits = this.options.permits ?? 64;
     const value = { osPid: 1, permits, footprintBytes: MIB, device: 'cpu' };
     return { process: pid, incarnation, spec, state: { $case: 'ready', value } };

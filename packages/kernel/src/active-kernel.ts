@@ -9,6 +9,7 @@ import { LlmosError, readClock } from '@llmos/base';
 import { DecisionCarrier } from './carry-out';
 import { ControlLoop } from './control-loop';
 import { EDGE_LIMITS } from './edge-limits';
+import { openingFor } from './intake-opening';
 import type { CoreCounts, KernelCore } from './kernel-core';
 import type { KernelEvent } from './kernel-event';
 import type { EventLog } from './ports/event-log';
@@ -40,6 +41,8 @@ export interface ActiveKernelParts {
   readonly kernelId: KernelId;
   readonly info: (epoch: Epoch, counts: CoreCounts) => Promise<SystemInfo>;
   readonly isLeading: () => boolean;
+  /** Tasks beyond it wait in their stream. */
+  readonly maxHeldTasks: number;
   /** Whether more results can be stored; without, no more tasks are taken in. */
   readonly hasResultRoom: () => boolean;
   /** The leadership can't go on; called at most once. */
@@ -54,6 +57,7 @@ export class ActiveKernel {
   private unlisten: () => void = () => undefined;
   private isEnded = false;
   private hasBegun = false;
+  private heldBackAgainAtMs = 0;
   private beginTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -126,9 +130,19 @@ export class ActiveKernel {
 
   /** Within the bounds the stream is drained; beyond them, tasks wait where they are durable. */
   adjustIntake(): void {
-    const isOpen =
-      this.core.counts().tasks < EDGE_LIMITS.maxHeldTasks && this.parts.hasResultRoom();
-    this.parts.taskStream.setIntakeOpen(isOpen);
+    const { taskStream, clock, hasResultRoom } = this.parts;
+    const { isHeldBack } = taskStream.setIntakeOpen(
+      openingFor({
+        heldTasks: this.core.counts().tasks,
+        maxHeldTasks: this.parts.maxHeldTasks,
+        waitingEvents: this.loop.backlog,
+        hasResultRoom: hasResultRoom(),
+      }),
+    );
+    const nowMs = clock.nowMs();
+    if (!isHeldBack || nowMs < this.heldBackAgainAtMs) return;
+    this.heldBackAgainAtMs = nowMs + EDGE_LIMITS.intakeHeldBackMs;
+    this.loop.deliver({ kind: 'intake-held-back' });
   }
 
   private beginLinks(): void {

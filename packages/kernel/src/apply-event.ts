@@ -37,6 +37,9 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
     case 'task-malformed':
       takeIn(state, event.spec, event.error);
       return;
+    case 'intake-held-back':
+      state.lastRecoveredIntakeMs = state.now.nowMs;
+      return;
     case 'cancel-requested':
       cancelTask(state, event.tenant, event.task);
       return;

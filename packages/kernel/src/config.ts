@@ -30,7 +30,8 @@ export interface KernelConfig {
   readonly storageBytes: number;
   /** Streams, buckets and object stores to make anew, empty, where they are lost. */
   readonly makeAnew: readonly string[];
-  readonly bodyCacheBytes: number;
+  /** Undefined: a share of the heap. */
+  readonly bodyCacheBytes: number | undefined;
   readonly resultMaxAgeMs: number;
   readonly connectWaitMs: number;
   /** Tests only: share of mailbox and report messages that are dropped. */
@@ -69,10 +70,7 @@ export function readKernelConfig(environment: Environment): KernelConfig {
       least: EDGE_LIMITS.leastStorageBytes,
     }),
     makeAnew: read.names('LLMOS_MAKE_ANEW', STORE_NAMES),
-    bodyCacheBytes: read.integer('LLMOS_BODY_CACHE_BYTES', {
-      fallback: EDGE_LIMITS.bodyCacheBytes,
-      least: 0,
-    }),
+    bodyCacheBytes: read.optionalInteger('LLMOS_BODY_CACHE_BYTES'),
     resultMaxAgeMs: read.integer('LLMOS_RESULT_MAX_AGE_MS', {
       fallback: WIRE_LIMITS.resultMaxAgeMs,
       // A task's lifetime is at most half as long.
@@ -130,6 +128,12 @@ class SettingReader {
     const number = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
     if (number >= of.least && number <= most) return number;
     return this.refuse(name, value, `it must be an integer from ${of.least} to ${most}`);
+  }
+
+  optionalInteger(name: string): number | undefined {
+    return this.text(name) === undefined
+      ? undefined
+      : this.integer(name, { fallback: 0, least: 0 });
   }
 
   share(name: string): number {

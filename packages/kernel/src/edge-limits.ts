@@ -37,6 +37,8 @@ export const EDGE_LIMITS = {
   ackWaitMs: 24 * 60 * 60 * 1000,
   /** Of one pull request; two per class are in flight, so that none waits for a round trip. */
   pullBatch: 512,
+  /** The same by size: bodies may have a megabyte each. */
+  pullBytes: 4 * 1024 * 1024,
   pullExpiresMs: 30_000,
   /** An unanswered pull is given up this long after it should have ended. */
   pullGraceMs: 3_000,
@@ -44,16 +46,49 @@ export const EDGE_LIMITS = {
   intakeCheckMs: 1_000,
   /** Beyond this, tasks wait in the stream; a little below what the core refuses to hold. */
   maxHeldTasks: 450_000,
+  /** What is counted for each of them in the heap; measured, see docs/limits.md. */
+  bytesPerHeldTask: 1_200,
+  /** Of the heap, for tasks, bodies and the program; the rest is room to collect garbage. */
+  heapShare: 0.8,
+  /** Of the heap: the program without tasks. */
+  programHeapBytes: 96 * 1024 * 1024,
+  leastHeldTasks: 10_000,
+  /** Above it for each more urgent class, so that a mass of others never keeps it out. */
+  urgentHeldTasks: 20_000,
+  /** Above it for the core, which refuses what still comes then. */
+  refusedHeldTasks: 50_000,
+  /** Events that wait for a tick; beyond, intake pauses, the least urgent class first. */
+  maxWaitingEvents: 2_048,
   /** How long a task that no consumer is given may lie, and the server's work of one look. */
   strayLookMs: 60_000,
   maxStrayReads: 1_000,
   /** Tenants times functions in use; beyond it they are read anew. */
   maxKnownSubjects: 4_096,
   bodyCacheBytes: 256 * 1024 * 1024,
+  /** Of the heap, where that is less: small bodies are kept in it. */
+  bodyCacheShare: 0.1,
   /** A body up to this is kept as text, which takes less room beside it than bytes. */
   smallBodyBytes: 1_024,
   /** Look-ups, commits and attempt records in flight at once. */
   maxStoreRequests: 256,
+  /** Acknowledgements that are sent once more after a reconnect: those of the last seconds. */
+  maxRecentAcks: 8_192,
+  /** Of one class that are not sent yet; beyond, its intake pauses. */
+  maxWaitingStoreRequests: 2_048,
+  // What a new leader reads of its backlog at once.
+  /** Longer than a million results take; what is not known by then is asked for one by one. */
+  walkMs: 30_000,
+  /** Results; four bytes each are remembered. */
+  maxWalked: 1_000_000,
+  /** Rows of tasks that were tried more than once. */
+  maxWalkedRows: 100_000,
+  /** Results for each task that waits: with more of them, asking for each task is less work. */
+  walkShare: 8,
+  /** How long this is remembered, and how many results with those that are committed meanwhile. */
+  backlogKnownMs: 10 * 60_000,
+  maxKnownResults: 4_000_000,
+  /** How often the core is told that old tasks still wait in their stream. */
+  intakeHeldBackMs: 500,
   /** Consumers of lower epochs are deleted again while the server reports an overlap. */
   takeoverTries: 300,
   /** A cluster that has lost a server elects leaders of its streams within a few seconds. */

@@ -84,6 +84,8 @@ export type KernelEvent =
   | { readonly kind: 'task-stored'; readonly spec: TaskSpec }
   /** A message whose subject is right but whose headers or body can't be read: ends in this error. */
   | { readonly kind: 'task-malformed'; readonly spec: TaskSpec; readonly error: ErrorBody }
+  /** Old tasks may still wait in their stream: nothing is an orphan for not being known here. */
+  | { readonly kind: 'intake-held-back' }
   | { readonly kind: 'cancel-requested'; readonly tenant: TenantId; readonly task: TaskId }
   // Answers to decisions that ask the world.
   | {

@@ -4,6 +4,7 @@
  * Every kernel serves `submit` and `call`, watches the registry and answers health. The one that
  * holds the lease also runs an ActiveKernel: the core and everything that only the leader does.
  */
+import { getHeapStatistics } from 'node:v8';
 import type { Listener, Logger } from '@llmos/base';
 import {
   formatAddress,
@@ -36,6 +37,9 @@ import { NatsRequestLink } from './adapters/jetstream/nats-request-link';
 import { prepareStores } from './adapters/jetstream/prepare-stores';
 import { encodeResult, readProtobufBody } from './adapters/protobuf/codec';
 import type { KernelConfig } from './config';
+import { EDGE_LIMITS } from './edge-limits';
+import type { MemoryBudget } from './memory-budget';
+import { budgetFor } from './memory-budget';
 import { createKernelCore } from './core';
 import { KernelNode } from './kernel-node';
 import type { ProcessLink } from './ports/process-link';
@@ -90,13 +94,51 @@ export async function startKernel(config: KernelConfig, log: Logger): Promise<Ru
 }
 
 /** What the adapters share. */
-interface Wire {
+interface Wire extends Connections {
   readonly config: KernelConfig;
-  readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   readonly log: Logger;
   readonly counters: PrometheusMetrics;
   readonly slowLane: SlowLane;
+  readonly budget: MemoryBudget;
+}
+
+/** The kernel's two connections to NATS, and whether the one that carries its work is up. */
+interface Connections {
+  readonly connection: NatsConnection;
+  readonly leaseConnection: NatsConnection;
+  readonly isWorking: () => boolean;
+}
+
+/**
+ * The lease has a connection of its own: its answers never wait behind the tasks of a large intake.
+ * It is renewed only while the other one is up, or a leader that can't work would keep others out.
+ */
+async function connectTwice(
+  of: { readonly config: KernelConfig; readonly log: Logger; readonly closers: Closers },
+  counters: PrometheusMetrics,
+): Promise<Connections> {
+  const { config, log, closers } = of;
+  const { servers, kernelId, connectWaitMs: waitMs } = config;
+  let isConnected = true;
+  const connection = await connectToNats({
+    servers,
+    name: `llmos-kernel-${kernelId}`,
+    log,
+    waitMs,
+    onReconnect: () => {
+      isConnected = true;
+      counters.add('nats_reconnects');
+    },
+    onDisconnect: () => {
+      isConnected = false;
+    },
+  });
+  closers.push('nats', () => connection.close());
+  const name = `llmos-kernel-${kernelId}-lease`;
+  const leaseConnection = await connectToNats({ servers, name, log, waitMs });
+  closers.push('nats-lease', () => leaseConnection.close());
+  return { connection, leaseConnection, isWorking: () => isConnected };
 }
 
 async function compose(of: {
@@ -106,19 +148,16 @@ async function compose(of: {
 }): Promise<RunningKernel> {
   const { config, log, closers } = of;
   const counters = new PrometheusMetrics();
-  const connection = await connectToNats({
-    servers: config.servers,
-    name: `llmos-kernel-${config.kernelId}`,
-    log,
-    waitMs: config.connectWaitMs,
-    onReconnect: () => counters.add('nats_reconnects'),
-  });
-  closers.push('nats', () => connection.close());
+  const connections = await connectTwice(of, counters);
+  const { connection } = connections;
   const waiting = { log, waitMs: config.connectWaitMs };
   const manager = await openJetStream(connection, waiting);
   await whileUnavailable(waiting, () => prepareStores({ ...config, connection, manager, log }));
   const slowLane = new SlowLane(connection);
-  const wire: Wire = { config, connection, manager, log, counters, slowLane };
+  const heapLimitBytes = getHeapStatistics().heap_size_limit;
+  const budget = budgetFor(heapLimitBytes, config.bodyCacheBytes);
+  log.info('memory-budget', { heapLimitBytes, ...budget });
+  const wire: Wire = { ...connections, config, manager, log, counters, slowLane, budget };
 
   // What listens answers "starting" until there is a node.
   const nodes: KernelNode[] = [];
@@ -194,6 +233,9 @@ async function openRegistry(
 async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
   const { config, connection, log } = wire;
   const { kernelId, nodeLeaseMs, processSilenceMs } = config;
+  const { maxHeldTasks } = wire.budget;
+  // Beyond what intake brings even of the most urgent class.
+  const maxTasks = maxHeldTasks + EDGE_LIMITS.refusedHeldTasks;
   const wallMs = (): number => systemClock.wallMs();
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
@@ -212,8 +254,9 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     readProtobuf: readProtobufBody,
     nodeLink: ports.nodeLink,
     results: new JetStreamResultStore({ ...wire, reads }),
-    createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs }),
-    leadershipStore: await JetStreamLeadershipStore.open(connection),
+    createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs, maxTasks }),
+    maxHeldTasks,
+    leadershipStore: await JetStreamLeadershipStore.open(wire.leaseConnection, wire.isWorking),
     requests: new NatsRequestLink(wire),
     eventLog: new JetStreamEventLog({ ...wire, wallMs }),
     registrar: new ModelRegistrar({ registry, store: registryStore, packages, wallMs }),
@@ -222,7 +265,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     taskStream: new JetStreamTaskStream({
       ...wire,
       reads,
-      bodyCacheBytes: config.bodyCacheBytes,
+      bodyCacheBytes: wire.budget.bodyCacheBytes,
       encodeResult,
       intake: {
         functionOf: (name) => registry.functionOf(name),

@@ -1,4 +1,4 @@
-import type { Epoch, ErrorBody, Result, TaskId, TenantId } from '@llmos/base';
+import type { Epoch, ErrorBody, Result, TaskClass, TaskId, TenantId } from '@llmos/base';
 import type { KernelEvent } from '../kernel-event';
 import type { AttemptFailure, AttemptRecord, TaskSpec } from '../tasks/task-spec';
 
@@ -18,6 +18,9 @@ export interface DeadLetter {
   readonly failures: readonly AttemptFailure[];
 }
 
+/** Which classes may be taken in. */
+export type IntakeOpening = Readonly<Record<TaskClass, boolean>>;
+
 /**
  * The durable side of tasks: intake, results, attempts, dead letters.
  *
@@ -31,8 +34,11 @@ export interface TaskStream {
    * `task-stored` and `task-malformed` events. Resolves with the last sequence stored before.
    */
   begin(epoch: Epoch, deliver: (event: KernelEvent) => void): Promise<{ lastSequence: number }>;
-  /** Backpressure: while closed, tasks stay in the stream; what was asked for already may come. */
-  setIntakeOpen(isOpen: boolean): void;
+  /**
+   * Backpressure: while a class is closed, its tasks stay in the stream; what was asked for already
+   * may come. Says whether tasks are held back, for this reason or one of its own.
+   */
+  setIntakeOpen(open: IntakeOpening): { readonly isHeldBack: boolean };
   /** Stops delivering; unacknowledged messages go to the next leader. */
   end(): Promise<void>;
   lookUp(spec: TaskSpec): Promise<LookedUp>;
@@ -42,6 +48,7 @@ export interface TaskStream {
     readonly tenant: TenantId;
     readonly task: TaskId;
     readonly function: string;
+    readonly class: TaskClass;
     readonly format: TaskSpec['format'];
     readonly result: Result;
   }): Promise<void>;

@@ -7,7 +7,8 @@ import { CORE_LIMITS } from '../../limits';
 import type { AttemptFailure, AttemptRecord } from '../../tasks/task-spec';
 import { readLast } from './leader-reads';
 
-const STREAM = `KV_${BUCKETS.attempts}`;
+export const ATTEMPTS_STREAM = `KV_${BUCKETS.attempts}`;
+const STREAM = ATTEMPTS_STREAM;
 
 export class AttemptRows {
   private readonly jetstream: JetStreamClient;
@@ -23,18 +24,7 @@ export class AttemptRows {
 
   async read(tenant: TenantId, task: TaskId): Promise<AttemptRecord | undefined> {
     const stored = await readLast(this.options.manager, STREAM, subjectOf(tenant, task));
-    if (stored === undefined || stored.data.length === 0) return undefined;
-    try {
-      const value = decodeJson(stored.data);
-      if (!isRecord(value)) return undefined;
-      const attempt = Number(value['attempt']);
-      if (!Number.isSafeInteger(attempt) || attempt < 1) return undefined;
-      const failures = readFailures(value['failures']);
-      const uncounted = readUncounted(value['uncounted'], attempt);
-      return { attempt, uncounted, isApart: value['isApart'] === true, failures };
-    } catch {
-      return undefined;
-    }
+    return stored === undefined ? undefined : readRow(stored.data);
   }
 
   async write(tenant: TenantId, task: TaskId, row: AttemptRecord): Promise<void> {
@@ -45,6 +35,22 @@ export class AttemptRows {
   forget(tenant: TenantId, task: TaskId): void {
     const request = { filter: subjectOf(tenant, task) };
     this.options.connection.publish(`$JS.API.STREAM.PURGE.${STREAM}`, encodeJson(request));
+  }
+}
+
+/** Undefined where the bytes are no row. */
+export function readRow(bytes: Uint8Array): AttemptRecord | undefined {
+  if (bytes.length === 0) return undefined;
+  try {
+    const value = decodeJson(bytes);
+    if (!isRecord(value)) return undefined;
+    const attempt = Number(value['attempt']);
+    if (!Number.isSafeInteger(attempt) || attempt < 1) return undefined;
+    const failures = readFailures(value['failures']);
+    const uncounted = readUncounted(value['uncounted'], attempt);
+    return { attempt, uncounted, isApart: value['isApart'] === true, failures };
+  } catch {
+    return undefined;
   }
 }
 

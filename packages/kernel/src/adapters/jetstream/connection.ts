@@ -13,7 +13,8 @@ export interface ConnectionOptions {
   readonly name: string;
   readonly log: Logger;
   readonly waitMs: number;
-  readonly onReconnect: () => void;
+  readonly onReconnect?: () => void;
+  readonly onDisconnect?: () => void;
 }
 
 /** Rejects with UNAVAILABLE, naming the servers, where none answers within `waitMs`. */
@@ -73,7 +74,8 @@ async function watchStatus(connection: NatsConnection, options: ConnectionOption
   try {
     for await (const status of connection.status()) {
       const { type, data } = status;
-      if (type === Events.Reconnect) options.onReconnect();
+      if (type === Events.Reconnect) options.onReconnect?.();
+      if (type === Events.Disconnect) options.onDisconnect?.();
       if (ROUTINE.has(type)) continue;
       log.info('nats-status', { type, value: typeof data === 'object' ? 'change' : data });
     }

@@ -4,6 +4,8 @@ export interface Delivery {
   /** Of the consumer; rises by one with each delivery. */
   readonly consumerSequence: number;
   readonly storedWallMs: number;
+  /** How many come after it; not a number where the server does not say. */
+  readonly pending: number;
 }
 
 /**
@@ -17,7 +19,8 @@ export function parseDelivery(reply: string): Delivery | undefined {
   const sequence = Number(tokens[first]);
   const consumerSequence = Number(tokens[first + 1]);
   const storedWallMs = Math.floor(Number(tokens[first + 2]) / 1e6);
+  const pending = Number(tokens[first + 3] ?? Number.NaN);
   const isRead =
     Number.isSafeInteger(sequence) && sequence > 0 && Number.isSafeInteger(storedWallMs);
-  return isRead ? { sequence, consumerSequence, storedWallMs } : undefined;
+  return isRead ? { sequence, consumerSequence, storedWallMs, pending } : undefined;
 }

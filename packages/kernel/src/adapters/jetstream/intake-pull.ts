@@ -37,6 +37,7 @@ export class IntakePull {
   /** The number of the last delivery that came. */
   private lastNumber = 0;
   private isChecking = false;
+  private isRemaking = false;
   private isEnded = false;
   private readonly timers = new Set<NodeJS.Timeout>();
 
@@ -50,7 +51,8 @@ export class IntakePull {
   }
 
   /** After a reconnect: the server may have forgotten what was asked. */
-  restart(): void {
+  restart(of: { readonly hasForgotten: boolean }): void {
+    if (of.hasForgotten) return void this.remake(this.lastNumber);
     for (const slot of this.slots) slot.reset();
     this.pump();
     void this.check();
@@ -111,9 +113,14 @@ export class IntakePull {
     }
   }
 
+  /** @param delivered as many as came: it is made anew for what the server has forgotten. */
   private async remake(delivered: number): Promise<void> {
     const { log, consumer } = this.options;
-    log.warn('intake-delivery-lost', { consumer, came: this.lastNumber, delivered });
+    const came = this.lastNumber;
+    if (this.isRemaking || this.isEnded) return;
+    this.isRemaking = true;
+    if (delivered > came) log.warn('intake-delivery-lost', { consumer, came, delivered });
+    else log.info('intake-begins-again', { consumer });
     for (const slot of this.slots) slot.end();
     this.slots = [];
     this.lastNumber = 0;
@@ -127,6 +134,7 @@ export class IntakePull {
       }
       if (this.isEnded) return;
     }
+    this.isRemaking = false;
     this.slots = this.openSlots();
     this.pump();
   }
@@ -159,6 +167,7 @@ class PullSlot {
   private readonly subject: string;
   /** Messages that the pull in flight may still bring; 0: none is in flight. */
   private wanted = 0;
+  private hasBrought = false;
   private timer: NodeJS.Timeout | undefined;
   private isEnded = false;
 
@@ -175,7 +184,14 @@ class PullSlot {
   tryPull(): void {
     if (this.wanted > 0 || this.isEnded || !this.options.isOpen()) return;
     this.wanted = EDGE_LIMITS.pullBatch;
-    const request = { batch: this.wanted, expires: nanos(EDGE_LIMITS.pullExpiresMs) };
+    this.hasBrought = false;
+    // One message must always fit, or nothing would ever come.
+    const largest = 2 * (this.options.connection.info?.max_payload ?? 0);
+    const request = {
+      batch: this.wanted,
+      max_bytes: Math.max(EDGE_LIMITS.pullBytes, largest),
+      expires: nanos(EDGE_LIMITS.pullExpiresMs),
+    };
     this.watch(EDGE_LIMITS.pullExpiresMs + EDGE_LIMITS.pullGraceMs);
     this.options.connection.publish(this.subject, encodeJson(request), { reply: this.inbox });
   }
@@ -196,6 +212,7 @@ class PullSlot {
     const status = msg.reply === '' || msg.reply === undefined ? statusOf(msg) : 0;
     if (status > 0) return this.endPull(status);
     if (this.wanted > 0) this.wanted -= 1;
+    this.hasBrought = true;
     this.options.onMessage(msg);
     if (this.wanted === 0) this.tryPull();
   }
@@ -204,7 +221,8 @@ class PullSlot {
     if (status === 100) return;
     this.reset();
     this.options.onPullEnded();
-    if (STATUS_ROUTINE.has(status)) return this.tryPull();
+    // What ends after it brought something was full, by bytes.
+    if (STATUS_ROUTINE.has(status) || this.hasBrought) return this.tryPull();
     // A deleted consumer, no responder, a change of the stream's leader: not at full speed.
     this.options.log.debug('intake-pull-ended', { consumer: this.options.consumer, status });
     this.watch(EDGE_LIMITS.takeoverRetryMs * 5);

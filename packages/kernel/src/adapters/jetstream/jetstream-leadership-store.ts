@@ -13,12 +13,17 @@ export class JetStreamLeadershipStore implements LeadershipStore {
   private constructor(
     private readonly bucket: KV,
     private readonly jetstream: JetStreamClient,
+    private readonly mayLead: () => boolean,
   ) {}
 
-  static async open(connection: NatsConnection): Promise<JetStreamLeadershipStore> {
+  /** @param mayLead false while this kernel could do nothing with a lease. */
+  static async open(
+    connection: NatsConnection,
+    mayLead: () => boolean,
+  ): Promise<JetStreamLeadershipStore> {
     const jetstream = connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
     const bucket = await jetstream.views.kv(BUCKETS.leader, { bindOnly: true });
-    return new JetStreamLeadershipStore(bucket, jetstream);
+    return new JetStreamLeadershipStore(bucket, jetstream, mayLead);
   }
 
   async read(): Promise<StoredLeader | undefined> {
@@ -31,6 +36,7 @@ export class JetStreamLeadershipStore implements LeadershipStore {
     record: LeaderRecord,
     expectedRevision: number,
   ): Promise<{ kind: 'written'; revision: number } | { kind: 'conflict' }> {
+    if (!record.isReleased && !this.mayLead()) throw new Error('the connection to NATS is down');
     try {
       // The bucket's own update refuses revision 0, and its create reads first.
       const ack = await this.jetstream.publish(SUBJECT, encodeJson(record), {

@@ -125,6 +125,7 @@ export class JetStreamResultStore implements ResultStore {
       this.lastSequence = delivery.sequence;
       const of = parseTenantTask('result', msg.subject);
       if (of === undefined) return;
+      this.options.reads.noteStored(`${of.tenant}.${of.task}`);
       const contentType = readHeaders(() => msg.headers).get(HEADERS.contentType);
       onResult(of, resultOf(msg.data, contentType));
     } catch (error) {

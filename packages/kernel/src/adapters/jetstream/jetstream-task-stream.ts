@@ -4,20 +4,31 @@
  * One writer per leadership. Reads that decide something go to the stream's leader, because a
  * follower may not know yet what was committed.
  */
-import type { BodyFormat, Epoch, Logger, Result, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type {
+  BodyFormat,
+  Epoch,
+  Logger,
+  Result,
+  TaskClass,
+  TaskId,
+  TenantId,
+  TenantTask,
+} from '@llmos/base';
 import { STREAMS, TASK_CLASSES, failure, subjects } from '@llmos/base';
 import { Events, headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
-import type { DeadLetter, LookedUp, TaskStream } from '../../ports/task-stream';
+import type { DeadLetter, IntakeOpening, LookedUp, TaskStream } from '../../ports/task-stream';
 import type { IntakeContext, IntakeEvent } from '../../services/task-intake';
 import { readTask, refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
 import { isConflict } from './api-errors';
 import { AttemptRows } from './attempt-rows';
+import type { KnownOfTask } from './backlog-reads';
+import { BacklogReads } from './backlog-reads';
 import { whileUnavailable } from './connection';
 import { deadLetterHeaders, readOriginal } from './dead-letters';
 import type { Delivery } from './delivery';
@@ -25,6 +36,7 @@ import { readHeaders } from './headers';
 import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
 import { IntakePull } from './intake-pull';
+import { RecentAcks } from './recent-acks';
 import type { ResultReads } from './result-reads';
 import { Persistence } from './retry';
 import { StrayTasks } from './stray-tasks';
@@ -44,6 +56,9 @@ export interface TaskStreamOptions {
 }
 
 const NO_RECORD: AttemptRecord = { attempt: 0, uncounted: 0, isApart: false, failures: [] };
+/** Of a task that no other leader has seen. */
+const NOT_TRIED: KnownOfTask = { isCommitted: 'unknown', row: undefined };
+const ALL_OPEN: IntakeOpening = { interactive: true, standard: true, batch: true };
 
 interface Leadership {
   readonly epoch: Epoch;
@@ -52,6 +67,7 @@ interface Leadership {
   readonly persistence: Persistence;
   readonly held: HeldMessages;
   readonly strays: StrayTasks;
+  readonly backlog: BacklogReads;
   /** Tasks after this one were never seen by another leader. */
   readonly lastSequence: number;
 }
@@ -61,7 +77,8 @@ export class JetStreamTaskStream implements TaskStream {
   private readonly attempts: AttemptRows;
   private active: Leadership | undefined;
   private readonly subjects = new SubjectMemory();
-  private isOpen = true;
+  private readonly recentAcks = new RecentAcks();
+  private open = ALL_OPEN;
   /** Rises with every begin and end, so that a late begin notices that it was ended. */
   private generation = 0;
 
@@ -90,17 +107,19 @@ export class JetStreamTaskStream implements TaskStream {
     const held = new HeldMessages(this.options.bodyCacheBytes);
     const onStray = (stored: StoredMsg): Promise<void> => this.endStray(stored);
     const strays = new StrayTasks({ manager, log, onStray });
-    this.isOpen = true;
-    this.active = { epoch, deliver, pulls, persistence, held, strays, lastSequence };
+    const backlog = new BacklogReads({ ...this.options, waiting: info.state.messages });
+    this.open = ALL_OPEN;
+    this.active = { epoch, deliver, pulls, persistence, held, strays, backlog, lastSequence };
+    backlog.begin();
     for (const pull of pulls) pull.pump();
     strays.begin();
     return { lastSequence };
   }
 
-  setIntakeOpen(isOpen: boolean): void {
-    if (this.isOpen === isOpen) return;
-    this.isOpen = isOpen;
-    if (isOpen) for (const pull of this.active?.pulls ?? []) pull.pump();
+  setIntakeOpen(open: IntakeOpening): { isHeldBack: boolean } {
+    this.open = open;
+    for (const pull of this.active?.pulls ?? []) pull.pump();
+    return { isHeldBack: !TASK_CLASSES.every((taskClass) => this.isOpen(taskClass)) };
   }
 
   async end(): Promise<void> {
@@ -109,30 +128,38 @@ export class JetStreamTaskStream implements TaskStream {
     this.active = undefined;
     for (const pull of ended?.pulls ?? []) pull.end();
     ended?.strays.end();
+    ended?.backlog.end();
     ended?.persistence.end();
     ended?.held.clear();
     this.options.slowLane.flush();
     return Promise.resolve();
   }
 
-  lookUp(spec: TaskSpec): Promise<LookedUp> {
-    const { persistence, lastSequence } = this.leadership();
+  async lookUp(spec: TaskSpec): Promise<LookedUp> {
+    const { persistence, lastSequence, backlog } = this.leadership();
     const of = { tenant: spec.tenant, task: spec.id };
-    return persistence.run('look-up-result', async () => {
-      const mayHaveRun = spec.sequence <= lastSequence;
-      const { reads } = this.options;
-      const [isCommitted, row] = await Promise.all([
-        mayHaveRun ? reads.read(of).then((stored) => stored !== undefined) : reads.isStored(of),
-        mayHaveRun ? this.attempts.read(spec.tenant, spec.id) : undefined,
-      ]);
-      const { attempt: attempts, uncounted, isApart, failures } = row ?? NO_RECORD;
-      return { isCommitted, attempts, uncounted, isApart, failures };
+    const mayHaveRun = spec.sequence <= lastSequence;
+    const known = mayHaveRun ? await backlog.of(spec) : NOT_TRIED;
+    if (known.isCommitted === false && known.row !== 'unknown') return answerOf(false, known.row);
+    return persistence.run('look-up-result', spec.class, async () => {
+      const { isCommitted, row } = known;
+      return answerOf(
+        ...(await Promise.all([
+          isCommitted === 'unknown' ? this.isStored(of, mayHaveRun) : isCommitted,
+          row === 'unknown' ? this.attempts.read(spec.tenant, spec.id) : row,
+        ])),
+      );
     });
+  }
+
+  private async isStored(of: TenantTask, mayHaveRun: boolean): Promise<boolean> {
+    const { reads } = this.options;
+    return mayHaveRun ? (await reads.read(of)) !== undefined : reads.isStored(of);
   }
 
   recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void> {
     const { persistence } = this.leadership();
-    return persistence.run('record-attempt', () =>
+    return persistence.run('record-attempt', spec.class, () =>
       this.attempts.write(spec.tenant, spec.id, record),
     );
   }
@@ -141,6 +168,7 @@ export class JetStreamTaskStream implements TaskStream {
     readonly tenant: TenantId;
     readonly task: TaskId;
     readonly function: string;
+    readonly class: TaskClass;
     readonly format: BodyFormat;
     readonly result: Result;
   }): Promise<void> {
@@ -148,7 +176,7 @@ export class JetStreamTaskStream implements TaskStream {
     const { body, contentType } = this.options.encodeResult(of.result, of.format);
     const headers = newHeaders();
     if (contentType !== undefined) headers.set('Content-Type', contentType);
-    return persistence.run('commit-result', async () => {
+    return persistence.run('commit-result', of.class, async () => {
       try {
         const expect = { lastSubjectSequence: 0 };
         await this.jetstream.publish(subjects.result(of), body, { expect, headers });
@@ -162,7 +190,7 @@ export class JetStreamTaskStream implements TaskStream {
   storeDeadLetter(letter: DeadLetter): Promise<void> {
     const { persistence } = this.leadership();
     const { spec } = letter;
-    return persistence.run('store-dead-letter', async () => {
+    return persistence.run('store-dead-letter', spec.class, async () => {
       const original = await readOriginal(this.options.manager, spec.sequence);
       const headers = deadLetterHeaders(letter, original?.header ?? (() => undefined));
       await this.jetstream.publish(
@@ -175,7 +203,10 @@ export class JetStreamTaskStream implements TaskStream {
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
     const reply = this.active?.held.release(sequence);
-    if (reply !== undefined) this.options.slowLane.push(reply);
+    if (reply !== undefined) {
+      this.options.slowLane.push(reply);
+      this.recentAcks.add(reply);
+    }
     if (forget !== undefined) this.attempts.forget(forget.tenant, forget.task);
   }
 
@@ -190,7 +221,7 @@ export class JetStreamTaskStream implements TaskStream {
       connection,
       log,
       consumer,
-      isOpen: () => this.isOpen,
+      isOpen: () => this.isOpen(taskClass),
       onMessage: (msg, delivery) => this.take(msg, delivery),
       lastDelivery: async () => {
         const { delivered } = await manager.consumers.info(STREAMS.tasks, consumer);
@@ -198,6 +229,14 @@ export class JetStreamTaskStream implements TaskStream {
       },
       remake: () => remakeConsumer({ manager, epoch }, taskClass),
     });
+  }
+
+  private isOpen(taskClass: TaskClass): boolean {
+    if (!this.open[taskClass]) return false;
+    if (this.active === undefined) return true;
+    const { backlog, persistence } = this.active;
+    if (backlog.isReading && taskClass !== 'interactive') return false;
+    return persistence.waiting(taskClass) < EDGE_LIMITS.maxWaitingStoreRequests;
   }
 
   private leadership(): Leadership {
@@ -257,9 +296,23 @@ export class JetStreamTaskStream implements TaskStream {
   }
 
   private async watchReconnects(): Promise<void> {
-    for await (const status of this.options.connection.status()) {
+    const { connection, slowLane } = this.options;
+    let serverId = connection.info?.server_id;
+    for await (const status of connection.status()) {
       if (status.type !== Events.Reconnect) continue;
-      for (const pull of this.active?.pulls ?? []) pull.restart();
+      const { server_id: nextId, cluster } = connection.info ?? {};
+      // A lone server that was killed has forgotten the acknowledgements of its last moments, and
+      // would not deliver those tasks again for a day; the replicas of a cluster know them.
+      const hasForgotten = cluster === undefined && nextId !== serverId;
+      serverId = nextId;
+      for (const pull of this.active?.pulls ?? []) pull.restart({ hasForgotten });
+      // Those that were on their way with the connection.
+      for (const reply of this.recentAcks.takeAll()) slowLane.push(reply);
     }
   }
+}
+
+function answerOf(isCommitted: boolean, row: AttemptRecord | undefined): LookedUp {
+  const { attempt: attempts, uncounted, isApart, failures } = row ?? NO_RECORD;
+  return { isCommitted, attempts, uncounted, isApart, failures };
 }

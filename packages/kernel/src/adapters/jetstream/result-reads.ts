@@ -13,6 +13,7 @@ import type { JetStreamManager, MsgHdrs, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { statusOf } from './headers';
 import { readLast } from './leader-reads';
+import type { TextFilter } from './text-filter';
 
 export interface StoredMessage {
   readonly data: Uint8Array;
@@ -32,7 +33,12 @@ interface RecentRead {
 const NOTHING = new Uint8Array(0);
 const NOT_FOUND = 404;
 
+/** Where results are stored. */
+export const RESULT_STREAMS: readonly string[] = [STREAMS.results];
+
 export class ResultReads {
+  /** Names of all tasks that have a result, while a new leader needs them (see BacklogReads). */
+  stored: TextFilter | undefined;
   private readonly recent = new RecentMap<string, RecentRead>(EDGE_LIMITS.maxRecentReads);
 
   constructor(
@@ -42,6 +48,13 @@ export class ResultReads {
       readonly nowMs: () => number;
     },
   ) {}
+
+  /** A result was committed just now. */
+  noteStored(name: string): void {
+    if (this.stored === undefined) return;
+    this.stored.add(name);
+    if (this.stored.size > EDGE_LIMITS.maxKnownResults) this.stored = undefined;
+  }
 
   /** The result as it is now. */
   read(of: TenantTask): Reading {

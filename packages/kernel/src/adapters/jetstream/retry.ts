@@ -2,8 +2,8 @@
  * Requests to JetStream that must succeed: repeated with backoff until they do or the leadership
  * ends, a bounded number at once.
  */
-import type { Logger } from '@llmos/base';
-import { LlmosError, backoffMs } from '@llmos/base';
+import type { Logger, TaskClass } from '@llmos/base';
+import { LlmosError, TASK_CLASSES, backoffMs } from '@llmos/base';
 import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import { describeApiError } from './api-errors';
@@ -14,11 +14,34 @@ export class LeadershipEnded extends LlmosError {
   }
 }
 
+interface Lane {
+  inFlight: number;
+  waiting: (() => void)[];
+  first: number;
+}
+
+function emptyLane(): Lane {
+  return { inFlight: 0, waiting: [], first: 0 };
+}
+
+/** Requests of all classes that may be in flight when one of this class begins. */
+const MOST_IN_FLIGHT: Readonly<Record<TaskClass, number>> = {
+  interactive: EDGE_LIMITS.maxStoreRequests,
+  standard: Math.floor(EDGE_LIMITS.maxStoreRequests * 0.875),
+  batch: Math.floor(EDGE_LIMITS.maxStoreRequests * 0.75),
+};
+/** So many a class may always have, or the more urgent ones could stop it for ever. */
+const LEAST_IN_FLIGHT = Math.floor(EDGE_LIMITS.maxStoreRequests / 16);
+
+/** A lane for each class: what is urgent never waits behind what is many. */
 export class Persistence {
   private isEnded = false;
   private inFlight = 0;
-  private readonly waiting: (() => void)[] = [];
-  private firstWaiting = 0;
+  private readonly lanes: Readonly<Record<TaskClass, Lane>> = {
+    interactive: emptyLane(),
+    standard: emptyLane(),
+    batch: emptyLane(),
+  };
   private readonly pauses = new Set<() => void>();
 
   constructor(
@@ -26,22 +49,31 @@ export class Persistence {
     private readonly counters: KernelCounters,
   ) {}
 
+  /** Requests of a class that are not sent yet. */
+  waiting(taskClass: TaskClass): number {
+    const { waiting, first } = this.lanes[taskClass];
+    return waiting.length - first;
+  }
+
   /** Rejects with LeadershipEnded only. */
-  async run<T>(name: string, operation: () => Promise<T>): Promise<T> {
-    await this.enter();
+  async run<T>(name: string, taskClass: TaskClass, operation: () => Promise<T>): Promise<T> {
+    await this.enter(taskClass);
     try {
       return await this.repeat(name, operation);
     } finally {
-      this.leave();
+      this.leave(taskClass);
     }
   }
 
   end(): void {
     this.isEnded = true;
     for (const resume of this.pauses) resume();
-    for (const go of this.waiting.slice(this.firstWaiting)) go();
-    this.waiting.length = 0;
-    this.firstWaiting = 0;
+    for (const taskClass of TASK_CLASSES) {
+      const lane = this.lanes[taskClass];
+      for (const go of lane.waiting.slice(lane.first)) go();
+      lane.waiting = [];
+      lane.first = 0;
+    }
   }
 
   private async repeat<T>(name: string, operation: () => Promise<T>): Promise<T> {
@@ -59,30 +91,35 @@ export class Persistence {
     }
   }
 
-  private enter(): Promise<void> | undefined {
-    if (this.inFlight < EDGE_LIMITS.maxStoreRequests || this.isEnded) {
-      this.inFlight += 1;
+  private enter(taskClass: TaskClass): Promise<void> | undefined {
+    if (this.isEnded || this.mayBegin(taskClass)) {
+      this.begin(taskClass);
       return undefined;
     }
     return new Promise((resolve) => {
-      this.waiting.push(() => {
-        this.inFlight += 1;
+      this.lanes[taskClass].waiting.push(() => {
+        this.begin(taskClass);
         resolve();
       });
     });
   }
 
-  private leave(): void {
+  private begin(taskClass: TaskClass): void {
+    this.inFlight += 1;
+    this.lanes[taskClass].inFlight += 1;
+  }
+
+  private mayBegin(taskClass: TaskClass): boolean {
+    if (this.lanes[taskClass].inFlight < LEAST_IN_FLIGHT) return true;
+    return this.inFlight < MOST_IN_FLIGHT[taskClass];
+  }
+
+  private leave(taskClass: TaskClass): void {
     this.inFlight -= 1;
-    const next = this.waiting[this.firstWaiting];
-    if (next === undefined) return;
-    this.firstWaiting += 1;
-    // A queue of hundreds of thousands must not be shifted one by one.
-    if (this.firstWaiting > 1_000 && this.firstWaiting * 2 > this.waiting.length) {
-      this.waiting.splice(0, this.firstWaiting);
-      this.firstWaiting = 0;
+    this.lanes[taskClass].inFlight -= 1;
+    for (const each of TASK_CLASSES) {
+      while (this.waiting(each) > 0 && this.mayBegin(each)) takeFirst(this.lanes[each])?.();
     }
-    next();
   }
 
   private pause(waitMs: number): Promise<void> {
@@ -96,4 +133,15 @@ export class Persistence {
       this.pauses.add(resume);
     });
   }
+}
+
+function takeFirst(lane: Lane): (() => void) | undefined {
+  const next = lane.waiting[lane.first];
+  lane.first += 1;
+  // A queue of hundreds of thousands must not be shifted one by one.
+  if (lane.first > 1_000 && lane.first * 2 > lane.waiting.length) {
+    lane.waiting.splice(0, lane.first);
+    lane.first = 0;
+  }
+  return next;
 }

@@ -1,0 +1,23 @@
+/**
+ * The last acknowledgements that were sent. Nobody answers them: those that were on their way when
+ * a connection broke are lost, and their tasks would lie in the stream for a day. So they are sent
+ * once more after a reconnect; a server ignores what it knows already.
+ */
+import { EDGE_LIMITS } from '../../edge-limits';
+
+export class RecentAcks {
+  private replies: string[] = [];
+  private next = 0;
+
+  add(reply: string): void {
+    this.replies[this.next] = reply;
+    this.next = (this.next + 1) % EDGE_LIMITS.maxRecentAcks;
+  }
+
+  takeAll(): readonly string[] {
+    const { replies } = this;
+    this.replies = [];
+    this.next = 0;
+    return replies;
+  }
+}

@@ -1,0 +1,58 @@
+import { silentLogger } from '@llmos/base';
+import { EDGE_LIMITS } from '../../edge-limits';
+import { silentCounters } from '../../ports/kernel-counters';
+import { Persistence } from './retry';
+
+const { maxStoreRequests } = EDGE_LIMITS;
+
+/** Requests that are answered when told. */
+function requestsOf(persistence: Persistence) {
+  const begun: string[] = [];
+  const answers: (() => void)[] = [];
+  const ask = (name: string, taskClass: 'interactive' | 'standard' | 'batch'): void => {
+    void persistence
+      .run(name, taskClass, () => {
+        begun.push(name);
+        return new Promise<void>((resolve) => answers.push(resolve));
+      })
+      .catch(() => undefined);
+  };
+  return { begun, answers, ask };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+it('lets an urgent request overtake thousands of others', async () => {
+  const persistence = new Persistence(silentLogger, silentCounters);
+  const { begun, ask } = requestsOf(persistence);
+  for (let index = 0; index < 5_000; index += 1) ask(`batch-${index}`, 'batch');
+  ask('urgent', 'interactive');
+  await turn();
+  expect(begun).toContain('urgent');
+  expect(begun.length).toBeLessThan(maxStoreRequests);
+  expect(persistence.waiting('batch')).toBe(5_000 - (begun.length - 1));
+  persistence.end();
+});
+
+it('never stops a class for ever, however many more urgent requests there are', async () => {
+  const persistence = new Persistence(silentLogger, silentCounters);
+  const { begun, ask } = requestsOf(persistence);
+  for (let index = 0; index < 5_000; index += 1) ask(`urgent-${index}`, 'interactive');
+  ask('batch', 'batch');
+  await turn();
+  expect(begun).toContain('batch');
+  persistence.end();
+});
+
+it('sends what waits as others are answered, in order', async () => {
+  const persistence = new Persistence(silentLogger, silentCounters);
+  const { begun, answers, ask } = requestsOf(persistence);
+  for (let index = 0; index < 1_000; index += 1) ask(String(index), 'standard');
+  for (let answered = 0; answered < 1_000; answered += 1) {
+    while (answers[answered] === undefined) await turn();
+    answers[answered]?.();
+  }
+  await turn();
+  expect(begun).toEqual(Array.from({ length: 1_000 }, (_, index) => String(index)));
+  expect(persistence.waiting('standard')).toBe(0);
+});

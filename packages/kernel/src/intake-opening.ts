@@ -1,0 +1,22 @@
+/** Which classes of tasks may be taken in now: the less urgent a class, the sooner it waits. Pure. */
+import { TASK_CLASSES, classRank } from '@llmos/base';
+import { EDGE_LIMITS } from './edge-limits';
+import type { IntakeOpening } from './ports/task-stream';
+
+export function openingFor(of: {
+  readonly heldTasks: number;
+  readonly maxHeldTasks: number;
+  readonly waitingEvents: number;
+  readonly hasResultRoom: boolean;
+}): IntakeOpening {
+  const opening = { interactive: false, standard: false, batch: false };
+  for (const taskClass of TASK_CLASSES) {
+    /** 0 for the least urgent class. */
+    const urgency = TASK_CLASSES.length - 1 - classRank(taskClass);
+    const mostTasks = of.maxHeldTasks + urgency * EDGE_LIMITS.urgentHeldTasks;
+    const mostEvents = EDGE_LIMITS.maxWaitingEvents * 2 ** urgency;
+    opening[taskClass] =
+      of.hasResultRoom && of.heldTasks < mostTasks && of.waitingEvents < mostEvents;
+  }
+  return opening;
+}
