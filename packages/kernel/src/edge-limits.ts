@@ -121,6 +121,15 @@ export const EDGE_LIMITS = {
 
   // Requests.
   maxWaiters: 100_000,
+  /** One tenant may not take every place. */
+  maxWaitersPerTenant: 50_000,
+  // Tasks of `submit` and `call` on their way into the stream: in all, and of one tenant.
+  maxPublishes: 4_096,
+  maxPublishesPerTenant: 1_024,
+  /** Those that wait for that, their tenants in turn; beyond, a request is refused with a hint. */
+  maxWaitingPublishes: 32_768,
+  maxWaitingPerTenant: 16_384,
+  maxWaitingBytes: 64 * 1024 * 1024,
   /** Results that arrived before their task's sequence was known. */
   maxEarlyResults: 1_024,
   maxEarlyBytes: 16 * 1024 * 1024,

@@ -21,6 +21,7 @@ import { applyCounts, isStandingStill, isStuck } from './progress-watch';
 import { AttachService } from './services/attach-service';
 import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
+import { FairPublisher } from './services/fair-publisher';
 import { ResultRoom } from './services/result-room';
 import { ResultWaiters } from './services/result-waiters';
 import { StoredIds } from './services/stored-ids';
@@ -90,8 +91,16 @@ export class KernelNode {
       lookUp: (of: TenantTask) => results.read(of),
       onLookUpFailed: (error: unknown) => log.warn('result-look-up-failed', { error }),
     };
-    this.waiters = new ResultWaiters({ ...waiting, maxWaiters: EDGE_LIMITS.maxWaiters });
-    this.readerWaiters = new ResultWaiters({ ...waiting, maxWaiters: EDGE_LIMITS.maxReaders });
+    this.waiters = new ResultWaiters({
+      ...waiting,
+      maxWaiters: EDGE_LIMITS.maxWaiters,
+      maxWaitersPerTenant: EDGE_LIMITS.maxWaitersPerTenant,
+    });
+    this.readerWaiters = new ResultWaiters({
+      ...waiting,
+      maxWaiters: EDGE_LIMITS.maxReaders,
+      maxWaitersPerTenant: EDGE_LIMITS.maxReadersPerTenant,
+    });
     this.attachService = new AttachService({
       ...parts,
       streams: parts.streamLink,
@@ -106,7 +115,7 @@ export class KernelNode {
       waiters.onResult(of, result);
       readerWaiters.onResult(of, result);
     });
-    const publisher = this.room.guard(parts.publisher);
+    const publisher = new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS);
     const storedIds = new StoredIds({
       maxIds: EDGE_LIMITS.maxStoredIds,
       rememberMs: WIRE_LIMITS.maxTimeoutMs,

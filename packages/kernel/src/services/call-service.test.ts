@@ -30,6 +30,7 @@ function setUp() {
     waiters: new ResultWaiters({
       clock,
       maxWaiters: 2,
+      maxWaitersPerTenant: 1_000,
       lookUp: () => Promise.resolve(undefined),
       onLookUpFailed: () => undefined,
     }),

@@ -4,7 +4,15 @@
  * With an own id the waiter stands before anything is published or looked up, so that no result is
  * missed; without one, the id comes with the publish acknowledgement (see ResultWaiters).
  */
-import type { BodyFormat, Clock, ErrorBody, Logger, Result, TenantTask } from '@llmos/base';
+import type {
+  BodyFormat,
+  Clock,
+  ErrorBody,
+  Logger,
+  Result,
+  TenantId,
+  TenantTask,
+} from '@llmos/base';
 import {
   HEADERS,
   WIRE_LIMITS,
@@ -60,8 +68,9 @@ class CallService {
     const outcome = readTaskRequest({ kind: 'call', subject, header, body }, this.options.context);
     if (outcome.kind === 'refused') return this.refuse(request, outcome.error, outcome.format);
     const { headers, forwarded } = outcome.request;
-    if (this.options.waiters.isFull()) {
-      return this.refuse(request, this.tooManyWaiters(), headers.format);
+    const { tenant } = outcome.request.of;
+    if (this.options.waiters.isFull(tenant)) {
+      return this.refuse(request, this.tooManyWaiters(tenant), headers.format);
     }
     const limits =
       headers.timeoutMs === undefined && headers.deadlineWallMs === undefined
@@ -81,8 +90,11 @@ class CallService {
     return Math.min(Math.max(0, leftMs), WIRE_LIMITS.maxTimeoutMs);
   }
 
-  private tooManyWaiters(): ErrorBody {
-    const message = `${EDGE_LIMITS.maxWaiters} calls wait for their results already`;
+  private tooManyWaiters(tenant: TenantId): ErrorBody {
+    const { maxWaiters, maxWaitersPerTenant } = EDGE_LIMITS;
+    const message =
+      `calls wait for their results already, as many as may: ` +
+      `${maxWaitersPerTenant} of tenant ${tenant}, or ${maxWaiters} of all`;
     const details = { retryAfterMs: EDGE_LIMITS.retryAfterMs };
     return errorBody('RESOURCE_EXHAUSTED', message, { details });
   }

@@ -8,12 +8,13 @@ import { ResultWaiters } from './result-waiters';
 const of: TenantTask = { tenant: 'acme' as TenantId, task: 's1' as TaskId };
 const result: StoredResult = { body: new Uint8Array([1]), format: 'json' };
 
-function setUp(stored: StoredResult | undefined = undefined) {
+function setUp(stored: StoredResult | undefined = undefined, maxWaitersPerTenant = 2) {
   const clock = manualClock();
   const lookedUp: TenantTask[] = [];
   const waiters = new ResultWaiters({
     clock,
     maxWaiters: 2,
+    maxWaitersPerTenant,
     lookUp: (task) => {
       lookedUp.push(task);
       return Promise.resolve(stored);
@@ -32,11 +33,20 @@ it('answers everyone who waits for the same task, once', () => {
   const { waiters, wait, outcomes } = setUp();
   wait();
   wait();
-  expect(waiters.isFull()).toBe(true);
+  expect(waiters.isFull(of.tenant)).toBe(true);
   waiters.onResult(of, result);
   waiters.onResult(of, result);
   expect(outcomes).toEqual(['result', 'result']);
   expect(waiters.count).toBe(0);
+});
+
+it('is full for one tenant and has room for others', () => {
+  const { waiters, wait } = setUp(undefined, 1);
+  const other = 'other' as TenantId;
+  const goAway = wait();
+  expect([waiters.isFull(of.tenant), waiters.isFull(other)]).toEqual([true, false]);
+  goAway();
+  expect(waiters.isFull(of.tenant)).toBe(false);
 });
 
 it('keeps a result that comes before its waiter is known by name', () => {

@@ -5,7 +5,7 @@
  * publish acknowledgement): while such publishes are in flight, recent results are kept.
  * A delivery that was lost is repaired by a look-up.
  */
-import type { Clock, TenantTask } from '@llmos/base';
+import type { Clock, TenantId, TenantTask } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { StoredResult } from '../ports/result-store';
 
@@ -31,6 +31,7 @@ export class ResultWaiters {
   private readonly early = new Map<string, StoredResult>();
   private earlyBytes = 0;
   private waiterCount = 0;
+  private readonly countByTenant = new Map<TenantId, number>();
   private unnamedCount = 0;
   private isStopped = false;
 
@@ -38,6 +39,7 @@ export class ResultWaiters {
     private readonly options: {
       readonly clock: Clock;
       readonly maxWaiters: number;
+      readonly maxWaitersPerTenant: number;
       readonly lookUp: (of: TenantTask) => Promise<StoredResult | undefined>;
       readonly onLookUpFailed: (error: unknown) => void;
     },
@@ -47,8 +49,9 @@ export class ResultWaiters {
     return this.waiterCount + this.unnamedCount;
   }
 
-  isFull(): boolean {
-    return this.count >= this.options.maxWaiters;
+  isFull(tenant: TenantId): boolean {
+    const ofTenant = this.countByTenant.get(tenant) ?? 0;
+    return this.count >= this.options.maxWaiters || ofTenant >= this.options.maxWaitersPerTenant;
   }
 
   /** Between the publish of a task without an id and its acknowledgement. */
@@ -76,7 +79,7 @@ export class ResultWaiters {
     const entry = this.byTask.get(key) ?? { of: waiter.of, waiters: new Set(), lookUpAtMs };
     this.byTask.set(key, entry);
     entry.waiters.add(waiter);
-    this.waiterCount += 1;
+    this.addCount(waiter.of.tenant, 1);
     return () => this.remove(key, entry, waiter);
   }
 
@@ -88,7 +91,7 @@ export class ResultWaiters {
       return;
     }
     this.byTask.delete(key);
-    this.waiterCount -= entry.waiters.size;
+    this.addCount(of.tenant, -entry.waiters.size);
     for (const waiter of entry.waiters) waiter.settle({ kind: 'result', result });
   }
 
@@ -119,6 +122,7 @@ export class ResultWaiters {
     const entries = [...this.byTask.values()];
     this.byTask.clear();
     this.waiterCount = 0;
+    this.countByTenant.clear();
     for (const entry of entries) {
       for (const waiter of entry.waiters) waiter.settle({ kind: 'stopping' });
     }
@@ -150,8 +154,15 @@ export class ResultWaiters {
   private remove(key: string, entry: WaitingFor, waiter: Waiter): void {
     if (!entry.waiters.delete(waiter)) return;
     if (this.byTask.get(key) !== entry) return;
-    this.waiterCount -= 1;
+    this.addCount(entry.of.tenant, -1);
     if (entry.waiters.size === 0) this.byTask.delete(key);
+  }
+
+  private addCount(tenant: TenantId, more: number): void {
+    this.waiterCount += more;
+    const count = (this.countByTenant.get(tenant) ?? 0) + more;
+    if (count > 0) this.countByTenant.set(tenant, count);
+    else this.countByTenant.delete(tenant);
   }
 }
 

@@ -1,0 +1,88 @@
+import type { FunctionName, TenantId } from '@llmos/base';
+import { asToken } from '@llmos/base';
+import type { StoredTask, TaskPublisher } from '../ports/task-publisher';
+import { FairPublisher } from './fair-publisher';
+
+const LIMITS = {
+  maxPublishes: 4,
+  maxPublishesPerTenant: 3,
+  maxWaitingPublishes: 8,
+  maxWaitingPerTenant: 5,
+  maxWaitingBytes: 100,
+  retryAfterMs: 1_000,
+};
+
+function taskOf(tenant: string, bytes = 1): Parameters<TaskPublisher['publish']>[0] {
+  return {
+    subject: {
+      class: 'interactive',
+      tenant: asToken<TenantId>(tenant),
+      function: asToken<FunctionName>('echo'),
+    },
+    headers: new Map(),
+    body: new Uint8Array(bytes),
+  };
+}
+
+/** A store that answers when told. */
+function slowStore() {
+  const asked: string[] = [];
+  const answers: { resolve: (stored: StoredTask) => void; reject: (error: Error) => void }[] = [];
+  const inner: TaskPublisher = {
+    maxBodyBytes: () => 1,
+    publish: ({ subject }) => {
+      asked.push(subject.tenant);
+      return new Promise((resolve, reject) => answers.push({ resolve, reject }));
+    },
+  };
+  return { asked, answers, publisher: new FairPublisher(inner, LIMITS) };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+it('stores a bounded number of one tenant at a time, and another one’s next to them', () => {
+  const { asked, publisher } = slowStore();
+  for (let index = 0; index < 6; index += 1) void publisher.publish(taskOf('flood'));
+  expect(asked).toEqual(['flood', 'flood', 'flood']);
+  void publisher.publish(taskOf('other'));
+  expect(asked).toEqual(['flood', 'flood', 'flood', 'other']);
+});
+
+it('lets tenants that wait take turns, and keeps each one’s order', async () => {
+  const { asked, answers, publisher } = slowStore();
+  for (let index = 0; index < 6; index += 1) void publisher.publish(taskOf('flood'));
+  void publisher.publish(taskOf('other'));
+  void publisher.publish(taskOf('other'));
+  void publisher.publish(taskOf('third'));
+  for (let index = 0; index < 4; index += 1) {
+    answers[index]?.resolve({ sequence: index + 1 });
+    await turn();
+  }
+  expect(asked.slice(4)).toEqual(['flood', 'other', 'third', 'flood']);
+});
+
+it('tells who is beyond the bounds at once, with a hint, and serves others meanwhile', () => {
+  const { publisher } = slowStore();
+  for (let index = 0; index < 8; index += 1) void publisher.publish(taskOf('flood'));
+  expect(() => publisher.publish(taskOf('flood'))).toThrow(
+    expect.objectContaining({ code: 'RESOURCE_EXHAUSTED', details: { retryAfterMs: 1_000 } }),
+  );
+  void publisher.publish(taskOf('other'));
+  expect(() => publisher.publish(taskOf('other', 1_000))).toThrow(/wait to be stored/);
+});
+
+it('goes on where a store fails, and forgets who has nothing left', async () => {
+  const { asked, answers, publisher } = slowStore();
+  const first = publisher.publish(taskOf('flood'));
+  for (let index = 0; index < 4; index += 1) void publisher.publish(taskOf('flood'));
+  answers[0]?.reject(new Error('broken'));
+  await expect(first).rejects.toThrow('broken');
+  await turn();
+  expect(asked).toHaveLength(4);
+  for (let index = 1; index < 5; index += 1) {
+    answers[index]?.resolve({ sequence: index });
+    await turn();
+  }
+  expect(asked).toHaveLength(5);
+  expect(publisher['lines'].size).toBe(0);
+});
