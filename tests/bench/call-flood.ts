@@ -1,84 +1,102 @@
 /**
- * `node tests/dist/bench/call-flood.js`: one client sends very many calls at once to the only
- * kernel. Whether each was answered, what another tenant waited, and whether the lease held.
+ * One client sends very many calls to the only kernel: whether each was answered, what another
+ * tenant waited, and whether the lease held.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { decodeJson, encodeJson } from '@llmos/base';
 import { connect, createInbox } from 'nats';
-import { setTimeout as pause } from 'node:timers/promises';
+import type { NatsConnection } from 'nats';
 import { FakeNode } from '../support/fake-node';
 import { startNatsServer } from '../support/nats-server';
 import { startKernel } from '../support/programs';
+import { waitFor } from '../support/wait-for';
 
-const CALLS = 101_000;
-const SEND_MS = 13_000;
 const SLICE_MS = 20;
-const WAIT_MS = 120_000;
+const LIMIT_MS = 240_000;
+const BODY = encodeJson({ hello: 1 });
 
-async function main(): Promise<void> {
+export interface CallFloodOptions {
+  readonly calls: number;
+  /** Over which they are spread. */
+  readonly sendMs: number;
+}
+
+export interface CallFloodReport {
+  /** How many by code, `OK` among them. */
+  readonly answers: Readonly<Record<string, number>>;
+  readonly answered: number;
+  readonly answeredMs: number;
+  readonly otherP50Ms: number;
+  readonly otherSlowestMs: number;
+  readonly leasesLost: number;
+}
+
+export async function benchCallFlood(options: CallFloodOptions): Promise<CallFloodReport> {
   const nats = await startNatsServer();
   const kernel = await startKernel({ env: { LLMOS_SERVERS: nats.url } });
   const node = await FakeNode.start({ natsUrl: nats.url, permits: 512 });
-  const flood = await connect({ servers: nats.url });
+  const flooding = await connect({ servers: nats.url });
   const other = await connect({ servers: nats.url });
-  const body = encodeJson({ hello: 1 });
-  const call = async (): Promise<number> => {
-    const sentMs = performance.now();
-    const reply = await other.request('llmos.v1.call.other.echo', body, { timeout: 60_000 });
-    const answer = decodeJson(reply.data) as { ok: boolean };
-    if (!answer.ok) process.stdout.write(`${JSON.stringify(answer)}\n`);
-    return performance.now() - sentMs;
-  };
-  await call();
-  const counts: Record<string, number> = {};
+  try {
+    await callOnce(other);
+    const waits: number[] = [];
+    let isFlooding = true;
+    const probing = (async () => {
+      for (; isFlooding; await pause(SLICE_MS)) waits.push(await callOnce(other));
+    })();
+    const flood = await send(flooding, options);
+    isFlooding = false;
+    await probing;
+    waits.sort((a, b) => a - b);
+    return {
+      ...flood,
+      otherP50Ms: Math.round(waits[Math.floor(waits.length / 2)] ?? 0),
+      otherSlowestMs: Math.round(waits.at(-1) ?? 0),
+      leasesLost: (kernel.log().match(/"event":"leadership-ended"/g) ?? []).length,
+    };
+  } finally {
+    await node.close();
+    await flooding.close();
+    await other.close();
+    await kernel.kill();
+    await nats.stop();
+  }
+}
+
+async function callOnce(connection: NatsConnection): Promise<number> {
+  const sentMs = performance.now();
+  const timeout = LIMIT_MS;
+  const reply = await connection.request('llmos.v1.call.other.echo', BODY, { timeout });
+  const { ok } = decodeJson(reply.data) as { ok: boolean };
+  if (!ok) throw new Error(`the call of another tenant failed: ${reply.string()}`);
+  return performance.now() - sentMs;
+}
+
+type Flood = Pick<CallFloodReport, 'answers' | 'answered' | 'answeredMs'>;
+
+async function send(connection: NatsConnection, options: CallFloodOptions): Promise<Flood> {
+  const { calls, sendMs } = options;
+  const answers: Record<string, number> = {};
   let answered = 0;
   const inbox = createInbox();
-  flood.subscribe(`${inbox}.*`, {
+  connection.subscribe(`${inbox}.*`, {
     callback: (_error, msg) => {
       const { ok, error } = decodeJson(msg.data) as { ok: boolean; error?: { code: string } };
-      const name = ok ? 'OK' : (error?.code ?? 'unknown');
-      counts[name] = (counts[name] ?? 0) + 1;
+      const code = ok ? 'OK' : (error?.code ?? 'unknown');
+      answers[code] = (answers[code] ?? 0) + 1;
       answered += 1;
     },
   });
-  const waits: number[] = [];
-  let isSending = true;
-  const probing = (async () => {
-    while (isSending) {
-      waits.push(await call());
-      await pause(20);
-    }
-  })();
   const startedMs = performance.now();
-  for (let sent = 0; sent < CALLS;) {
-    const due = Math.min(CALLS, ((performance.now() - startedMs) / SEND_MS) * CALLS);
+  for (let sent = 0; sent < calls; await pause(SLICE_MS)) {
+    const due = Math.min(calls, ((performance.now() - startedMs) / sendMs) * calls);
     for (; sent < due; sent += 1) {
-      flood.publish('llmos.v1.call.flood.echo', body, { reply: `${inbox}.${sent}` });
+      connection.publish('llmos.v1.call.flood.echo', BODY, { reply: `${inbox}.${sent}` });
     }
-    await pause(SLICE_MS);
   }
-  const sentMs = performance.now() - startedMs;
-  while (answered < CALLS && performance.now() - startedMs < WAIT_MS) await pause(100);
-  const answeredMs = performance.now() - startedMs;
-  isSending = false;
-  await probing;
-  waits.sort((a, b) => a - b);
-  const ended = (kernel.log().match(/"event":"leadership-ended"/g) ?? []).length;
-  const figures = {
-    sentMs: Math.round(sentMs),
-    answeredMs: Math.round(answeredMs),
-    answered,
-    counts,
-    otherP50Ms: Math.round(waits[Math.floor(waits.length / 2)] ?? 0),
-    otherSlowestMs: Math.round(waits.at(-1) ?? 0),
-    leasesLost: ended,
-  };
-  process.stdout.write(`${JSON.stringify(figures)}\n`);
-  process.exitCode = answered === CALLS && ended === 0 ? 0 : 1;
-  await node.close();
-  await flood.close();
-  await other.close();
-  await kernel.kill();
-  await nats.stop();
+  await waitFor(() => answered >= calls, {
+    what: `${calls} calls to be answered`,
+    limitMs: LIMIT_MS,
+  });
+  return { answers, answered, answeredMs: Math.round(performance.now() - startedMs) };
 }
-
-void main();

@@ -1,14 +1,12 @@
 /**
- * `node tests/dist/bench/takeover.js`: two kernels with the memory of deploy/kubernetes/base, many
- * waiting tasks, and a leader that is killed again and again. How long until a call of another
- * tenant is answered, what the leases did, what memory it took, and whether anything was lost.
+ * Two kernels with the memory of deploy/kubernetes/base, many waiting tasks, and a leader that is
+ * killed again and again. How long until a call of another tenant is answered, what the leases did,
+ * what memory it took, and whether anything was lost.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { BUCKETS, STREAMS, decodeJson, encodeJson, subjects, asToken } from '@llmos/base';
 import type { TaskId, TenantId } from '@llmos/base';
+import { BUCKETS, STREAMS, asToken, decodeJson, encodeJson, subjects } from '@llmos/base';
 import { connect, headers as newHeaders } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { FakeNode } from '../support/fake-node';
@@ -18,57 +16,61 @@ import { startKernel } from '../support/programs';
 import { parseMetrics, sumOf } from '../support/prometheus-text';
 import { waitFor } from '../support/wait-for';
 
-const HELP = `Kills the leader of two kernels again and again while tasks wait; prints figures as JSON.
-
-  node tests/dist/bench/takeover.js [--tasks 440000] [--kills 5] [--heap 1152] [--ids] [--results N]
-
---ids: the tasks have ids of their own, so each must be looked up; --results: that many of them have
-their result already.`;
-
 const TENANTS = 4;
 const SLOW_MODEL = 'slow';
 const AT_ONCE = 5_000;
 const LIMIT_MS = 20 * 60_000;
 
-interface Options {
+export interface TakeoverOptions {
   readonly tasks: number;
   readonly kills: number;
+  /** `--max-old-space-size` of each kernel. */
   readonly heapMib: number;
+  /** The tasks have ids of their own, so each must be looked up. */
   readonly hasIds: boolean;
+  /** So many of them have their result already. */
   readonly results: number;
+  readonly say: (what: string, fields?: Record<string, unknown>) => void;
 }
 
-function readOptions(args: readonly string[]): Options {
-  const valueOf = (name: string, fallback: number): number => {
-    const at = args.indexOf(name);
-    return at < 0 ? fallback : Number(args[at + 1]);
-  };
-  return {
-    tasks: valueOf('--tasks', 440_000),
-    kills: valueOf('--kills', 5),
-    heapMib: valueOf('--heap', 1_152),
-    hasIds: args.includes('--ids'),
-    results: valueOf('--results', 0),
-  };
+/** After a kill of the leader, until the next one has taken everything in. */
+export interface TakeoverFigures {
+  readonly firstEchoMs: number;
+  readonly intakeMs: number;
+  /** Of another tenant's calls while the intake went on. */
+  readonly slowestEchoMs: number;
+}
+
+export interface TakeoverReport {
+  readonly takeovers: readonly TakeoverFigures[];
+  /** Of the largest kernel. */
+  readonly peakRssMib: number;
+  /** Leaderships that ended otherwise than by a kill. */
+  readonly leasesLost: number;
+  /** Tasks in the stream at the end, and how many should be. */
+  readonly left: number;
+  readonly expected: number;
+  /** All waiting tasks ended, because their model was removed. */
+  readonly removal: { readonly elapsedMs: number; readonly slowestEchoMs: number };
 }
 
 interface Bench {
-  readonly options: Options;
+  readonly options: TakeoverOptions;
   readonly natsUrl: string;
   readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   readonly kernels: TestProgram[];
+  /** Those that are gone, too. */
+  readonly started: TestProgram[];
+  peakRssMib: number;
 }
 
-async function main(): Promise<void> {
-  const args = process.argv.slice(2);
-  if (args.includes('--help')) return void process.stdout.write(`${HELP}\n`);
-  const options = readOptions(args);
-  const folder = mkdtempSync(join(tmpdir(), 'llmos-takeover-'));
+export async function benchTakeover(options: TakeoverOptions): Promise<TakeoverReport> {
   const nats = await startNatsServer();
   const connection = await connect({ servers: nats.url });
   const manager = await connection.jetstreamManager({ timeout: 60_000 });
-  const bench: Bench = { options, natsUrl: nats.url, connection, manager, kernels: [] };
+  const shared = { options, natsUrl: nats.url, connection, manager };
+  const bench: Bench = { ...shared, kernels: [], started: [], peakRssMib: 0 };
   let node: FakeNode | undefined;
   try {
     bench.kernels.push(await start(bench, 0));
@@ -78,44 +80,97 @@ async function main(): Promise<void> {
       beforeReady: (target) =>
         target.startsWith(SLOW_MODEL) ? new Promise(() => undefined) : Promise.resolve(),
     });
-    await addSlowModel(bench);
+    await setSlowModel(bench, true);
     bench.kernels.push(await start(bench, 1));
     await echo(bench, 60_000);
-    say('filling');
-    const filling = probe(bench);
-    await fill(bench);
-    await untilIntakeComplete(bench, options.tasks);
-    say('filled', { slowestEchoMs: Math.round(await filling()), ...(await figures(bench)) });
-    for (let kill = 1; kill <= options.kills; kill += 1) await killLeader(bench, kill);
-    const left = (await manager.streams.info(STREAMS.tasks)).state.messages;
-    say('end', { tasks: options.tasks, left, ended: options.results });
-    process.exitCode = left === options.tasks - options.results ? 0 : 1;
+    return await measure(bench);
   } finally {
     await node?.close();
     for (const kernel of bench.kernels) await kernel.kill();
     await connection.close();
     await nats.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function say(what: string, fields: Record<string, unknown> = {}): void {
-  process.stdout.write(
-    `${JSON.stringify({ at: Math.round(performance.now()), what, ...fields })}\n`,
+async function measure(bench: Bench): Promise<TakeoverReport> {
+  const { options } = bench;
+  const filling = probe(bench);
+  await fill(bench);
+  await untilIntakeComplete(bench);
+  options.say('filled', { slowestEchoMs: await filling() });
+  const takeovers: TakeoverFigures[] = [];
+  for (let kill = 1; kill <= options.kills; kill += 1) {
+    const figures = await killLeader(bench);
+    takeovers.push(figures);
+    options.say('taken-over', { kill, ...figures, peakRssMib: bench.peakRssMib });
+  }
+  const left = await storedTasks(bench);
+  const removal = await removeModel(bench);
+  const endings = bench.started.map(
+    (kernel) => (kernel.log().match(/"event":"leadership-ended"/g) ?? []).length,
   );
+  return {
+    takeovers,
+    peakRssMib: bench.peakRssMib,
+    leasesLost: endings.reduce((sum, count) => sum + count, 0),
+    left,
+    expected: options.tasks - options.results,
+    removal,
+  };
 }
 
-function start(bench: Bench, index: number): Promise<TestProgram> {
-  return startKernel({
+async function killLeader(bench: Bench): Promise<TakeoverFigures> {
+  const leader = await untilLeader(bench);
+  const index = bench.kernels.indexOf(leader);
+  notePeak(bench);
+  const killedMs = performance.now();
+  await leader.kill();
+  const restarting = start(bench, index);
+  let firstEchoMs: number | undefined;
+  while (firstEchoMs === undefined) {
+    const isAnswered = await echo(bench, 1_000).then(
+      () => true,
+      () => false,
+    );
+    if (isAnswered) firstEchoMs = Math.round(performance.now() - killedMs);
+  }
+  bench.kernels[index] = await restarting;
+  const probing = probe(bench);
+  await untilIntakeComplete(bench);
+  notePeak(bench);
+  const intakeMs = Math.round(performance.now() - killedMs);
+  return { firstEchoMs, intakeMs, slowestEchoMs: await probing() };
+}
+
+async function removeModel(bench: Bench): Promise<TakeoverReport['removal']> {
+  const startedMs = performance.now();
+  const probing = probe(bench);
+  await setSlowModel(bench, false);
+  // Calls of the probe come and go.
+  await waitFor(async () => (await storedTasks(bench)) < 3, {
+    what: 'the tasks of the removed model to end',
+    limitMs: LIMIT_MS,
+    everyMs: 100,
+  });
+  notePeak(bench);
+  const elapsedMs = Math.round(performance.now() - startedMs);
+  return { elapsedMs, slowestEchoMs: await probing() };
+}
+
+async function start(bench: Bench, index: number): Promise<TestProgram> {
+  const kernel = await startKernel({
     env: {
       LLMOS_SERVERS: bench.natsUrl,
       LLMOS_KERNEL_ID: `kernel-${index}-${Date.now()}`,
       NODE_OPTIONS: `--max-old-space-size=${bench.options.heapMib}`,
     },
   });
+  bench.started.push(kernel);
+  return kernel;
 }
 
-async function addSlowModel({ connection }: Bench): Promise<void> {
+/** A model whose process is never ready. */
+async function setSlowModel({ connection }: Bench, isThere: boolean): Promise<void> {
   const bucket = await connection.jetstream().views.kv(BUCKETS.models, { bindOnly: true });
   const registration = {
     name: SLOW_MODEL,
@@ -126,38 +181,42 @@ async function addSlowModel({ connection }: Bench): Promise<void> {
     footprintBytes: 1024 * 1024,
     addedWallMs: 0,
   };
-  await bucket.put(`${SLOW_MODEL}/1`, encodeJson(registration));
+  if (isThere) await bucket.put(`${SLOW_MODEL}/1`, encodeJson(registration));
+  else await bucket.delete(`${SLOW_MODEL}/1`);
 }
 
 async function fill({ connection, manager, options }: Bench): Promise<void> {
   const body = encodeJson({ model: SLOW_MODEL, text: 'I am still waiting on my card' });
   for (let first = 0; first < options.tasks; first += AT_ONCE) {
     for (let index = first; index < Math.min(options.tasks, first + AT_ONCE); index += 1) {
-      const tenant = `bulk-${index % TENANTS}`;
-      const id = asToken<TaskId>(`task-${index}`);
+      const tenant = asToken<TenantId>(`bulk-${index % TENANTS}`);
+      const task = asToken<TaskId>(`task-${index}`);
       if (index < options.results) {
-        const subject = subjects.result({ tenant: asToken<TenantId>(tenant), task: id });
-        connection.publish(subject, encodeJson({ ok: true, output: {} }));
+        const result = encodeJson({ ok: true, output: {} });
+        connection.publish(subjects.result({ tenant, task }), result);
       }
       const headers = newHeaders();
-      if (options.hasIds) headers.set('Llmos-Id', id);
+      if (options.hasIds) headers.set('Llmos-Id', task);
       const more = options.hasIds ? { headers } : {};
       connection.publish(`llmos.v1.task.batch.${tenant}.embed`, body, more);
     }
     await connection.flush();
-    // The streams store what comes faster than it is acknowledged only up to a point.
+    // The server must have stored them before it is sent more.
     await manager.streams.info(STREAMS.tasks);
   }
 }
 
+async function storedTasks({ manager }: Bench): Promise<number> {
+  return (await manager.streams.info(STREAMS.tasks)).state.messages;
+}
+
 async function metrics(kernel: TestProgram): Promise<ReturnType<typeof parseMetrics>> {
-  const answer = await fetch(`${kernel.ready.httpUrl}/metrics`, {
-    signal: AbortSignal.timeout(30_000),
-  });
+  const signal = AbortSignal.timeout(30_000);
+  const answer = await fetch(`${kernel.ready.httpUrl}/metrics`, { signal });
   return parseMetrics(await answer.text());
 }
 
-async function leaderOf(bench: Bench): Promise<TestProgram | undefined> {
+async function findLeader(bench: Bench): Promise<TestProgram | undefined> {
   for (const kernel of bench.kernels) {
     const families = await metrics(kernel).catch(() => undefined);
     if (families !== undefined && sumOf(families, 'llmos_kernel_is_leader') === 1) return kernel;
@@ -166,101 +225,63 @@ async function leaderOf(bench: Bench): Promise<TestProgram | undefined> {
 }
 
 async function untilLeader(bench: Bench): Promise<TestProgram> {
-  await waitFor(async () => (await leaderOf(bench)) !== undefined, {
-    what: 'a leader',
-    limitMs: LIMIT_MS,
-  });
-  return (await leaderOf(bench)) as TestProgram;
+  let leader: TestProgram | undefined;
+  await waitFor(
+    async () => {
+      leader = await findLeader(bench);
+      return leader !== undefined;
+    },
+    { what: 'a leader', limitMs: LIMIT_MS },
+  );
+  if (leader === undefined) throw new Error('no leader');
+  return leader;
 }
 
-async function echo({ connection }: Bench, timeoutMs: number): Promise<number> {
-  const sentMs = performance.now();
+async function untilIntakeComplete(bench: Bench): Promise<void> {
+  const expected = bench.options.tasks - bench.options.results;
+  await waitFor(
+    async () => {
+      const leader = await findLeader(bench);
+      if (leader === undefined) return false;
+      const held = sumOf(await metrics(leader), 'llmos_kernel_held_tasks');
+      return held >= expected && (await storedTasks(bench)) < expected + 3;
+    },
+    { what: `${expected} tasks to be taken in`, limitMs: LIMIT_MS, everyMs: 500 },
+  );
+}
+
+async function echo({ connection }: Bench, timeoutMs: number): Promise<void> {
   const body = encodeJson({ hello: 1 });
   const reply = await connection.request('llmos.v1.call.other.echo', body, { timeout: timeoutMs });
-  const answer = decodeJson(reply.data) as { ok: boolean };
-  if (!answer.ok) throw new Error(`echo: ${JSON.stringify(answer)}`);
-  return performance.now() - sentMs;
+  const { ok } = decodeJson(reply.data) as { ok: boolean };
+  if (!ok) throw new Error(`echo failed: ${reply.string()}`);
 }
 
-/** Calls one after the other; answers the slowest one when stopped. */
+/** Calls one after the other; answers the slowest one's milliseconds when stopped. */
 function probe(bench: Bench): () => Promise<number> {
   let isStopped = false;
   let slowestMs = 0;
   const run = async (): Promise<void> => {
     while (!isStopped) {
       const sentMs = performance.now();
-      await echo(bench, 60_000).catch((error: unknown) =>
-        say('echo-failed', { error: String(error) }),
-      );
+      const failure = await echo(bench, 60_000).catch((error: Error) => error);
       slowestMs = Math.max(slowestMs, performance.now() - sentMs);
-      await pause(20);
+      if (failure !== undefined) bench.options.say('echo-failed', { reason: failure.message });
+      await pause(failure === undefined ? 20 : 1_000);
     }
   };
   const running = run();
   return async () => {
     isStopped = true;
     await running;
-    return slowestMs;
+    return Math.round(slowestMs);
   };
 }
 
-async function untilIntakeComplete(bench: Bench, tasks: number): Promise<void> {
-  await waitFor(
-    async () => {
-      const kernel = await leaderOf(bench);
-      if (kernel === undefined) return false;
-      const held = sumOf(await metrics(kernel), 'llmos_kernel_held_tasks');
-      const stored = (await bench.manager.streams.info(STREAMS.tasks)).state.messages;
-      const expected = tasks - bench.options.results;
-      return stored <= expected + 5 && held >= expected;
-    },
-    { what: `${tasks} tasks to be taken in`, limitMs: LIMIT_MS, everyMs: 500 },
-  );
-}
-
-function peakRssMib(osPid: number): number {
-  const status = readFileSync(`/proc/${osPid}/status`, 'utf8');
-  return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024);
-}
-
-async function figures(bench: Bench): Promise<Record<string, unknown>> {
-  const kernel = await untilLeader(bench);
-  const families = await metrics(kernel);
-  return {
-    peakRssMib: bench.kernels.map(({ osPid }) => peakRssMib(osPid)),
-    heapUsedMib: Math.round(sumOf(families, 'nodejs_heap_size_used_bytes') / 1024 ** 2),
-    held: sumOf(families, 'llmos_kernel_held_tasks'),
-    ended: bench.kernels.map((each) => (each.log().match(/leadership-ended/g) ?? []).length),
-    late: bench.kernels.map((each) => (each.log().match(/lease-renewal-failed/g) ?? []).length),
-  };
-}
-
-async function killLeader(bench: Bench, kill: number): Promise<void> {
-  const leader = await untilLeader(bench);
-  const index = bench.kernels.indexOf(leader);
-  const killedMs = performance.now();
-  await leader.kill();
-  const restarting = start(bench, index);
-  let answeredMs: number | undefined;
-  while (answeredMs === undefined) {
-    const isAnswered = await echo(bench, 1_000).then(
-      () => true,
-      () => false,
-    );
-    if (isAnswered) answeredMs = performance.now() - killedMs;
+function notePeak(bench: Bench): void {
+  for (const { osPid } of bench.kernels) {
+    const status = readFileSync(`/proc/${osPid}/status`, 'utf8');
+    const mib = Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024);
+    bench.peakRssMib = Math.max(bench.peakRssMib, mib);
   }
-  say('answered', { kill, firstEchoMs: Math.round(answeredMs) });
-  bench.kernels[index] = await restarting;
-  const probing = probe(bench);
-  await untilIntakeComplete(bench, bench.options.tasks);
-  const intakeMs = Math.round(performance.now() - killedMs);
-  say('taken-over', {
-    kill,
-    firstEchoMs: Math.round(answeredMs),
-    intakeMs,
-    slowestEchoMs: Math.round(await probing()),
-    ...(await figures(bench)),
-  });
 }
-
-void main();

@@ -1,0 +1,46 @@
+/** `node tests/dist/bench/takeover-main.js`: the figures of docs/limits.md. */
+import type { TakeoverOptions } from './takeover';
+import { benchTakeover } from './takeover';
+
+const HELP = `Kills the leader of two kernels again and again while tasks wait; prints JSON.
+
+  node tests/dist/bench/takeover-main.js [--tasks 440000] [--kills 5] [--heap 1152] [--ids]
+                                         [--results 0]
+
+--heap: MiB of each kernel's heap, as deploy/kubernetes/base has it; --ids: the tasks have ids of
+their own, so each must be looked up; --results: so many of them have their result already.
+
+Exits with 1 where a task was lost, a lease was lost, or an answer took longer than 10 s.`;
+const MOST_MS = 10_000;
+
+function readOptions(args: readonly string[]): TakeoverOptions {
+  const valueOf = (name: string, fallback: number): number => {
+    const at = args.indexOf(name);
+    return at < 0 ? fallback : Number(args[at + 1]);
+  };
+  return {
+    tasks: valueOf('--tasks', 440_000),
+    kills: valueOf('--kills', 5),
+    heapMib: valueOf('--heap', 1_152),
+    hasIds: args.includes('--ids'),
+    results: valueOf('--results', 0),
+    say: (what, fields = {}) => {
+      process.stderr.write(`${JSON.stringify({ what, ...fields })}\n`);
+    },
+  };
+}
+
+async function main(): Promise<void> {
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) {
+    process.stdout.write(`${HELP}\n`);
+    return;
+  }
+  const report = await benchTakeover(readOptions(args));
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+  const isSoon = report.takeovers.every(({ firstEchoMs }) => firstEchoMs < MOST_MS);
+  const isWhole = report.left === report.expected && report.leasesLost === 0;
+  process.exitCode = isSoon && isWhole ? 0 : 1;
+}
+
+void main();
