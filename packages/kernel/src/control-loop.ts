@@ -37,6 +37,7 @@ export class ControlLoop {
   private events: KernelEvent[] = [];
   private state: 'held' | 'running' | 'ended' = 'held';
   private isTickDue = false;
+  private wasLong = false;
   private timer: NodeJS.Timeout | undefined;
   /** When the core wants its next tick, where a timer runs for it. */
   private wakeAtMs = Number.POSITIVE_INFINITY;
@@ -75,8 +76,11 @@ export class ControlLoop {
   private wake(): void {
     if (this.isTickDue) return;
     this.isTickDue = true;
-    // After the messages that arrived together, before anything else waits.
-    queueMicrotask(() => this.tick());
+    // After the messages that arrived together, before anything else waits. After a long turn the
+    // next one lets everything else go first: messages come by the hundreds in one go, and with a
+    // long turn behind each of them no timer would run for seconds.
+    if (this.wasLong) setImmediate(() => this.tick());
+    else queueMicrotask(() => this.tick());
   }
 
   private tick(): void {
@@ -103,6 +107,7 @@ export class ControlLoop {
     counters.add('ticks');
     counters.add('events', undefined, count);
     this.options.afterTick();
+    this.wasLong = clock.nowMs() - now.nowMs > EDGE_LIMITS.longTurnMs;
     this.scheduleNext(now.nowMs);
   }
 

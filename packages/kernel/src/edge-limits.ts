@@ -102,6 +102,8 @@ export const EDGE_LIMITS = {
   maxEventsPerTick: 4_096,
   /** Of one tick; whatever events cost, the network is read and the lease renewed in between. */
   applyMs: 10,
+  /** After a turn that took longer, the network and the timers come before the next. */
+  longTurnMs: 3,
   /** Reports beyond this are dropped; processes repeat them. */
   maxQueuedEvents: 200_000,
   /** A loop that comes so much too late was held up; then it first reads the network this long. */

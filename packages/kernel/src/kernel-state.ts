@@ -76,6 +76,8 @@ export interface KernelState {
   readonly commits: CommitWindow;
   /** Work on very many tasks that goes on over several ticks. */
   readonly sweeps: Sweeps;
+  /** Tasks of a target that is gone are still to end, once there is room for their commits. */
+  endsWait: boolean;
   /** Tasks that wait until the models are known. */
   unroutedCount: number;
 
@@ -121,6 +123,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     highestSequence: new Map(),
     commits: new CommitWindow(),
     sweeps: noSweeps(),
+    endsWait: false,
     unroutedCount: 0,
     taskAlarms: new Alarms(),
     processAlarms: new Alarms(),

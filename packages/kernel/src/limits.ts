@@ -10,8 +10,10 @@ export const CORE_LIMITS = {
   maxTasksPerTenant: 200_000,
   /** Results of the kernel's own that are asked for and not answered; further ends wait. */
   maxOpenCommits: 2_048,
+  /** Those further ends; beyond, a mass that is to end stays as it is until there is room. */
+  maxWaitingCommits: 4_096,
   /** Tasks of a mass (released, rerouted, cancelled, expired, failed together) in one tick. */
-  maxSweptPerTick: 2_048,
+  maxSweptPerTick: 1_024,
   /** Tasks looked at in one tick to find those. */
   maxLooksPerTick: 65_536,
   /** What a client over its limit is told; long enough for a few thousand tasks to end. */

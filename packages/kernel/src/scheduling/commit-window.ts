@@ -41,6 +41,11 @@ export class CommitWindow {
     return this.openCount >= CORE_LIMITS.maxOpenCommits;
   }
 
+  /** Whether a mass may go on ending: what waits here takes memory. */
+  get hasRoom(): boolean {
+    return this.waiting() < CORE_LIMITS.maxWaitingCommits;
+  }
+
   /** Of a class, or of all. */
   waiting(of?: TaskClass): number {
     let count = 0;

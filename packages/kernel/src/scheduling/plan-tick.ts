@@ -9,12 +9,16 @@ import { judgeNode } from './node-life';
 import { wakeProcess } from './process-alarms';
 import { provision } from './provisioning';
 import { checkRecovery, recoveryEndMs, releaseTask } from './recovery';
-import { isSweeping, sweep } from './sweeps';
+import { canSweep, sweep } from './sweeps';
 import { wakeTask } from './task-alarms';
 import { flushCommits } from './task-end';
 
 export function planTick(state: KernelState): KernelDecision[] {
   ringAlarms(state);
+  if (state.endsWait && state.commits.hasRoom) {
+    state.endsWait = false;
+    state.needsProvisioning = true;
+  }
   checkRecovery(state);
   sweep(state, {
     release: (task) => releaseTask(state, task),
@@ -34,7 +38,8 @@ export function planTick(state: KernelState): KernelDecision[] {
 export function nextTickMs(state: KernelState): number | undefined {
   const isPending = state.outbox.length > 0 || state.confirms.size > 0;
   const hasWork = state.needsProvisioning && state.catalog.isKnown;
-  const isHalfDone = isSweeping(state) || state.commits.hasNext();
+  const canEnd = state.endsWait && state.commits.hasRoom;
+  const isHalfDone = canSweep(state) || canEnd || state.commits.hasNext();
   if (isPending || hasWork || isHalfDone || state.dirtyTargets.size > 0) return state.now.nowMs;
   let next = Math.min(
     state.taskAlarms.nextMs() ?? Number.POSITIVE_INFINITY,

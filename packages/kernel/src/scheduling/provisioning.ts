@@ -52,7 +52,9 @@ function failUnservable(state: KernelState): void {
 
 /** Most urgent work first, then what spawn requests ask for. */
 function wantedTargets(state: KernelState): string[] {
-  const urgent = state.queue.byUrgency(state.queue.targets());
+  // The tasks of a removed model end over several ticks: nothing is started for them meanwhile.
+  const waiting = state.queue.targets().filter((target) => state.catalog.isTarget(target));
+  const urgent = state.queue.byUrgency(waiting);
   const desired = [...state.desired.keys()]
     .map((name) => state.catalog.resolveTarget(name))
     .filter((target): target is string => target !== undefined)
@@ -200,14 +202,14 @@ function nextProcessId(state: KernelState): ProcessId {
   return `p${state.epoch}-${state.lastProcessNumber}` as ProcessId;
 }
 
-/** The most urgent ones first; where they are very many, the next ticks go on. */
+/** The most urgent ones first; where they are very many, later ticks go on. */
 function failQueued(state: KernelState, target: string, error: ErrorBody): void {
-  for (let ended = 0; ended < CORE_LIMITS.maxSweptPerTick; ended += 1) {
+  for (let ended = 0; ended < CORE_LIMITS.maxSweptPerTick && state.commits.hasRoom; ended += 1) {
     const task = state.queue.headOf(target);
     if (task === undefined) return;
     endTask(state, task, error);
   }
-  state.needsProvisioning = true;
+  if (state.queue.sizeOf(target) > 0) state.endsWait = true;
 }
 
 function infeasibleError(target: string, bytes: number, largestBytes: number): ErrorBody {

@@ -1,4 +1,4 @@
-import type { FunctionName, Instant, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type { FunctionName, Instant, NodeId, TaskClass, TaskId, TenantId } from '@llmos/base';
 import { TASK_CLASSES, asEpoch, asToken } from '@llmos/base';
 import { createKernelCore } from '../core';
 import { modelOf } from '../core-fixture';
@@ -35,6 +35,8 @@ function specOf(sequence: number, more: Partial<TaskSpec> = {}): TaskSpec {
 /** Without a check after each event: there are too many. */
 class Core {
   private readonly core = createKernelCore({ nodeLeaseMs: 3_600_000, recoveryWaitMs: 1_000 });
+  /** Processes. */
+  started = 0;
   private now: Instant = { nowMs: 0, wallMs: WALL_MS };
 
   constructor(recoverUpToSequence = 0) {
@@ -52,6 +54,7 @@ class Core {
   tick(...events: KernelEvent[]): KernelDecision[] {
     for (const event of events) this.core.apply(event, this.now);
     const decisions = this.core.plan(this.now);
+    this.started += decisions.filter(({ kind }) => kind === 'start-process').length;
     expect(this.core.violations()).toEqual([]);
     return decisions;
   }
@@ -61,6 +64,25 @@ class Core {
       this.core.apply({ kind: 'task-stored', spec: specOf(sequence, more(sequence)) }, this.now);
     }
     this.tick();
+  }
+
+  attachNode(): void {
+    const capacityBytes = 2 ** 40;
+    const device = { id: 'cpu', provider: 'cpu', name: 'cpu', capacityBytes } as const;
+    this.tick({
+      kind: 'node-attached',
+      nodeId: asToken<NodeId>('node'),
+      session: 'node-1',
+      capabilities: {
+        cores: 2,
+        memoryBytes: capacityBytes,
+        devices: [device],
+        providers: ['cpu'],
+        versions: {},
+        labels: {},
+      },
+      processes: [],
+    });
   }
 
   pass(ms: number): void {
@@ -100,7 +122,11 @@ it('ends the tasks of a removed model in parts, in their order, and loses none',
   const core = new Core();
   core.store(MANY);
   expect(core.counts().queued.batch).toBe(MANY);
+  core.attachNode();
+  expect(core.started).toBe(1);
+  core.started = 0;
   const ticks = core.commitsUntilQuiet({ kind: 'models-changed', models: [] });
+  expect(core.started).toBe(0);
   expectAllInParts(ticks, MANY);
   expect(ticks.flat().map(({ task }) => Number(task.slice(1)))).toEqual(
     Array.from({ length: MANY }, (_, index) => index + 1),

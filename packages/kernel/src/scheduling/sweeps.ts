@@ -45,8 +45,10 @@ export function noSweeps(): Sweeps {
   return { release: undefined, reroute: undefined, cancels: [] };
 }
 
-export function isSweeping({ sweeps }: KernelState): boolean {
-  return sweeps.release !== undefined || sweeps.reroute !== undefined || sweeps.cancels.length > 0;
+/** Whether the next tick can go on with one. */
+export function canSweep({ sweeps, commits }: KernelState): boolean {
+  if (sweeps.release !== undefined) return true;
+  return commits.hasRoom && (sweeps.reroute !== undefined || sweeps.cancels.length > 0);
 }
 
 export function beginRelease(state: KernelState): void {
@@ -71,10 +73,12 @@ export function sweep(state: KernelState, acts: SweepActs): void {
   if (sweeps.release !== undefined && walk(state, sweeps.release, budget, acts.release)) {
     sweeps.release = undefined;
   }
-  if (sweeps.reroute !== undefined && walk(state, sweeps.reroute, budget, acts.reroute)) {
+  // These two end tasks.
+  const hasRoom = (): boolean => state.commits.hasRoom;
+  if (sweeps.reroute !== undefined && walk(state, sweeps.reroute, budget, acts.reroute, hasRoom)) {
     sweeps.reroute = undefined;
   }
-  while (sweeps.cancels.length > 0 && budget.left > 0) {
+  while (sweeps.cancels.length > 0 && budget.left > 0 && hasRoom()) {
     const [family] = sweeps.cancels;
     if (family === undefined || cancelMembers(state, family, budget, acts)) sweeps.cancels.shift();
   }
@@ -90,8 +94,14 @@ function walkOver(state: KernelState): Walk {
 }
 
 /** True once everything was gone through. */
-function walk(state: KernelState, of: Walk, budget: Budget, act: (task: Task) => boolean): boolean {
-  while (budget.left > 0 && budget.looksLeft > 0) {
+function walk(
+  state: KernelState,
+  of: Walk,
+  budget: Budget,
+  act: (task: Task) => boolean,
+  mayGoOn: () => boolean = () => true,
+): boolean {
+  while (budget.left > 0 && budget.looksLeft > 0 && mayGoOn()) {
     const [taskClass] = of.classes;
     if (taskClass === undefined) return true;
     const next = of.tasks.next();
@@ -113,7 +123,7 @@ function cancelMembers(
   budget: Budget,
   acts: SweepActs,
 ): boolean {
-  while (budget.left > 0) {
+  while (budget.left > 0 && state.commits.hasRoom) {
     const member = family.waiting.pop();
     if (member === undefined) return true;
     if (family.seen.has(member)) continue;

@@ -109,6 +109,7 @@ export class JetStreamTaskStream implements TaskStream {
     const strays = new StrayTasks({ manager, log, onStray });
     const backlog = new BacklogReads({ ...this.options, waiting: info.state.messages });
     this.open = ALL_OPEN;
+    this.recentAcks.takeAll();
     this.active = { epoch, deliver, pulls, persistence, held, strays, backlog, lastSequence };
     backlog.begin();
     for (const pull of pulls) pull.pump();
