@@ -200,7 +200,7 @@ describe('node agents', () => {
     const kernel = await bench.startKernel();
     await bench.untilLeading(kernel);
     const early = attach(kernel.grpcUrl);
-    const beat = { freeMemoryBytes: 1, contexts: [] };
+    const beat = { freeMemoryBytes: 1, contexts: [], memory: [] };
     early.stream.write({ message: { $case: 'heartbeat', value: beat } });
     expect(await early.end).toContain('register');
     const wrong = attach(kernel.grpcUrl);

@@ -106,7 +106,7 @@ export class FakeNode {
   }
 
   private beat(): void {
-    const value = { freeMemoryBytes: 2_048 * MIB, contexts: [] };
+    const value = { freeMemoryBytes: 2_048 * MIB, contexts: [], memory: [] };
     this.stream?.write({ message: { $case: 'heartbeat', value } });
     for (const process of this.processes.values()) process.beat();
   }

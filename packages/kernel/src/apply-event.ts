@@ -12,7 +12,7 @@ import {
 import { cancelTask } from './scheduling/cancellation';
 import { killProcess, setDesired } from './scheduling/desired-state';
 import {
-  applyContexts,
+  applyMemory,
   applyProcessChange,
   attachNode,
   detachNode,
@@ -67,7 +67,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
     case 'node-heartbeat':
       if (event.isLeaving === true) state.nodes.leave(event.nodeId);
       hearNode(state, event.nodeId, event.freeMemoryBytes);
-      applyContexts(state, event.nodeId, event.contexts ?? []);
+      applyMemory(state, event.nodeId, event);
       return;
     case 'node-detached':
       detachNode(state, event.nodeId, event.session);

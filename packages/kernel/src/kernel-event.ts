@@ -62,6 +62,13 @@ export interface ReportedContexts {
   readonly contexts: ProcessContexts;
 }
 
+/** What a process on the CPU occupies, as the system of its machine says. */
+export interface ReportedMemory {
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+  readonly residentBytes: number;
+}
+
 /** Where a report came from. */
 export interface ReportOrigin {
   readonly nodeId: NodeId;
@@ -140,6 +147,7 @@ export type KernelEvent =
       readonly nodeId: NodeId;
       readonly freeMemoryBytes: number;
       readonly contexts?: readonly ReportedContexts[];
+      readonly memory?: readonly ReportedMemory[];
       /** Its agent stops; absent is no. */
       readonly isLeaving?: boolean;
     }

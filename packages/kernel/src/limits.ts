@@ -36,6 +36,8 @@ export const CORE_LIMITS = {
   maxListedNames: 10,
   /** An OS process of Node that runs no model. */
   programFootprintBytes: 64 * MIB,
+  /** Measured growth of a process moves the ledger in such steps: less comes and goes by itself. */
+  growthStepBytes: 32 * MIB,
   /** Of a message that came from outside, in an error or an event. */
   maxMessageChars: 500,
   /** Failed attempts that a task remembers for its dead letter: a header must stay small. */

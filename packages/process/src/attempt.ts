@@ -69,6 +69,8 @@ export interface Attempt {
   readonly preemption: AbortSignal;
   /** Tokens that earlier attempts stored: go on after them. Empty for a fresh start. */
   readonly resumeTokens: readonly number[];
+  /** Of the encoded result: a longer one can't be committed. */
+  readonly maxResultBytes: number;
   /** Streams tokens to readers; ignored unless the task asked for a stream. */
   emitChunk(chunk: GenerateChunk): void;
 }

@@ -31,6 +31,7 @@ class FakeStream {
 
   store(): TaskStore {
     return {
+      maxBodyBytes: 1e6,
       readBody: async () => ({ kind: 'gone' }),
       putResult: async () => ({ kind: 'refused' }),
       readResult: async () => ({ kind: 'none' }),

@@ -84,6 +84,7 @@ class Fixture {
 
   private store(): TaskStore {
     return {
+      maxBodyBytes: 1e6,
       readBody: async () => ({ kind: 'gone' }),
       putResult: async (of) => {
         this.committed.push(of.task);

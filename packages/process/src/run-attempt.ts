@@ -109,6 +109,7 @@ class AttemptRun {
         signal: this.signal,
         preemption: this.parts.preemption,
         resumeTokens: writer.resumeTokens,
+        maxResultBytes: this.parts.store.maxBodyBytes,
         emitChunk: (chunk) => {
           if (this.spec.stream) writer.emit(chunk);
         },

@@ -56,6 +56,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive') {
     signal: abort.signal,
     preemption: new AbortController().signal,
     resumeTokens: [],
+    maxResultBytes: 1e6,
     emitChunk: (chunk) => chunks.push(chunk),
   };
   return { attempt, abort, chunks };

@@ -163,7 +163,7 @@ export function requestOf(asked: {
   readonly requestId: number;
   readonly attempt: Attempt;
 }): ThreadRequest {
-  const { spec, body, resumeTokens } = asked.attempt;
+  const { spec, body, resumeTokens, maxResultBytes } = asked.attempt;
   return {
     requestId: asked.requestId,
     function: spec.function,
@@ -178,5 +178,6 @@ export function requestOf(asked: {
     class: spec.class,
     priority: spec.priority,
     sequence: spec.sequence,
+    maxAnswerBytes: maxResultBytes,
   };
 }

@@ -52,6 +52,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'standard', functionName
     signal: abort.signal,
     preemption: preemption.signal,
     resumeTokens: [],
+    maxResultBytes: 1e6,
     emitChunk: (chunk) => chunks.push(chunk),
   };
   return { attempt, abort, preemption, chunks };

@@ -59,6 +59,12 @@ export const AGENT_LIMITS = {
   hostTailChars: 2 * KIB,
   /** The last words of a host that ended may still be on their way. */
   hostOutputMs: 500,
+  /** Share of the node's memory that one host may take beyond what it took to get ready. */
+  growthShare: 0.25,
+  /** And at least this much, on a small node: for requests, answers and a batch of long texts. */
+  leastGrowthBytes: 512 * MIB,
+  /** `prlimit` answers at once. */
+  memoryBoundMs: 5000,
   /** Why a process ended: all the ends that are remembered fit one registration. */
   exitMessageChars: 2 * KIB,
   /** Progress of a download is told at most this often. */

@@ -3,8 +3,8 @@
  * processes it assigns. It never runs a model itself, and dials out only.
  */
 import { randomUUID } from 'node:crypto';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { cpus, homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import type { Logger, NodeCapabilities } from '@llmos/base';
 import { natsListener, openListeners, systemClock } from '@llmos/base';
 import { EpochGuard } from '@llmos/process';
@@ -17,12 +17,14 @@ import { createModelStore } from './adapters/jetstream/jetstream-model-store';
 import { watchLeader } from './adapters/jetstream/leader-watch';
 import { onnxEnvironment } from './adapters/os/onnx-environment';
 import { probeDevices, probeGpus } from './adapters/os/device-probe';
+import { boundMemory } from './adapters/os/memory-bound';
 import { openPackageDisk, removeDrafts } from './adapters/os/fs-package-disk';
 import type { NodeProbe } from './adapters/os/linux-memory-probe';
 import { createMemoryProbe } from './adapters/os/linux-memory-probe';
 import { systemAlarm } from './adapters/os/system-alarm';
 import { createWorkerMetrics } from './adapters/prometheus/worker-metrics';
 import { chooseDevices } from './agent/device-choice';
+import { growthBytesOf } from './agent/host-growth';
 import { HostSupervisor } from './agent/host-supervisor';
 import { KernelSession } from './agent/kernel-session';
 import { ProcessSlots } from './agent/process-slots';
@@ -95,7 +97,11 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
       capabilities,
       processes: slots.changes(),
     }),
-    beat: () => ({ freeMemoryBytes: probe.freeBytes(), contexts: slots.contexts() }),
+    beat: () => ({
+      freeMemoryBytes: probe.freeBytes(),
+      contexts: slots.contexts(),
+      memory: slots.memory(),
+    }),
     guard: new EpochGuard(),
     alarm: systemAlarm,
     random: Math.random,
@@ -182,6 +188,12 @@ async function createSlots(
       }),
     acquire: (model, onProgress) => cache.acquire(model, onProgress),
     memory: probe,
+    boundMemory: (osPid, task) => {
+      const growthBytes = growthBytesOf(task, capabilities.memoryBytes);
+      void boundMemory({ osPid, growthBytes }).then((reason) => {
+        if (reason !== undefined) log.warn('memory-not-bounded', { osPid, growthBytes, reason });
+      });
+    },
     alarm: systemAlarm,
     nowMs: () => systemClock.nowMs(),
     host: {
@@ -191,6 +203,7 @@ async function createSlots(
       cores: capabilities.cores,
       chunkMs: config.chunkMs,
     },
+    hiddenFolders: [config.cacheFolder, resolve(__dirname, '..', '..', '..'), homedir(), tmpdir()],
     onChange: (change) => {
       const { pid, incarnation, spec, report } = change;
       const level = report.kind === 'exited' && report.reason !== 'stopped' ? 'warn' : 'info';

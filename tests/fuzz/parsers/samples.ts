@@ -137,6 +137,7 @@ export function attemptOf(task: string) {
 }
 
 const SPEC = { target: 'm@1', registrationJson: '', device: 'cpu', reservedBytes: 4096 };
+const MEMORY = { process: 'p', incarnation: 1, residentBytes: 4096 };
 const CONTEXTS: node.ProcessContexts = {
   process: 'p',
   incarnation: 1,
@@ -171,7 +172,10 @@ export const NODE_MESSAGES: readonly Uint8Array[] = [
     },
   }).finish(),
   node.NodeMessage.encode({
-    message: { $case: 'heartbeat', value: { freeMemoryBytes: 4096, contexts: [CONTEXTS] } },
+    message: {
+      $case: 'heartbeat',
+      value: { freeMemoryBytes: 4096, contexts: [CONTEXTS], memory: [MEMORY] },
+    },
   }).finish(),
   ...STATES.map((state) =>
     node.NodeMessage.encode({

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TensorValue } from '@llmos/base';
+import type { InferOutput, TensorValue } from '@llmos/base';
 import { BUILT_IN_FUNCTIONS, compileSchemaCheck, encodeJson, isRecord } from '@llmos/base';
 import type { MailboxMessage } from '@llmos/process/testing';
 import { decodeMailboxMessage, encodeMailboxMessage } from '@llmos/process/testing';
@@ -18,7 +18,7 @@ import {
   decodeProtobufBody,
   echoProtobuf,
   externalPaths,
-  formatTensor,
+  encodeTensorsJson,
   inferManifest,
   openChatTemplate,
   openTokenizer,
@@ -132,7 +132,12 @@ function feedTensor(source: FuzzSource): void {
   const tensor = parseTensor('input x', value as TensorValue);
   const count = tensor.dims.reduce((product, dim) => product * dim, 1);
   promise(tensor.elements.length === count, 'a tensor with another number of values');
-  parseTensor('again', formatTensor(tensor));
+  const written = encodeTensorsJson(new Map([['y', tensor]]), {
+    format: 'json',
+    maxBytes: 2 ** 26,
+  });
+  const { output } = JSON.parse(Buffer.from(written).toString()) as { output: InferOutput };
+  parseTensor('again', output.outputs['y'] as TensorValue);
 }
 
 const DOCUMENTS: readonly ModelDocuments[] = ['storyteller', 'support-intents'].map((name) => {

@@ -21,7 +21,7 @@ export function processRow(process: Process, queued: number): ProcessRow {
     running: process.running.size,
     permits: process.permits,
     queued,
-    footprintBytes: process.footprintBytes === 0 ? process.reservedBytes : process.footprintBytes,
+    footprintBytes: process.residentBytes ?? (process.footprintBytes || process.reservedBytes),
     ...(process.contexts === undefined ? {} : { contexts: process.contexts }),
     ...(reason === undefined ? {} : { reason }),
   };

@@ -48,7 +48,10 @@ export interface Process {
   osPid: number | undefined;
   /** Where it says it runs: a node may fall back to another device than it was given. */
   runsOn: string | undefined;
+  /** When it got ready. */
   footprintBytes: number;
+  /** As its node said last, of one on the CPU. */
+  residentBytes: number | undefined;
   /** Of a model that generates, as its node said last. */
   contexts: ProcessContexts | undefined;
   permits: number;
@@ -87,6 +90,7 @@ export function createProcess(birth: ProcessBirth): Process {
     osPid: undefined,
     runsOn: undefined,
     footprintBytes: 0,
+    residentBytes: undefined,
     contexts: undefined,
     permits: 0,
     running: new Set(),

@@ -1,7 +1,7 @@
 /** Nodes come, fall silent and go; what they report of their processes is taken in here. */
-import type { NodeId, ProcessContexts } from '@llmos/base';
+import type { NodeId, ProcessContexts, ProcessId } from '@llmos/base';
 import { assertNever } from '@llmos/base';
-import type { KernelEvent, ReportedContexts, ReportedProcess } from '../kernel-event';
+import type { KernelEvent, ReportedProcess } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { nextJudgementMs } from '../nodes/failure-detector';
@@ -67,22 +67,42 @@ export function hearNode(state: KernelState, nodeId: NodeId, freeMemoryBytes: nu
   if (before !== 'alive' && node.state.kind === 'alive') state.needsProvisioning = true;
 }
 
-/** What generations hold in a process is its memory too, on top of what it took to get ready. */
-export function applyContexts(
+/** What a process holds beyond what it took to get ready is its memory too. */
+export function applyMemory(
   state: KernelState,
   nodeId: NodeId,
-  reported: readonly ReportedContexts[],
+  beat: Pick<Extract<KernelEvent, { kind: 'node-heartbeat' }>, 'contexts' | 'memory'>,
 ): void {
-  for (const { pid, incarnation, contexts } of reported) {
-    const process = state.processes.get(pid);
-    if (process?.nodeId !== nodeId || process.incarnation !== incarnation) continue;
-    process.contexts = contexts;
-    const heldBytes = contextBytes(process, contexts);
+  const changed = new Set<Process>();
+  const find = (of: { readonly pid: ProcessId; readonly incarnation: number }) => {
+    const process = state.processes.get(of.pid);
+    const isMeant = process?.nodeId === nodeId && process.incarnation === of.incarnation;
+    if (isMeant) changed.add(process);
+    return isMeant ? process : undefined;
+  };
+  for (const of of beat.contexts ?? []) {
+    const process = find(of);
+    if (process !== undefined) process.contexts = of.contexts;
+  }
+  for (const of of beat.memory ?? []) {
+    const process = find(of);
+    if (process?.state.kind === 'ready') process.residentBytes = of.residentBytes;
+  }
+  for (const process of changed) {
+    const told = process.contexts === undefined ? 0 : contextBytes(process, process.contexts);
+    const grownBytes = Math.max(told, measuredGrowth(process));
     // Who waits for memory may have it now.
-    if (state.ledger.measure(pid, process.footprintBytes + heldBytes)) {
+    if (state.ledger.measure(process.pid, process.footprintBytes + grownBytes)) {
       state.needsProvisioning = true;
     }
   }
+}
+
+/** In steps: what every program takes and gives from second to second must not move the ledger. */
+function measuredGrowth(process: Process): number {
+  const grownBytes = (process.residentBytes ?? 0) - process.footprintBytes;
+  const { growthStepBytes } = CORE_LIMITS;
+  return Math.max(0, Math.floor(grownBytes / growthStepBytes) * growthStepBytes);
 }
 
 /** An accelerator holds the rows; what is saved lies in the memory of its machine. */

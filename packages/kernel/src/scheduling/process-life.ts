@@ -122,6 +122,7 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
   process.isReconciled = false;
   process.permits = 0;
   process.contexts = undefined;
+  process.residentBytes = undefined;
   setState(state, process, {
     kind: 'backing-off',
     untilMs: state.now.nowMs,

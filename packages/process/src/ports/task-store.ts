@@ -47,6 +47,8 @@ export type ChunksOutcome =
 
 /** Every read is consistent (answered by the stream's leader). None of these throws. */
 export interface TaskStore {
+  /** Of a result or chunk, as far as the connection tells now. */
+  readonly maxBodyBytes: number;
   readBody(of: AttemptSpec): Promise<BodyOutcome>;
   /** Stored only if the task has no result yet. */
   putResult(of: AttemptRef, result: Uint8Array, format: BodyFormat): Promise<PutOutcome>;

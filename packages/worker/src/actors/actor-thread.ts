@@ -22,9 +22,10 @@ import { failedAnswer, valueAnswer } from '../engine/engine';
 import { decodeJsonBody, encodeJsonResult } from '../engine/json-body';
 import type { ModelEngines } from '../engine/model-engines';
 import { openEngines } from '../engine/model-engines';
-import { RequestReader } from '../engine/request-reader';
+import { RequestReader, roomOf } from '../engine/request-reader';
 import { externalPaths } from '../models/external-files';
 import { WANTED_POSITIONS } from '../models/graph-facts';
+import { hideFolders } from '../models/hidden-folders';
 import { isPackagePath } from '../models/manifest-fields';
 import type { ModelRunner } from '../ports/model-runner';
 import type { RowCopier } from '../ports/row-copier';
@@ -63,6 +64,8 @@ async function loadModel(options: LoadOptions): Promise<LoadedModel> {
     intraOpThreads: options.intraOpThreads,
     ...(options.weightsFolder === undefined ? {} : { weightsFolder: options.weightsFolder }),
     ...(manifest.sharedWeights === true ? { sharesWeights: true } : {}),
+    ...(manifest.task === 'infer' ? { returnsMemory: true } : {}),
+    hiddenFolders: hiddenFoldersOf(options),
     ...(manifest.task === 'generate' ? { wantedPositions: WANTED_POSITIONS } : {}),
     // A round trip of the keys and values through the host would cost more than the step.
     ...(options.device.startsWith('webgpu') && manifest.task === 'generate'
@@ -88,6 +91,11 @@ async function loadModel(options: LoadOptions): Promise<LoadedModel> {
     await runner.close();
     throw thrown;
   }
+}
+
+/** Who uses a model is not told where it lies. */
+function hiddenFoldersOf({ packageFolder, weightsFolder }: LoadOptions): readonly string[] {
+  return weightsFolder === undefined ? [packageFolder] : [packageFolder, weightsFolder];
 }
 
 class ActorThread {
@@ -144,7 +152,8 @@ class ActorThread {
       this.post({ kind: 'loaded', provider, loadMs: performance.now() - startedMs });
     } catch (thrown) {
       const { code, message } = toErrorBody(thrown);
-      this.post({ kind: 'load-failed', code, message });
+      const shown = hideFolders(message, hiddenFoldersOf(options));
+      this.post({ kind: 'load-failed', code, message: shown });
     }
   }
 
@@ -300,13 +309,14 @@ function encodeAnswer(request: ThreadRequest, answer: EngineAnswer): EncodedAnsw
   const encode = (encoded: EngineAnswer): EncodedAnswer => ({
     result:
       request.format === 'json'
-        ? encodeJsonResult(encoded)
+        ? encodeJsonResult(encoded, roomOf(request))
         : encodeProtobufResult(request.function, encoded),
     ...(encoded.kind === 'failed' ? { error: encoded.error } : {}),
   });
   try {
     return encode(answer);
   } catch (thrown) {
+    if (thrown instanceof LlmosError) return encode(failedAnswer(thrown));
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     const error = errorBody('OUT_OF_RANGE', `the result can't be written: ${reason}`);
     return encode({ kind: 'failed', error });

@@ -52,6 +52,8 @@ export interface ThreadRequest {
   readonly priority: number;
   /** Of the message in LLMOS_TASKS: older ones go first among equals. */
   readonly sequence: number;
+  /** Of its encoded result; absent: as many as a body may have. */
+  readonly maxAnswerBytes?: number;
 }
 
 export type ToThread =

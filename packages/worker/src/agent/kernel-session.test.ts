@@ -60,7 +60,7 @@ function setUp() {
       refuse: (order, why) => void orders.push(`refuse ${order.pid}: ${why}`),
     },
     registration: () => ({}) as NodeRegistration,
-    beat: () => ({ freeMemoryBytes: 1, contexts: [] }),
+    beat: () => ({ freeMemoryBytes: 1, contexts: [], memory: [] }),
     guard: {
       check: (epoch) => {
         if (epoch < highest) return 'stale';

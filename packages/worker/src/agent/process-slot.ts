@@ -3,10 +3,11 @@
  *
  * Every change is told once, in order; `exited` is the last. A stop in any state leads to exited.
  */
-import type { ErrorBody, ModelRegistration, NodeId, ProcessId } from '@llmos/base';
+import type { ErrorBody, ModelRegistration, ModelTask, NodeId, ProcessId } from '@llmos/base';
 import { toErrorBody } from '@llmos/base';
 import type { FromHost, HostCounts, HostSpec } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
+import { hideSources } from '../models/hidden-folders';
 import type { FetchProgress, HeldPackage } from '../models/model-cache';
 import type { Alarm } from '../ports/alarm';
 import type { ProcessChange, ProcessReport, ProcessSpec } from '../ports/kernel-link';
@@ -17,12 +18,16 @@ export interface ProcessSlotParts {
   readonly startHost: (spec: HostSpec, events: HostEvents) => Host;
   readonly acquire: (model: ModelRegistration, onProgress: FetchProgress) => Promise<HeldPackage>;
   readonly memory: Pick<MemoryProbe, 'residentBytes'>;
+  /** Sets the bound of a host that got ready on the CPU; on a GPU drivers take what they like. */
+  readonly boundMemory: (osPid: number, task: ModelTask | undefined) => void;
   readonly alarm: Alarm;
   readonly nowMs: () => number;
   /** What every host of this node is told besides its process. */
   readonly host: Pick<HostSpec, 'servers' | 'logLevel' | 'cores' | 'chunkMs'> & {
     readonly node: NodeId;
   };
+  /** Of this machine: why a process ended is told to whoever used it. */
+  readonly hiddenFolders: readonly string[];
   readonly onChange: (change: ProcessChange) => void;
 }
 
@@ -54,6 +59,13 @@ export class ProcessSlot {
 
   get isExited(): boolean {
     return this.report.kind === 'exited';
+  }
+
+  /** What its host occupies now, once it is ready on the CPU. */
+  get residentBytes(): number | undefined {
+    const { report, host } = this;
+    if (report.kind !== 'ready' || report.device !== 'cpu' || host === undefined) return undefined;
+    return this.parts.memory.residentBytes(host.osPid);
   }
 
   /** Never throws; what goes wrong is told as an exit. */
@@ -113,6 +125,7 @@ export class ProcessSlot {
     switch (message.kind) {
       case 'ready':
         this.cancelLoadLimit();
+        if (message.device === 'cpu') this.boundMemory();
         this.tell({
           kind: 'ready',
           osPid: this.host?.osPid ?? 0,
@@ -137,6 +150,11 @@ export class ProcessSlot {
     }
   }
 
+  private boundMemory(): void {
+    const task = this.order.spec.registration?.manifest.task;
+    if (this.host !== undefined) this.parts.boundMemory(this.host.osPid, task);
+  }
+
   /** What the host occupies of its device. A GPU's share can't be read, so the promise stands. */
   private footprintBytes(device: string): number {
     const { reservedBytes } = this.order.spec;
@@ -152,7 +170,8 @@ export class ProcessSlot {
   private onEnded(end: HostEnd): void {
     this.cancelLoadLimit();
     const phase = this.report.kind === 'ready' ? 'the host ended' : 'the host ended while loading';
-    this.tell(this.ending ?? crashed(`${phase}: ${describeEnd(end)}`));
+    const tail = hideSources(end.tail, this.parts.hiddenFolders);
+    this.tell(this.ending ?? crashed(`${phase}: ${describeEnd({ ...end, tail })}`));
   }
 
   private tellProgress(fetchedBytes: number, totalBytes: number): void {
@@ -166,7 +185,11 @@ export class ProcessSlot {
   private tell(report: ProcessReport): void {
     if (this.isExited) return;
     this.report = report;
-    if (report.kind === 'exited') this.held?.release();
+    if (report.kind === 'exited') {
+      const message = hideSources(report.message, this.parts.hiddenFolders);
+      this.report = { ...report, message: bounded(message) };
+      this.held?.release();
+    }
     this.parts.onChange(this.change);
   }
 }
@@ -175,13 +198,13 @@ function loadFailed(error: ErrorBody): ProcessReport {
   return {
     kind: 'exited',
     reason: 'load-failed',
-    message: bounded(`${error.code}: ${error.message}`),
+    message: `${error.code}: ${error.message}`,
     isRetryable: error.retryable,
   };
 }
 
 function crashed(message: string): ProcessReport {
-  return { kind: 'exited', reason: 'crashed', message: bounded(message), isRetryable: true };
+  return { kind: 'exited', reason: 'crashed', message, isRetryable: true };
 }
 
 /** It goes into every registration, with those of other processes that ended. */

@@ -11,6 +11,7 @@ const registration = MODEL as unknown as ModelRegistration;
 
 function setUp() {
   const told: string[] = [];
+  const reasons: string[] = [];
   const hosts: { events: HostEvents; stops: number[]; folder: string | undefined }[] = [];
   let provide: (held: HeldPackage) => void = () => undefined;
   let fail: (thrown: unknown) => void = () => undefined;
@@ -30,12 +31,15 @@ function setUp() {
         fail = reject;
       }),
     memory: { residentBytes: () => 5000 },
+    boundMemory: () => undefined,
+    hiddenFolders: ['/srv/llmos', '/cache'],
     alarm: { after: () => () => undefined },
     nowMs: () => 0,
     host: { node: 'n1' as NodeId, servers: [], logLevel: 'silent', cores: 2 },
     onChange: (change: ProcessChange) => {
       const { incarnation, report } = change;
       told.push(`${incarnation} ${report.kind === 'exited' ? report.reason : report.kind}`);
+      if (report.kind === 'exited') reasons.push(report.message);
     },
   });
   const start = (incarnation = 1, model?: ModelRegistration): void => {
@@ -53,6 +57,7 @@ function setUp() {
   return {
     slots,
     told,
+    reasons,
     hosts,
     start,
     ready,
@@ -74,6 +79,26 @@ describe('processes of a node', () => {
     expect(slots.changes()[0]?.report).toMatchObject({ kind: 'ready', footprintBytes: 5000 });
     end();
     expect(told).toEqual(['1 starting', '1 ready', '1 crashed']);
+  });
+
+  it('tell why they ended without the folders and call stacks of this machine', async () => {
+    const { hosts, reasons, start, fail } = setUp();
+    start();
+    await turn();
+    const stack = 'Error: no /cache/ab/w.bin\n    at load (/srv/llmos/dist/a.js:1:2)\nthe end';
+    hosts[0]?.events.message({ kind: 'crashing', message: `it threw ${stack}` });
+    hosts[0]?.events.ended({ exitCode: 1, signal: null, tail: '' });
+    start(2);
+    await turn();
+    hosts[1]?.events.ended({ exitCode: 1, signal: null, tail: `${'x'.repeat(5000)}${stack}` });
+    start(3, registration);
+    fail(new LlmosError('UNAVAILABLE', "cache: EACCES, open '/cache/ab'"));
+    await turn();
+    expect(reasons).toEqual([
+      'it threw Error: no ab/w.bin\nthe end',
+      expect.stringMatching(/its last words: x+Error: no ab\/w.bin\nthe end$/),
+      "UNAVAILABLE: cache: EACCES, open 'ab'",
+    ]);
   });
 
   it('tell their state again when an order is repeated, and ignore older ones', async () => {

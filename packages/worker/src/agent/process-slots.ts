@@ -10,6 +10,7 @@ import type { HostCounts } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
 import type {
   ContextsOfProcess,
+  MemoryOfProcess,
   ProcessChange,
   ProcessReport,
   ProcessSpec,
@@ -88,6 +89,14 @@ export class ProcessSlots {
     return this.running().flatMap(({ order, counts }) => {
       const { contexts } = counts ?? {};
       return contexts === undefined ? [] : [{ ...idOf(order), contexts }];
+    });
+  }
+
+  /** Of the ready processes on the CPU, whose memory can be read. */
+  memory(): MemoryOfProcess[] {
+    return this.running().flatMap((slot) => {
+      const { residentBytes } = slot;
+      return residentBytes === undefined ? [] : [{ ...idOf(slot.order), residentBytes }];
     });
   }
 

@@ -9,6 +9,7 @@ import type { ErrorBody, GenerateChunk, TaskClass } from '@llmos/base';
 import { errorBody, toErrorBody } from '@llmos/base';
 import type { ContextCounts } from '../actors/thread-protocol';
 import type { HostTensor } from '../ports/model-runner';
+import type { AnswerRoom } from './answer-room';
 
 export type EngineOutput =
   /** As the function's output schema says. */
@@ -36,6 +37,8 @@ export interface EngineRequest {
   readonly priority: number;
   /** Older ones have smaller numbers. */
   readonly sequence: number;
+  /** What its answer may take; absent: ANY_ROOM. */
+  readonly room?: AnswerRoom;
 }
 
 export interface EngineCalls {

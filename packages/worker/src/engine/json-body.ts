@@ -1,8 +1,9 @@
 /** JSON bodies of tasks and results. Foreign bytes: bounded in size and depth before parsing. */
+import type { AnswerRoom } from './answer-room';
 import type { EngineAnswer } from './engine';
 import { LlmosError, decodeJson, encodeJson, failure, success } from '@llmos/base';
 import { ENGINE_LIMITS } from './limits';
-import { formatTensor } from './tensors/tensor-values';
+import { encodeTensorsJson } from './tensors/tensor-json';
 
 /** Throws INVALID_ARGUMENT where the body is not JSON, or too large or deep to read. */
 export function decodeJsonBody(body: Uint8Array): unknown {
@@ -46,13 +47,11 @@ export function depthOf(body: Uint8Array): number {
   return deepest;
 }
 
-export function encodeJsonResult(answer: EngineAnswer): Uint8Array {
+/** Throws RESOURCE_EXHAUSTED where tensors have more text than the room. */
+export function encodeJsonResult(answer: EngineAnswer, room: AnswerRoom): Uint8Array {
   if (answer.kind === 'failed') return encodeJson(failure(answer.error));
   if (answer.output.kind === 'value') return encodeJson(success(answer.output.value));
-  const outputs = Object.fromEntries(
-    [...answer.output.tensors].map(([name, tensor]) => [name, formatTensor(tensor)]),
-  );
-  return encodeJson(success({ outputs }));
+  return encodeTensorsJson(answer.output.tensors, room);
 }
 
 function invalid(message: string): LlmosError {

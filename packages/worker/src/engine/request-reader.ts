@@ -9,6 +9,8 @@ import {
   quoteShort,
 } from '@llmos/base';
 import type { ThreadRequest } from '../actors/thread-protocol';
+import type { AnswerRoom } from './answer-room';
+import { ANY_ROOM } from './answer-room';
 import type { EngineRequest } from './engine';
 
 export type DecodeBody = (request: ThreadRequest) => unknown;
@@ -39,6 +41,7 @@ export class RequestReader {
       class: request.class,
       priority: request.priority,
       sequence: request.sequence,
+      room: roomOf(request),
       ...(stateKey === undefined ? {} : { stateKey }),
     };
   }
@@ -81,6 +84,12 @@ function stateKeyOf(input: unknown, request: ThreadRequest): string | undefined 
   if (request.function !== 'infer') return undefined;
   const key = (input as InferInput).key ?? request.key;
   return key === undefined ? undefined : `${request.tenant ?? ''}/${key}`;
+}
+
+/** What the answer to a request may take. */
+export function roomOf(request: Pick<ThreadRequest, 'format' | 'maxAnswerBytes'>): AnswerRoom {
+  const { format, maxAnswerBytes = ANY_ROOM.maxBytes } = request;
+  return { format, maxBytes: maxAnswerBytes };
 }
 
 function invalid(message: string): LlmosError {

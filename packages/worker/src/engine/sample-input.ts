@@ -1,8 +1,8 @@
 /** A small input to try a package with: one step that touches the whole graph. */
-import type { ModelManifest, TensorValue } from '@llmos/base';
+import type { ModelManifest, TensorType, TensorValue } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
 import type { TensorSpec } from '../ports/model-runner';
-import { formatTensor, zeroTensor } from './tensors/tensor-values';
+import { elementCount } from './tensors/tensor-values';
 
 export function sampleInput(manifest: ModelManifest, inputs: readonly TensorSpec[]): object {
   switch (manifest.task) {
@@ -31,7 +31,13 @@ function zeroInputs(
         throw new LlmosError('UNIMPLEMENTED', `the graph's input ${name} is not a tensor`);
       }
       const dims = spec.dims.map((dim) => (typeof dim === 'number' ? dim : 1));
-      return [spec.name, formatTensor(zeroTensor(spec.type, dims))] as const;
+      return [spec.name, zeroValue(spec.name, spec.type, dims)] as const;
     });
   return Object.fromEntries(entries);
+}
+
+function zeroValue(name: string, type: TensorType, dims: readonly number[]): TensorValue {
+  const count = elementCount(dims, `the graph's input ${quoteShort(name)}`);
+  const zero = type === 'string' ? '' : type === 'bool' ? false : 0;
+  return { type, dims, data: new Array<typeof zero>(count).fill(zero) };
 }

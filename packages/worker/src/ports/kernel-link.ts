@@ -51,8 +51,16 @@ export interface NodeRegistration {
 export interface NodeBeat {
   readonly freeMemoryBytes: number;
   readonly contexts: readonly ContextsOfProcess[];
+  /** What each process on the CPU occupies. */
+  readonly memory: readonly MemoryOfProcess[];
   /** It stops: the kernel gives it nothing new. */
   readonly isLeaving?: true;
+}
+
+export interface MemoryOfProcess {
+  readonly pid: ProcessId;
+  readonly incarnation: number;
+  readonly residentBytes: number;
 }
 
 export interface ContextsOfProcess {

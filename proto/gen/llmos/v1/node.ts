@@ -70,7 +70,17 @@ export interface NodeHeartbeat {
   /** Of the processes whose models generate. */
   contexts: ProcessContexts[];
   /** The node stops: it takes no more processes. */
-  leaving?: boolean | undefined;
+  leaving?:
+    | boolean
+    | undefined;
+  /** What each process on the CPU occupies now, as the system of the machine says. */
+  memory: ProcessMemory[];
+}
+
+export interface ProcessMemory {
+  process: string;
+  incarnation: number;
+  residentBytes: number;
 }
 
 /** Generations in one process: with a row, without one, and saved ones. */
@@ -854,7 +864,7 @@ export const Device: MessageFns<Device> = {
 };
 
 function createBaseNodeHeartbeat(): NodeHeartbeat {
-  return { freeMemoryBytes: 0, contexts: [], leaving: undefined };
+  return { freeMemoryBytes: 0, contexts: [], leaving: undefined, memory: [] };
 }
 
 export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
@@ -867,6 +877,9 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     }
     if (message.leaving !== undefined) {
       writer.uint32(24).bool(message.leaving);
+    }
+    for (const v of message.memory) {
+      ProcessMemory.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -908,6 +921,14 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
             message.leaving = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.memory.push(ProcessMemory.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -931,6 +952,7 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
         ? object.contexts.map((e: any) => ProcessContexts.fromJSON(e))
         : [],
       leaving: isSet(object.leaving) ? globalThis.Boolean(object.leaving) : undefined,
+      memory: globalThis.Array.isArray(object?.memory) ? object.memory.map((e: any) => ProcessMemory.fromJSON(e)) : [],
     };
   },
 
@@ -945,6 +967,9 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     if (message.leaving !== undefined) {
       obj.leaving = message.leaving;
     }
+    if (message.memory?.length) {
+      obj.memory = message.memory.map((e) => ProcessMemory.toJSON(e));
+    }
     return obj;
   },
 
@@ -956,6 +981,112 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     message.freeMemoryBytes = object.freeMemoryBytes ?? 0;
     message.contexts = object.contexts?.map((e) => ProcessContexts.fromPartial(e)) || [];
     message.leaving = object.leaving ?? undefined;
+    message.memory = object.memory?.map((e) => ProcessMemory.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseProcessMemory(): ProcessMemory {
+  return { process: "", incarnation: 0, residentBytes: 0 };
+}
+
+export const ProcessMemory: MessageFns<ProcessMemory> = {
+  encode(message: ProcessMemory, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    if (message.incarnation !== 0) {
+      writer.uint32(16).uint32(message.incarnation);
+    }
+    if (message.residentBytes !== 0) {
+      writer.uint32(24).uint64(message.residentBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessMemory {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessMemory();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.incarnation = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.residentBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProcessMemory {
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      incarnation: isSet(object.incarnation) ? globalThis.Number(object.incarnation) : 0,
+      residentBytes: isSet(object.residentBytes)
+        ? globalThis.Number(object.residentBytes)
+        : isSet(object.resident_bytes)
+        ? globalThis.Number(object.resident_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: ProcessMemory): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    if (message.incarnation !== 0) {
+      obj.incarnation = Math.round(message.incarnation);
+    }
+    if (message.residentBytes !== 0) {
+      obj.residentBytes = Math.round(message.residentBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProcessMemory>): ProcessMemory {
+    return ProcessMemory.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessMemory>): ProcessMemory {
+    const message = createBaseProcessMemory();
+    message.process = object.process ?? "";
+    message.incarnation = object.incarnation ?? 0;
+    message.residentBytes = object.residentBytes ?? 0;
     return message;
   },
 };

@@ -50,13 +50,17 @@ it.each<[string, Partial<wire.Register>]>([
 it('reads what processes hold of generations, and refuses counts that are none', () => {
   const bytes = { rowBytes: 4_096, savedBytes: 8_192, prefixBytes: 0 };
   const of = { process: 'p1-1', incarnation: 2, running: 2, waiting: 1, saved: 3, ...bytes };
-  expect(readContexts({ freeMemoryBytes: 1, contexts: [of] })).toEqual([
+  expect(readContexts({ freeMemoryBytes: 1, memory: [], contexts: [of] })).toEqual([
     { pid: 'p1-1', incarnation: 2, contexts: { running: 2, waiting: 1, saved: 3, ...bytes } },
   ]);
   const wrong = [{ ...of, rowBytes: Number.NaN }];
-  expect(() => readContexts({ freeMemoryBytes: 1, contexts: wrong })).toThrow('row_bytes');
+  expect(() => readContexts({ freeMemoryBytes: 1, memory: [], contexts: wrong })).toThrow(
+    'row_bytes',
+  );
   const many = Array(5_000).fill(of) as wire.ProcessContexts[];
-  expect(() => readContexts({ freeMemoryBytes: 1, contexts: many })).toThrow('contexts');
+  expect(() => readContexts({ freeMemoryBytes: 1, memory: [], contexts: many })).toThrow(
+    'contexts',
+  );
 });
 
 it('refuses an exit for a reason that is none', () => {

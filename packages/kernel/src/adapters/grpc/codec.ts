@@ -10,7 +10,12 @@ import type {
 import { quoteShort, tryToken } from '@llmos/base';
 import type { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
-import type { ProcessReport, ReportedContexts, ReportedProcess } from '../../kernel-event';
+import type {
+  ProcessReport,
+  ReportedContexts,
+  ReportedMemory,
+  ReportedProcess,
+} from '../../kernel-event';
 import type { ProcessAddress } from '../../kernel-decision';
 
 /** A message that breaks the protocol; the stream that sent it is closed with this text. */
@@ -60,6 +65,14 @@ export function readProcessChange(message: wire.ProcessChange): ReportedProcess 
 
 export function readFreeMemory(message: wire.NodeHeartbeat): number {
   return count(message.freeMemoryBytes, 'free_memory_bytes');
+}
+
+export function readMemory(message: wire.NodeHeartbeat): readonly ReportedMemory[] {
+  return bounded(message.memory, 'memory', EDGE_LIMITS.maxNodeProcesses).map((of) => ({
+    pid: token<ProcessId>(of.process, 'process'),
+    incarnation: count(of.incarnation, 'incarnation'),
+    residentBytes: count(of.residentBytes, 'resident_bytes'),
+  }));
 }
 
 export function readContexts(message: wire.NodeHeartbeat): readonly ReportedContexts[] {

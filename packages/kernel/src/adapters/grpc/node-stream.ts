@@ -15,6 +15,7 @@ import {
   InvalidNodeMessage,
   readContexts,
   readFreeMemory,
+  readMemory,
   readProcessChange,
   readRegistration,
 } from './codec';
@@ -119,7 +120,8 @@ export class NodeStream {
         const freeMemoryBytes = readFreeMemory(content.value);
         const contexts = readContexts(content.value);
         const isLeaving = content.value.leaving === true;
-        const beat = { nodeId, freeMemoryBytes, contexts, isLeaving };
+        const memory = readMemory(content.value);
+        const beat = { nodeId, freeMemoryBytes, contexts, memory, isLeaving };
         return this.options.onEvent(this, { kind: 'node-heartbeat', ...beat });
       }
       case 'processChange': {

@@ -50,6 +50,10 @@ class JetStreamTaskStore implements TaskStore {
     private readonly jsm: JetStreamManager,
   ) {}
 
+  get maxBodyBytes(): number {
+    return (this.connection.info?.max_payload ?? 1024 * 1024) - PROCESS_LIMITS.headerReserveBytes;
+  }
+
   async readBody(of: AttemptSpec): Promise<BodyOutcome> {
     const found = await this.find(STREAMS.tasks, { seq: of.sequence });
     if (found.kind === 'unavailable') return found;
@@ -115,8 +119,7 @@ class JetStreamTaskStore implements TaskStore {
   }
 
   private async put(of: Put): Promise<PutOutcome> {
-    const limitBytes =
-      (this.connection.info?.max_payload ?? 1024 * 1024) - PROCESS_LIMITS.headerReserveBytes;
+    const limitBytes = this.maxBodyBytes;
     if (of.body.length > limitBytes) return { kind: 'too-large', limitBytes };
     const fields = headers();
     fields.set(HEADERS.attempt, String(of.attempt));

@@ -94,8 +94,12 @@ export function writeHeartbeat(beat: NodeBeat): node.NodeMessage {
     const bytes = { rowBytes, savedBytes, prefixBytes };
     return { process: pid, incarnation, running, waiting, saved, ...bytes };
   });
+  const memory = beat.memory.map(({ pid, incarnation, residentBytes }) => ({
+    ...{ process: pid, incarnation, residentBytes },
+  }));
   const leaving = beat.isLeaving === true ? { leaving: true } : {};
-  return { message: { $case: 'heartbeat', value: { freeMemoryBytes, contexts, ...leaving } } };
+  const value = { freeMemoryBytes, contexts, memory, ...leaving };
+  return { message: { $case: 'heartbeat', value } };
 }
 
 export function writeProcessChange(change: ProcessChange): node.NodeMessage {

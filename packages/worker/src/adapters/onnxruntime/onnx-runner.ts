@@ -3,6 +3,7 @@
  * without an end cost three to five times the CPU for nothing; float16 travels as bit patterns;
  * preallocated outputs are filled in place on the CPU only.
  */
+import { dirname, resolve } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { TensorType } from '@llmos/base';
 import { LlmosError, TENSOR_TYPES } from '@llmos/base';
@@ -18,6 +19,7 @@ import type {
 import type { GraphSource, PreparedGraph } from './prepare-graph';
 import { bufferFreer } from './free-buffer';
 import { plainGraph, prepareGraph } from './prepare-graph';
+import { reasonOf, runError } from './runtime-error';
 
 export interface OnnxRunnerOptions extends GraphSource {
   /** Full path: files of external weights are found beside it. Or the bytes of a graph. */
@@ -27,6 +29,13 @@ export interface OnnxRunnerOptions extends GraphSource {
   readonly intraOpThreads: number;
   /** Outputs that stay on the device, if it has memory of its own. */
   readonly deviceOutputs?: readonly string[];
+  /**
+   * Memory of a run goes back to the system after it, for graphs whose runs callers may make as
+   * large as they like. Costs large runs 2 to 10 %, so the others keep what their largest run took.
+   */
+  readonly returnsMemory?: boolean;
+  /** Folders of this machine that errors don't name, beside the graph's own. */
+  readonly hiddenFolders?: readonly string[];
 }
 
 /**
@@ -54,23 +63,31 @@ async function openPrepared(
   options: OnnxRunnerOptions,
 ): Promise<ModelRunner> {
   const { provider, executionProvider } = parseDevice(options.device);
+  const folders = hiddenFoldersOf(options);
   try {
     const session = await createSession(prepared.graph, {
       executionProviders: [executionProvider],
       intraOpNumThreads: Math.max(1, options.intraOpThreads),
       interOpNumThreads: 1,
       logSeverityLevel: 3,
+      enableCpuMemArena: options.returnsMemory !== true,
       extra: { ...THREAD_WAITS, ...prepared.settings },
       // Tried on WebGPU alone: on other devices every output comes to the host.
       ...(provider === 'webgpu' ? locations(options.deviceOutputs ?? []) : {}),
     });
-    return new OnnxRunner(session, provider, prepared.addedInput);
+    return new OnnxRunner(session, provider, { addedInput: prepared.addedInput, folders });
   } catch (thrown) {
-    const reason = firstLine(thrown);
+    const reason = reasonOf(thrown, folders);
     throw new LlmosError('FAILED_PRECONDITION', `the graph can't be loaded: ${reason}`, {
       cause: thrown,
     });
   }
+}
+
+function hiddenFoldersOf(options: OnnxRunnerOptions): readonly string[] {
+  const { graphFile, weightsFolder, hiddenFolders = [] } = options;
+  const own = typeof graphFile === 'string' ? [resolve(dirname(graphFile))] : [];
+  return [...hiddenFolders, ...own, ...(weightsFolder === undefined ? [] : [weightsFolder])];
 }
 
 function createSession(
@@ -112,11 +129,18 @@ class OnnxRunner implements ModelRunner {
   private readonly targets = new WeakMap<HostTensor, Tensor>();
   private readonly free = bufferFreer();
 
+  private readonly addedInput: string | undefined;
+
   constructor(
     session: InferenceSession,
     readonly provider: string,
-    private readonly addedInput: string | undefined,
+    private readonly parts: {
+      readonly addedInput: string | undefined;
+      readonly folders: readonly string[];
+    },
   ) {
+    const { addedInput } = parts;
+    this.addedInput = addedInput;
     this.session = session;
     this.inputs = session.inputMetadata
       .map(toSpec)
@@ -137,7 +161,7 @@ class OnnxRunner implements ModelRunner {
     try {
       results = await this.session.run(feeds, fetches);
     } catch (thrown) {
-      throw new LlmosError('INTERNAL', `the model failed: ${firstLine(thrown)}`, { cause: thrown });
+      throw runError(thrown, this.parts.folders);
     }
     return new Map(
       Object.entries(results).map(([name, value]) => {
@@ -243,11 +267,4 @@ function hostElements(type: TensorType, data: Tensor.DataType): TensorElements {
   if (type !== 'float16' || data instanceof Uint16Array || Array.isArray(data)) return data;
   // A Node with Float16Array answers with one: the same bits under another name.
   return new Uint16Array(data.buffer, data.byteOffset, data.length);
-}
-
-/** The runtime adds its source lines; the first line says what is wrong. */
-function firstLine(thrown: unknown): string {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  const line = message.split('\n')[0] ?? '';
-  return line.length > 400 ? `${line.slice(0, 400)}…` : line;
 }

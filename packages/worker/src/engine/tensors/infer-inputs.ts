@@ -39,6 +39,27 @@ export function assertOutputs(specs: readonly TensorSpec[], wanted: readonly str
   }
 }
 
+/** Sizes of the named dimensions, as the inputs have them. */
+export function namedSizes({ specs, inputs }: InputCheck): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const spec of specs) {
+    spec.dims.forEach((dim, axis) => {
+      const size = inputs.get(spec.name)?.dims[axis];
+      if (typeof dim === 'string' && dim !== '' && size !== undefined) sizes.set(dim, size);
+    });
+  }
+  return sizes;
+}
+
+/** The dims that a run will give, where the graph says how they follow from the inputs'. */
+export function knownDims(
+  spec: TensorSpec,
+  sizes: ReadonlyMap<string, number>,
+): readonly number[] | undefined {
+  const dims = spec.dims.map((dim) => (typeof dim === 'number' ? dim : sizes.get(dim)));
+  return dims.every((dim) => dim !== undefined) ? dims : undefined;
+}
+
 function assertTensor(spec: TensorSpec, tensor: HostTensor): void {
   const place = `input ${quoteShort(spec.name)}`;
   if (tensor.type !== spec.type) {

@@ -51,7 +51,8 @@ export class StateTable {
   }
 }
 
-function stateBytes(state: ModelState): number {
+/** In memory. */
+export function stateBytes(state: ModelState): number {
   let bytes = 0;
   for (const tensor of state.values()) bytes += elementBytes(tensor.elements);
   return bytes;

@@ -1,6 +1,8 @@
 import type { InferInput, TensorValue } from '@llmos/base';
 import type { HostTensor, ModelRunner } from '../../ports/model-runner';
+import type { AnswerRoom } from '../answer-room';
 import type { EngineAnswer } from '../engine';
+import { ENGINE_LIMITS } from '../limits';
 import { TensorEngine } from './tensor-engine';
 
 /** y = x + state, next state = y; fails on negative numbers. */
@@ -30,8 +32,32 @@ function x(value: number, more: Partial<TensorValue> = {}): InferInput {
   return { inputs: { x: { type: 'float32', dims: [1], data: [value], ...more } } };
 }
 
+/** A column of so many rows in, a tensor of zeros of `dims` out. */
+function wideRunner(outputDims: readonly (string | number)[], dims: readonly number[]) {
+  const counted = {
+    ...runner,
+    runs: 0,
+    inputs: [{ name: 'x', type: 'float32', dims: ['rows'] }],
+    outputs: [{ name: 'y', type: 'float32', dims: outputDims }],
+    run: async () => {
+      counted.runs += 1;
+      const elements = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
+      return new Map([['y', { kind: 'host' as const, type: 'float32' as const, dims, elements }]]);
+    },
+  } satisfies ModelRunner & { runs: number };
+  return counted;
+}
+
+function rowsOf(count: number): Partial<TensorValue> {
+  return { dims: [count], data: new Array<number>(count).fill(0) };
+}
+
 function open(engine = new TensorEngine(runner, pairs)) {
-  return async (input: InferInput, stateKey?: string): Promise<Record<string, number> | string> => {
+  return async (
+    input: InferInput,
+    stateKey?: string,
+    room?: AnswerRoom,
+  ): Promise<Record<string, number> | string> => {
     let given: EngineAnswer | undefined;
     await engine.run(
       [
@@ -44,6 +70,7 @@ function open(engine = new TensorEngine(runner, pairs)) {
           seedText: '',
           ...{ tenant: '', class: 'standard', priority: 5, sequence: 1 },
           ...(stateKey === undefined ? {} : { stateKey }),
+          ...(room === undefined ? {} : { room }),
         },
       ],
       {
@@ -110,6 +137,50 @@ describe('infer', () => {
     ['an output without a wire form', { ...x(1), outputs: ['list'] }, /"list" is not a tensor/],
   ])('refuses %s, naming it', async (_, input, message) => {
     expect(await open()(input)).toMatch(message);
+  });
+
+  it('refuses, before it runs, what can not fit an answer, and names the sizes', async () => {
+    const wide = wideRunner(['rows', 'rows'], [10_000, 10_000]);
+    const room = { format: 'json', maxBytes: 1_000_000 } as const;
+    const refusal = await open(new TensorEngine(wide, []))(x(1, rowsOf(10_000)), undefined, room);
+    expect(refusal).toMatch(
+      /at least 199999999 bytes \(y is float32 \[10000, 10000\]\), the limit is 1000000.*fewer rows/,
+    );
+    expect(wide.runs).toBe(0);
+    const fitting = wideRunner(['rows', 'rows'], [100, 100]);
+    const infer = open(new TensorEngine(fitting, []));
+    expect(await infer(x(1, rowsOf(100)), undefined, room)).toEqual({ y: 0 });
+  });
+
+  it('refuses, before it is written, an answer whose size only the run told', async () => {
+    const wide = wideRunner(['', ''], [2000, 2000]);
+    const room = { format: 'protobuf', maxBytes: 15_999_999 } as const;
+    const infer = open(new TensorEngine(wide, []));
+    expect(await infer(x(1), undefined, room)).toMatch(/at least 16000000 bytes/);
+    expect(wide.runs).toBe(1);
+    expect(await infer(x(1), undefined, { ...room, maxBytes: 16_000_100 })).toEqual({ y: 0 });
+  });
+
+  it('refuses a state beyond what is kept, and keeps the one before', async () => {
+    const large = ENGINE_LIMITS.maxStateBytes / 4 + 1;
+    let isLarge = false;
+    const growing: ModelRunner = {
+      ...runner,
+      run: async (request) => {
+        const results = new Map(await runner.run(request));
+        if (!isLarge) return results;
+        const elements = new Float32Array(large);
+        return results.set('stateN', { kind: 'host', type: 'float32', dims: [large], elements });
+      },
+    };
+    const infer = open(new TensorEngine(growing, pairs));
+    await infer(x(1), 'a');
+    isLarge = true;
+    expect(await infer(x(1), 'a')).toMatch(/state of key "a" would have \d+ bytes/);
+    isLarge = false;
+    expect(await infer(x(1), 'a')).toEqual({ y: 2 });
+    const huge = [{ ...pairs[0]!, dims: [large] }];
+    expect(() => new TensorEngine(runner, huge)).toThrow(/state of a key would have/);
   });
 
   it('refuses a state pair that the graph does not have', () => {

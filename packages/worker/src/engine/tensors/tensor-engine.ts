@@ -7,10 +7,12 @@ import { LlmosError, quoteShort } from '@llmos/base';
 import type { HostTensor, ModelRunner } from '../../ports/model-runner';
 import type { Engine, EngineCalls, EngineRequest } from '../engine';
 import { CANCELLED_ANSWER, failedAnswer } from '../engine';
-import { assertInputs, assertOutputs } from './infer-inputs';
+import type { AnswerPart, AnswerRoom } from '../answer-room';
+import { ANY_ROOM, assertFits, leastTensorBytes, tensorBytes } from '../answer-room';
+import { assertInputs, assertOutputs, knownDims, namedSizes } from './infer-inputs';
 import { ENGINE_LIMITS } from '../limits';
 import type { ModelState } from './state-table';
-import { StateTable } from './state-table';
+import { StateTable, stateBytes } from './state-table';
 import { elementCount, parseTensor, zeroTensor } from './tensor-values';
 
 export class TensorEngine implements Engine {
@@ -32,6 +34,8 @@ export class TensorEngine implements Engine {
       const names = `${quoteShort(pair.input)} and ${quoteShort(pair.output)}`;
       throw new LlmosError('INVALID_ARGUMENT', `the graph has no state ${names}`);
     }
+    const types = pairs.map((pair) => [pair.type as TensorType, pair.dims] as const);
+    assertStateFits('the state of a key', sumOf(types.map((of) => bytesOfDims(...of))));
   }
 
   async run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void> {
@@ -41,7 +45,7 @@ export class TensorEngine implements Engine {
         continue;
       }
       try {
-        const tensors = await this.infer(request.input as InferInput, request.stateKey);
+        const tensors = await this.infer(request);
         calls.answer(request.requestId, { kind: 'done', output: { kind: 'tensors', tensors } });
       } catch (thrown) {
         calls.answer(request.requestId, failedAnswer(thrown));
@@ -49,10 +53,9 @@ export class TensorEngine implements Engine {
     }
   }
 
-  private async infer(
-    input: InferInput,
-    stateKey: string | undefined,
-  ): Promise<ReadonlyMap<string, HostTensor>> {
+  private async infer(request: EngineRequest): Promise<ReadonlyMap<string, HostTensor>> {
+    const { stateKey, room = ANY_ROOM } = request;
+    const input = request.input as InferInput;
     const given = new Map(
       Object.entries(input.inputs).map(([name, value]) => [
         name,
@@ -64,10 +67,28 @@ export class TensorEngine implements Engine {
     assertInputs({ specs, inputs });
     const wanted = input.outputs ?? this.usualOutputs(stateKey !== undefined);
     assertOutputs(this.runner.outputs, wanted);
+    this.assertFits(wanted, namedSizes({ specs, inputs }), room);
     const kept = stateKey === undefined ? [] : this.pairs.map((pair) => pair.output);
     const results = await this.runGraph(inputs, new Set([...wanted, ...kept]));
+    const answer = new Map(wanted.map((name) => [name, results.get(name) as HostTensor]));
+    // What the graph does not say of its sizes is known only now.
+    assertFits([...answer].map(partOf(room)), room, REMEDY);
     if (stateKey !== undefined) this.keepState(stateKey, results);
-    return new Map(wanted.map((name) => [name, results.get(name) as HostTensor]));
+    return answer;
+  }
+
+  /** Before the run, as far as the graph says how large its outputs will be. */
+  private assertFits(
+    wanted: readonly string[],
+    sizes: ReadonlyMap<string, number>,
+    room: AnswerRoom,
+  ): void {
+    const parts = this.runner.outputs.flatMap((spec) => {
+      const dims = wanted.includes(spec.name) ? knownDims(spec, sizes) : undefined;
+      if (dims === undefined || spec.type === 'unsupported') return [];
+      return [partOf(room)([spec.name, { type: spec.type, dims }])];
+    });
+    assertFits(parts, room, REMEDY);
   }
 
   private async runGraph(
@@ -81,6 +102,7 @@ export class TensorEngine implements Engine {
       });
       return results as ReadonlyMap<string, HostTensor>;
     } catch (thrown) {
+      if (thrown instanceof LlmosError && thrown.code === 'RESOURCE_EXHAUSTED') throw thrown;
       // The tensors fit the graph's interface, so it is their values or sizes that it refuses.
       const reason = thrown instanceof Error ? thrown.message : String(thrown);
       throw new LlmosError('INVALID_ARGUMENT', `${reason} (with these inputs)`, { cause: thrown });
@@ -106,6 +128,8 @@ export class TensorEngine implements Engine {
     const state: ModelState = new Map(
       this.pairs.map((pair) => [pair.input, results.get(pair.output) as HostTensor]),
     );
+    const key = stateKey.slice(stateKey.indexOf('/') + 1);
+    assertStateFits(`the state of key ${quoteShort(key)}`, stateBytes(state));
     this.states.set(stateKey, state);
   }
 
@@ -115,6 +139,41 @@ export class TensorEngine implements Engine {
       .filter((spec) => spec.type !== 'unsupported' && !states.has(spec.name))
       .map((spec) => spec.name);
   }
+}
+
+const REMEDY = 'send fewer rows, or ask for fewer outputs';
+
+/** Of an answer: an output with its type and dims. */
+function partOf(room: AnswerRoom) {
+  return ([name, { type, dims }]: readonly [
+    string,
+    Pick<HostTensor, 'type' | 'dims'>,
+  ]): AnswerPart => {
+    const count = dims.reduce((product, dim) => product * dim, 1);
+    return {
+      what: `${name} is ${type} [${dims.join(', ')}]`,
+      leastBytes: leastTensorBytes(type, count, room.format),
+    };
+  };
+}
+
+function bytesOfDims(type: TensorType, dims: readonly number[]): number {
+  return tensorBytes(
+    type,
+    dims.reduce((product, dim) => product * dim, 1),
+  );
+}
+
+/** One state beyond the bound would push out all others, and stay itself. */
+function assertStateFits(what: string, bytes: number): void {
+  const most = ENGINE_LIMITS.maxStateBytes;
+  if (bytes <= most) return;
+  const message = `${what} would have ${bytes} bytes; at most ${most} are kept`;
+  throw new LlmosError('RESOURCE_EXHAUSTED', message, { retryable: false });
+}
+
+function sumOf(amounts: readonly number[]): number {
+  return amounts.reduce((sum, amount) => sum + amount, 0);
 }
 
 function initialState(pair: StatePair): HostTensor {

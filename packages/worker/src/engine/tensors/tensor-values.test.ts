@@ -1,9 +1,17 @@
-import type { TensorType, TensorValue } from '@llmos/base';
+import type { InferOutput, TensorType, TensorValue } from '@llmos/base';
 import { TENSOR_TYPES } from '@llmos/base';
-import { bytesOf, formatTensor, parseTensor, zeroTensor } from './tensor-values';
+import type { HostTensor } from '../../ports/model-runner';
+import { encodeTensorsJson } from './tensor-json';
+import { bytesOf, parseTensor, zeroTensor } from './tensor-values';
 
 function value(type: TensorType, dims: number[], data: TensorValue['data']): TensorValue {
   return { type, dims, data };
+}
+
+function written(tensor: HostTensor): unknown {
+  const json = encodeTensorsJson(new Map([['y', tensor]]), { format: 'json', maxBytes: 1e6 });
+  const { output } = JSON.parse(Buffer.from(json).toString()) as { output: InferOutput };
+  return output.outputs['y'];
 }
 
 function thrown(input: TensorValue): string {
@@ -32,10 +40,10 @@ describe('tensors as JSON', () => {
     ['string', ['', 'a', '日本']],
   ])('reads and writes %s', (type, data) => {
     const tensor = parseTensor('x', value(type, [3], data));
-    expect(formatTensor(tensor)).toEqual({ type, dims: [3], data });
+    expect(written(tensor)).toEqual({ type, dims: [3], data });
     if (type === 'string' || !('buffer' in tensor.elements)) return;
     const base64 = Buffer.from(bytesOf(tensor.elements)).toString('base64');
-    expect(formatTensor(parseTensor('x', value(type, [3], base64)))).toEqual({
+    expect(written(parseTensor('x', value(type, [3], base64)))).toEqual({
       type,
       dims: [3],
       data,
@@ -62,18 +70,6 @@ describe('tensors as JSON', () => {
   ])('refuses %s, naming it', (_, input, message) => {
     expect(thrown(input)).toMatch(message);
     expect(thrown(input)).toContain('input "x"');
-  });
-
-  it('answers what JSON has no number for in base64', () => {
-    const tensor = {
-      kind: 'host' as const,
-      type: 'float32' as const,
-      dims: [2],
-      elements: Float32Array.of(1, Number.NaN),
-    };
-    const { data } = formatTensor(tensor);
-    expect(typeof data).toBe('string');
-    expect(parseTensor('x', value('float32', [2], data)).elements).toEqual(tensor.elements);
   });
 
   it('makes zeros of every type, also of no element', () => {

@@ -1,16 +1,13 @@
 /**
- * Tensors to and from their JSON form `{type, dims, data}`.
+ * Tensors from their JSON form `{type, dims, data}`; `tensor-json.ts` writes it.
  *
  * `data` is a list of row-major values, or base64 of the little-endian bytes. 64-bit integers are
- * numbers where those are exact, else decimal strings. JSON has no NaN or infinity: a float tensor
- * that holds one is answered in base64.
+ * numbers where those are exact, else decimal strings.
  */
-import type { TensorArray, TensorType, TensorValue } from '@llmos/base';
-import { fromFloat16Bits, LlmosError, quoteShort, toFloat16Bits } from '@llmos/base';
+import type { TensorType, TensorValue } from '@llmos/base';
+import { LlmosError, quoteShort, toFloat16Bits } from '@llmos/base';
 import type { HostTensor, TensorElements } from '../../ports/model-runner';
 import { ENGINE_LIMITS } from '../limits';
-
-type NumberArray = Exclude<TensorArray, BigInt64Array | BigUint64Array>;
 
 interface ElementKind {
   readonly bytes: number;
@@ -153,34 +150,9 @@ function wideInteger(value: unknown): bigint | undefined {
   return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : undefined;
 }
 
-export function formatTensor(tensor: HostTensor): TensorValue {
-  const { type, dims, elements } = tensor;
-  return { type, dims, data: formatElements(type, elements) };
-}
-
-function formatElements(type: TensorType, elements: TensorElements): TensorValue['data'] {
-  if (Array.isArray(elements)) return elements as readonly string[];
-  if (elements instanceof BigInt64Array || elements instanceof BigUint64Array) {
-    return Array.from(elements, (value) => {
-      const number = Number(value);
-      return Number.isSafeInteger(number) ? number : value.toString();
-    });
-  }
-  const numbers = elements as NumberArray;
-  if (type === 'bool') return Array.from(numbers, (value) => value !== 0);
-  const values =
-    type === 'float16' ? Array.from(numbers, fromFloat16Bits) : Array.from<number>(numbers);
-  return values.every(Number.isFinite) ? values : base64Of(numbers);
-}
-
 /** The bytes of a tensor that is not of strings, little-endian as the machine writes them. */
 export function bytesOf(elements: Exclude<TensorElements, readonly string[]>): Uint8Array {
   return new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
-}
-
-function base64Of(elements: NumberArray): string {
-  const bytes = bytesOf(elements);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
 function invalid(message: string): LlmosError {
