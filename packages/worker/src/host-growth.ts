@@ -1,7 +1,7 @@
 /** How far a host may grow beyond what it took to get ready. Pure. */
 import type { ModelTask } from '@llmos/base';
-import { ENGINE_LIMITS } from '../engine/limits';
-import { AGENT_LIMITS, HOST_LIMITS } from '../limits';
+import { ENGINE_LIMITS } from './engine/limits';
+import { AGENT_LIMITS, HOST_LIMITS } from './limits';
 
 /** @param task undefined for a built-in program. @param nodeBytes what the node may use at all. */
 export function growthBytesOf(task: ModelTask | undefined, nodeBytes: number): number {
