@@ -53,13 +53,21 @@ export async function waitForResult(
   connection: NatsConnection,
   of: { readonly tenant: string; readonly task: string },
 ): Promise<Reply> {
-  const subject = `llmos.v1.result.${of.tenant}.${of.task}`;
+  const name = `${of.tenant}.${of.task}`;
+  const places = [
+    { stream: 'LLMOS_RESULTS', subject: `llmos.v1.result.${name}` },
+    { stream: 'LLMOS_ANSWERS', subject: `llmos.v1.answer.${name}` },
+  ];
   let wake = (): void => undefined;
-  const subscription = connection.subscribe(subject, { callback: () => wake() });
+  const subscriptions = places.map(({ subject }) =>
+    connection.subscribe(subject, { callback: () => wake() }),
+  );
   try {
     for (const endMs = performance.now() + ANSWER_MS; performance.now() < endMs;) {
-      const stored = await getStored(connection, `LLMOS_RESULTS.${subject}`, '');
-      if (stored !== undefined) return replyOf(stored);
+      for (const { stream, subject } of places) {
+        const stored = await getStored(connection, `${stream}.${subject}`, '');
+        if (stored !== undefined) return replyOf(stored);
+      }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, LOOK_AGAIN_MS);
         wake = () => {
@@ -69,9 +77,9 @@ export async function waitForResult(
       });
     }
   } finally {
-    subscription.unsubscribe();
+    for (const subscription of subscriptions) subscription.unsubscribe();
   }
-  throw new Error(`no result on ${subject} after ${ANSWER_MS} ms`);
+  throw new Error(`no result of ${name} after ${ANSWER_MS} ms`);
 }
 
 /** Everything that is stored on one stream subject, in order. */

@@ -37,13 +37,20 @@ describe('the same task id', () => {
   it('published twice, also by two clients and again later, runs once for one tenant', async () => {
     const other = await system.connectAs('default');
     // Sent one after the other, so the first is stored first; neither waits for the other's end.
-    await Promise.all(['first', 'second'].map((from) => publish('default', { from }, 'order-17')));
+    await Promise.all([1, 2].map(() => publish('default', { from: 'first' }, 'order-17')));
     await settled();
-    const late = await other.submit('echo', { from: 'other client' }, { id: 'order-17' });
+    const late = await other.submit('echo', { from: 'first' }, { id: 'order-17' });
     expect(late.isDuplicate).toBe(true);
     expect(await late.result()).toEqual({ from: 'first' });
-    await publish('default', { from: 'much later' }, 'order-17');
+    await publish('default', { from: 'first' }, 'order-17');
     await settled();
+    const results = await ledger.results('default');
+    expect(results.get('order-17')).toEqual([{ ok: true, output: { from: 'first' } }]);
+  });
+
+  it('stands for one function and body: another one is refused by name', async () => {
+    const mine = system.os.submit('echo', { from: 'me' }, { id: 'order-17' });
+    await expect(mine).rejects.toMatchObject({ code: 'ALREADY_EXISTS', retryable: false });
     const results = await ledger.results('default');
     expect(results.get('order-17')).toEqual([{ ok: true, output: { from: 'first' } }]);
   });
@@ -53,9 +60,10 @@ describe('the same task id', () => {
     await settled();
     await system.kernel.stop();
     await system.startKernel();
-    expect(await system.os.call('echo', { from: 'after' }, { id: 'order-18' })).toEqual({
-      from: 'before',
-    });
+    const again = await system.os.call('echo', { from: 'before' }, { id: 'order-18' });
+    expect(again).toEqual({ from: 'before' });
+    const other = system.os.call('echo', { from: 'after' }, { id: 'order-18' });
+    await expect(other).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
   it('is another task for another tenant', async () => {

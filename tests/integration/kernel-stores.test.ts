@@ -150,12 +150,12 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
   });
 
   it('all budgets shrink alike where the server has less room, and grow together', async () => {
-    await restartNats(128 * MIB);
+    await restartNats(192 * MIB);
     const asked = { LLMOS_STORAGE_BYTES: String(1024 * MIB) };
     await (await startOnce(asked)).close();
     const small = await budgets();
-    expect(sumOf(small)).toBeLessThanOrEqual(0.7 * 128 * MIB);
-    expect(sumOf(small)).toBeGreaterThan(0.5 * 128 * MIB);
+    expect(sumOf(small)).toBeLessThanOrEqual(0.7 * 192 * MIB);
+    expect(sumOf(small)).toBeGreaterThan(0.5 * 192 * MIB);
     expect(Math.min(...Object.values(small))).toBeGreaterThanOrEqual(16 * MIB);
 
     // Less is asked for: a stream is never made smaller.

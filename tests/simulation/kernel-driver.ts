@@ -206,10 +206,10 @@ export class KernelDriver {
         return;
       }
       case 'commit-result': {
-        const { tenant, task } = decision;
+        const { tenant, id } = decision.of;
         const { ok } = decision.result;
-        store.tryCommit(nameOf({ tenant, id: task }), { by: 'kernel', ok });
-        this.answer({ kind: 'result-committed', tenant, task });
+        store.tryCommit(nameOf({ tenant, id }), { by: 'kernel', ok });
+        this.answer({ kind: 'result-committed', tenant, task: id });
         return;
       }
       case 'store-dead-letter': {

@@ -4,10 +4,21 @@
  */
 import { credentials } from '@grpc/grpc-js';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { BUCKETS, STREAMS, asToken, decodeJson, encodeJson, subjects, success } from '@llmos/base';
+import {
+  BUCKETS,
+  HEADERS,
+  STREAMS,
+  asToken,
+  decodeJson,
+  encodeJson,
+  formatIdentity,
+  resultPlace,
+  subjects,
+  success,
+} from '@llmos/base';
 import type { NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
 import { mailbox, node as wire, report } from '@llmos/proto';
-import { connect } from 'nats';
+import { connect, headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { PATIENT } from './nats-server';
 
@@ -233,12 +244,19 @@ class FakeProcess {
   private async commit(execute: mailbox.Execute): Promise<void> {
     const body = execute.body ?? (await this.bodyBySequence(execute.sequence));
     const result = encodeJson(success(decodeJson(body)));
-    const subject = subjects.result({
+    const of = {
       tenant: asToken<TenantId>(execute.tenant),
       task: asToken<TaskId>(execute.task),
-    });
+    };
+    const { subject } = resultPlace(of, execute.keepMs === 0 ? undefined : execute.keepMs);
+    const headers = newHeaders();
+    const { function: name, digest } = execute;
+    if (digest !== '') headers.set(HEADERS.digest, formatIdentity({ function: name, digest }));
     const commits = Array.from({ length: this.options.commits ?? 1 }, () =>
-      this.node.jetstream.publish(subject, result, { expect: { lastSubjectSequence: 0 } }),
+      this.node.jetstream.publish(subject, result, {
+        headers,
+        expect: { lastSubjectSequence: 0 },
+      }),
     );
     for (const outcome of await Promise.allSettled(commits)) {
       this.node.commitOutcomes[outcome.status === 'fulfilled' ? 'won' : 'lost'] += 1;

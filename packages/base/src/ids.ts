@@ -16,10 +16,13 @@ export type ProcessId = Branded<string, 'ProcessId'>;
 export type KernelId = Branded<string, 'KernelId'>;
 /** `Llmos-Key`: tasks of one key run one at a time and in order. */
 export type TaskKey = Branded<string, 'TaskKey'>;
+/** `Llmos-Flow`: a user, or a flow of work, within a tenant. */
+export type FlowName = Branded<string, 'FlowName'>;
 /** Number of one leadership: the revision of the write that granted the lease. */
 export type Epoch = Branded<number, 'Epoch'>;
 
-export type Token = TenantId | TaskId | FunctionName | NodeId | ProcessId | KernelId | TaskKey;
+export type Token =
+  TenantId | TaskId | FunctionName | NodeId | ProcessId | KernelId | TaskKey | FlowName;
 
 const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 

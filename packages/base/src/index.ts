@@ -1,5 +1,6 @@
 export * from './adapters/ajv/schema-check';
 export { useLeanRequests } from './adapters/nats/lean-requests';
+export * from './adapters/node/body-digest';
 export * from './adapters/node/node-metrics';
 export * from './adapters/node/probe-server';
 export * from './adapters/pino/pino-logger';
@@ -25,8 +26,10 @@ export * from './program-link';
 export * from './random';
 export * from './recent-map';
 export * from './result';
+export * from './result-place';
 export * from './server-urls';
 export * from './subjects';
 export * from './system-calls';
 export * from './task-class';
+export * from './task-digest';
 export * from './task-headers';

@@ -9,6 +9,13 @@ export const WIRE_LIMITS = {
   /** A task may not outlive its result: at most half of the time results are kept. */
   resultMaxAgeMs: 24 * 60 * 60 * 1000,
   maxTimeoutMs: 12 * 60 * 60 * 1000,
+  /**
+   * How long the result of a `call` is kept whose id nobody chose: its repeats come within seconds,
+   * and 24 h for each filled 8 GiB in 18 minutes. Also what one task of a short-lived result lives.
+   */
+  answerKeepMs: 2 * 60 * 1000,
+  /** Kept a little longer: for a reader that comes in the last moment, and for two clocks. */
+  answerMaxAgeMs: 150 * 1000,
   /** A `call` without a deadline of its own: no one waits longer for an interactive answer. */
   defaultCallTimeoutMs: 60_000,
   /** Chunks serve readers of running generations and those that come back soon after. */

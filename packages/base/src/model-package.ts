@@ -91,6 +91,7 @@ export const PACKAGE_STORE = 'llmos_packages';
 export const STREAMS = {
   tasks: 'LLMOS_TASKS',
   results: 'LLMOS_RESULTS',
+  answers: 'LLMOS_ANSWERS',
   streams: 'LLMOS_STREAMS',
   dead: 'LLMOS_DEAD',
   events: 'LLMOS_EVENTS',

@@ -47,6 +47,8 @@ export const subjects = {
   submit: (of: TenantFunction) => subject('submit', of.tenant, of.function),
   call: (of: TenantFunction) => subject('call', of.tenant, of.function),
   result: (of: TenantTask) => subject('result', of.tenant, of.task),
+  /** The short-lived counterpart of `result`: see result-place.ts. */
+  answer: (of: TenantTask) => subject('answer', of.tenant, of.task),
   stream: (of: TenantTask) => subject('stream', of.tenant, of.task),
   cancel: (of: TenantTask) => subject('cancel', of.tenant, of.task),
   dead: (of: TenantFunction) => subject('dead', of.tenant, of.function),
@@ -65,6 +67,7 @@ export const patterns = {
   submits: `${ROOT}.submit.*.*`,
   calls: `${ROOT}.call.*.*`,
   results: `${ROOT}.result.*.*`,
+  answers: `${ROOT}.answer.*.*`,
   streams: `${ROOT}.stream.*.*`,
   cancels: `${ROOT}.cancel.*.*`,
   dead: `${ROOT}.dead.*.*`,
@@ -118,7 +121,7 @@ export function parseTenantFunction(
 }
 
 export function parseTenantTask(
-  kind: 'result' | 'stream' | 'cancel',
+  kind: 'result' | 'answer' | 'stream' | 'cancel',
   text: string,
 ): TenantTask | undefined {
   const tokens = tokensAfter(kind, 2, text);

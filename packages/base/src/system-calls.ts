@@ -104,6 +104,8 @@ export interface StreamLoad {
   readonly bytes: number;
   /** 0: no limit of its own. */
   readonly maxBytes: number;
+  /** When its oldest message leaves by its age; absent where it has none, or no age limit. */
+  readonly freesInMs?: number;
 }
 
 /** The kernel's intake of one class. */

@@ -6,7 +6,7 @@
  */
 import type { ErrorBody } from './errors';
 import { errorBody } from './errors';
-import type { TaskId, TaskKey } from './ids';
+import type { FlowName, TaskId, TaskKey } from './ids';
 import { quoteShort, tryToken } from './ids';
 import { WIRE_LIMITS } from './limits';
 import type { ModelRef } from './model-ref';
@@ -25,6 +25,9 @@ export const HEADERS = {
   stream: 'Llmos-Stream',
   parent: 'Llmos-Parent',
   root: 'Llmos-Root',
+  keepMs: 'Llmos-Keep-Ms',
+  flow: 'Llmos-Flow',
+  notBefore: 'Llmos-Not-Before',
   class: 'Llmos-Class',
   attempt: 'Llmos-Attempt',
   reason: 'Llmos-Reason',
@@ -35,6 +38,10 @@ export const HEADERS = {
   task: 'Llmos-Task',
   /** Of the last such message: why nothing follows. */
   end: 'Llmos-End',
+  /** Of a result: function and digest of the task that an own id stands for (`task-digest.ts`). */
+  digest: 'Llmos-Digest',
+  /** Of a result that is none: the sequence of the task that a limit refused, in LLMOS_TASKS. */
+  refused: 'Llmos-Refused',
   traceparent: 'traceparent',
   contentType: 'Content-Type',
 } as const;
@@ -50,6 +57,9 @@ export const FORWARDED_HEADERS = [
   HEADERS.stream,
   HEADERS.parent,
   HEADERS.root,
+  HEADERS.keepMs,
+  HEADERS.flow,
+  HEADERS.notBefore,
   HEADERS.traceparent,
   HEADERS.contentType,
 ] as const;
@@ -73,6 +83,11 @@ export interface TaskHeaders {
   readonly stream: boolean;
   readonly parent?: TaskId;
   readonly root?: TaskId;
+  /** How long the result is wanted; absent: as long as results are kept. */
+  readonly keepMs?: number;
+  /** A user or a flow of work within the tenant. */
+  readonly flow?: FlowName;
+  readonly notBeforeWallMs?: number;
   /** Only for `call` and `submit`. */
   readonly class?: TaskClass;
   readonly traceparent?: string;
@@ -104,10 +119,13 @@ function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
     id: readToken<TaskId>(get, HEADERS.id),
     model: readModel(get),
     timeoutMs: readInteger(get, HEADERS.timeoutMs, 1, WIRE_LIMITS.maxTimeoutMs),
-    deadlineWallMs: readDeadline(get),
+    deadlineWallMs: readTime(get, HEADERS.deadline),
     key: readToken<TaskKey>(get, HEADERS.key),
     parent: readToken<TaskId>(get, HEADERS.parent),
     root: readToken<TaskId>(get, HEADERS.root),
+    keepMs: readInteger(get, HEADERS.keepMs, 1, WIRE_LIMITS.resultMaxAgeMs),
+    flow: readToken<FlowName>(get, HEADERS.flow),
+    notBeforeWallMs: readTime(get, HEADERS.notBefore),
     class: readClass(get),
     traceparent: readTraceparent(get),
   };
@@ -133,7 +151,10 @@ function refuse(name: string, value: string, rule: string): never {
   throw new InvalidHeader(`header ${name} is ${quoteShort(value)}: ${rule}`);
 }
 
-function readToken<T extends TaskId | TaskKey>(get: HeaderSource, name: string): T | undefined {
+function readToken<T extends TaskId | TaskKey | FlowName>(
+  get: HeaderSource,
+  name: string,
+): T | undefined {
   const value = present(get, name);
   if (value === undefined) return undefined;
   return tryToken<T>(value) ?? refuse(name, value, 'it must match [A-Za-z0-9_-]{1,64}');
@@ -173,8 +194,8 @@ function readModel(get: HeaderSource): ModelRef | undefined {
 const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
 
 /** RFC 3339, or milliseconds since 1970. */
-function readDeadline(get: HeaderSource): number | undefined {
-  const value = present(get, HEADERS.deadline);
+function readTime(get: HeaderSource, name: string): number | undefined {
+  const value = present(get, name);
   if (value === undefined) return undefined;
   const wallMs = /^\d{1,15}$/.test(value)
     ? Number(value)
@@ -182,7 +203,7 @@ function readDeadline(get: HeaderSource): number | undefined {
       ? Date.parse(value)
       : Number.NaN;
   if (Number.isFinite(wallMs)) return wallMs;
-  return refuse(HEADERS.deadline, value, 'it must be RFC 3339 or milliseconds since 1970');
+  return refuse(name, value, 'it must be RFC 3339 or milliseconds since 1970');
 }
 
 function readTraceparent(get: HeaderSource): string | undefined {

@@ -105,7 +105,11 @@ export class DecisionCarrier {
       }
       case 'commit-result':
         await taskStream.commitResult(decision);
-        return { kind: 'result-committed', tenant: decision.tenant, task: decision.task };
+        return {
+          kind: 'result-committed',
+          tenant: decision.of.tenant,
+          task: decision.of.id,
+        };
       case 'store-dead-letter': {
         await taskStream.storeDeadLetter(decision);
         const { tenant, id } = decision.spec;

@@ -185,7 +185,7 @@ export class CoreFixture {
             ({ kind: 'attempt-recorded', sequence: spec.sequence, attempt }) as const,
         ),
         ...this.take('commit-result').map(
-          ({ tenant, task }) => ({ kind: 'result-committed', tenant, task }) as const,
+          ({ of }) => ({ kind: 'result-committed', tenant: of.tenant, task: of.id }) as const,
         ),
         ...this.take('store-dead-letter').map(
           ({ spec }) =>

@@ -8,6 +8,7 @@ import { findViolations } from './kernel-invariants';
 import { createKernelState, type KernelState } from './kernel-state';
 import type { Node } from './nodes/node';
 import { processRow } from './processes/process-row';
+import { identityOf } from './tasks/task-spec';
 import { nextTickMs, planTick } from './scheduling/plan-tick';
 
 export function createKernelCore(options: CoreOptions = {}): KernelCore {
@@ -26,6 +27,10 @@ export function createKernelCore(options: CoreOptions = {}): KernelCore {
     processes: (now) => listProcesses(state, now),
     nodes: (now) => state.nodes.all().map((node) => nodeRow(state, node, now)),
     statusOf: (tenant, task) => statusOf(state, tenant, task),
+    identityOf: (tenant, task) => {
+      const live = state.tasks.find(tenant, task);
+      return live === undefined ? undefined : identityOf(live.spec);
+    },
     counts: () => count(state),
   };
 }

@@ -181,6 +181,14 @@ export const EDGE_LIMITS = {
   /** A stored model shows in the watch within milliseconds; its caller waits no longer. */
   modelKnownMs: 5_000,
   maxAnnouncementsPerTick: 1_000,
+  /** Of the store of answers, for those that one kernel has delivered; the rest is for unread ones. */
+  deliveredShare: 0.25,
+  /** Beside the body of a stored answer: its subject, headers and the server's record. */
+  answerOverheadBytes: 256,
+  /** Deletions of delivered answers on their way at once. */
+  maxAnswerDeletions: 64,
+  /** Places of delivered answers that are remembered; 2,000 a second for as long as they are kept. */
+  maxDeliveredAnswers: 300_000,
   /** `submit` and `call` refuse while the results have less room: the largest one must fit. */
   resultRoomBytes: 1024 * 1024,
   /** How full the results are is looked at this often. */

@@ -9,6 +9,7 @@ import type {
   ProcessRow,
   NodeRow,
   TaskClass,
+  TaskIdentity,
   TaskStatus,
   TenantId,
   TaskId,
@@ -44,5 +45,7 @@ export interface KernelCore {
   processes(now: Instant): ProcessRow[];
   nodes(now: Instant): NodeRow[];
   statusOf(tenant: TenantId, task: TaskId): TaskStatus;
+  /** What the id of a live task stands for, where the client chose it. */
+  identityOf(tenant: TenantId, task: TaskId): TaskIdentity | undefined;
   counts(): CoreCounts;
 }

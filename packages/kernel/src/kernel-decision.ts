@@ -13,7 +13,14 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import type { AttemptFailure, AttemptRecord, AttemptRef, TaskSpec } from './tasks/task-spec';
+import type {
+  AttemptFailure,
+  AttemptRecord,
+  AttemptRef,
+  CommitKind,
+  ResultOwner,
+  TaskSpec,
+} from './tasks/task-spec';
 
 /** The address of one started process. */
 export interface ProcessAddress {
@@ -64,13 +71,11 @@ export type KernelDecision =
   /** Store a result with expected last subject sequence 0. Answer: result-committed. */
   | {
       readonly kind: 'commit-result';
-      readonly tenant: TenantId;
-      readonly task: TaskId;
-      readonly function: string;
+      readonly of: ResultOwner;
       /** How urgent storing it is. */
       readonly class: TaskClass;
-      readonly format: TaskSpec['format'];
       readonly result: Result;
+      readonly as: CommitKind;
     }
   /** Store a dead letter. Answer: dead-letter-stored. */
   | {

@@ -15,6 +15,7 @@ import type {
   ProcessId,
   SpawnRequest,
   TaskId,
+  TaskIdentity,
   TenantId,
 } from '@llmos/base';
 import type { AttemptFailure, AttemptRef, TaskSpec } from './tasks/task-spec';
@@ -105,6 +106,8 @@ export type KernelEvent =
       readonly uncounted?: number;
       readonly isApart: boolean;
       readonly failures?: readonly AttemptFailure[];
+      /** Whose result it is, where the id was used for another function or body before. */
+      readonly other?: TaskIdentity;
     }
   | { readonly kind: 'attempt-recorded'; readonly sequence: number; readonly attempt: number }
   /** The kernel's own result is stored, or one was there already. */

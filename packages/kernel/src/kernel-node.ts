@@ -4,7 +4,7 @@
  */
 import type { Epoch, NodeRow, ProcessRow, SystemInfo, TaskId, TenantId } from '@llmos/base';
 import type { TenantTask } from '@llmos/base';
-import { WIRE_LIMITS, readClock } from '@llmos/base';
+import { readClock } from '@llmos/base';
 import type { ActiveKernelParts } from './active-kernel';
 import { ActiveKernel } from './active-kernel';
 import { EDGE_LIMITS } from './edge-limits';
@@ -22,6 +22,7 @@ import { AttachService } from './services/attach-service';
 import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
 import { FairPublisher } from './services/fair-publisher';
+import { DeliveredAnswers } from './services/delivered-answers';
 import { ResultRoom } from './services/result-room';
 import { ResultWaiters } from './services/result-waiters';
 import { StoredIds } from './services/stored-ids';
@@ -118,17 +119,18 @@ export class KernelNode {
     const publisher = new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS);
     const storedIds = new StoredIds({
       maxIds: EDGE_LIMITS.maxStoredIds,
-      rememberMs: WIRE_LIMITS.maxTimeoutMs,
       nowMs: () => parts.clock.nowMs(),
     });
-    const shared = { ...parts, publisher, storedIds, context: this.requestContext() };
+    const heldIdentity = (of: TenantTask) => this.core()?.identityOf(of.tenant, of.task);
+    const context = this.requestContext();
+    const shared = { ...parts, publisher, storedIds, heldIdentity, context };
     this.served = [
       startSubmitService({
         ...shared,
         readResult: (of) => parts.results.readForTask(of),
         isHeld: (tenant, task) => this.isHeld(tenant, task),
       }),
-      startCallService({ ...shared, waiters }),
+      startCallService({ ...shared, waiters, delivered: this.delivered() }),
     ];
     this.timers = [
       setInterval(() => waiters.sweep(), EDGE_LIMITS.waiterSweepMs),
@@ -136,7 +138,16 @@ export class KernelNode {
       setInterval(() => this.checkProgress(), EDGE_LIMITS.stuckCheckMs),
       setInterval(() => void this.lookAtRoom(), EDGE_LIMITS.resultRoomLookMs),
     ];
+    void this.lookAtRoom();
     this.leadership.start();
+  }
+
+  private delivered(): DeliveredAnswers {
+    return new DeliveredAnswers({
+      nowMs: () => this.parts.clock.nowMs(),
+      capacityBytes: () => this.room.answersCapacityBytes(),
+      forget: (place) => this.parts.results.forget(place),
+    });
   }
 
   /** Takes nothing new, answers who waits, then releases the lease. May be called twice. */
@@ -167,7 +178,10 @@ export class KernelNode {
     const nowMs = this.parts.clock.nowMs();
     const isSlow =
       this.progress !== undefined && isStuck(this.progress, EDGE_LIMITS.stuckMs / 2, nowMs);
-    return isSlow ? { isReady: false, state: 'no-progress' } : { isReady: true, state: 'leading' };
+    if (isSlow) return { isReady: false, state: 'no-progress' };
+    // Every call and submit is refused, and nothing that was published is taken in.
+    if (!this.room.hasRoom()) return { isReady: false, state: 'results-full' };
+    return { isReady: true, state: 'leading' };
   }
 
   gauges(): KernelGauges {

@@ -2,6 +2,7 @@
 import type {
   BodyFormat,
   ErrorBody,
+  FlowName,
   FunctionName,
   GenerateChunk,
   TaskClass,
@@ -16,9 +17,17 @@ export interface AttemptRef {
   readonly attempt: number;
 }
 
-/** The attempt that the kernel wants executed. */
-export interface AttemptSpec extends AttemptRef {
+/** What decides where a result is stored, and what is stored with it. */
+export interface ResultOwner extends AttemptRef {
   readonly function: FunctionName;
+  /** Llmos-Keep-Ms; absent: as long as results are kept. */
+  readonly keepMs?: number;
+  /** Of the body, where the client chose the id. */
+  readonly digest?: string;
+}
+
+/** The attempt that the kernel wants executed. */
+export interface AttemptSpec extends ResultOwner {
   readonly class: TaskClass;
   readonly priority: number;
   /** Of the message in LLMOS_TASKS. */
@@ -31,6 +40,8 @@ export interface AttemptSpec extends AttemptRef {
   readonly key?: TaskKey;
   readonly model?: string;
   readonly traceparent?: string;
+  readonly flow?: FlowName;
+  readonly notBeforeWallMs?: number;
   /** Absent: read it from LLMOS_TASKS by sequence. */
   readonly body?: Uint8Array;
 }

@@ -1,12 +1,12 @@
 /**
  * Commits the one result of a task: stored only where none is there yet, retried while the attempt
  * lives. Flow: put → stored | refused (read whose it is) | too large (an error takes its place) |
- * unavailable (wait, again). A put that timed out may have been stored; the next one is then
- * refused and the stored result is what counts.
+ * unavailable (wait, again). A refusal by a limit is no result: it is replaced. A put that timed
+ * out may have been stored; the next one is then refused and the stored result is what counts.
  */
 import type { BodyFormat } from '@llmos/base';
 import { backoffMs, errorBody } from '@llmos/base';
-import type { AttemptOutcome, AttemptRef, HandlerAnswer } from './attempt';
+import type { AttemptOutcome, HandlerAnswer, ResultOwner } from './attempt';
 import { PROCESS_LIMITS } from './limits';
 import type { Pause } from './pause';
 import type { PutOutcome, ResultOutcome, TaskStore } from './ports/task-store';
@@ -20,7 +20,7 @@ export interface CommitParts {
 }
 
 export interface CommitRequest {
-  readonly ref: AttemptRef;
+  readonly of: ResultOwner;
   readonly format: BodyFormat;
   readonly answer: Pick<Extract<HandlerAnswer, { kind: 'answered' }>, 'result' | 'error'>;
 }
@@ -29,20 +29,24 @@ export async function commitResult(
   parts: CommitParts,
   request: CommitRequest,
 ): Promise<AttemptOutcome> {
+  const { of, format } = request;
   let { result } = request.answer;
+  let after = 0;
   let errorCode: string | undefined = request.answer.error?.code;
   for (let failures = 0; !parts.signal.aborted;) {
-    const put = await parts.store.putResult(request.ref, result, request.format);
+    const put = await parts.store.putResult(of, result, { format, after });
     if (put.kind === 'stored') return committed(errorCode);
     if (put.kind === 'too-large') {
       const error = tooLarge(result.length, put);
-      result = parts.store.encodeError(error, request.format);
+      result = parts.store.encodeError(error, format);
       errorCode = error.code;
       continue;
     }
     if (put.kind === 'refused') {
-      const found = await parts.store.readResult(request.ref);
-      if (found.kind === 'found') return committedBy(found);
+      const found = await parts.store.readResult(of);
+      const refusal = found.kind === 'found' ? found.refusalSequence : undefined;
+      if (found.kind === 'found' && refusal === undefined) return committedBy(found);
+      after = refusal ?? 0;
       // None: the result that was in the way has just expired, so this one may be stored.
       if (found.kind === 'unavailable') parts.onUnavailable?.(found.message);
     } else {

@@ -135,7 +135,7 @@ class AttemptRun {
           this.parts.log.warn('commit-delayed', { ...refOf(this.spec), message }),
       },
       {
-        ref: refOf(this.spec),
+        of: this.spec,
         format,
         answer:
           answer.kind === 'answered'

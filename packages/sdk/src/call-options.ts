@@ -36,6 +36,16 @@ export interface TaskOptions {
    * one has its result. Default: a new random one.
    */
   readonly id?: string;
+  /**
+   * Milliseconds for which the result is wanted after it was stored, 1 to 24 h. It is kept at least
+   * so long, and a task with an `id` of yours lives no longer. Default: 2 minutes for a call without
+   * an `id`, 24 h otherwise.
+   */
+  readonly keepMs?: number;
+  /** A user or a flow of work within the tenant, `[A-Za-z0-9_-]{1,64}`; not used yet. */
+  readonly flow?: string;
+  /** Not to be run before; a number is milliseconds since 1970. Carried, not used yet. */
+  readonly notBefore?: Date | number;
   /** W3C trace context. */
   readonly traceparent?: string;
   /** The task that this one belongs to; it inherits deadline and priority. */
@@ -60,6 +70,8 @@ export interface WaitOptions {
 /** Options after checking; times are in milliseconds. */
 export interface CheckedOptions {
   readonly id: TaskId;
+  /** Chosen by the caller. */
+  readonly hasOwnId: boolean;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number | undefined;
   readonly deadlineWallMs: number | undefined;
@@ -77,7 +89,7 @@ export function checkTaskOptions(options: TaskOptions, newId: () => TaskId): Che
   assertOptions(options);
   const id = options.id === undefined ? newId() : token<TaskId>('id', options.id);
   const timeoutMs = checkTimeout(options.timeoutMs);
-  const deadlineWallMs = deadline(options.deadline);
+  const deadlineWallMs = pointInTime('deadline', options.deadline);
   const maxAttempts = integer('maxAttempts', options.maxAttempts, 1, WIRE_LIMITS.maxAttempts);
   const fields: Record<string, string | number | undefined> = {
     [HEADERS.id]: id,
@@ -88,11 +100,15 @@ export function checkTaskOptions(options: TaskOptions, newId: () => TaskId): Che
     [HEADERS.maxAttempts]: maxAttempts,
     [HEADERS.parent]: optionalToken('parent', options.parent),
     [HEADERS.root]: optionalToken('root', options.root),
+    [HEADERS.keepMs]: integer('keepMs', options.keepMs, 1, WIRE_LIMITS.resultMaxAgeMs),
+    [HEADERS.flow]: optionalToken('flow', options.flow),
+    [HEADERS.notBefore]: pointInTime('notBefore', options.notBefore),
     [HEADERS.traceparent]: traceparent(options.traceparent),
   };
   const present = Object.entries(fields).filter(([, value]) => value !== undefined);
   const headers = Object.fromEntries(present.map(([name, value]) => [name, String(value)]));
-  return { id, headers, timeoutMs, deadlineWallMs, signal: checkSignal(options.signal) };
+  const signal = checkSignal(options.signal);
+  return { id, hasOwnId: options.id !== undefined, headers, timeoutMs, deadlineWallMs, signal };
 }
 
 /** Throws as `checkTaskOptions` does. @param defaultMs where no `timeoutMs` is given. */
@@ -148,12 +164,12 @@ function taskClass(value: unknown): TaskClass | undefined {
   throw invalid(`class is ${quoteShort(value)}: it must be one of ${TASK_CLASSES.join(', ')}`);
 }
 
-function deadline(value: Date | number | undefined): number | undefined {
+function pointInTime(name: string, value: Date | number | undefined): number | undefined {
   if (value === undefined) return undefined;
   const wallMs = Math.floor(Number(value));
   if (Number.isSafeInteger(wallMs) && wallMs >= 0) return wallMs;
   const rule = 'it must be a Date, or milliseconds since 1970';
-  throw invalid(`deadline is ${quoteShort(String(value))}: ${rule}`);
+  throw invalid(`${name} is ${quoteShort(String(value))}: ${rule}`);
 }
 
 function traceparent(value: unknown): string | undefined {

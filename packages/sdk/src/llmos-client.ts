@@ -123,7 +123,8 @@ export function createClient(context: ClientContext, upload: ModelUploadParts): 
       const task = prepareTask(context, name, input, options);
       const headers = options.stream === true ? { [HEADERS.stream]: 'true' } : {};
       const receipt = await submitTask(context, task, { headers });
-      return createTaskHandle(context, { id: task.id, isDuplicate: receipt.duplicate });
+      const of = { id: task.id, isDuplicate: receipt.duplicate };
+      return createTaskHandle(context, of, receipt.sequence);
     },
     task: (id) =>
       createTaskHandle(context, { id: token<TaskId>('task id', id), isDuplicate: false }),

@@ -6,12 +6,12 @@
  */
 import type { BackoffPolicy, Result, TenantTask } from '@llmos/base';
 import {
+  HEADERS,
   LlmosError,
   PROTOBUF_CONTENT_TYPE,
-  STREAMS,
   backoffMs,
   parseResult,
-  subjects,
+  resultPlaces,
 } from '@llmos/base';
 import type { ClientContext } from './client-context';
 import { assertNotAborted, withJitter } from './client-context';
@@ -24,6 +24,8 @@ export interface ResultWait {
   /** By the context's clock. */
   readonly untilMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Of the task in LLMOS_TASKS, where it is known: refusals of earlier ones of its id are not its. */
+  readonly sequence?: number;
 }
 
 /** Throws DEADLINE_EXCEEDED after `untilMs`, CANCELLED on abort or close. */
@@ -39,13 +41,17 @@ export async function waitForResult(context: ClientContext, wait: ResultWait): P
     looks = 0;
     alarm.ring();
   };
-  const unsubscribe = link.subscribe(subjects.result(wait.of), announce);
-  const offReconnect = link.onReconnect(announce);
+  const cleanups = [
+    ...resultPlaces(wait.of).map(({ subject }) => link.subscribe(subject, announce)),
+    link.onReconnect(announce),
+  ];
   try {
     for (;;) {
       assertNotAborted(context, what, wait.signal);
       const outcome = await lookUpResult(context, wait.of, wait.signal);
-      if (outcome.kind === 'found') return toResult(outcome.message);
+      if (outcome.kind === 'found' && !isStale(outcome.message, wait)) {
+        return toResult(outcome.message);
+      }
       const leftMs = wait.untilMs - context.clock.nowMs();
       if (leftMs <= 0) throw outOfTime(`${what} took longer than ${limitMs} ms`, outcome);
       looks += 1;
@@ -53,17 +59,35 @@ export async function waitForResult(context: ClientContext, wait: ResultWait): P
       await alarm.wait(Math.min(waitMs, leftMs), wait.signal, link.closed);
     }
   } finally {
-    unsubscribe();
-    offReconnect();
+    for (const cleanup of cleanups) cleanup();
   }
 }
 
-export function lookUpResult(
+/** The result, or, where there is none, a refusal: see result-place.ts. */
+export async function lookUpResult(
   context: ClientContext,
   of: TenantTask,
   signal: AbortSignal | undefined,
 ): Promise<ReadOutcome> {
-  return context.stored.readLast({ stream: STREAMS.results, subject: subjects.result(of), signal });
+  const looks = resultPlaces(of).map((place) => context.stored.readLast({ ...place, signal }));
+  const [long, short] = await Promise.all(looks);
+  if (long === undefined || short === undefined) throw new Error('a result has two places');
+  if (long.kind === 'found') return long;
+  if (short.kind === 'found' && refusedSequence(short.message) === undefined) return short;
+  // What can't be read may be the result, of which a refusal says nothing.
+  if (long.kind === 'unavailable') return long;
+  return short;
+}
+
+/** Of the task that a limit refused, where this is no result. */
+export function refusedSequence(message: StoredMessage): number | undefined {
+  const sequence = Number(message.header(HEADERS.refused) ?? Number.NaN);
+  return Number.isSafeInteger(sequence) ? sequence : undefined;
+}
+
+function isStale(message: StoredMessage, wait: ResultWait): boolean {
+  const refused = refusedSequence(message);
+  return refused !== undefined && wait.sequence !== undefined && refused < wait.sequence;
 }
 
 export function toResult(message: Pick<StoredMessage, 'contentType' | 'body'>): Result {

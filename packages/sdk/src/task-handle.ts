@@ -61,10 +61,13 @@ export interface TaskHandle<Output = unknown> {
 export function createTaskHandle<Output>(
   context: ClientContext,
   of: { readonly id: TaskId; readonly isDuplicate: boolean },
+  /** Of its message, where this client has stored it. */
+  sequence?: number,
 ): TaskHandle<Output> {
   return {
     ...of,
-    result: (options = {}) => resultOf(context, of.id, options) as Promise<Output>,
+    result: (options = {}) =>
+      resultOf(context, { id: of.id, sequence }, options) as Promise<Output>,
     status: (options = {}) => statusOf(context, of.id, options),
     cancel: (options = {}) => cancelTask(context, of.id, options),
     stream: (options = {}) => {
@@ -87,13 +90,15 @@ export function createTaskHandle<Output>(
 
 async function resultOf(
   context: ClientContext,
-  task: TaskId,
+  task: { readonly id: TaskId; readonly sequence: number | undefined },
   options: WaitOptions,
 ): Promise<unknown> {
   assertOpen(context);
   const { timeoutMs, signal } = checkWait(options, SDK_LIMITS.resultWaitMs);
   const untilMs = context.clock.nowMs() + timeoutMs;
-  const wait = { of: { tenant: context.tenant, task }, untilMs, signal };
+  const { id, sequence } = task;
+  const of = { tenant: context.tenant, task: id };
+  const wait = { of, untilMs, signal, ...(sequence === undefined ? {} : { sequence }) };
   return outputOf(await waitForResult(context, wait));
 }
 

@@ -1,13 +1,21 @@
 /** Makes tasks: `call` waits for the answer, `submit` for the receipt. Both repeat by task id. */
 import type { FunctionName, Result, TaskId } from '@llmos/base';
-import { HEADERS, LlmosError, isRecord, isToken, quoteShort, subjects } from '@llmos/base';
+import {
+  HEADERS,
+  LlmosError,
+  WIRE_LIMITS,
+  isRecord,
+  isToken,
+  quoteShort,
+  subjects,
+} from '@llmos/base';
 import type { CheckedOptions, TaskOptions } from './call-options';
 import { checkTaskOptions, invalid } from './call-options';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
 import type { KernelRequest } from './kernel-request';
 import { requestKernel } from './kernel-request';
-import { lookUpResult, outputOf, toResult } from './result-wait';
+import { lookUpResult, outputOf, refusedSequence, toResult } from './result-wait';
 import { encodeCallInput, encodeInput } from './task-body';
 import { publishCancel } from './task-cancel';
 
@@ -65,17 +73,32 @@ export async function callTask(context: ClientContext, task: PreparedTask): Prom
     what: `call of ${task.function} (task ${task.id})`,
     subject: subjects.call({ tenant: context.tenant, function: task.function }),
     body: task.body,
-    // The task must not go on when nobody waits for it any more.
-    headers: (remainingMs) => ({ ...task.headers, [HEADERS.timeoutMs]: String(remainingMs) }),
+    headers: (remainingMs) => ({
+      ...keepHeader(task, timeoutMs),
+      ...task.headers,
+      // The task must not go on when nobody waits for it any more.
+      [HEADERS.timeoutMs]: String(remainingMs),
+    }),
     untilMs: context.clock.nowMs() + timeoutMs,
     isIdempotent: true,
     signal: options.signal,
     lookUp: async () => {
       const outcome = await lookUpResult(context, of, options.signal);
-      return outcome.kind === 'found' ? toResult(outcome.message) : undefined;
+      // A refusal is an answer to an earlier try, not the result.
+      const isResult = outcome.kind === 'found' && refusedSequence(outcome.message) === undefined;
+      return isResult ? toResult(outcome.message) : undefined;
     },
   });
   return outputOf(result);
+}
+
+/**
+ * Nobody else knows the id of a call that did not choose one: its result is wanted for as long as
+ * the call may be repeated, which must not be longer than short-lived results are kept.
+ */
+function keepHeader(task: PreparedTask, timeoutMs: number): Record<string, string> {
+  if (task.options.hasOwnId || timeoutMs > WIRE_LIMITS.answerKeepMs) return {};
+  return { [HEADERS.keepMs]: String(WIRE_LIMITS.answerKeepMs) };
 }
 
 /** @param timeoutMs how long the task may take; undefined: as long as any task. */

@@ -1,6 +1,20 @@
-import type { Epoch, ErrorBody, Result, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type {
+  Epoch,
+  ErrorBody,
+  Result,
+  TaskClass,
+  TaskId,
+  TaskIdentity,
+  TenantId,
+} from '@llmos/base';
 import type { KernelEvent } from '../kernel-event';
-import type { AttemptFailure, AttemptRecord, TaskSpec } from '../tasks/task-spec';
+import type {
+  AttemptFailure,
+  AttemptRecord,
+  CommitKind,
+  ResultOwner,
+  TaskSpec,
+} from '../tasks/task-spec';
 
 export interface LookedUp {
   readonly isCommitted: boolean;
@@ -8,6 +22,16 @@ export interface LookedUp {
   readonly uncounted: number;
   readonly isApart: boolean;
   readonly failures: readonly AttemptFailure[];
+  /** Set where the stored result is that of another task, which had the id first. */
+  readonly other?: TaskIdentity;
+}
+
+export interface CommittedResult {
+  readonly of: ResultOwner;
+  /** How urgent storing it is. */
+  readonly class: TaskClass;
+  readonly result: Result;
+  readonly as: CommitKind;
 }
 
 export interface DeadLetter {
@@ -44,14 +68,7 @@ export interface TaskStream {
   lookUp(spec: TaskSpec): Promise<LookedUp>;
   recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void>;
   /** Resolves when a result of the task is stored, this one or an earlier one. */
-  commitResult(of: {
-    readonly tenant: TenantId;
-    readonly task: TaskId;
-    readonly function: string;
-    readonly class: TaskClass;
-    readonly format: TaskSpec['format'];
-    readonly result: Result;
-  }): Promise<void>;
+  commitResult(of: CommittedResult): Promise<void>;
   storeDeadLetter(letter: DeadLetter): Promise<void>;
   /** Fire and forget; a lost acknowledgement is repaired by the next leader's look-up. */
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void;

@@ -2,17 +2,25 @@
  * Intake: every stored message becomes a live task, shares a live one's result, or ends at once.
  * Idempotent by stream sequence; one live task per tenant and id (K4).
  */
-import type { ErrorBody } from '@llmos/base';
-import { WIRE_LIMITS, errorBody } from '@llmos/base';
+import type { ErrorBody, TaskIdentity } from '@llmos/base';
+import {
+  WIRE_LIMITS,
+  errorBody,
+  isOther,
+  isShortLived,
+  otherTaskError,
+  taskIdOfSequence,
+} from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { chooseTarget } from '../tasks/routing';
 import { isAnswered, type Task } from '../tasks/task';
 import { stopError } from '../tasks/task-outcomes';
 import type { AttemptFailure, TaskSpec } from '../tasks/task-spec';
+import { identityOf } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { readyTask } from './readiness';
-import { deadLetterTask, endTask, finishTask, retire } from './task-end';
+import { deadLetterTask, endTask, finishTask, leaveTables, refuseTask, retire } from './task-end';
 import { moveTask } from './task-moves';
 
 /** Shared by all tasks that never failed. */
@@ -22,18 +30,17 @@ const NO_FAILURES: readonly AttemptFailure[] = [];
 export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody): void {
   if (state.tasks.get(spec.sequence) !== undefined) return;
   const isRepeated = noteSequence(state, spec);
-  if (state.tasks.find(spec.tenant, spec.id) !== undefined) {
-    // The live task keeps its own message unacknowledged until the result that both share is there.
-    emit(state, { kind: 'acknowledge', sequence: spec.sequence });
-    return;
-  }
-  const refusal = malformed ?? limitError(state, spec);
+  const live = state.tasks.find(spec.tenant, spec.id);
+  if (live !== undefined && !giveWay(state, live, spec)) return;
+  const limit = malformed === undefined ? limitError(state, spec) : undefined;
   const task = createTask(state, inheritFrom(state, spec));
   state.tasks.add(task);
   // A repeated one has ended, most likely: those behind it in its line must not wait again.
   if (!isRepeated) state.chains.add(task);
-  const error = refusal ?? endedBefore(state, task);
-  if (error?.code === 'INTERNAL') {
+  const error = malformed ?? endedBefore(state, task);
+  if (limit !== undefined) {
+    refuseTask(state, task, limit);
+  } else if (error?.code === 'INTERNAL') {
     // A mistake of ours: what was asked for must not be lost with it.
     deadLetterTask(state, task, { reason: 'intake-failed', error });
   } else if (error !== undefined) {
@@ -47,12 +54,56 @@ export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody
   }
 }
 
+/**
+ * Two messages of one id. Of the same task, they share one result; of another one, the id belongs
+ * to the first in the stream, and the other ends under the number of its message.
+ *
+ * @returns whether the live task made room for one that was stored before it.
+ */
+function giveWay(state: KernelState, live: Task, spec: TaskSpec): boolean {
+  const own = identityOf(live.spec);
+  const other = identityOf(spec);
+  if (own === undefined || other === undefined || !isOther(own, other)) {
+    // The live task keeps its own message unacknowledged until the result that both share is there.
+    emit(state, { kind: 'acknowledge', sequence: spec.sequence });
+    return false;
+  }
+  if (spec.sequence < live.spec.sequence && isWaiting(live)) {
+    endUnderSequence(state, live, other);
+    return true;
+  }
+  refuseId(state, spec, own);
+  return false;
+}
+
+/** Ends a message under its number: its id is that of another task, `first`. */
+function refuseId(state: KernelState, spec: TaskSpec, first: TaskIdentity): void {
+  const { digest: _digest, key: _key, ...rest } = spec;
+  const id = taskIdOfSequence(spec.sequence);
+  const task = createTask(state, { ...rest, id, hasOwnId: false });
+  state.tasks.add(task);
+  endTask(state, task, otherTaskError(spec.id, first, identityOf(spec) ?? first));
+}
+
+/** The same for a task that is live already, and has not run. */
+function endUnderSequence(state: KernelState, task: Task, first: TaskIdentity): void {
+  const next = leaveTables(state, task);
+  refuseId(state, task.spec, first);
+  if (next?.state.kind === 'blocked') readyTask(state, next);
+}
+
+function isWaiting(task: Task): boolean {
+  const { kind } = task.state;
+  return kind === 'looking-up' || kind === 'unrouted' || kind === 'blocked' || kind === 'queued';
+}
+
 export interface LookUpAnswer {
   readonly isCommitted: boolean;
   readonly attempts: number;
   readonly uncounted?: number;
   readonly isApart: boolean;
   readonly failures?: readonly AttemptFailure[];
+  readonly other?: TaskIdentity;
 }
 
 export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer): void {
@@ -64,6 +115,10 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
   task.uncountedAttempts = answer.uncounted ?? 0;
   task.isApart = answer.isApart;
   task.failures = answer.failures ?? NO_FAILURES;
+  if (answer.other !== undefined) {
+    endUnderSequence(state, task, answer.other);
+    return;
+  }
   if (answer.isCommitted) {
     finishTask(state, task, 'known');
     return;
@@ -112,7 +167,10 @@ function inheritFrom(state: KernelState, spec: TaskSpec): TaskSpec {
 }
 
 function createTask(state: KernelState, spec: TaskSpec): Task {
-  const capWallMs = spec.storedWallMs + WIRE_LIMITS.maxTimeoutMs;
+  // A repeat that is taken in after the result is forgotten would run again: an id lives no longer.
+  const isShort = spec.hasOwnId && isShortLived(spec.keepMs);
+  const lifeMs = isShort ? WIRE_LIMITS.answerKeepMs : WIRE_LIMITS.maxTimeoutMs;
+  const capWallMs = spec.storedWallMs + lifeMs;
   return {
     spec,
     deadlineWallMs: Math.min(spec.deadlineWallMs ?? capWallMs, capWallMs),

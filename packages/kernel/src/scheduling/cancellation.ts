@@ -1,5 +1,5 @@
 /** Cancels and expiries: what waits ends at once, what runs is asked to stop within a bound. */
-import type { TaskId, TenantId } from '@llmos/base';
+import type { FunctionName, TaskId, TenantId } from '@llmos/base';
 import { errorBody, failure } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import type { RunningState, StopReason, Task } from '../tasks/task';
@@ -61,6 +61,9 @@ function sendStop(state: KernelState, task: Task, running: RunningState): void {
   armTask(state, task);
 }
 
+/** Stands for that of a task which has not come in. */
+const UNKNOWN_FUNCTION = 'unknown' as FunctionName;
+
 /**
  * Durable also for a task that is not taken in yet: its result is there before it comes. Where very
  * many are on their way, it is only remembered; whoever waits for its end asks again.
@@ -70,11 +73,9 @@ function commitEarlyCancel(state: KernelState, tenant: TenantId, task: TaskId): 
   state.commits.begin();
   emit(state, {
     kind: 'commit-result',
-    tenant,
-    task,
-    function: 'unknown',
+    as: 'early',
+    of: { tenant, id: task, function: UNKNOWN_FUNCTION, format: 'json', sequence: 0 },
     class: 'interactive',
-    format: 'json',
     result: failure(errorBody('CANCELLED', `task ${task} was cancelled`)),
   });
 }

@@ -96,7 +96,11 @@ class Core {
     for (;;) {
       const commits = this.tick(...events).filter((each) => each.kind === 'commit-result');
       ticks.push(commits);
-      events = commits.map(({ tenant, task }) => ({ kind: 'result-committed', tenant, task }));
+      events = commits.map(({ of: { tenant, id: task } }) => ({
+        kind: 'result-committed',
+        tenant,
+        task,
+      }));
       const isDue = (this.core.nextWakeMs() ?? Infinity) <= this.now.nowMs;
       if (events.length === 0 && !isDue) return ticks;
     }
@@ -113,7 +117,7 @@ class Core {
 
 function expectAllInParts(ticks: readonly Commit[][], count: number): void {
   const all = ticks.flat();
-  expect(new Set(all.map(({ task }) => task)).size).toBe(count);
+  expect(new Set(all.map(({ of: { id: task } }) => task)).size).toBe(count);
   expect(all).toHaveLength(count);
   for (const commits of ticks) expect(commits.length).toBeLessThanOrEqual(maxSweptPerTick);
 }
@@ -128,7 +132,7 @@ it('ends the tasks of a removed model in parts, in their order, and loses none',
   const ticks = core.commitsUntilQuiet({ kind: 'models-changed', models: [] });
   expect(core.started).toBe(0);
   expectAllInParts(ticks, MANY);
-  expect(ticks.flat().map(({ task }) => Number(task.slice(1)))).toEqual(
+  expect(ticks.flat().map(({ of: { id: task } }) => Number(task.slice(1)))).toEqual(
     Array.from({ length: MANY }, (_, index) => index + 1),
   );
   expect(core.counts().tasks).toBe(0);
@@ -141,7 +145,7 @@ it('cancels a large family in parts', () => {
   const ticks = core.commitsUntilQuiet({ kind: 'cancel-requested', tenant: TENANT, task: root });
   // The root's own end, before it is taken in.
   const [first, ...members] = ticks.flat();
-  expect(first?.task).toBe(root);
+  expect(first?.of.id).toBe(root);
 
   expect(members).toHaveLength(MANY);
   for (const commits of ticks) expect(commits.length).toBeLessThanOrEqual(maxSweptPerTick + 1);
@@ -170,7 +174,7 @@ it('asks the stores for no more ends than it may, and for urgent ones before the
   expect(core.wakeMs()).toBeGreaterThan(0);
   const late = specOf(1_000_000, { class: 'interactive', model: { name: 'none' } });
   const urgent = core.tick({ kind: 'task-stored', spec: late });
-  expect(urgent).toEqual([expect.objectContaining({ kind: 'commit-result', task: late.id })]);
+  expect(urgent).toEqual([expect.objectContaining({ kind: 'commit-result', of: late })]);
 });
 
 it('releases what was held during the recovery in parts, the most urgent class first', () => {

@@ -13,7 +13,13 @@ import { attemptRef, moveTask, processAt } from './task-moves';
 /** Ends a task with an error of the kernel. What runs of it is told to stop. */
 export function endTask(state: KernelState, task: Task, error: ErrorBody): void {
   abandonAttempt(state, task);
-  moveTask(state, task, { kind: 'committing', result: failure(error) });
+  moveTask(state, task, { kind: 'committing', result: failure(error), as: 'end' });
+  state.commits.push(task);
+}
+
+/** Ends a task that a limit keeps out: its id may be used again at once. */
+export function refuseTask(state: KernelState, task: Task, error: ErrorBody): void {
+  moveTask(state, task, { kind: 'committing', result: failure(error), as: 'refused' });
   state.commits.push(task);
 }
 
@@ -22,18 +28,9 @@ export function flushCommits(state: KernelState): void {
   for (let task = state.commits.next(); task !== undefined; task = state.commits.next()) {
     // Its result may have come from elsewhere meanwhile.
     if (task.state.kind !== 'committing') continue;
-    const { tenant, id, function: name, format, class: taskClass } = task.spec;
-    const { result } = task.state;
+    const { result, as } = task.state;
     state.commits.begin();
-    emit(state, {
-      kind: 'commit-result',
-      tenant,
-      task: id,
-      function: name,
-      class: taskClass,
-      format,
-      result,
-    });
+    emit(state, { kind: 'commit-result', of: task.spec, class: task.spec.class, result, as });
   }
 }
 
@@ -71,16 +68,21 @@ export interface EndSummary {
 /** Acknowledges the message and forgets the task; the next one of its key may go. */
 export function retire(state: KernelState, task: Task): void {
   const { tenant, id, sequence } = task.spec;
-  moveTask(state, task, { kind: 'settling' });
   emit(state, {
     kind: 'acknowledge',
     sequence,
     ...(task.hasAttemptRow ? { forget: { tenant, task: id } } : {}),
   });
-  state.taskAlarms.clear(sequence);
-  state.tasks.remove(task);
-  const next = state.chains.remove(task);
+  const next = leaveTables(state, task);
   if (next?.state.kind === 'blocked') readyTask(state, next);
+}
+
+/** Forgets the task. @returns the one of its key that is first now. */
+export function leaveTables(state: KernelState, task: Task): Task | undefined {
+  moveTask(state, task, { kind: 'settling' });
+  state.taskAlarms.clear(task.spec.sequence);
+  state.tasks.remove(task);
+  return state.chains.remove(task);
 }
 
 /**

@@ -326,9 +326,9 @@ describe('deadlines and cancels', () => {
     const core = new CoreFixture().knowModels();
     core.store(core.task(), core.task({ root: 's1' as TaskId }), core.task());
     core.apply({ kind: 'cancel-requested', tenant: 'acme' as never, task: 's1' as TaskId });
-    expect(core.take('commit-result').map((commit) => commit.task)).toEqual(['s1', 's2']);
+    expect(core.take('commit-result').map((commit) => commit.of.id)).toEqual(['s1', 's2']);
     core.store(core.task({ parent: 's1' as TaskId }));
-    expect(core.only('commit-result').task).toBe('s4');
+    expect(core.only('commit-result').of.id).toBe('s4');
   });
 
   it('cancels a task durably that is not taken in yet', () => {
@@ -337,7 +337,7 @@ describe('deadlines and cancels', () => {
     expect(core.only('commit-result').result).toMatchObject({ error: { code: 'CANCELLED' } });
     core.store(core.task());
     expect(core.take('execute')).toHaveLength(0);
-    expect(core.only('commit-result').task).toBe('s1');
+    expect(core.only('commit-result').of.id).toBe('s1');
   });
 
   it('acknowledges a cancelled task only after the record of its attempt was answered', () => {

@@ -3,6 +3,7 @@ import { manualClock } from '@llmos/base/testing';
 import { silentCounters } from '../ports/kernel-counters';
 import type { ForeignRequest } from '../ports/request-link';
 import { startCallService } from './call-service';
+import { DeliveredAnswers } from './delivered-answers';
 import { ResultWaiters } from './result-waiters';
 import { StoredIds } from './stored-ids';
 
@@ -43,7 +44,13 @@ function setUp() {
       },
       maxBodyBytes: () => 1_000,
     },
-    storedIds: new StoredIds({ maxIds: 10, rememberMs: 1_000, nowMs: () => clock.nowMs() }),
+    storedIds: new StoredIds({ maxIds: 10, nowMs: () => clock.nowMs() }),
+    heldIdentity: () => undefined,
+    delivered: new DeliveredAnswers({
+      nowMs: () => clock.nowMs(),
+      capacityBytes: () => undefined,
+      forget: () => Promise.resolve(),
+    }),
     counters: silentCounters,
     log: silentLogger,
     clock,

@@ -15,6 +15,7 @@ import type {
 } from '@llmos/base';
 import {
   HEADERS,
+  STREAMS,
   WIRE_LIMITS,
   errorBody,
   failure,
@@ -28,6 +29,9 @@ import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/reques
 import type { ResultStore, StoredResult } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
 import type { ResultWaiters, WaitOutcome } from './result-waiters';
+import type { DeliveredAnswers } from './delivered-answers';
+import type { OwnIdContext } from './own-id';
+import { checkIdResult, checkIdUse } from './own-id';
 import type { StoredIds } from './stored-ids';
 import { KERNEL_QUEUE } from './submit-service';
 import { deadlineOf } from './task-intake';
@@ -41,6 +45,8 @@ export interface CallServiceOptions {
   readonly waiters: ResultWaiters;
   /** What a later `submit` of the same id is told by. */
   readonly storedIds: StoredIds;
+  readonly delivered: DeliveredAnswers;
+  readonly heldIdentity: OwnIdContext['heldIdentity'];
   readonly context: TaskRequestContext;
   readonly counters: KernelCounters;
   readonly log: Logger;
@@ -76,7 +82,13 @@ class CallService {
       headers.timeoutMs === undefined && headers.deadlineWallMs === undefined
         ? { timeoutMs: WIRE_LIMITS.defaultCallTimeoutMs }
         : headers;
+    const misused = checkIdUse(this.options, outcome.request);
+    if (misused !== undefined) return this.refuse(request, misused, headers.format);
     if (limits !== headers) forwarded.set(HEADERS.timeoutMs, String(limits.timeoutMs));
+    if (headers.id === undefined && headers.keepMs === undefined) {
+      // Nobody can ask for it again: no id was chosen, and this answer names none.
+      forwarded.set(HEADERS.keepMs, String(WIRE_LIMITS.answerKeepMs));
+    }
     const waitMs = this.waitMsOf(limits);
     const call = new PendingCall({ request, task: outcome.request, waitMs, service: this.options });
     void call.run().catch((error: unknown) => {
@@ -135,15 +147,21 @@ class PendingCall {
 
   private async runNamed(): Promise<void> {
     const { task, service } = this.parts;
-    const id = task.headers.id;
-    if (id === undefined) return;
+    const { id } = task.headers;
+    const { identity } = task;
+    if (id === undefined || identity === undefined) return;
     const of: TenantTask = { tenant: task.of.tenant, task: id };
     const stopWaiting = this.wait(of);
     try {
       // A repeated call finds the result of the first one; both requests travel together.
-      const stored = this.publish().then(({ sequence }) => service.storedIds.note(of, sequence));
+      const stored = this.publish().then(({ sequence }) =>
+        service.storedIds.note(of, { sequence, identity, keepMs: task.headers.keepMs }),
+      );
       const [, earlier] = await Promise.all([stored, this.readEarlier(of)]);
-      if (earlier !== undefined) service.waiters.onResult(of, earlier);
+      // A refusal is that of an earlier try: this one is judged anew.
+      if (earlier !== undefined && earlier.refusedSequence === undefined) {
+        service.waiters.onResult(of, earlier);
+      }
     } catch (error) {
       if (this.isSettled) return;
       this.isSettled = true;
@@ -183,20 +201,24 @@ class PendingCall {
     if (this.isSettled) return;
     this.isSettled = true;
     const { request, service, task } = this.parts;
-    if (outcome.kind === 'result') {
+    const misused = outcome.kind === 'result' ? checkIdResult(task, outcome.result) : undefined;
+    if (outcome.kind === 'result' && misused === undefined) {
       service.counters.add('requests', 'call');
-      return request.answer(outcome.result.body, outcome.result.format);
+      const { body, format, place } = outcome.result;
+      request.answer(body, format);
+      if (place?.stream === STREAMS.answers) service.delivered.note(place, body.length);
+      return;
     }
-    const error = this.unanswered(of, outcome.kind);
+    const error = misused ?? this.unanswered(of, outcome.kind);
     service.counters.add('requests_refused', error.code);
     const { format } = task.headers;
     request.answer(service.encodeResult(failure(error), format).body, format);
   }
 
-  private unanswered(of: TenantTask, kind: 'timed-out' | 'stopping'): ErrorBody {
+  private unanswered(of: TenantTask, kind: WaitOutcome['kind']): ErrorBody {
     const details = { task: of.task };
-    return kind === 'timed-out'
-      ? errorBody('DEADLINE_EXCEEDED', `task ${of.task} has no result in time`, { details })
-      : errorBody('UNAVAILABLE', `this kernel stops; task ${of.task} goes on`, { details });
+    return kind === 'stopping'
+      ? errorBody('UNAVAILABLE', `this kernel stops; task ${of.task} goes on`, { details })
+      : errorBody('DEADLINE_EXCEEDED', `task ${of.task} has no result in time`, { details });
   }
 }

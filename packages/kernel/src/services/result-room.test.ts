@@ -1,3 +1,4 @@
+import type { StreamLoad } from '@llmos/base';
 import { STREAMS } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { TaskPublisher } from '../ports/task-publisher';
@@ -12,7 +13,12 @@ const task: Parameters<TaskPublisher['publish']>[0] = {
 
 /** A publisher in front of a results stream of 16 MiB that the test fills. */
 function setUp() {
-  const load = { stream: STREAMS.results, messages: 1, bytes: 0, maxBytes: 16 * MIB };
+  const load: { -readonly [Field in keyof StreamLoad]: StreamLoad[Field] } = {
+    stream: STREAMS.results,
+    messages: 1,
+    bytes: 0,
+    maxBytes: 16 * MIB,
+  };
   const readings = { streams: [load] };
   const room = new ResultRoom({ read: async () => ({ ...readings, intake: [] }) });
   let published = 0;
@@ -55,4 +61,16 @@ it('keeps what it saw last where JetStream does not answer', async () => {
   readings.streams = [];
   await room.look();
   await expect(publisher.publish(task)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+});
+
+it('says when the oldest leaves, and watches the answers too', async () => {
+  const { readings, room, publisher } = setUp();
+  const answers = { stream: STREAMS.answers, messages: 1, bytes: 9 * MIB, maxBytes: 9 * MIB };
+  readings.streams.push({ ...answers, freesInMs: 90_000 });
+  await room.look();
+  expect(room.answersCapacityBytes()).toBe(9 * MIB);
+  await expect(publisher.publish(task)).rejects.toMatchObject({
+    message: expect.stringContaining('the stored answers are full') as unknown,
+    details: { retryAfterMs: 90_000 },
+  });
 });

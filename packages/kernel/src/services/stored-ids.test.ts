@@ -1,4 +1,5 @@
 import type { TaskId, TenantId, TenantTask } from '@llmos/base';
+import { WIRE_LIMITS } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
 import { StoredIds } from './stored-ids';
 
@@ -8,9 +9,11 @@ function task(id: string, tenant = 'acme'): TenantTask {
 
 function setUp(maxIds = 10) {
   const clock = manualClock();
-  const ids = new StoredIds({ maxIds, rememberMs: 1_000, nowMs: () => clock.nowMs() });
-  const isRepeated = (of: TenantTask, sequence: number) => ids.note(of, sequence).isRepeated;
-  return { clock, isRepeated };
+  const ids = new StoredIds({ maxIds, nowMs: () => clock.nowMs() });
+  const identity = { function: 'echo', digest: 'AAAAAAAAAAA' };
+  const isRepeated = (of: TenantTask, sequence: number, keepMs?: number) =>
+    ids.note(of, { sequence, identity, keepMs }).isRepeated;
+  return { clock, isRepeated, ids, identity };
 }
 
 it('tells a repeat, by tenant and id', () => {
@@ -30,12 +33,17 @@ it('holds what was stored first for the first, in whatever order it hears', () =
 });
 
 it('forgets after its time, counted from the first', () => {
-  const { clock, isRepeated } = setUp();
+  const { clock, isRepeated, ids, identity } = setUp();
   isRepeated(task('a'), 1);
-  clock.advance(999);
-  expect(isRepeated(task('a'), 2)).toBe(true);
+  isRepeated(task('short'), 2, WIRE_LIMITS.answerKeepMs);
+  clock.advance(WIRE_LIMITS.answerKeepMs - 1);
+  expect(ids.identityOf(task('short'))).toEqual(identity);
   clock.advance(1);
-  expect(isRepeated(task('a'), 3)).toBe(false);
+  expect(ids.identityOf(task('short'))).toBeUndefined();
+  clock.advance(WIRE_LIMITS.maxTimeoutMs - WIRE_LIMITS.answerKeepMs - 1);
+  expect(isRepeated(task('a'), 3)).toBe(true);
+  clock.advance(1);
+  expect(isRepeated(task('a'), 4)).toBe(false);
 });
 
 it('forgets the oldest where there are too many', () => {

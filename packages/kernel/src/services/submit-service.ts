@@ -1,10 +1,20 @@
 /** `llmos.v1.submit.<tenant>.<function>`: checks a task, stores it, answers its id. */
 import type { ErrorBody, Logger, TaskId, TenantId, TenantTask } from '@llmos/base';
-import { encodeJson, failure, patterns, success, taskIdOfSequence, toErrorBody } from '@llmos/base';
+import {
+  LlmosError,
+  encodeJson,
+  failure,
+  patterns,
+  success,
+  taskIdOfSequence,
+  toErrorBody,
+} from '@llmos/base';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
 import type { StoredResult } from '../ports/result-store';
 import type { StoredTask, TaskPublisher } from '../ports/task-publisher';
+import type { OwnIdContext } from './own-id';
+import { checkIdResult, checkIdUse } from './own-id';
 import type { StoredIds } from './stored-ids';
 import type { TaskRequest, TaskRequestContext } from './task-request';
 import { readTaskRequest } from './task-request';
@@ -20,6 +30,7 @@ export interface SubmitServiceOptions {
   readonly log: Logger;
   readonly readResult: (of: TenantTask) => Promise<StoredResult | undefined>;
   readonly storedIds: StoredIds;
+  readonly heldIdentity: OwnIdContext['heldIdentity'];
   /** Whether this kernel leads and holds the task; a follower can't know. */
   readonly isHeld: (tenant: TenantId, task: TaskId) => boolean;
 }
@@ -32,6 +43,8 @@ export function startSubmitService(options: SubmitServiceOptions): ServedSubject
       const { subject, header, body } = request;
       const outcome = readTaskRequest({ kind: 'submit', subject, header, body }, options.context);
       if (outcome.kind === 'refused') return refuse(options, request, outcome.error);
+      const misused = checkIdUse(options, outcome.request);
+      if (misused !== undefined) return refuse(options, request, misused);
       submit(options, outcome.request).then(
         (answer) => {
           options.counters.add('requests', 'submit');
@@ -44,8 +57,9 @@ export function startSubmitService(options: SubmitServiceOptions): ServedSubject
 }
 
 async function submit(options: SubmitServiceOptions, request: TaskRequest): Promise<object> {
+  const { identity } = request;
   const { id } = request.headers;
-  if (id === undefined) {
+  if (id === undefined || identity === undefined) {
     const { sequence } = await publish(options, request);
     return { task: taskIdOfSequence(sequence), sequence, duplicate: false };
   }
@@ -54,12 +68,15 @@ async function submit(options: SubmitServiceOptions, request: TaskRequest): Prom
   const [stored, earlier] = await Promise.all([
     publish(options, request).then(({ sequence }) => ({
       sequence,
-      ...options.storedIds.note(of, sequence),
+      ...options.storedIds.note(of, { sequence, identity, keepMs: request.headers.keepMs }),
     })),
     // Only for the answer's `duplicate`: the task is stored whether or not this is known.
     isHeld ? undefined : options.readResult(of).catch(() => undefined),
   ]);
-  const duplicate = isHeld || stored.isRepeated || earlier !== undefined;
+  const ended = earlier?.refusedSequence === undefined ? earlier : undefined;
+  const misused = ended === undefined ? undefined : checkIdResult(request, ended);
+  if (misused !== undefined) throw LlmosError.fromBody(misused);
+  const duplicate = isHeld || stored.isRepeated || ended !== undefined;
   return { task: id, sequence: stored.sequence, duplicate };
 }
 

@@ -18,7 +18,9 @@ import {
   DEFAULT_PRIORITY,
   HEADERS,
   WIRE_LIMITS,
+  digestBody,
   errorBody,
+  formatModelRef,
   isToken,
   parseTaskOwner,
   quoteShort,
@@ -160,7 +162,16 @@ function specOf(task: ForeignTask, headers: TaskHeaders): TaskSpec {
     ...(headers.parent === undefined ? {} : { parent: headers.parent }),
     ...(headers.root === undefined ? {} : { root: headers.root }),
     ...(headers.traceparent === undefined ? {} : { traceparent: headers.traceparent }),
+    ...(headers.keepMs === undefined ? {} : { keepMs: headers.keepMs }),
+    ...(headers.flow === undefined ? {} : { flow: headers.flow }),
+    ...(headers.notBeforeWallMs === undefined ? {} : { notBeforeWallMs: headers.notBeforeWallMs }),
+    ...(headers.id === undefined ? {} : { digest: digestOf(headers, task.body) }),
   };
+}
+
+/** Of what an own id stands for; the model of a header stands for a field of the body. */
+export function digestOf(headers: TaskHeaders, body: Uint8Array): string {
+  return digestBody(body, headers.model === undefined ? '' : formatModelRef(headers.model));
 }
 
 export function deadlineOf(

@@ -11,6 +11,7 @@ import type {
   SchemaCheck,
   TaskClass,
   TaskHeaders,
+  TaskIdentity,
   TenantFunction,
 } from '@llmos/base';
 import {
@@ -24,7 +25,7 @@ import {
 } from '@llmos/base';
 import type { ProtobufBodyReader } from './task-body';
 import { readTaskBody } from './task-body';
-import { checkBodySize, checkOwnId } from './task-intake';
+import { checkBodySize, checkOwnId, digestOf } from './task-intake';
 
 export interface TaskRequestContext {
   readonly functionOf: (name: string) => FunctionDefinition | undefined;
@@ -40,6 +41,8 @@ export interface TaskRequest {
   readonly class: TaskClass;
   readonly forwarded: Map<string, string>;
   readonly body: Uint8Array;
+  /** What its id stands for; undefined where the client chose none. */
+  readonly identity?: TaskIdentity;
 }
 
 export type TaskRequestOutcome =
@@ -82,6 +85,9 @@ export function readTaskRequest(
     class: headers.class ?? DEFAULT_CLASS[foreign.kind],
     forwarded: forwardedHeaders(foreign.header),
     body: foreign.body,
+    ...(headers.id === undefined
+      ? {}
+      : { identity: { function: of.function, digest: digestOf(headers, foreign.body) } }),
   };
   return { kind: 'accepted', request };
 }

@@ -2,10 +2,12 @@
 import type {
   BodyFormat,
   ErrorCode,
+  FlowName,
   FunctionName,
   ModelRef,
   TaskClass,
   TaskId,
+  TaskIdentity,
   TaskKey,
   TenantId,
 } from '@llmos/base';
@@ -34,6 +36,31 @@ export interface TaskSpec {
   readonly parent?: TaskId;
   readonly root?: TaskId;
   readonly traceparent?: string;
+  /** Decides where the result is stored; absent: as long as results are kept. */
+  readonly keepMs?: number;
+  /** Of the body, where the client chose the id: another body under it is another task. */
+  readonly digest?: string;
+  /** Carried for the scheduler, which does not use them yet. */
+  readonly flow?: FlowName;
+  readonly notBeforeWallMs?: number;
+}
+
+/** What decides where a result that the kernel commits is stored, and what is stored with it. */
+export type ResultOwner = Pick<
+  TaskSpec,
+  'tenant' | 'id' | 'function' | 'format' | 'sequence' | 'keepMs' | 'digest'
+>;
+
+/**
+ * `refused`: a limit keeps it out; an answer that is soon forgotten, and no result. `early`: the
+ * task has not come in, so it is not known where its result belongs.
+ */
+export type CommitKind = 'end' | 'refused' | 'early';
+
+/** Undefined where the id is the task's own: nobody else can have it. */
+export function identityOf(spec: Pick<TaskSpec, 'function' | 'digest'>): TaskIdentity | undefined {
+  const { function: name, digest } = spec;
+  return digest === undefined ? undefined : { function: name, digest };
 }
 
 /** Why one attempt failed, as its dead letter tells it. */

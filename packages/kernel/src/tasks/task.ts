@@ -60,7 +60,7 @@ export type TaskState =
   | { readonly kind: 'backing-off'; readonly untilMs: number }
   | { readonly kind: 'dead-lettering'; readonly error: ErrorBody }
   /** The kernel's own result is on its way. */
-  | { readonly kind: 'committing'; readonly result: Result }
+  | { readonly kind: 'committing'; readonly result: Result; readonly as: 'end' | 'refused' }
   /** Its result is stored; a question or a record of it is not answered yet. */
   | { readonly kind: 'settling' };
 

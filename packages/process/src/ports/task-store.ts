@@ -1,6 +1,6 @@
 /** The durable side of one process: bodies of tasks, committed results, chunks of generations. */
 import type { BodyFormat, ErrorBody, GenerateChunk } from '@llmos/base';
-import type { AttemptRef, AttemptSpec } from '../attempt';
+import type { AttemptRef, AttemptSpec, ResultOwner } from '../attempt';
 
 export type PutOutcome =
   | { readonly kind: 'stored'; readonly sequence: number }
@@ -21,7 +21,12 @@ export interface StoredResult {
 }
 
 export type ResultOutcome =
-  | { readonly kind: 'found'; readonly result: StoredResult }
+  | {
+      readonly kind: 'found';
+      readonly result: StoredResult;
+      /** Set where it is no result but the note of a limit, which a result may replace. */
+      readonly refusalSequence?: number;
+    }
   | { readonly kind: 'none' }
   | { readonly kind: 'unavailable'; readonly message: string };
 
@@ -50,9 +55,17 @@ export interface TaskStore {
   /** Of a result or chunk, as far as the connection tells now. */
   readonly maxBodyBytes: number;
   readBody(of: AttemptSpec): Promise<BodyOutcome>;
-  /** Stored only if the task has no result yet. */
-  putResult(of: AttemptRef, result: Uint8Array, format: BodyFormat): Promise<PutOutcome>;
-  readResult(of: AttemptRef): Promise<ResultOutcome>;
+  /**
+   * Stored only if the task has no result yet. @param after sequence of the refusal that it
+   * replaces, 0 where there is none.
+   */
+  putResult(
+    of: ResultOwner,
+    result: Uint8Array,
+    how: { readonly format: BodyFormat; readonly after: number },
+  ): Promise<PutOutcome>;
+  /** What is stored where `putResult` stores. */
+  readResult(of: ResultOwner): Promise<ResultOutcome>;
   /** Encodes an error as a result body of this format. */
   encodeError(error: ErrorBody, format: BodyFormat): Uint8Array;
   /** Stored only if the stream's last sequence is `after` (0: it is empty). */

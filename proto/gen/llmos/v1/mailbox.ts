@@ -54,6 +54,14 @@ export interface Execute {
     | undefined;
   /** Llmos-Root of the task, else its own id. */
   root: string;
+  /** Llmos-Keep-Ms, 0 where it is absent: decides where the result is stored. */
+  keepMs: number;
+  /** Of function and body, where the client chose the id; stored with the result. */
+  digest: string;
+  /** Llmos-Flow. */
+  flow: string;
+  /** Llmos-Not-Before, 0 where it is absent. */
+  notBeforeWallMs: number;
 }
 
 export interface AttemptRef {
@@ -294,6 +302,10 @@ function createBaseExecute(): Execute {
     traceparent: "",
     body: undefined,
     root: "",
+    keepMs: 0,
+    digest: "",
+    flow: "",
+    notBeforeWallMs: 0,
   };
 }
 
@@ -343,6 +355,18 @@ export const Execute: MessageFns<Execute> = {
     }
     if (message.root !== "") {
       writer.uint32(122).string(message.root);
+    }
+    if (message.keepMs !== 0) {
+      writer.uint32(128).uint32(message.keepMs);
+    }
+    if (message.digest !== "") {
+      writer.uint32(138).string(message.digest);
+    }
+    if (message.flow !== "") {
+      writer.uint32(146).string(message.flow);
+    }
+    if (message.notBeforeWallMs !== 0) {
+      writer.uint32(153).double(message.notBeforeWallMs);
     }
     return writer;
   },
@@ -480,6 +504,38 @@ export const Execute: MessageFns<Execute> = {
             message.root = reader.string();
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.keepMs = reader.uint32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.flow = reader.string();
+            continue;
+          }
+          case 19: {
+            if (tag !== 153) {
+              break;
+            }
+
+            message.notBeforeWallMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -517,6 +573,18 @@ export const Execute: MessageFns<Execute> = {
       traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : "",
       body: isSet(object.body) ? Buffer.from(bytesFromBase64(object.body)) : undefined,
       root: isSet(object.root) ? globalThis.String(object.root) : "",
+      keepMs: isSet(object.keepMs)
+        ? globalThis.Number(object.keepMs)
+        : isSet(object.keep_ms)
+        ? globalThis.Number(object.keep_ms)
+        : 0,
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+      flow: isSet(object.flow) ? globalThis.String(object.flow) : "",
+      notBeforeWallMs: isSet(object.notBeforeWallMs)
+        ? globalThis.Number(object.notBeforeWallMs)
+        : isSet(object.not_before_wall_ms)
+        ? globalThis.Number(object.not_before_wall_ms)
+        : 0,
     };
   },
 
@@ -567,6 +635,18 @@ export const Execute: MessageFns<Execute> = {
     if (message.root !== "") {
       obj.root = message.root;
     }
+    if (message.keepMs !== 0) {
+      obj.keepMs = Math.round(message.keepMs);
+    }
+    if (message.digest !== "") {
+      obj.digest = message.digest;
+    }
+    if (message.flow !== "") {
+      obj.flow = message.flow;
+    }
+    if (message.notBeforeWallMs !== 0) {
+      obj.notBeforeWallMs = floatToJson(message.notBeforeWallMs);
+    }
     return obj;
   },
 
@@ -590,6 +670,10 @@ export const Execute: MessageFns<Execute> = {
     message.traceparent = object.traceparent ?? "";
     message.body = object.body ?? undefined;
     message.root = object.root ?? "";
+    message.keepMs = object.keepMs ?? 0;
+    message.digest = object.digest ?? "";
+    message.flow = object.flow ?? "";
+    message.notBeforeWallMs = object.notBeforeWallMs ?? 0;
     return message;
   },
 };

@@ -4,6 +4,7 @@ import { ErrorCode, NatsError } from 'nats';
 export const API_ERRORS = {
   consumerNotFound: 10014,
   noMessageFound: 10037,
+  messageDeleteFailed: 10057,
   insufficientStorage: 10047,
   streamNameInUse: 10058,
   streamNotFound: 10059,

@@ -38,6 +38,10 @@ export function executeCommand(of: {
     format: spec.format,
     traceparent: spec.traceparent ?? '',
     root: spec.root ?? spec.id,
+    keepMs: spec.keepMs ?? 0,
+    digest: spec.digest ?? '',
+    flow: spec.flow ?? '',
+    notBeforeWallMs: spec.notBeforeWallMs ?? 0,
     // A view, not a copy: encoding copies it into the message.
     ...(body === undefined
       ? {}

@@ -1,23 +1,62 @@
 /**
- * Committed results: one ephemeral push consumer on LLMOS_RESULTS per kernel, and leader reads.
+ * Committed results: an ephemeral push consumer per stream of results and kernel, and leader reads.
  *
- * Only what the consumer delivers was committed (a losing commit is visible on the subject itself).
- * The consumer has no acknowledgements and lives in memory; if it falls silent, skips or is lost,
+ * Only what a consumer delivers was committed (a losing commit is visible on the subject itself).
+ * A consumer has no acknowledgements and lives in memory; if it falls silent, skips or is lost,
  * another one starts after the last result seen. Foreign headers are read behind our own guard.
  */
 import type { Logger, TenantTask } from '@llmos/base';
-import { HEADERS, PROTOBUF_CONTENT_TYPE, STREAMS, parseTenantTask } from '@llmos/base';
+import { parseResultSubject } from '@llmos/base';
 import { AckPolicy, DeliverPolicy, Events, ReplayPolicy, createInbox, nanos } from 'nats';
 import type { JetStreamManager, Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import type { ResultStore, StoredResult } from '../../ports/result-store';
+import type { ResultStore, StoredPlace, StoredResult } from '../../ports/result-store';
 import { parseDelivery } from './delivery';
-import { readHeaders, statusOf } from './headers';
-import type { ResultReads, StoredMessage } from './result-reads';
+import { statusOf } from './headers';
+import type { ResultReads } from './result-reads';
+import { RESULT_STREAMS, resultOf } from './result-reads';
 
 type OnResult = (of: TenantTask, result: StoredResult) => void;
 
+interface ResultFeedOptions {
+  readonly connection: NatsConnection;
+  readonly manager: JetStreamManager;
+  readonly log: Logger;
+  readonly reads: ResultReads;
+}
+
 export class JetStreamResultStore implements ResultStore {
+  private readonly feeds: readonly ResultFeed[];
+
+  constructor(private readonly options: ResultFeedOptions) {
+    this.feeds = RESULT_STREAMS.map((stream) => new ResultFeed(options, stream));
+  }
+
+  async watch(onResult: OnResult): Promise<void> {
+    await Promise.all(this.feeds.map((feed) => feed.watch(onResult)));
+  }
+
+  read(of: TenantTask): Promise<StoredResult | undefined> {
+    return this.options.reads.read(of);
+  }
+
+  readForTask(of: TenantTask): Promise<StoredResult | undefined> {
+    return this.options.reads.readForTask(of);
+  }
+
+  /** Without overwriting its bytes on the disk first, which costs the server far more. */
+  async forget({ stream, sequence }: StoredPlace): Promise<void> {
+    await this.options.manager.streams.deleteMessage(stream, sequence, false);
+  }
+
+  async close(): Promise<void> {
+    for (const feed of this.feeds) feed.close();
+    return Promise.resolve();
+  }
+}
+
+/** What is committed to one of the streams. */
+class ResultFeed {
   private subscription: Subscription | undefined;
   private lastSequence = 0;
   private consumerSequence = 0;
@@ -27,12 +66,8 @@ export class JetStreamResultStore implements ResultStore {
   private isClosed = false;
 
   constructor(
-    private readonly options: {
-      readonly connection: NatsConnection;
-      readonly manager: JetStreamManager;
-      readonly log: Logger;
-      readonly reads: ResultReads;
-    },
+    private readonly options: ResultFeedOptions,
+    private readonly stream: string,
   ) {}
 
   async watch(onResult: OnResult): Promise<void> {
@@ -44,19 +79,10 @@ export class JetStreamResultStore implements ResultStore {
     void this.watchReconnects(onResult);
   }
 
-  async read(of: TenantTask): Promise<StoredResult | undefined> {
-    return storedResult(await this.options.reads.read(of));
-  }
-
-  async readForTask(of: TenantTask): Promise<StoredResult | undefined> {
-    return storedResult(await this.options.reads.readForTask(of));
-  }
-
-  async close(): Promise<void> {
+  close(): void {
     this.isClosed = true;
     clearInterval(this.timer);
     this.subscription?.unsubscribe();
-    return Promise.resolve();
   }
 
   private async start(onResult: OnResult): Promise<void> {
@@ -70,7 +96,7 @@ export class JetStreamResultStore implements ResultStore {
       },
     });
     this.subscription = subscription;
-    await this.options.manager.consumers.add(STREAMS.results, {
+    await this.options.manager.consumers.add(this.stream, {
       deliver_subject: inbox,
       ack_policy: AckPolicy.None,
       replay_policy: ReplayPolicy.Instant,
@@ -123,22 +149,14 @@ export class JetStreamResultStore implements ResultStore {
       }
       this.consumerSequence = delivery.consumerSequence;
       this.lastSequence = delivery.sequence;
-      const of = parseTenantTask('result', msg.subject);
+      const of = parseResultSubject(msg.subject);
       if (of === undefined) return;
       this.options.reads.noteStored(`${of.tenant}.${of.task}`);
-      const contentType = readHeaders(() => msg.headers).get(HEADERS.contentType);
-      onResult(of, resultOf(msg.data, contentType));
+      const { stream } = this;
+      const { sequence } = delivery;
+      onResult(of, resultOf({ body: msg.data, headers: () => msg.headers, stream, sequence }));
     } catch (error) {
       this.options.log.error('result-delivery-failed', { subject: msg.subject, error });
     }
   }
-}
-
-function storedResult(stored: StoredMessage | undefined): StoredResult | undefined {
-  if (stored === undefined) return undefined;
-  return resultOf(stored.data, readHeaders(stored.headers).get(HEADERS.contentType));
-}
-
-function resultOf(body: Uint8Array, contentType: string | undefined): StoredResult {
-  return { body, format: contentType === PROTOBUF_CONTENT_TYPE ? 'protobuf' : 'json' };
 }

@@ -1,7 +1,8 @@
 /** Asks JetStream how full the streams are, at most once in a while however often it is read. */
 import type { Clock, IntakeRow, Logger, TaskClass } from '@llmos/base';
 import { STREAMS, TASK_CLASSES } from '@llmos/base';
-import type { ConsumerInfo, JetStreamManager } from 'nats';
+import { millis } from 'nats';
+import type { ConsumerInfo, JetStreamManager, StreamInfo } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StreamReading, StreamReadings } from '../../ports/stream-readings';
 import { describeApiError } from './api-errors';
@@ -39,6 +40,7 @@ export class JetStreamStreamReadings implements StreamReadings {
         messages: state.messages,
         bytes: state.bytes,
         maxBytes: Math.max(0, config.max_bytes),
+        ...freesIn({ config, state }, this.options.clock.wallMs()),
       }));
       return { streams, intake: TASK_CLASSES.map((name) => intakeOf(name, consumers)) };
     } catch (error) {
@@ -46,6 +48,16 @@ export class JetStreamStreamReadings implements StreamReadings {
       return NOTHING;
     }
   }
+}
+
+function freesIn(
+  { config, state }: Pick<StreamInfo, 'config' | 'state'>,
+  wallMs: number,
+): { freesInMs?: number } {
+  const firstWallMs = Date.parse(state.first_ts);
+  const maxAgeMs = millis(config.max_age);
+  if (state.messages === 0 || maxAgeMs === 0 || !Number.isFinite(firstWallMs)) return {};
+  return { freesInMs: Math.max(0, Math.round(firstWallMs + maxAgeMs - wallMs)) };
 }
 
 /** During a change of leaders there may be consumers of two epochs. */

@@ -14,18 +14,24 @@ import type {
   TenantId,
   TenantTask,
 } from '@llmos/base';
-import { STREAMS, TASK_CLASSES, failure, subjects } from '@llmos/base';
-import { Events, headers as newHeaders } from 'nats';
+import { STREAMS, TASK_CLASSES, failure, isOther, subjects } from '@llmos/base';
+import { Events } from 'nats';
 import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
-import type { DeadLetter, IntakeOpening, LookedUp, TaskStream } from '../../ports/task-stream';
+import type {
+  CommittedResult,
+  DeadLetter,
+  IntakeOpening,
+  LookedUp,
+  TaskStream,
+} from '../../ports/task-stream';
 import type { IntakeContext, IntakeEvent } from '../../services/task-intake';
 import { readTask, refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
+import { identityOf } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
-import { isConflict } from './api-errors';
 import { AttemptRows } from './attempt-rows';
 import type { KnownOfTask } from './backlog-reads';
 import { BacklogReads } from './backlog-reads';
@@ -37,7 +43,8 @@ import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
 import { IntakePull } from './intake-pull';
 import { RecentAcks } from './recent-acks';
-import type { ResultReads } from './result-reads';
+import { ResultCommits } from './result-commits';
+import type { KnownResult, ResultReads } from './result-reads';
 import { Persistence } from './retry';
 import { StrayTasks } from './stray-tasks';
 import { SubjectMemory } from './subject-memory';
@@ -75,6 +82,7 @@ interface Leadership {
 export class JetStreamTaskStream implements TaskStream {
   private readonly jetstream: JetStreamClient;
   private readonly attempts: AttemptRows;
+  private readonly commits: ResultCommits;
   private active: Leadership | undefined;
   private readonly subjects = new SubjectMemory();
   private readonly recentAcks = new RecentAcks();
@@ -86,6 +94,7 @@ export class JetStreamTaskStream implements TaskStream {
     const timeout = EDGE_LIMITS.requestTimeoutMs;
     this.jetstream = options.connection.jetstream({ timeout });
     this.attempts = new AttemptRows(options);
+    this.commits = new ResultCommits({ ...options, jetstream: this.jetstream });
     void this.watchReconnects();
   }
 
@@ -141,21 +150,22 @@ export class JetStreamTaskStream implements TaskStream {
     const of = { tenant: spec.tenant, task: spec.id };
     const mayHaveRun = spec.sequence <= lastSequence;
     const known = mayHaveRun ? await backlog.of(spec) : NOT_TRIED;
-    if (known.isCommitted === false && known.row !== 'unknown') return answerOf(false, known.row);
+    if (known.isCommitted === false && known.row !== 'unknown') return untried(known.row);
     return persistence.run('look-up-result', spec.class, async () => {
-      const { isCommitted, row } = known;
-      return answerOf(
-        ...(await Promise.all([
-          isCommitted === 'unknown' ? this.isStored(of, mayHaveRun) : isCommitted,
-          row === 'unknown' ? this.attempts.read(spec.tenant, spec.id) : row,
-        ])),
-      );
+      const [found, row] = await Promise.all([
+        known.isCommitted === 'unknown' ? this.resultOf(of, mayHaveRun) : undefined,
+        known.row === 'unknown' ? this.attempts.read(spec.tenant, spec.id) : known.row,
+      ]);
+      const isCommitted = await this.commits.isEnd(spec, found);
+      const first = isCommitted ? found?.identity : undefined;
+      const other = isOther(first, identityOf(spec)) && first !== undefined ? { other: first } : {};
+      return { ...untried(row), isCommitted, ...other };
     });
   }
 
-  private async isStored(of: TenantTask, mayHaveRun: boolean): Promise<boolean> {
+  private resultOf(of: TenantTask, mayHaveRun: boolean): Promise<KnownResult | undefined> {
     const { reads } = this.options;
-    return mayHaveRun ? (await reads.read(of)) !== undefined : reads.isStored(of);
+    return mayHaveRun ? reads.read(of) : reads.known(of);
   }
 
   recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void> {
@@ -165,27 +175,9 @@ export class JetStreamTaskStream implements TaskStream {
     );
   }
 
-  commitResult(of: {
-    readonly tenant: TenantId;
-    readonly task: TaskId;
-    readonly function: string;
-    readonly class: TaskClass;
-    readonly format: BodyFormat;
-    readonly result: Result;
-  }): Promise<void> {
+  commitResult(of: CommittedResult): Promise<void> {
     const { persistence } = this.leadership();
-    const { body, contentType } = this.options.encodeResult(of.result, of.format);
-    const headers = newHeaders();
-    if (contentType !== undefined) headers.set('Content-Type', contentType);
-    return persistence.run('commit-result', of.class, async () => {
-      try {
-        const expect = { lastSubjectSequence: 0 };
-        await this.jetstream.publish(subjects.result(of), body, { expect, headers });
-      } catch (error) {
-        // One is there already: this one, if an answer was lost, or the process's.
-        if (!isConflict(error)) throw error;
-      }
-    });
+    return persistence.run('commit-result', of.class, () => this.commits.commit(of));
   }
 
   storeDeadLetter(letter: DeadLetter): Promise<void> {
@@ -288,7 +280,7 @@ export class JetStreamTaskStream implements TaskStream {
     this.refused(subject);
     if (event === undefined) return;
     const { spec, error } = event;
-    await this.commitResult({ ...spec, task: spec.id, result: failure(error) });
+    await this.commitResult({ of: spec, class: spec.class, result: failure(error), as: 'end' });
   }
 
   private refused(subject: string): void {
@@ -313,7 +305,8 @@ export class JetStreamTaskStream implements TaskStream {
   }
 }
 
-function answerOf(isCommitted: boolean, row: AttemptRecord | undefined): LookedUp {
+/** What is known of the attempts of a task that has no result. */
+function untried(row: AttemptRecord | undefined): LookedUp {
   const { attempt: attempts, uncounted, isApart, failures } = row ?? NO_RECORD;
-  return { isCommitted, attempts, uncounted, isApart, failures };
+  return { isCommitted: false, attempts, uncounted, isApart, failures };
 }

@@ -34,22 +34,26 @@ function setUp(options: { cluster?: string; noDirectReads?: boolean } = {}) {
   return { reads, asked, clock, state };
 }
 
-const DIRECT = '$JS.API.DIRECT.GET.LLMOS_RESULTS.llmos.v1.result.acme.a';
+const DIRECT = [
+  '$JS.API.DIRECT.GET.LLMOS_RESULTS.llmos.v1.result.acme.a',
+  '$JS.API.DIRECT.GET.LLMOS_ANSWERS.llmos.v1.answer.acme.a',
+];
+const LEADERS = ['leader of LLMOS_RESULTS', 'leader of LLMOS_ANSWERS'];
 
 describe('reads of results', () => {
   it('ask a lone server directly', async () => {
     const { reads, asked } = setUp();
     expect(await reads.read(of)).toBeUndefined();
-    expect(asked).toEqual([DIRECT]);
+    expect(asked).toEqual(DIRECT);
   });
 
   it('ask the leader in a cluster, and where a stream allows no direct reads', async () => {
     const clustered = setUp({ cluster: 'c' });
-    expect((await clustered.reads.read(of))?.data).toEqual(Buffer.from('stored'));
-    expect(clustered.asked).toEqual(['leader of LLMOS_RESULTS']);
+    expect((await clustered.reads.read(of))?.body).toEqual(Buffer.from('stored'));
+    expect(clustered.asked).toEqual(LEADERS);
     const old = setUp({ noDirectReads: true });
-    expect((await old.reads.read(of))?.data).toEqual(Buffer.from('stored'));
-    expect(old.asked).toEqual([DIRECT, 'leader of LLMOS_RESULTS']);
+    expect((await old.reads.read(of))?.body).toEqual(Buffer.from('stored'));
+    expect(old.asked).toEqual([...DIRECT, ...LEADERS]);
   });
 
   it('are made anew by the intake where the one before failed', async () => {
@@ -57,19 +61,19 @@ describe('reads of results', () => {
     state.isAway = true;
     await expect(reads.readForTask(of)).rejects.toMatchObject({ code: ErrorCode.Timeout });
     state.isAway = false;
-    expect(await reads.isStored(of)).toBe(false);
+    expect(await reads.known(of)).toBeUndefined();
   });
 
   it('hand a read on to the intake of its task, once and only while it is fresh', async () => {
     const { reads, asked, clock } = setUp();
     await reads.readForTask(of);
-    expect(await reads.isStored(of)).toBe(false);
-    expect(asked).toHaveLength(1);
-    await reads.isStored(of);
+    expect(await reads.known(of)).toBeUndefined();
     expect(asked).toHaveLength(2);
+    await reads.known(of);
+    expect(asked).toHaveLength(4);
     await reads.readForTask(of);
     clock.nowMs += EDGE_LIMITS.recentReadMs;
-    await reads.isStored(of);
-    expect(asked).toHaveLength(4);
+    await reads.known(of);
+    expect(asked).toHaveLength(8);
   });
 });

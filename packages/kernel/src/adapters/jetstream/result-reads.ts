@@ -1,32 +1,41 @@
 /**
  * Reads of committed results, as cheap as the server allows.
  *
+ * A result is in one of two streams, and a reader does not know in which: both are asked at once.
  * A lone server leads every stream: it is asked directly, which costs it a third of a request to
  * the stream's leader. In a cluster a direct read may be answered by a follower, so the leader is
  * asked. What a read for a request found is handed on to the intake of its task, which would ask
  * the same a moment later.
  */
-import type { TenantTask } from '@llmos/base';
-import { RecentMap, STREAMS, subjects } from '@llmos/base';
+import type { ResultPlace, TaskIdentity, TenantTask } from '@llmos/base';
+import {
+  HEADERS,
+  PROTOBUF_CONTENT_TYPE,
+  RecentMap,
+  STREAMS,
+  parseIdentity,
+  resultPlaces,
+  subjects,
+} from '@llmos/base';
 import { ErrorCode, NatsError } from 'nats';
 import type { JetStreamManager, MsgHdrs, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { statusOf } from './headers';
+import type { StoredPlace, StoredResult } from '../../ports/result-store';
+import { readHeaders, statusOf } from './headers';
 import { readLast } from './leader-reads';
 import type { TextFilter } from './text-filter';
 
-export interface StoredMessage {
-  readonly data: Uint8Array;
-  /** Throws where foreign headers can't be read. */
-  readonly headers: () => MsgHdrs | undefined;
+/** What intake must know of a result that is there. */
+export interface KnownResult {
+  readonly identity?: TaskIdentity;
+  readonly refusedSequence?: number;
+  readonly place?: StoredPlace;
 }
-
-type Reading = Promise<StoredMessage | undefined>;
 
 /** Without the result itself: thousands of large ones would not fit. */
 interface RecentRead {
-  /** Undefined where the read failed. */
-  readonly isStored: Promise<boolean | undefined>;
+  /** `unknown` where the read failed. */
+  readonly known: Promise<KnownResult | 'unknown' | undefined>;
   readonly atMs: number;
 }
 
@@ -34,7 +43,7 @@ const NOTHING = new Uint8Array(0);
 const NOT_FOUND = 404;
 
 /** Where results are stored. */
-export const RESULT_STREAMS: readonly string[] = [STREAMS.results];
+export const RESULT_STREAMS: readonly string[] = [STREAMS.results, STREAMS.answers];
 
 export class ResultReads {
   /** Names of all tasks that have a result, while a new leader needs them (see BacklogReads). */
@@ -56,20 +65,18 @@ export class ResultReads {
     if (this.stored.size > EDGE_LIMITS.maxKnownResults) this.stored = undefined;
   }
 
-  /** The result as it is now. */
-  read(of: TenantTask): Reading {
-    return this.readNow(subjects.result(of));
+  /** The result as it is now, or, where there is none, a refusal. */
+  async read(of: TenantTask): Promise<StoredResult | undefined> {
+    const found = await Promise.all(resultPlaces(of).map((place) => this.readAt(place)));
+    const stored = found.filter((result) => result !== undefined);
+    return stored.find((result) => result.refusedSequence === undefined) ?? stored[0];
   }
 
-  /** The same, for a task that is being stored; `isStored` may have the answer once. */
-  readForTask(of: TenantTask): Reading {
-    const subject = subjects.result(of);
-    const reading = this.readNow(subject);
-    const isStored = reading.then(
-      (found) => found !== undefined,
-      () => undefined,
-    );
-    this.recent.set(subject, { isStored, atMs: this.options.nowMs() });
+  /** The same, for a task that is being stored; `known` may have the answer once. */
+  readForTask(of: TenantTask): Promise<StoredResult | undefined> {
+    const reading = this.read(of);
+    const known = reading.then(withoutBody, () => 'unknown' as const);
+    this.recent.set(subjects.result(of), { known, atMs: this.options.nowMs() });
     return reading;
   }
 
@@ -78,34 +85,39 @@ export class ResultReads {
    * began is missed. Then the task runs again, its commit is refused, and the first result stays:
    * an effect appears once all the same.
    */
-  async isStored(of: TenantTask): Promise<boolean> {
-    const subject = subjects.result(of);
-    const recent = this.recent.get(subject);
-    this.recent.delete(subject);
+  async known(of: TenantTask): Promise<KnownResult | undefined> {
+    const name = subjects.result(of);
+    const recent = this.recent.get(name);
+    this.recent.delete(name);
     const isFresh =
       recent !== undefined && this.options.nowMs() - recent.atMs < EDGE_LIMITS.recentReadMs;
-    const isStored = isFresh ? await recent.isStored : undefined;
-    return isStored ?? (await this.readNow(subject)) !== undefined;
+    const known = isFresh ? await recent.known : 'unknown';
+    return known === 'unknown' ? withoutBody(await this.read(of)) : known;
   }
 
-  private async readNow(subject: string): Reading {
+  /** What is stored at one place. */
+  async readAt(place: ResultPlace): Promise<StoredResult | undefined> {
     const { connection, manager } = this.options;
     if (connection.info?.cluster === undefined) {
-      const answer = await this.readDirectly(subject);
+      const answer = await this.readDirectly(place);
       if (answer !== 'unanswered') return answer;
     }
-    const stored = await readLast(manager, STREAMS.results, subject);
-    return stored === undefined ? undefined : { data: stored.data, headers: () => stored.header };
+    const stored = await readLast(manager, place.stream, place.subject);
+    if (stored === undefined) return undefined;
+    const headers = (): MsgHdrs => stored.header;
+    return resultOf({ body: stored.data, headers, stream: place.stream, sequence: stored.seq });
   }
 
-  private async readDirectly(subject: string): Promise<StoredMessage | 'unanswered' | undefined> {
-    const request = `$JS.API.DIRECT.GET.${STREAMS.results}.${subject}`;
+  private async readDirectly(place: ResultPlace): Promise<StoredResult | 'unanswered' | undefined> {
+    const { stream, subject } = place;
+    const request = `$JS.API.DIRECT.GET.${stream}.${subject}`;
     try {
       const timeout = EDGE_LIMITS.requestTimeoutMs;
       const msg = await this.options.connection.request(request, NOTHING, { timeout });
       const status = statusOf(msg);
       if (status === NOT_FOUND) return undefined;
-      return status === 0 ? { data: msg.data, headers: () => msg.headers } : 'unanswered';
+      if (status !== 0) return 'unanswered';
+      return resultOf({ body: msg.data, headers: () => msg.headers, stream });
     } catch (error) {
       // A stream that was made without direct reads.
       const isUnheard =
@@ -114,4 +126,31 @@ export class ResultReads {
       throw error;
     }
   }
+}
+
+/** A stored result as the kernel knows it; foreign headers are read behind our own guard. */
+export function resultOf(of: {
+  readonly body: Uint8Array;
+  readonly headers: () => MsgHdrs | undefined;
+  readonly stream: string;
+  /** Absent in a direct answer, whose headers tell it. */
+  readonly sequence?: number;
+}): StoredResult {
+  const { get } = readHeaders(of.headers);
+  const identity = parseIdentity(get(HEADERS.digest));
+  const refused = Number(get(HEADERS.refused) ?? Number.NaN);
+  const sequence = of.sequence ?? Number(get('Nats-Sequence') ?? Number.NaN);
+  return {
+    body: of.body,
+    format: get(HEADERS.contentType) === PROTOBUF_CONTENT_TYPE ? 'protobuf' : 'json',
+    ...(identity === undefined ? {} : { identity }),
+    ...(Number.isSafeInteger(refused) ? { refusedSequence: refused } : {}),
+    ...(Number.isSafeInteger(sequence) ? { place: { stream: of.stream, sequence } } : {}),
+  };
+}
+
+function withoutBody(stored: StoredResult | undefined): KnownResult | undefined {
+  if (stored === undefined) return undefined;
+  const { body: _body, format: _format, ...known } = stored;
+  return known;
 }

@@ -22,7 +22,14 @@ export interface WantedStore {
 }
 
 /** Share of the storage budget. */
-const SHARES = { tasks: 0.3, results: 0.4, streams: 0.15, dead: 0.1, events: 0.05 } as const;
+const SHARES = {
+  tasks: 0.3,
+  results: 0.25,
+  answers: 0.15,
+  streams: 0.15,
+  dead: 0.1,
+  events: 0.05,
+} as const;
 
 /**
  * In the order in which they are made: the bucket that the record of stores lies in is the first,
@@ -73,6 +80,15 @@ export function wantedStreams(options: StoreOptions): readonly WantedStore['conf
       max_msgs_per_subject: 1,
       discard_new_per_subject: true,
       max_age: nanos(resultMaxAgeMs),
+    },
+    {
+      // Like the results, but a result may take the place of a refusal: each writer says which
+      // sequence it expects, and a server that refuses by subject would refuse that as well.
+      ...common(STREAMS.answers, [patterns.answers], storageBytes * SHARES.answers),
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.New,
+      max_msgs_per_subject: 1,
+      max_age: nanos(WIRE_LIMITS.answerMaxAgeMs),
     },
     {
       ...common(STREAMS.streams, [patterns.streams], storageBytes * SHARES.streams),

@@ -1,5 +1,5 @@
 /** Mailbox messages and reports on the wire. Whatever can't be read is undefined, never thrown. */
-import type { ErrorBody, FunctionName, TaskId, TaskKey, TenantId } from '@llmos/base';
+import type { ErrorBody, FlowName, FunctionName, TaskId, TaskKey, TenantId } from '@llmos/base';
 import { isErrorCode, isTaskClass, tryToken } from '@llmos/base';
 import { mailbox, report } from '@llmos/proto';
 import type { AttemptOutcome, AttemptRef, AttemptSpec, StopReason } from '../../attempt';
@@ -62,6 +62,8 @@ function readExecute(execute: mailbox.Execute): AttemptSpec | undefined {
   if (ref === undefined || name === undefined || !isTaskClass(execute.taskClass)) return undefined;
   if (execute.format !== 'json' && execute.format !== 'protobuf') return undefined;
   const key = tryToken<TaskKey>(execute.key);
+  const flow = tryToken<FlowName>(execute.flow);
+  const { keepMs, digest, notBeforeWallMs } = execute;
   return {
     ...ref,
     function: name,
@@ -75,6 +77,10 @@ function readExecute(execute: mailbox.Execute): AttemptSpec | undefined {
     ...(key === undefined ? {} : { key }),
     ...(execute.model === '' ? {} : { model: execute.model }),
     ...(execute.traceparent === '' ? {} : { traceparent: execute.traceparent }),
+    ...(keepMs === 0 ? {} : { keepMs }),
+    ...(digest === '' ? {} : { digest }),
+    ...(flow === undefined ? {} : { flow }),
+    ...(notBeforeWallMs === 0 ? {} : { notBeforeWallMs }),
     ...(execute.body === undefined ? {} : { body: execute.body }),
   };
 }
@@ -157,6 +163,10 @@ function writeExecute(spec: AttemptSpec): mailbox.Execute {
     traceparent: spec.traceparent ?? '',
     body: spec.body === undefined ? undefined : Buffer.from(spec.body),
     root: spec.root,
+    keepMs: spec.keepMs ?? 0,
+    digest: spec.digest ?? '',
+    flow: spec.flow ?? '',
+    notBeforeWallMs: spec.notBeforeWallMs ?? 0,
   };
 }
 

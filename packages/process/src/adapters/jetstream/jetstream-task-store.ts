@@ -2,17 +2,19 @@
 import type { BodyFormat, GenerateChunk } from '@llmos/base';
 import {
   encodeChunk,
+  formatIdentity,
   HEADERS,
   JSON_CONTENT_TYPE,
   parseChunk,
   parseTaskSubject,
   PROTOBUF_CONTENT_TYPE,
+  resultPlace,
   STREAMS,
   subjects,
 } from '@llmos/base';
 import { headers } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection, StoredMsg } from 'nats';
-import type { AttemptRef, AttemptSpec } from '../../attempt';
+import type { AttemptRef, AttemptSpec, ResultOwner } from '../../attempt';
 import { PROCESS_LIMITS } from '../../limits';
 import type {
   BodyOutcome,
@@ -39,6 +41,7 @@ interface Put {
   readonly after: number;
   readonly attempt: number;
   readonly contentType: string;
+  readonly identity?: string;
 }
 
 class JetStreamTaskStore implements TaskStore {
@@ -64,23 +67,37 @@ class JetStreamTaskStore implements TaskStore {
     return { kind: 'read', body: found.message.data };
   }
 
-  putResult(of: AttemptRef, result: Uint8Array, format: BodyFormat): Promise<PutOutcome> {
+  putResult(
+    of: ResultOwner,
+    result: Uint8Array,
+    how: { readonly format: BodyFormat; readonly after: number },
+  ): Promise<PutOutcome> {
+    const { digest } = of;
     return this.put({
-      subject: subjects.result(of),
-      stream: STREAMS.results,
+      ...resultPlace(of, of.keepMs),
       body: result,
-      after: 0,
+      after: how.after,
       attempt: of.attempt,
-      contentType: format === 'json' ? JSON_CONTENT_TYPE : PROTOBUF_CONTENT_TYPE,
+      contentType: how.format === 'json' ? JSON_CONTENT_TYPE : PROTOBUF_CONTENT_TYPE,
+      ...(digest === undefined
+        ? {}
+        : { identity: formatIdentity({ function: of.function, digest }) }),
     });
   }
 
-  async readResult(of: AttemptRef): Promise<ResultOutcome> {
-    const found = await this.find(STREAMS.results, { last_by_subj: subjects.result(of) });
+  async readResult(of: ResultOwner): Promise<ResultOutcome> {
+    const { stream, subject } = resultPlace(of, of.keepMs);
+    const found = await this.find(stream, { last_by_subj: subject });
     if (found.kind !== 'found') return found;
-    const type = headerOf(found.message, HEADERS.contentType);
+    const { message } = found;
+    const type = headerOf(message, HEADERS.contentType);
     const format = type === PROTOBUF_CONTENT_TYPE ? 'protobuf' : 'json';
-    return { kind: 'found', result: readStoredResult(found.message.data, format) };
+    const isRefusal = headerOf(message, HEADERS.refused) !== '';
+    return {
+      kind: 'found',
+      result: readStoredResult(message.data, format),
+      ...(isRefusal ? { refusalSequence: message.seq } : {}),
+    };
   }
 
   putChunk(of: AttemptRef, chunk: GenerateChunk, after: number): Promise<PutOutcome> {
@@ -124,6 +141,7 @@ class JetStreamTaskStore implements TaskStore {
     const fields = headers();
     fields.set(HEADERS.attempt, String(of.attempt));
     fields.set(HEADERS.contentType, of.contentType);
+    if (of.identity !== undefined) fields.set(HEADERS.digest, of.identity);
     try {
       const ack = await this.js.publish(of.subject, of.body, {
         headers: fields,

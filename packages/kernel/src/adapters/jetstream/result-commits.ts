@@ -1,0 +1,110 @@
+/**
+ * Results that the kernel itself commits: errors of tasks that it ends.
+ *
+ * Committed like those of processes, so one wins. A refusal by a limit is no result: it goes to the
+ * answers, whatever the task asked for, and whatever comes later takes its place or removes it.
+ */
+import type { BodyFormat, Result, ResultPlace } from '@llmos/base';
+import {
+  HEADERS,
+  STREAMS,
+  answerPlace,
+  assertNever,
+  formatIdentity,
+  resultPlace,
+} from '@llmos/base';
+import { headers as newHeaders } from 'nats';
+import type { JetStreamClient, JetStreamManager } from 'nats';
+import type { CommittedResult } from '../../ports/task-stream';
+import type { TaskSpec } from '../../tasks/task-spec';
+import { identityOf } from '../../tasks/task-spec';
+import type { EncodedResult } from '../protobuf/codec';
+import { isApiError, isConflict } from './api-errors';
+import type { KnownResult, ResultReads } from './result-reads';
+
+export interface ResultCommitOptions {
+  readonly jetstream: JetStreamClient;
+  readonly manager: JetStreamManager;
+  readonly reads: ResultReads;
+  readonly encodeResult: (result: Result, format: BodyFormat) => EncodedResult;
+}
+
+export class ResultCommits {
+  constructor(private readonly options: ResultCommitOptions) {}
+
+  /** Resolves when a result is stored: this one, or one that was there. */
+  async commit(commit: CommittedResult): Promise<void> {
+    const { of } = commit;
+    const name = { tenant: of.tenant, task: of.id };
+    switch (commit.as) {
+      case 'refused':
+        await this.tryCommit(commit, answerPlace(name), 0);
+        return;
+      case 'early':
+        // One among the answers belongs to a short-lived task, which has ended. Then the other
+        // place decides, as it does for every reader.
+        if (await this.replace(commit, answerPlace(name))) {
+          await this.tryCommit(commit, resultPlace(name, undefined), 0);
+        }
+        return;
+      case 'end':
+        // One is there already: this one, if an answer was lost, or the process's.
+        await this.replace(commit, resultPlace(name, of.keepMs));
+        return;
+      default:
+        assertNever(commit.as);
+    }
+  }
+
+  /**
+   * Whether what a look-up found is the end of this task. A refusal of an earlier one of its id is
+   * none, and is removed: who reads from now on waits for the result.
+   */
+  async isEnd(spec: TaskSpec, found: KnownResult | undefined): Promise<boolean> {
+    if (found === undefined) return false;
+    if (found.refusedSequence === undefined || found.refusedSequence === spec.sequence) return true;
+    const { place } = found;
+    if (place !== undefined) await this.remove(place.stream, place.sequence);
+    return false;
+  }
+
+  /** Also where a refusal is in the way. @returns whether it was stored. */
+  private async replace(commit: CommittedResult, place: ResultPlace): Promise<boolean> {
+    if (await this.tryCommit(commit, place, 0)) return true;
+    if (place.stream !== STREAMS.answers) return false;
+    const stored = await this.options.reads.readAt(place);
+    if (stored?.refusedSequence === undefined || stored.place === undefined) return false;
+    return this.tryCommit(commit, place, stored.place.sequence);
+  }
+
+  private async tryCommit(
+    commit: CommittedResult,
+    place: ResultPlace,
+    after: number,
+  ): Promise<boolean> {
+    const { of, result } = commit;
+    const { body, contentType } = this.options.encodeResult(result, of.format);
+    const identity = identityOf(of);
+    const headers = newHeaders();
+    if (contentType !== undefined) headers.set(HEADERS.contentType, contentType);
+    if (identity !== undefined) headers.set(HEADERS.digest, formatIdentity(identity));
+    if (commit.as === 'refused') headers.set(HEADERS.refused, String(of.sequence));
+    try {
+      const expect = { lastSubjectSequence: after };
+      await this.options.jetstream.publish(place.subject, body, { expect, headers });
+      return true;
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      return false;
+    }
+  }
+
+  private async remove(stream: string, sequence: number): Promise<void> {
+    try {
+      await this.options.manager.streams.deleteMessage(stream, sequence, false);
+    } catch (error) {
+      // Its time was over meanwhile.
+      if (!isApiError(error, 'noMessageFound', 'messageDeleteFailed')) throw error;
+    }
+  }
+}

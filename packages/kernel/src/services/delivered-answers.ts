@@ -1,0 +1,79 @@
+/**
+ * Makes room among the answers: what was delivered goes first, the oldest of it, and never what
+ * nobody has read.
+ *
+ * Delivered answers are kept for repeats of their calls, which come within seconds; but at full
+ * rate they fill a small store long before their age ends. So each kernel lets those that it has
+ * delivered itself take a share of the store, and deletes its oldest beyond that, one by one: only
+ * a kernel knows which are read, and others' answers lie between its own. A deletion that fails or
+ * is lost is not repeated: the server forgets the answer when its time is over.
+ */
+import { WIRE_LIMITS } from '@llmos/base';
+import { EDGE_LIMITS } from '../edge-limits';
+import type { StoredPlace } from '../ports/result-store';
+
+interface Delivered {
+  readonly place: StoredPlace;
+  readonly bytes: number;
+  readonly atMs: number;
+}
+
+export class DeliveredAnswers {
+  private kept: Delivered[] = [];
+  /** Of the oldest that is kept: a long list must not be shifted one by one. */
+  private first = 0;
+  private keptBytes = 0;
+  private inFlight = 0;
+
+  constructor(
+    private readonly options: {
+      readonly nowMs: () => number;
+      /** Of the store of answers; undefined while it is not known. */
+      readonly capacityBytes: () => number | undefined;
+      readonly forget: (place: StoredPlace) => Promise<void>;
+    },
+  ) {}
+
+  /** Of those kept that were delivered here. */
+  get bytes(): number {
+    return this.keptBytes;
+  }
+
+  /** An answer was delivered that is stored there. */
+  note(place: StoredPlace, bodyBytes: number): void {
+    const bytes = bodyBytes + EDGE_LIMITS.answerOverheadBytes;
+    this.kept.push({ place, bytes, atMs: this.options.nowMs() });
+    this.keptBytes += bytes;
+    this.makeRoom();
+  }
+
+  private makeRoom(): void {
+    const capacityBytes = this.options.capacityBytes();
+    const mostBytes =
+      capacityBytes === undefined ? Infinity : capacityBytes * EDGE_LIMITS.deliveredShare;
+    const goneMs = this.options.nowMs() - WIRE_LIMITS.answerMaxAgeMs;
+    while (this.inFlight < EDGE_LIMITS.maxAnswerDeletions) {
+      const oldest = this.kept[this.first];
+      if (oldest === undefined) break;
+      const isGone = oldest.atMs <= goneMs;
+      const isMany = this.kept.length - this.first > EDGE_LIMITS.maxDeliveredAnswers;
+      if (!isGone && !isMany && this.keptBytes <= mostBytes) break;
+      this.first += 1;
+      this.keptBytes -= oldest.bytes;
+      if (!isGone) this.forget(oldest.place);
+    }
+    if (this.first > 1_000 && this.first * 2 > this.kept.length) {
+      this.kept = this.kept.slice(this.first);
+      this.first = 0;
+    }
+  }
+
+  private forget(place: StoredPlace): void {
+    this.inFlight += 1;
+    const done = (): void => {
+      this.inFlight -= 1;
+      this.makeRoom();
+    };
+    this.options.forget(place).then(done, done);
+  }
+}

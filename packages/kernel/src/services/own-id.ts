@@ -1,0 +1,39 @@
+/**
+ * Whether the id of a `submit` or `call` is that of another task: one with another function or
+ * body. What this kernel knows is asked before anything is stored; what only the stores know comes
+ * with the result. The kernel that takes the task in judges for all.
+ */
+import type { ErrorBody, TaskId, TaskIdentity, TenantTask } from '@llmos/base';
+import { isOther, otherTaskError } from '@llmos/base';
+import type { StoredResult } from '../ports/result-store';
+import type { StoredIds } from './stored-ids';
+import type { TaskRequest } from './task-request';
+
+export interface OwnIdContext {
+  readonly storedIds: StoredIds;
+  /** Of a task that this kernel leads and holds; a follower can't know. */
+  readonly heldIdentity: (of: TenantTask) => TaskIdentity | undefined;
+}
+
+export function checkIdUse(context: OwnIdContext, request: TaskRequest): ErrorBody | undefined {
+  const { id } = request.headers;
+  if (id === undefined) return undefined;
+  const of = { tenant: request.of.tenant, task: id };
+  const first = context.heldIdentity(of) ?? context.storedIds.identityOf(of);
+  return judge(id, first, request.identity);
+}
+
+/** The error, where the result of the id is that of another task. */
+export function checkIdResult(request: TaskRequest, stored: StoredResult): ErrorBody | undefined {
+  const { id } = request.headers;
+  return id === undefined ? undefined : judge(id, stored.identity, request.identity);
+}
+
+function judge(
+  id: TaskId,
+  first: TaskIdentity | undefined,
+  own: TaskIdentity | undefined,
+): ErrorBody | undefined {
+  if (first === undefined || own === undefined || !isOther(first, own)) return undefined;
+  return otherTaskError(id, first, own);
+}
