@@ -89,7 +89,7 @@ function spec(more: Partial<AttemptSpec> = {}): AttemptSpec {
     class: 'standard',
     priority: 5,
     sequence: 1,
-    deadlineWallMs: Infinity,
+    deadlineAtMs: Infinity,
     stream: false,
     format: 'json',
     root: task,

@@ -196,7 +196,7 @@ describe('the node agent', () => {
       class: 'standard' as const,
       priority: 5,
       sequence: 1,
-      deadlineWallMs: Infinity,
+      deadlineAtMs: Infinity,
       stream: false,
       format: 'json' as const,
       root: task,

@@ -93,7 +93,7 @@ function spec(body: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
     class: 'standard',
     priority: 5,
     sequence: count,
-    deadlineWallMs: Infinity,
+    deadlineAtMs: Infinity,
     stream: false,
     format: 'json',
     root: task,

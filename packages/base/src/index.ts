@@ -27,6 +27,7 @@ export * from './random';
 export * from './recent-map';
 export * from './result';
 export * from './result-place';
+export * from './server-time';
 export * from './server-urls';
 export * from './subjects';
 export * from './system-calls';

@@ -32,3 +32,17 @@ export const WIRE_LIMITS = {
   /** A name or a quoted value in an error message. */
   maxQuotedChars: 80,
 } as const;
+
+/** How the clock of the NATS server is measured (see server-time.ts). */
+export const CLOCK_LIMITS = {
+  /** Machines that keep time differ by less; what is beyond is said, and not trusted for the past. */
+  trustMs: 5_000,
+  /** A change of the server's clock beyond it is a jump, below it drift, which is followed. */
+  jumpMs: 1_000,
+  /** A stamp that came late is wrong by its delay; one of so many came in time. */
+  samples: 8,
+  /** The lease is renewed, and so stamped, about every 2 s. */
+  staleMs: 30_000,
+  /** Stamps of before that many jumps are measured by the oldest that is remembered. */
+  maxEras: 16,
+} as const;

@@ -1,6 +1,7 @@
 /** Requests and answers of the system calls (`llmos.v1.sys.<principal>.<call>`). */
 import type { FunctionDefinition } from './functions/function-definition';
 import type { ModelRegistration } from './model-package';
+import type { ClockReading } from './server-time';
 import type { TaskClass } from './task-class';
 
 /** Generations in one process. */
@@ -60,6 +61,8 @@ export interface NodeRow {
   readonly leaseMs: number;
   readonly isDraining: boolean;
   readonly processes: number;
+  /** Its wall clock less the NATS server's; absent where it did not say. */
+  readonly clockOffsetMs?: number;
 }
 
 export type TaskStatus =
@@ -129,6 +132,8 @@ export interface SystemInfo {
   readonly waitingCalls: number;
   /** A new leader that still waits for the nodes to say what they run. */
   readonly isRecovering: boolean;
+  /** The leader's wall clock and the NATS server's; absent from older kernels. */
+  readonly clock?: ClockReading;
   /** Empty while JetStream does not answer. */
   readonly streams: readonly StreamLoad[];
   readonly intake: readonly IntakeRow[];

@@ -67,6 +67,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
     case 'node-heartbeat':
       if (event.isLeaving === true) state.nodes.leave(event.nodeId);
       hearNode(state, event.nodeId, event.freeMemoryBytes);
+      state.nodes.noteClock(event.nodeId, event.clockOffsetMs);
       applyMemory(state, event.nodeId, event);
       return;
     case 'node-detached':

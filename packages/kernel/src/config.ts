@@ -6,6 +6,7 @@ import {
   LlmosError,
   WIRE_LIMITS,
   quoteShort,
+  readWrongClock,
   readServers,
   tryToken,
 } from '@llmos/base';
@@ -36,6 +37,8 @@ export interface KernelConfig {
   readonly connectWaitMs: number;
   /** Tests only: share of mailbox and report messages that are dropped. */
   readonly faultDropRate: number;
+  /** Tests only: so much is this program's wall clock ahead. */
+  readonly faultClockMs: number;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -81,6 +84,7 @@ export function readKernelConfig(environment: Environment): KernelConfig {
       least: 0,
     }),
     faultDropRate: read.share('LLMOS_FAULT_DROP_RATE'),
+    faultClockMs: read.aheadMs('LLMOS_FAULT_CLOCK_MS'),
   };
 }
 
@@ -143,6 +147,12 @@ class SettingReader {
     return number >= 0 && number < 1
       ? number
       : this.refuse(name, value, 'it must be from 0 to below 1');
+  }
+
+  aheadMs(name: string): number {
+    const value = this.text(name);
+    const rule = 'it must be a number of milliseconds';
+    return readWrongClock(value) ?? this.refuse(name, value ?? '', rule);
   }
 
   private refuse(name: string, value: string, rule: string): never {

@@ -59,6 +59,7 @@ function nodeRow(state: KernelState, node: Node, now: Instant): NodeRow {
     versions: capabilities.versions,
     labels: capabilities.labels,
     leaseMs: Math.max(0, Math.round(node.lastHeardMs + state.config.nodeLeaseMs - now.nowMs)),
+    ...(node.clockOffsetMs === undefined ? {} : { clockOffsetMs: node.clockOffsetMs }),
     isDraining: false,
     processes: state.processes
       .all()

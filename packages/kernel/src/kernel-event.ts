@@ -153,6 +153,7 @@ export type KernelEvent =
       readonly memory?: readonly ReportedMemory[];
       /** Its agent stops; absent is no. */
       readonly isLeaving?: boolean;
+      readonly clockOffsetMs?: number;
     }
   /** The stream closed; the node is lost only when its lease ends. */
   | { readonly kind: 'node-detached'; readonly nodeId: NodeId; readonly session: string }

@@ -2,9 +2,18 @@
  * One kernel program: the services of every kernel, the campaign for the lease, and, while it
  * leads, an ActiveKernel. Everything it uses is given to it.
  */
-import type { Epoch, NodeRow, ProcessRow, SystemInfo, TaskId, TenantId } from '@llmos/base';
-import type { TenantTask } from '@llmos/base';
-import { readClock } from '@llmos/base';
+import type {
+  ClockReading,
+  Epoch,
+  NodeRow,
+  ProcessRow,
+  ServerTime,
+  SystemInfo,
+  TaskId,
+  TenantId,
+  TenantTask,
+} from '@llmos/base';
+import { WIRE_LIMITS, readClock } from '@llmos/base';
 import type { ActiveKernelParts } from './active-kernel';
 import { ActiveKernel } from './active-kernel';
 import { EDGE_LIMITS } from './edge-limits';
@@ -39,6 +48,7 @@ type SharedParts = Omit<
 export interface KernelNodeParts extends SharedParts {
   readonly self: Pick<LeaderRecord, 'kernelId' | 'httpUrl' | 'grpcUrl'>;
   readonly leaseMs: number;
+  readonly time: ServerTime;
   readonly leadershipStore: LeadershipStore;
   readonly results: ResultStore;
   readonly streamLink: StreamLink;
@@ -59,6 +69,15 @@ export interface KernelGauges {
   readonly processes: () => readonly ProcessRow[];
   readonly nodes: () => readonly NodeRow[];
   readonly streams: StreamReadings;
+  readonly clock: () => ClockReading;
+}
+
+export interface Readiness {
+  readonly isReady: boolean;
+  /** For people: what it is, or what it waits for. */
+  readonly state: string;
+  /** A clock that differs makes no kernel unready: it ends nothing by it. */
+  readonly clock: ClockReading;
 }
 
 export class KernelNode {
@@ -167,7 +186,11 @@ export class KernelNode {
   }
 
   /** A follower is ready when it watches; a leader while its work makes progress. */
-  readiness(): { readonly isReady: boolean; readonly state: string } {
+  readiness(): Readiness {
+    return { ...this.judgeReadiness(), clock: this.parts.time.reading() };
+  }
+
+  private judgeReadiness(): Omit<Readiness, 'clock'> {
     if (this.stopping !== undefined) return { isReady: false, state: 'stopping' };
     if (!this.parts.isConnected()) return { isReady: false, state: 'disconnected' };
     if (!this.leadership.isLeading()) {
@@ -194,6 +217,7 @@ export class KernelNode {
       processes: () => this.core()?.processes(readClock(this.parts.clock)) ?? [],
       nodes: () => this.core()?.nodes(readClock(this.parts.clock)) ?? [],
       streams: this.parts.streams,
+      clock: () => this.parts.time.reading(),
     };
   }
 
@@ -282,6 +306,7 @@ export class KernelNode {
       tasks: counts.tasks,
       waitingCalls: this.waiters.count,
       isRecovering: counts.isRecovering,
+      clock: this.parts.time.reading(),
       streams,
       intake,
     };

@@ -7,12 +7,14 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Listener, Logger } from '@llmos/base';
 import {
+  ServerTime,
   formatAddress,
   hashText,
   natsListener,
   openListeners,
   seededRandom,
   systemClock,
+  wrongClock,
 } from '@llmos/base';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { GrpcNodeLink } from './adapters/grpc/grpc-node-link';
@@ -101,6 +103,7 @@ interface Wire extends Connections {
   readonly counters: PrometheusMetrics;
   readonly slowLane: SlowLane;
   readonly budget: MemoryBudget;
+  readonly time: ServerTime;
 }
 
 /** The kernel's two connections to NATS, and whether the one that carries its work is up. */
@@ -157,7 +160,9 @@ async function compose(of: {
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
   const budget = budgetFor(heapLimitBytes, config.bodyCacheBytes);
   log.info('memory-budget', { heapLimitBytes, ...budget });
-  const wire: Wire = { ...connections, config, manager, log, counters, slowLane, budget };
+  const time = new ServerTime(wrongClock(config.faultClockMs));
+  const own = { config, manager, log, counters, slowLane, budget, time };
+  const wire: Wire = { ...connections, ...own };
 
   // What listens answers "starting" until there is a node.
   const nodes: KernelNode[] = [];
@@ -236,7 +241,8 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   const { maxHeldTasks } = wire.budget;
   // Beyond what intake brings even of the most urgent class.
   const maxTasks = maxHeldTasks + EDGE_LIMITS.refusedHeldTasks;
-  const wallMs = (): number => systemClock.wallMs();
+  const { time } = wire;
+  const wallMs = (): number => time.wallMs();
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
   const packages = await JetStreamPackageStore.open(connection);
@@ -244,7 +250,8 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   return new KernelNode({
     self: { kernelId, httpUrl: ports.httpUrl, grpcUrl: ports.grpcUrl },
     leaseMs: config.leaseMs,
-    clock: systemClock,
+    time,
+    clock: time.steady,
     log,
     counters: wire.counters,
     registry,
@@ -256,7 +263,10 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     results: new JetStreamResultStore({ ...wire, reads }),
     createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs, maxTasks }),
     maxHeldTasks,
-    leadershipStore: await JetStreamLeadershipStore.open(wire.leaseConnection, wire.isWorking),
+    leadershipStore: await JetStreamLeadershipStore.open(wire.leaseConnection, {
+      mayLead: wire.isWorking,
+      time,
+    }),
     requests: new NatsRequestLink(wire),
     eventLog: new JetStreamEventLog({ ...wire, wallMs }),
     registrar: new ModelRegistrar({ registry, store: registryStore, packages, wallMs }),

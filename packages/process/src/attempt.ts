@@ -32,8 +32,8 @@ export interface AttemptSpec extends ResultOwner {
   readonly priority: number;
   /** Of the message in LLMOS_TASKS. */
   readonly sequence: number;
-  /** Wall clock; Infinity where there is none. */
-  readonly deadlineWallMs: number;
+  /** By the monotonic clock of this program; Infinity where there is none. */
+  readonly deadlineAtMs: number;
   readonly stream: boolean;
   readonly format: BodyFormat;
   readonly root: TaskId;

@@ -11,7 +11,7 @@ function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
     class: 'standard',
     priority: 5,
     sequence: 1,
-    deadlineWallMs: Infinity,
+    deadlineAtMs: Infinity,
     stream: false,
     format: 'json',
     root: task as TaskId,

@@ -18,7 +18,7 @@ function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
     class: 'standard',
     priority: 5,
     sequence: 1,
-    deadlineWallMs: Infinity,
+    deadlineAtMs: Infinity,
     stream: false,
     format: 'json',
     root: task as TaskId,
@@ -175,8 +175,8 @@ describe('process runtime', () => {
 
   it('stops at the deadline, and does not start after it', async () => {
     const fixture = await start(hang);
-    fixture.execute(spec('late', { deadlineWallMs: systemClock.wallMs() - 1 }));
-    fixture.execute(spec('soon', { deadlineWallMs: systemClock.wallMs() + 50 }));
+    fixture.execute(spec('late', { deadlineAtMs: systemClock.nowMs() - 1 }));
+    fixture.execute(spec('soon', { deadlineAtMs: systemClock.nowMs() + 50 }));
     await fixture.until(() => fixture.outcomes('soon').length > 0, 'the end');
     const end = { kind: 'stopped', reason: 'DEADLINE_EXCEEDED' };
     expect(fixture.outcomes('late')[0]).toEqual(end);

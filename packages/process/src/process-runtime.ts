@@ -177,7 +177,7 @@ export class ProcessRuntime {
   private async run({ spec, abort, preemption }: Running): Promise<void> {
     const { store, handler, pause, clock, log } = this.parts;
     const { chunkPace } = this;
-    const leftMs = spec.deadlineWallMs - clock.wallMs();
+    const leftMs = spec.deadlineAtMs - clock.nowMs();
     const timer = setTimeout(() => abort.abort('DEADLINE_EXCEEDED'), boundedDelay(leftMs));
     // A handler that never ends must not keep the timer, and with it the program, alive.
     abort.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });

@@ -35,7 +35,7 @@ export interface AttemptParts {
 }
 
 export async function runAttempt(parts: AttemptParts, spec: AttemptSpec): Promise<AttemptOutcome> {
-  if (parts.clock.wallMs() >= spec.deadlineWallMs) parts.abort.abort('DEADLINE_EXCEEDED');
+  if (parts.clock.nowMs() >= spec.deadlineAtMs) parts.abort.abort('DEADLINE_EXCEEDED');
   const run = new AttemptRun(parts, spec);
   try {
     return (await run.run()) ?? stopped(parts.abort.signal);

@@ -47,7 +47,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive') {
       class: taskClass,
       priority: 5,
       sequence: 1,
-      deadlineWallMs: Infinity,
+      deadlineAtMs: Infinity,
       stream: false,
       format: 'json',
       root: task as TaskId,

@@ -2,7 +2,14 @@
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { LogLevel, NodeId } from '@llmos/base';
-import { LOG_LEVELS, LlmosError, quoteShort, readServers, tryToken } from '@llmos/base';
+import {
+  LOG_LEVELS,
+  LlmosError,
+  quoteShort,
+  readServers,
+  readWrongClock,
+  tryToken,
+} from '@llmos/base';
 import { PROCESS_LIMITS } from '@llmos/process';
 import type { DeviceChoice } from './agent/device-choice';
 import { DEVICE_CHOICES } from './agent/device-choice';
@@ -27,6 +34,8 @@ export interface WorkerConfig {
   readonly labels: Readonly<Record<string, string>>;
   /** Absent: the leader's record in NATS says it. */
   readonly kernelUrl?: string;
+  /** Tests only: so much are the wall clocks of this program and its hosts ahead. */
+  readonly faultClockMs: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -52,6 +61,7 @@ export function parseWorkerConfig(env: Environment): WorkerConfig {
     chunkMs: readChunkMs(read('LLMOS_CHUNK_MS')),
     labels: readLabels(read('LLMOS_LABELS')),
     ...(kernelUrl === undefined ? {} : { kernelUrl }),
+    faultClockMs: readFaultClock(env['LLMOS_FAULT_CLOCK_MS']),
   };
 }
 
@@ -89,6 +99,11 @@ function readChunkMs(value: string | undefined): number {
   const most = PROCESS_LIMITS.mostChunkMs;
   const chunkMs = /^\d{1,6}$/.test(value) ? Number(value) : Infinity;
   return chunkMs <= most ? chunkMs : refuse('LLMOS_CHUNK_MS', value, `must be from 0 to ${most}`);
+}
+
+function readFaultClock(value: string | undefined): number {
+  const rule = 'must be a number of milliseconds';
+  return readWrongClock(value) ?? refuse('LLMOS_FAULT_CLOCK_MS', value ?? '', rule);
 }
 
 function readBytes(read: Read, name: string): number | undefined {

@@ -43,7 +43,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'standard', functionName
       class: taskClass,
       priority: 5,
       sequence: 1,
-      deadlineWallMs: Infinity,
+      deadlineAtMs: Infinity,
       stream: false,
       format: 'json',
       root: task as TaskId,

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { cpus, homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger, NodeCapabilities } from '@llmos/base';
-import { natsListener, openListeners, systemClock } from '@llmos/base';
+import { ServerTime, natsListener, openListeners, systemClock, wrongClock } from '@llmos/base';
 import { EpochGuard } from '@llmos/process';
 import type { NatsConnection } from 'nats';
 import { hostOwner } from './actors/host-protocol';
@@ -66,7 +66,9 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
     options.signal,
   );
   try {
-    const parts = { config, log, probe, capabilities, connection, reconnects: () => reconnects };
+    const time = new ServerTime(wrongClock(config.faultClockMs));
+    const of = { config, log, probe, capabilities, connection, time };
+    const parts = { ...of, reconnects: () => reconnects };
     return await assemble(parts);
   } catch (thrown) {
     await connection.close();
@@ -81,6 +83,7 @@ interface AgentParts {
   readonly capabilities: NodeCapabilities;
   readonly connection: NatsConnection;
   readonly reconnects: () => number;
+  readonly time: ServerTime;
 }
 
 async function assemble(parts: AgentParts): Promise<NodeAgent> {
@@ -97,11 +100,15 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
       capabilities,
       processes: slots.changes(),
     }),
-    beat: () => ({
-      freeMemoryBytes: probe.freeBytes(),
-      contexts: slots.contexts(),
-      memory: slots.memory(),
-    }),
+    beat: () => {
+      const { offsetMs } = parts.time.reading();
+      return {
+        freeMemoryBytes: probe.freeBytes(),
+        contexts: slots.contexts(),
+        memory: slots.memory(),
+        ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),
+      };
+    },
     guard: new EpochGuard(),
     alarm: systemAlarm,
     random: Math.random,
@@ -112,6 +119,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     freeMemoryBytes: () => probe.freeBytes(),
     memoryBytes: () => capabilities.memoryBytes,
     reconnects: parts.reconnects,
+    clockOffsetMs: () => parts.time.reading().offsetMs,
     processes: () => slots.counts(),
   });
   const health = await startHealthServer({
@@ -202,6 +210,7 @@ async function createSlots(
       logLevel: config.logLevel,
       cores: capabilities.cores,
       chunkMs: config.chunkMs,
+      faultClockMs: config.faultClockMs,
     },
     hiddenFolders: [config.cacheFolder, resolve(__dirname, '..', '..', '..'), homedir(), tmpdir()],
     onChange: (change) => {
@@ -223,13 +232,13 @@ async function clearDrafts({ config, log }: AgentParts, owner: string): Promise<
 }
 
 function followLeader(parts: AgentParts, session: KernelSession): { close(): void } {
+  const { connection, log, time } = parts;
   const { kernelUrl } = parts.config;
-  if (kernelUrl !== undefined) {
-    session.follow({ url: kernelUrl, epoch: 0 });
-    return { close: () => undefined };
+  if (kernelUrl === undefined) {
+    return watchLeader({ connection, log, time, onLeader: (leader) => session.follow(leader) });
   }
-  const { connection, log } = parts;
-  return watchLeader({ connection, log, onLeader: (leader) => session.follow(leader) });
+  session.follow({ url: kernelUrl, epoch: 0 });
+  return watchLeader({ connection, log, time, onLeader: () => undefined });
 }
 
 async function probeCapabilities(

@@ -7,7 +7,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '@llmos/base';
-import { LlmosError, systemClock } from '@llmos/base';
+import { LlmosError, systemClock, wrongClock } from '@llmos/base';
 import type { AttemptHandler, RunningProcess } from '@llmos/process';
 import { runProcess } from '@llmos/process';
 import type { FromHost, HostModel, HostSpec } from './actors/host-protocol';
@@ -66,7 +66,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     ...(spec.chunkMs === undefined ? {} : { chunkMs: spec.chunkMs }),
     permits: program.permits,
     handler: meter.measured(program.handler),
-    clock: systemClock,
+    clock: wrongClock(spec.faultClockMs ?? 0),
     log,
   });
   void connection.closed().then((error) => {

@@ -38,13 +38,14 @@ import { isDecodeError, promise } from '../fuzz';
 import type { FuzzSource } from '../fuzz-source';
 import { BODIES, PROTOBUF_BODIES, REGISTRATION, attemptOf } from './samples';
 
+const NOW = { nowMs: 0, wallMs: 1_800_000_000_000 };
 const EXECUTE = {
   ...attemptOf('order-17'),
   function: 'embed',
   class: 'batch',
   priority: 5,
   sequence: 12,
-  deadlineWallMs: 1_800_000_000_000,
+  deadlineAtMs: 60_000,
   stream: true,
   format: 'json',
   root: 'order-1',
@@ -241,7 +242,7 @@ function feedPath(source: FuzzSource): void {
 }
 
 export const WORKER_PARSERS: readonly FuzzParser[] = [
-  { name: 'mailbox', feed: (source) => void decodeMailboxMessage(source.bytes(MAILBOX)) },
+  { name: 'mailbox', feed: (source) => void decodeMailboxMessage(source.bytes(MAILBOX), NOW) },
   {
     name: 'orders',
     feed: (source) => void readKernelMessage(node.KernelMessage.decode(source.bytes(ORDERS))),

@@ -43,6 +43,7 @@ export class NodeTable {
       isLeaving: isSameSession && known.isLeaving,
       lastHeardMs: nowMs,
       freeMemoryBytes: known?.freeMemoryBytes ?? attachment.capabilities.memoryBytes,
+      clockOffsetMs: isSameSession ? known.clockOffsetMs : undefined,
       leftBehind: [],
       heardAgainMs: undefined,
     };
@@ -61,6 +62,12 @@ export class NodeTable {
     node.lastHeardMs = nowMs;
     node.freeMemoryBytes = freeMemoryBytes;
     if (node.isAttached) node.state = { kind: 'alive' };
+  }
+
+  /** For people: nothing is decided by a node's clock. */
+  noteClock(nodeId: NodeId, offsetMs: number | undefined): void {
+    const node = this.nodes.get(nodeId);
+    if (node !== undefined) node.clockOffsetMs = offsetMs;
   }
 
   /** Until its agent starts anew. */

@@ -25,6 +25,8 @@ export interface Node {
   isLeaving: boolean;
   lastHeardMs: number;
   freeMemoryBytes: number;
+  /** Its wall clock less the NATS server's; undefined while it did not say. */
+  clockOffsetMs: number | undefined;
   /** Of a lost node; it counts again once they have exited, so that no memory is promised twice. */
   leftBehind: LeftBehind[];
   /** When a lost node was heard of again over its old stream. */

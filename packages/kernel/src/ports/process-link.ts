@@ -14,6 +14,7 @@ export interface ProcessLink {
     readonly to: ProcessAddress;
     readonly spec: TaskSpec;
     readonly attempt: number;
+    /** Of the steady time that the core is given. */
     readonly deadlineWallMs: number;
     readonly body: Uint8Array | undefined;
   }): void;

@@ -54,6 +54,7 @@ function setUp() {
     counters: silentCounters,
     log: silentLogger,
     clock,
+    time: clock,
     encodeResult: (result) => ({ body: encodeJson(result) }),
   });
   const call = (value: number): void =>

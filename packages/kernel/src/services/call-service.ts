@@ -10,6 +10,7 @@ import type {
   ErrorBody,
   Logger,
   Result,
+  ServerTime,
   TenantId,
   TenantTask,
 } from '@llmos/base';
@@ -51,6 +52,7 @@ export interface CallServiceOptions {
   readonly counters: KernelCounters;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly time: Pick<ServerTime, 'wallMs'>;
   readonly encodeResult: (
     result: Result,
     format: BodyFormat,
@@ -97,7 +99,8 @@ class CallService {
   }
 
   private waitMsOf(limits: { timeoutMs?: number; deadlineWallMs?: number }): number {
-    const wallMs = this.options.clock.wallMs();
+    // `Llmos-Deadline` is a point in time of the server.
+    const wallMs = this.options.time.wallMs();
     const leftMs = (deadlineOf(limits, wallMs) ?? wallMs) - wallMs;
     return Math.min(Math.max(0, leftMs), WIRE_LIMITS.maxTimeoutMs);
   }

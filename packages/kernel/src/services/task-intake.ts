@@ -37,7 +37,10 @@ import { readTaskBody } from './task-body';
 export interface ForeignTask {
   readonly subject: TaskSubject;
   readonly sequence: number;
+  /** In the steady time of this kernel (see ServerTime). */
   readonly storedWallMs: number;
+  /** What makes steady time of the server's; default 0. */
+  readonly steadyShiftMs?: number;
   readonly header: HeaderSource;
   readonly areHeadersReadable: boolean;
   readonly body: Uint8Array;
@@ -141,8 +144,9 @@ function readBody(task: ForeignTask, headers: TaskHeaders, context: IntakeContex
 }
 
 function specOf(task: ForeignTask, headers: TaskHeaders): TaskSpec {
-  const { subject, sequence, storedWallMs } = task;
-  const deadlineWallMs = deadlineOf(headers, storedWallMs);
+  const { subject, sequence, storedWallMs, steadyShiftMs = 0 } = task;
+  const endsWallMs = deadlineOf(headers, storedWallMs - steadyShiftMs);
+  const deadlineWallMs = endsWallMs === undefined ? undefined : endsWallMs + steadyShiftMs;
   return {
     tenant: subject.tenant,
     id: headers.id ?? taskIdOfSequence(sequence),

@@ -29,6 +29,8 @@ export interface HostSpec {
   readonly chunkMs?: number;
   /** Absent for a built-in program. */
   readonly model?: HostModel;
+  /** Tests only: so much is its wall clock ahead. */
+  readonly faultClockMs?: number;
 }
 
 /** Marks what a host leaves on disk; the agent removes it when the host has ended. */

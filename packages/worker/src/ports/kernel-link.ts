@@ -53,6 +53,8 @@ export interface NodeBeat {
   readonly contexts: readonly ContextsOfProcess[];
   /** What each process on the CPU occupies. */
   readonly memory: readonly MemoryOfProcess[];
+  /** Own wall clock less the NATS server's; absent while it is not measured. */
+  readonly clockOffsetMs?: number;
   /** It stops: the kernel gives it nothing new. */
   readonly isLeaving?: true;
 }

@@ -41,6 +41,10 @@ export interface Execute {
   priority: number;
   /** Sequence in LLMOS_TASKS; the process reads the body there when `body` is absent. */
   sequence: number;
+  /**
+   * When the attempt must have ended, by the clock of the NATS server; 0 where that is not known.
+   * Only for processes that don't read left_ms.
+   */
   deadlineWallMs: number;
   stream: boolean;
   key: string;
@@ -62,6 +66,8 @@ export interface Execute {
   flow: string;
   /** Llmos-Not-Before, 0 where it is absent. */
   notBeforeWallMs: number;
+  /** Milliseconds that were left when this was sent: no clock of two machines is compared. */
+  leftMs?: number | undefined;
 }
 
 export interface AttemptRef {
@@ -306,6 +312,7 @@ function createBaseExecute(): Execute {
     digest: "",
     flow: "",
     notBeforeWallMs: 0,
+    leftMs: undefined,
   };
 }
 
@@ -367,6 +374,9 @@ export const Execute: MessageFns<Execute> = {
     }
     if (message.notBeforeWallMs !== 0) {
       writer.uint32(153).double(message.notBeforeWallMs);
+    }
+    if (message.leftMs !== undefined) {
+      writer.uint32(161).double(message.leftMs);
     }
     return writer;
   },
@@ -536,6 +546,14 @@ export const Execute: MessageFns<Execute> = {
             message.notBeforeWallMs = reader.double();
             continue;
           }
+          case 20: {
+            if (tag !== 161) {
+              break;
+            }
+
+            message.leftMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -585,6 +603,11 @@ export const Execute: MessageFns<Execute> = {
         : isSet(object.not_before_wall_ms)
         ? globalThis.Number(object.not_before_wall_ms)
         : 0,
+      leftMs: isSet(object.leftMs)
+        ? globalThis.Number(object.leftMs)
+        : isSet(object.left_ms)
+        ? globalThis.Number(object.left_ms)
+        : undefined,
     };
   },
 
@@ -647,6 +670,9 @@ export const Execute: MessageFns<Execute> = {
     if (message.notBeforeWallMs !== 0) {
       obj.notBeforeWallMs = floatToJson(message.notBeforeWallMs);
     }
+    if (message.leftMs !== undefined) {
+      obj.leftMs = floatToJson(message.leftMs);
+    }
     return obj;
   },
 
@@ -674,6 +700,7 @@ export const Execute: MessageFns<Execute> = {
     message.digest = object.digest ?? "";
     message.flow = object.flow ?? "";
     message.notBeforeWallMs = object.notBeforeWallMs ?? 0;
+    message.leftMs = object.leftMs ?? undefined;
     return message;
   },
 };

@@ -75,6 +75,8 @@ export interface NodeHeartbeat {
     | undefined;
   /** What each process on the CPU occupies now, as the system of the machine says. */
   memory: ProcessMemory[];
+  /** The node's wall clock less the NATS server's; absent while that is not measured. */
+  clockOffsetMs?: number | undefined;
 }
 
 export interface ProcessMemory {
@@ -864,7 +866,7 @@ export const Device: MessageFns<Device> = {
 };
 
 function createBaseNodeHeartbeat(): NodeHeartbeat {
-  return { freeMemoryBytes: 0, contexts: [], leaving: undefined, memory: [] };
+  return { freeMemoryBytes: 0, contexts: [], leaving: undefined, memory: [], clockOffsetMs: undefined };
 }
 
 export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
@@ -880,6 +882,9 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     }
     for (const v of message.memory) {
       ProcessMemory.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.clockOffsetMs !== undefined) {
+      writer.uint32(41).double(message.clockOffsetMs);
     }
     return writer;
   },
@@ -929,6 +934,14 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
             message.memory.push(ProcessMemory.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.clockOffsetMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -953,6 +966,11 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
         : [],
       leaving: isSet(object.leaving) ? globalThis.Boolean(object.leaving) : undefined,
       memory: globalThis.Array.isArray(object?.memory) ? object.memory.map((e: any) => ProcessMemory.fromJSON(e)) : [],
+      clockOffsetMs: isSet(object.clockOffsetMs)
+        ? globalThis.Number(object.clockOffsetMs)
+        : isSet(object.clock_offset_ms)
+        ? globalThis.Number(object.clock_offset_ms)
+        : undefined,
     };
   },
 
@@ -970,6 +988,9 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     if (message.memory?.length) {
       obj.memory = message.memory.map((e) => ProcessMemory.toJSON(e));
     }
+    if (message.clockOffsetMs !== undefined) {
+      obj.clockOffsetMs = floatToJson(message.clockOffsetMs);
+    }
     return obj;
   },
 
@@ -982,6 +1003,7 @@ export const NodeHeartbeat: MessageFns<NodeHeartbeat> = {
     message.contexts = object.contexts?.map((e) => ProcessContexts.fromPartial(e)) || [];
     message.leaving = object.leaving ?? undefined;
     message.memory = object.memory?.map((e) => ProcessMemory.fromPartial(e)) || [];
+    message.clockOffsetMs = object.clockOffsetMs ?? undefined;
     return message;
   },
 };
@@ -2463,6 +2485,10 @@ export const NodeRegistryServiceClient = makeGenericClientConstructor(
   service: typeof NodeRegistryServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 

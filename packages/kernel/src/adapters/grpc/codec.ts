@@ -75,6 +75,14 @@ export function readMemory(message: wire.NodeHeartbeat): readonly ReportedMemory
   }));
 }
 
+/** Undefined where the node did not measure it; a number of milliseconds that a clock can be off. */
+export function readClockOffset(message: wire.NodeHeartbeat): number | undefined {
+  const { clockOffsetMs } = message;
+  if (clockOffsetMs === undefined) return undefined;
+  if (Math.abs(clockOffsetMs) <= Number.MAX_SAFE_INTEGER) return clockOffsetMs;
+  throw new InvalidNodeMessage(`clock_offset_ms is ${clockOffsetMs}, not a number of milliseconds`);
+}
+
 export function readContexts(message: wire.NodeHeartbeat): readonly ReportedContexts[] {
   return bounded(message.contexts, 'contexts', EDGE_LIMITS.maxNodeProcesses).map((of) => ({
     pid: token<ProcessId>(of.process, 'process'),

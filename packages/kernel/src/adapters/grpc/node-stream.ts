@@ -13,6 +13,7 @@ import type { KernelEvent } from '../../kernel-event';
 import type { Registration } from './codec';
 import {
   InvalidNodeMessage,
+  readClockOffset,
   readContexts,
   readFreeMemory,
   readMemory,
@@ -121,7 +122,9 @@ export class NodeStream {
         const contexts = readContexts(content.value);
         const isLeaving = content.value.leaving === true;
         const memory = readMemory(content.value);
-        const beat = { nodeId, freeMemoryBytes, contexts, memory, isLeaving };
+        const clockOffsetMs = readClockOffset(content.value);
+        const clock = clockOffsetMs === undefined ? {} : { clockOffsetMs };
+        const beat = { nodeId, freeMemoryBytes, contexts, memory, isLeaving, ...clock };
         return this.options.onEvent(this, { kind: 'node-heartbeat', ...beat });
       }
       case 'processChange': {

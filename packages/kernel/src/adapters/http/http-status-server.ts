@@ -3,14 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ProbeServer } from '@llmos/base';
 import { EDGE_LIMITS } from '../../edge-limits';
 
-export interface Readiness {
-  readonly isReady: boolean;
-  /** For people: what it is, or what it waits for. */
-  readonly state: string;
-}
-
 export interface HttpStatusOptions {
-  readonly readiness: () => Readiness;
+  /** Shown as JSON. */
+  readonly readiness: () => { readonly isReady: boolean };
   readonly metrics: () => Promise<string>;
   readonly metricsType: string;
   /** Default: that of the limits. */

@@ -72,6 +72,19 @@ function programReadings(gauges: KernelGauges): readonly Reading[] {
       help: 'Readers of generations that attached',
       read: () => one(gauges.attachedReaders()),
     },
+    {
+      name: 'clock_offset_seconds',
+      help: 'Own wall clock less that of the NATS server; no series while it is not measured',
+      read: () => {
+        const { offsetMs } = gauges.clock();
+        return offsetMs === undefined ? [] : one(offsetMs / 1_000);
+      },
+    },
+    {
+      name: 'clock_jumps',
+      help: 'Jumps of the NATS server’s clock since this kernel started',
+      read: () => one(gauges.clock().jumps),
+    },
     { name: 'nodes', help: 'Nodes known', read: () => one(gauges.counts()?.nodes ?? 0) },
   ];
 }

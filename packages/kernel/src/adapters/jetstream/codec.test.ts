@@ -32,7 +32,7 @@ it('carries a task to the mailbox with everything that the process needs', () =>
     model: { name: 'mini', version: '1' },
   };
   const body = new Uint8Array([9, 1, 2, 3, 9]).subarray(1, 4);
-  const command = executeCommand({ spec, attempt: 2, deadlineWallMs: 5, body });
+  const command = executeCommand({ spec, attempt: 2, deadlineWallMs: 5, leftMs: 3, body });
   const bytes = encodeMailbox({ epoch: asEpoch(7), incarnation: 3, command });
   const read = mailbox.MailboxMessage.decode(bytes);
   expect([read.epoch, read.incarnation]).toEqual([7, 3]);

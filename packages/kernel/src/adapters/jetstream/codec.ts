@@ -19,10 +19,12 @@ export function encodeMailbox(of: {
 export function executeCommand(of: {
   readonly spec: TaskSpec;
   readonly attempt: number;
+  /** By the clock of the NATS server. */
   readonly deadlineWallMs: number;
+  readonly leftMs: number;
   readonly body: Uint8Array | undefined;
 }): Command {
-  const { spec, attempt, deadlineWallMs, body } = of;
+  const { spec, attempt, deadlineWallMs, leftMs, body } = of;
   const value: mailbox.Execute = {
     tenant: spec.tenant,
     task: spec.id,
@@ -32,6 +34,7 @@ export function executeCommand(of: {
     priority: spec.priority,
     sequence: spec.sequence,
     deadlineWallMs,
+    leftMs,
     stream: spec.stream,
     key: spec.key ?? '',
     model: spec.model === undefined ? '' : formatModelRef(spec.model),

@@ -1,5 +1,5 @@
 /** Mailboxes and reports of processes, over core NATS. */
-import type { Epoch, Logger } from '@llmos/base';
+import type { Epoch, Logger, ServerTime } from '@llmos/base';
 import { parseNodeProcess, patterns, subjects } from '@llmos/base';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import type { CancelReason, ProcessAddress } from '../../kernel-decision';
@@ -15,6 +15,7 @@ export interface ProcessLinkOptions {
   readonly log: Logger;
   readonly counters: KernelCounters;
   readonly slowLane: SlowLane;
+  readonly time: ServerTime;
 }
 
 type Command = Parameters<typeof encodeMailbox>[0]['command'];
@@ -43,7 +44,9 @@ export class JetStreamProcessLink implements ProcessLink {
   }
 
   execute(of: Parameters<ProcessLink['execute']>[0]): void {
-    this.send(of.to, executeCommand(of));
+    const { time } = this.options;
+    const leftMs = of.deadlineWallMs - time.steady.wallMs();
+    this.send(of.to, executeCommand({ ...of, leftMs, deadlineWallMs: time.wallMs() + leftMs }));
   }
 
   cancel(to: ProcessAddress, attempt: AttemptRef, reason: CancelReason): void {

@@ -9,6 +9,7 @@ import type {
   Epoch,
   Logger,
   Result,
+  ServerTime,
   TaskClass,
   TaskId,
   TenantId,
@@ -59,6 +60,7 @@ export interface TaskStreamOptions {
   readonly reads: ResultReads;
   readonly slowLane: SlowLane;
   readonly bodyCacheBytes: number;
+  readonly time: ServerTime;
   readonly encodeResult: (result: Result, format: BodyFormat) => EncodedResult;
 }
 
@@ -259,11 +261,24 @@ export class JetStreamTaskStream implements TaskStream {
 
   /** Undefined where there is nobody to tell. Never throws: a message must not stop the others. */
   private readMessage(msg: Msg, delivery: Delivery): IntakeEvent | undefined {
+    const { time } = this.options;
+    time.hearStored({ sequence: delivery.sequence, stampWallMs: delivery.storedWallMs });
+    const storedWallMs = time.steadyOf(delivery.storedWallMs);
     const subject = this.subjects.parse(msg.subject);
-    if (subject === undefined) return refuseSubject({ ...delivery, subject: msg.subject });
+    if (subject === undefined) {
+      return refuseSubject({ ...delivery, storedWallMs, subject: msg.subject });
+    }
     const { get, isReadable } = readHeaders(() => msg.headers);
     return readTask(
-      { ...delivery, subject, header: get, areHeadersReadable: isReadable, body: msg.data },
+      {
+        sequence: delivery.sequence,
+        storedWallMs,
+        steadyShiftMs: storedWallMs - delivery.storedWallMs,
+        subject,
+        header: get,
+        areHeadersReadable: isReadable,
+        body: msg.data,
+      },
       this.options.intake,
     );
   }

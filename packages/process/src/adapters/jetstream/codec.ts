@@ -1,5 +1,13 @@
 /** Mailbox messages and reports on the wire. Whatever can't be read is undefined, never thrown. */
-import type { ErrorBody, FlowName, FunctionName, TaskId, TaskKey, TenantId } from '@llmos/base';
+import type {
+  ErrorBody,
+  FlowName,
+  FunctionName,
+  Instant,
+  TaskId,
+  TaskKey,
+  TenantId,
+} from '@llmos/base';
 import { isErrorCode, isTaskClass, tryToken } from '@llmos/base';
 import { mailbox, report } from '@llmos/proto';
 import type { AttemptOutcome, AttemptRef, AttemptSpec, StopReason } from '../../attempt';
@@ -10,22 +18,26 @@ import type { Report } from '../../report-outbox';
 
 const STOP_REASONS: readonly StopReason[] = ['CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED'];
 
-export function decodeMailboxMessage(bytes: Uint8Array): MailboxMessage | undefined {
+/** @param now when it came: what is left of a deadline counts from here. */
+export function decodeMailboxMessage(bytes: Uint8Array, now: Instant): MailboxMessage | undefined {
   let message: mailbox.MailboxMessage;
   try {
     message = mailbox.MailboxMessage.decode(bytes);
   } catch {
     return undefined;
   }
-  const command = readCommand(message.command);
+  const command = readCommand(message.command, now);
   if (command === undefined) return undefined;
   return { epoch: message.epoch, incarnation: message.incarnation, command };
 }
 
-function readCommand(command: mailbox.MailboxMessage['command']): MailboxCommand | undefined {
+function readCommand(
+  command: mailbox.MailboxMessage['command'],
+  now: Instant,
+): MailboxCommand | undefined {
   switch (command?.$case) {
     case 'execute': {
-      const spec = readExecute(command.value);
+      const spec = readExecute(command.value, now);
       return spec === undefined ? undefined : { kind: 'execute', spec };
     }
     case 'cancel': {
@@ -56,7 +68,7 @@ function readRef(ref: mailbox.AttemptRef | undefined): AttemptRef | undefined {
   return { tenant, task, attempt: ref.attempt };
 }
 
-function readExecute(execute: mailbox.Execute): AttemptSpec | undefined {
+function readExecute(execute: mailbox.Execute, now: Instant): AttemptSpec | undefined {
   const ref = readRef(execute);
   const name = tryToken<FunctionName>(execute.function);
   if (ref === undefined || name === undefined || !isTaskClass(execute.taskClass)) return undefined;
@@ -70,7 +82,7 @@ function readExecute(execute: mailbox.Execute): AttemptSpec | undefined {
     class: execute.taskClass,
     priority: execute.priority,
     sequence: execute.sequence,
-    deadlineWallMs: execute.deadlineWallMs > 0 ? execute.deadlineWallMs : Infinity,
+    deadlineAtMs: now.nowMs + leftOf(execute, now.wallMs),
     stream: execute.stream,
     format: execute.format,
     root: tryToken<TaskId>(execute.root) ?? ref.task,
@@ -83,6 +95,13 @@ function readExecute(execute: mailbox.Execute): AttemptSpec | undefined {
     ...(notBeforeWallMs === 0 ? {} : { notBeforeWallMs }),
     ...(execute.body === undefined ? {} : { body: execute.body }),
   };
+}
+
+/** A kernel of before `left_ms` compares its clock with ours. */
+function leftOf(execute: mailbox.Execute, wallMs: number): number {
+  const { leftMs, deadlineWallMs } = execute;
+  if (leftMs !== undefined) return Number.isNaN(leftMs) ? Infinity : leftMs;
+  return deadlineWallMs > 0 ? deadlineWallMs - wallMs : Infinity;
 }
 
 export function encodeReport(incarnation: number, of: Report): Uint8Array {
@@ -122,7 +141,7 @@ function writeOutcome(outcome: AttemptOutcome): report.Finished['outcome'] {
   }
 }
 
-/** For tests and simulated leaders: the other direction of this codec. */
+/** For tests and simulated leaders: the other direction of this codec; it was 0 when it was sent. */
 export function encodeMailboxMessage(message: MailboxMessage): Uint8Array {
   return mailbox.MailboxMessage.encode({
     epoch: message.epoch,
@@ -155,7 +174,8 @@ function writeExecute(spec: AttemptSpec): mailbox.Execute {
     taskClass: spec.class,
     priority: spec.priority,
     sequence: spec.sequence,
-    deadlineWallMs: Number.isFinite(spec.deadlineWallMs) ? spec.deadlineWallMs : 0,
+    deadlineWallMs: 0,
+    leftMs: Number.isFinite(spec.deadlineAtMs) ? spec.deadlineAtMs : undefined,
     stream: spec.stream,
     key: spec.key ?? '',
     model: spec.model ?? '',

@@ -1,6 +1,6 @@
 /** The mailbox subject of one process, and its reports. Core NATS. */
-import type { Logger, NodeId, ProcessId } from '@llmos/base';
-import { subjects } from '@llmos/base';
+import type { Clock, Logger, NodeId, ProcessId } from '@llmos/base';
+import { readClock, subjects } from '@llmos/base';
 import type { NatsConnection, Subscription } from 'nats';
 import type { MailboxLink, MailboxMessage } from '../../ports/mailbox-link';
 import type { Report } from '../../report-outbox';
@@ -11,6 +11,7 @@ export interface MailboxLinkOptions {
   readonly node: NodeId;
   readonly pid: ProcessId;
   readonly incarnation: number;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -27,7 +28,7 @@ export function createMailboxLink(options: MailboxLinkOptions): MailboxLink {
           log.error('mailbox-subscription-failed', { error });
           return;
         }
-        const decoded = decodeMailboxMessage(message.data);
+        const decoded = decodeMailboxMessage(message.data, readClock(options.clock));
         if (decoded === undefined) {
           log.warn('mailbox-message-unreadable', { bytes: message.data.length });
           return;

@@ -97,8 +97,12 @@ export function writeHeartbeat(beat: NodeBeat): node.NodeMessage {
   const memory = beat.memory.map(({ pid, incarnation, residentBytes }) => ({
     ...{ process: pid, incarnation, residentBytes },
   }));
-  const leaving = beat.isLeaving === true ? { leaving: true } : {};
-  const value = { freeMemoryBytes, contexts, memory, ...leaving };
+  const { clockOffsetMs } = beat;
+  const more = {
+    ...(beat.isLeaving === true ? { leaving: true } : {}),
+    ...(clockOffsetMs === undefined ? {} : { clockOffsetMs }),
+  };
+  const value = { freeMemoryBytes, contexts, memory, ...more };
   return { message: { $case: 'heartbeat', value } };
 }
 

@@ -2,7 +2,7 @@
  * Follows the leader's record. The bucket may not exist yet (the kernel creates it): then it waits.
  * A poll beside the watch repairs whatever a watch can miss.
  */
-import type { Logger } from '@llmos/base';
+import type { Logger, ServerTime } from '@llmos/base';
 import { BUCKETS, decodeJson, isRecord } from '@llmos/base';
 import type { KV, KvEntry, NatsConnection, QueuedIterator } from 'nats';
 import type { LeaderAddress } from '../../agent/kernel-session';
@@ -16,6 +16,8 @@ export interface LeaderWatch {
 export interface LeaderWatchOptions {
   readonly connection: NatsConnection;
   readonly log: Logger;
+  /** Hears of each renewal of the lease, which is a stamp of the server's clock. */
+  readonly time: ServerTime;
   /** Called with each reading, also where nothing changed. */
   readonly onLeader: (leader: LeaderAddress | undefined) => void;
 }
@@ -73,7 +75,13 @@ class JetStreamLeaderWatch implements LeaderWatch {
     this.entries = entries;
     const poll = this.poll(bucket, entries);
     try {
-      for await (const entry of entries) this.take(entry);
+      let isFirst = true;
+      for await (const entry of entries) {
+        // The first one lay there already.
+        if (!isFirst) this.hear(entry);
+        isFirst = false;
+        this.take(entry);
+      }
     } finally {
       entries.stop();
       this.wake();
@@ -92,6 +100,11 @@ class JetStreamLeaderWatch implements LeaderWatch {
         return;
       }
     }
+  }
+
+  private hear(entry: KvEntry): void {
+    const { time } = this.options;
+    time.hear({ stampWallMs: entry.created.getTime(), heardAtMs: time.steady.nowMs() });
   }
 
   private take(entry: KvEntry | null): void {

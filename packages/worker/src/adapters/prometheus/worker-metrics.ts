@@ -16,6 +16,8 @@ export interface WorkerReadings {
   readonly memoryBytes: () => number;
   /** Reconnects to NATS so far. */
   readonly reconnects: () => number;
+  /** Undefined while it is not measured. */
+  readonly clockOffsetMs: () => number | undefined;
   readonly processes: () => readonly {
     readonly change: ProcessChange;
     readonly counts: HostCounts | undefined;
@@ -57,6 +59,17 @@ function addNodeMetrics(registry: Registry, readings: WorkerReadings): void {
   );
   gauge('llmos_worker_memory_bytes', 'Memory that this worker may use', readings.memoryBytes);
   gauge('llmos_worker_memory_free_bytes', 'Memory that is free', readings.freeMemoryBytes);
+  new Gauge({
+    name: 'llmos_worker_clock_offset_seconds',
+    help: 'Own wall clock less that of the NATS server; no value while it is not measured',
+    labelNames: [],
+    registers: [registry],
+    collect() {
+      const offsetMs = readings.clockOffsetMs();
+      this.remove();
+      if (offsetMs !== undefined) this.set(offsetMs / 1_000);
+    },
+  });
   new Counter({
     name: 'llmos_worker_nats_reconnects_total',
     help: 'Reconnects to NATS of the agent',
