@@ -247,7 +247,10 @@ it('answers health, readiness and metrics over HTTP', async () => {
   const url = ((await sys('info')).output?.['httpUrl'] as string) ?? '';
   expect((await fetch(`${url}/livez`)).status).toBe(200);
   const ready = await fetch(`${url}/readyz`);
-  expect([ready.status, await ready.json()]).toEqual([200, { isReady: true, state: 'leading' }]);
+  expect([ready.status, await ready.json()]).toMatchObject([
+    200,
+    { isReady: true, state: 'leading', clock: { state: expect.any(String) as unknown } },
+  ]);
   const metrics = await (await fetch(`${url}/metrics`)).text();
   expect(metrics).toContain('llmos_kernel_is_leader 1');
   expect(metrics).toMatch(/llmos_kernel_tasks_ended_total [1-9]/);

@@ -26,10 +26,6 @@ export const CLI_LIMITS = {
   doctorCallMs: 8_000,
   /** The way round of its task; nothing is loaded for it. */
   doctorTripMs: 15_000,
-  /** Events are best-effort: one that does not come is not waited for any longer. */
-  doctorEventMs: 3_000,
-  /** Events it looks through for that of its task. */
-  doctorEvents: 1_000,
   /** `npm --version` on a busy machine. */
   npmMs: 20_000,
   /** The batch of the tour takes seconds; a system that is stuck must not hang it. */

@@ -66,8 +66,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       return;
     case 'node-heartbeat':
       if (event.isLeaving === true) state.nodes.leave(event.nodeId);
-      hearNode(state, event.nodeId, event.freeMemoryBytes);
-      state.nodes.noteClock(event.nodeId, event.clockOffsetMs);
+      hearNode(state, event);
       applyMemory(state, event.nodeId, event);
       return;
     case 'node-detached':

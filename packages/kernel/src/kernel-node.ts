@@ -13,7 +13,7 @@ import type {
   TenantId,
   TenantTask,
 } from '@llmos/base';
-import { WIRE_LIMITS, readClock } from '@llmos/base';
+import { readClock } from '@llmos/base';
 import type { ActiveKernelParts } from './active-kernel';
 import { ActiveKernel } from './active-kernel';
 import { EDGE_LIMITS } from './edge-limits';

@@ -160,7 +160,7 @@ async function compose(of: {
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
   const budget = budgetFor(heapLimitBytes, config.bodyCacheBytes);
   log.info('memory-budget', { heapLimitBytes, ...budget });
-  const time = new ServerTime(wrongClock(config.faultClockMs));
+  const time = serverTimeOf(config, log);
   const own = { config, manager, log, counters, slowLane, budget, time };
   const wire: Wire = { ...connections, ...own };
 
@@ -288,6 +288,11 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     streams: new JetStreamStreamReadings({ manager: wire.manager, clock: systemClock, log }),
     isConnected: () => !connection.isClosed(),
   });
+}
+
+function serverTimeOf({ faultClockMs }: KernelConfig, log: Logger): ServerTime {
+  if (faultClockMs !== 0) log.warn('faults-on', { clockMs: faultClockMs });
+  return new ServerTime(wrongClock(faultClockMs));
 }
 
 function processLinkOf(config: KernelConfig, wire: ProcessLinkOptions): ProcessLink {

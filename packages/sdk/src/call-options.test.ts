@@ -26,7 +26,6 @@ it('writes every option as its header', () => {
     'Llmos-Id': 'mine',
     'Llmos-Class': 'batch',
     'Llmos-Priority': '0',
-    'Llmos-Deadline': '1800000000000',
     'Llmos-Key': 'k',
     'Llmos-Max-Attempts': '2',
     'Llmos-Parent': 'p',

@@ -21,7 +21,10 @@ export interface TaskOptions {
    * Of a call, also how long the caller waits; default: the client's `timeoutMs` (60 s).
    */
   readonly timeoutMs?: number;
-  /** The same as a point in time; a number is milliseconds since 1970. The earlier one holds. */
+  /**
+   * The same as a point in time of this machine's clock; a number is milliseconds since 1970. The
+   * earlier one holds. What is left of it is sent, so that no two clocks are compared.
+   */
   readonly deadline?: Date | number;
   /** Default `interactive` for calls and streams, `standard` for `submit`. */
   readonly class?: TaskClass;
@@ -95,7 +98,6 @@ export function checkTaskOptions(options: TaskOptions, newId: () => TaskId): Che
     [HEADERS.id]: id,
     [HEADERS.class]: taskClass(options.class),
     [HEADERS.priority]: integer('priority', options.priority, 0, MAX_PRIORITY),
-    [HEADERS.deadline]: deadlineWallMs,
     [HEADERS.key]: options.key === undefined ? undefined : token<TaskKey>('key', options.key),
     [HEADERS.maxAttempts]: maxAttempts,
     [HEADERS.parent]: optionalToken('parent', options.parent),

@@ -108,7 +108,7 @@ export async function submitTask(
   more: { readonly headers?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
 ): Promise<Receipt> {
   const { options } = task;
-  const timeoutMs = options.timeoutMs ?? more.timeoutMs;
+  const timeoutMs = lifeMsOf(context, options, options.timeoutMs ?? more.timeoutMs);
   const lifetime = timeoutMs === undefined ? {} : { [HEADERS.timeoutMs]: String(timeoutMs) };
   const headers = { ...task.headers, ...lifetime, ...more.headers };
   const waitMs = waitMsOf(context, options, Math.min(context.timeoutMs, timeoutMs ?? Infinity));
@@ -136,6 +136,16 @@ async function requestKernelOrCancel(
     if (request.signal?.aborted === true) publishCancel(context, task.id);
     throw error;
   }
+}
+
+/** Undefined: as long as any task. */
+function lifeMsOf(
+  context: ClientContext,
+  options: CheckedOptions,
+  timeoutMs: number | undefined,
+): number | undefined {
+  if (options.deadlineWallMs === undefined) return timeoutMs;
+  return Math.ceil(waitMsOf(context, options, timeoutMs ?? WIRE_LIMITS.maxTimeoutMs));
 }
 
 function waitMsOf(context: ClientContext, options: CheckedOptions, timeoutMs: number): number {

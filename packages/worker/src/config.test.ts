@@ -12,6 +12,7 @@ describe('worker settings', () => {
       cacheFolder: '/c/llmos/packages',
       cacheBytes: 20 * 2 ** 30,
       chunkMs: 2,
+      faultClockMs: 0,
       labels: {},
     });
     expect(parseWorkerConfig({}).node).toMatch(/^[A-Za-z0-9_-]{1,64}$/);

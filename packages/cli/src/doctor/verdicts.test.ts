@@ -1,5 +1,5 @@
 import { STREAMS, patterns } from '@llmos/base';
-import type { ModelRegistration, NodeRow, ProcessRow } from '@llmos/base';
+import type { ModelRegistration, NodeRow, ProcessRow, SystemInfo } from '@llmos/base';
 import type { StreamDescription } from '@llmos/sdk';
 import * as verdicts from './verdicts';
 
@@ -59,7 +59,7 @@ it.each([
   [-2_000, 'warning'],
   [60_000, 'problem'],
 ])('judges a clock that is %d ms off as %s', (differenceMs, state) => {
-  expect(verdicts.checkClock(differenceMs).state).toBe(state);
+  expect(verdicts.checkClock('node n1', differenceMs).state).toBe(state);
 });
 
 it('says which settings of a stream are wrong', () => {
@@ -97,4 +97,30 @@ it('finds models that fit no device, and those whose processes do not start', ()
   expect(verdicts.checkModels({ models: [model(1)], nodes, processes })).toMatchObject([
     { state: 'ok', found: '1 model fit' },
   ]);
+});
+
+describe('the clocks of the system', () => {
+  const info = (clock?: SystemInfo['clock']): SystemInfo =>
+    ({ kernel: 'k1', ...(clock === undefined ? {} : { clock }) }) as SystemInfo;
+
+  it('are well where leader and nodes agree with the server', () => {
+    const clocks = verdicts.checkClocks(info({ state: 'agrees', offsetMs: 3, jumps: 0 }), [
+      node({ clockOffsetMs: -20 }),
+    ]);
+    expect(clocks).toEqual([
+      { name: 'clock', state: 'ok', found: '2 of 2 programs: the same as the server’s' },
+    ]);
+  });
+
+  it('are named where they are off, and where the server’s own jumped', () => {
+    const clocks = verdicts.checkClocks(info({ state: 'differs', offsetMs: 90_000, jumps: 1 }), [
+      node({ clockOffsetMs: -2_000 }),
+    ]);
+    expect(clocks.map(({ state }) => state)).toEqual(['problem', 'warning', 'warning']);
+    expect(clocks[0]?.found).toBe('kernel k1 is 90.0 s ahead of the server');
+  });
+
+  it('are skipped while nothing is measured', () => {
+    expect(verdicts.checkClocks(info(), [node()])).toMatchObject([{ state: 'skipped' }]);
+  });
 });

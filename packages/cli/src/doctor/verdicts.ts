@@ -1,12 +1,12 @@
 /** What is right and wrong about what was found. Pure. */
 import { STREAMS, formatModelRef, patterns } from '@llmos/base';
-import type { ModelRegistration, NodeRow, ProcessRow } from '@llmos/base';
+import type { ModelRegistration, NodeRow, ProcessRow, SystemInfo } from '@llmos/base';
 import { OLDEST_NATS_VERSION, formatNatsVersion, isNatsVersionAccepted } from '@llmos/local';
 import { parseNatsVersion } from '@llmos/local';
 import type { StreamDescription } from '@llmos/sdk';
 import { count, formatBytes, formatMs } from '../output/units';
 import type { Check } from './check';
-import { ok, problem, warning } from './check';
+import { ok, problem, skipped, warning } from './check';
 
 const MIB = 1024 * 1024;
 export const DOCTOR_LIMITS = {
@@ -15,7 +15,7 @@ export const DOCTOR_LIMITS = {
   leastDiskBytes: 512 * MIB,
   /** The default budget of the streams is 8 GiB; below this it can't be used up. */
   amplyDiskBytes: 4096 * MIB,
-  /** Deadlines given as points in time are off by as much. */
+  /** Nothing ends by these clocks; times in logs are off by as much. */
   clockWarningMs: 1_000,
   clockProblemMs: 30_000,
   /** A full stream of results stops commits, so it is said before. */
@@ -46,12 +46,35 @@ export function checkNatsVersion(name: string, text: string, where: string): Che
   return problem(name, found, `use NATS ${oldest} or newer`);
 }
 
-/** @param differenceMs of the server's clock to ours; 0 where it lies within the look. */
-export function checkClock(differenceMs: number): Check {
-  const size = Math.abs(differenceMs);
-  if (size < DOCTOR_LIMITS.clockWarningMs) return ok('clock', 'the same as the server’s');
-  const found = `the server’s clock is ${formatMs(size)} ${differenceMs > 0 ? 'ahead' : 'behind'}`;
-  const advice = 'set both clocks by NTP: Llmos-Deadline is judged by the server’s';
+/** The clocks of the leader and the nodes, against the server's; not that of this machine. */
+export function checkClocks(info: SystemInfo, nodes: readonly NodeRow[]): Check[] {
+  const leader = { name: `kernel ${info.kernel}`, offsetMs: info.clock?.offsetMs };
+  const workers = nodes
+    .filter((node) => node.state === 'alive')
+    .map((node) => ({ name: `node ${node.node}`, offsetMs: node.clockOffsetMs }));
+  const clocks = [leader, ...workers];
+  const known = clocks.flatMap(({ name, offsetMs }) =>
+    offsetMs === undefined ? [] : [{ name, offsetMs }],
+  );
+  const off = known.filter(({ offsetMs }) => Math.abs(offsetMs) >= DOCTOR_LIMITS.clockWarningMs);
+  const checks = off.map(({ name, offsetMs }) => checkClock(name, offsetMs));
+  const jumps = info.clock?.jumps ?? 0;
+  if (jumps > 0) {
+    const found = `the NATS server's clock jumped ${count(jumps, 'time')}`;
+    checks.push(warning('clock', found, 'set it by NTP, which moves a clock without jumps'));
+  }
+  if (checks.length > 0) return checks;
+  if (known.length === 0) return [skipped('clock', 'not measured yet')];
+  const found = `${known.length} of ${count(clocks.length, 'program')}: the same as the server’s`;
+  return [ok('clock', found)];
+}
+
+/** @param offsetMs of the program's clock to the server's. */
+export function checkClock(name: string, offsetMs: number): Check {
+  const size = Math.abs(offsetMs);
+  if (size < DOCTOR_LIMITS.clockWarningMs) return ok('clock', `${name}: the same as the server’s`);
+  const found = `${name} is ${formatMs(size)} ${offsetMs > 0 ? 'ahead of' : 'behind'} the server`;
+  const advice = 'set both clocks by NTP; deadlines hold all the same, times in logs do not';
   const isBad = size >= DOCTOR_LIMITS.clockProblemMs;
   return isBad ? problem('clock', found, advice) : warning('clock', found, advice);
 }

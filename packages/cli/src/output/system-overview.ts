@@ -1,9 +1,10 @@
 /** What `llmos status` shows: the whole system on one screen, and what is wrong with it. */
+import { CLOCK_LIMITS } from '@llmos/base';
 import type { NodeRow, ProcessRow, StreamLoad, SystemInfo } from '@llmos/sdk';
 import { CLI_LIMITS } from '../limits';
 import type { Style } from './style';
 import { formatTable } from './table';
-import { bar, count, formatBytes } from './units';
+import { bar, count, formatBytes, formatMs } from './units';
 
 export interface SystemOverview {
   readonly info: SystemInfo;
@@ -24,6 +25,7 @@ const NEARLY_FULL_SHARE = 0.8;
 export function findTroubles({ info, nodes, processes }: SystemOverview): readonly Trouble[] {
   return [
     ...nodeTroubles(nodes),
+    ...clockTroubles(info, nodes),
     ...processTroubles(processes),
     ...queueTroubles(info, nodes),
     ...streamTroubles(info.streams),
@@ -40,6 +42,20 @@ function nodeTroubles(nodes: readonly NodeRow[]): readonly Trouble[] {
       hint: 'is its machine up, and can it reach the kernel?',
     })),
   ];
+}
+
+function clockTroubles(info: SystemInfo, nodes: readonly NodeRow[]): readonly Trouble[] {
+  const clocks = [
+    { name: `kernel ${info.kernel}`, offsetMs: info.clock?.offsetMs ?? 0 },
+    ...nodes.map((row) => ({ name: `node ${row.node}`, offsetMs: row.clockOffsetMs ?? 0 })),
+  ];
+  return clocks
+    .filter(({ offsetMs }) => Math.abs(offsetMs) > CLOCK_LIMITS.trustMs)
+    .map(({ name, offsetMs }) => {
+      const where = offsetMs > 0 ? 'ahead of' : 'behind';
+      const what = `the clock of ${name} is ${formatMs(Math.abs(offsetMs))} ${where} NATS’s`;
+      return { what, hint: 'set it by NTP; deadlines hold all the same' };
+    });
 }
 
 function processTroubles(processes: readonly ProcessRow[]): readonly Trouble[] {

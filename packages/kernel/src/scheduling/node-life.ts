@@ -17,6 +17,7 @@ import {
 } from './process-life';
 
 type Attached = Extract<KernelEvent, { kind: 'node-attached' }>;
+type NodeBeat = Extract<KernelEvent, { kind: 'node-heartbeat' }>;
 
 export function attachNode(state: KernelState, event: Attached): void {
   const { nodeId, session } = event;
@@ -56,7 +57,9 @@ export function detachNode(state: KernelState, nodeId: NodeId, session: string):
   judgeNode(state, nodeId);
 }
 
-export function hearNode(state: KernelState, nodeId: NodeId, freeMemoryBytes: number): void {
+export function hearNode(state: KernelState, event: NodeBeat): void {
+  const { nodeId, freeMemoryBytes, clockOffsetMs } = event;
+  state.nodes.noteClock(nodeId, clockOffsetMs);
   const before = state.nodes.get(nodeId)?.state.kind;
   state.nodes.hear(nodeId, freeMemoryBytes, state.now.nowMs);
   const node = state.nodes.get(nodeId);
