@@ -231,7 +231,7 @@ class SystemStart {
       await waitForNodes(client, { count: workers, ...(signal === undefined ? {} : { signal }) });
       if (modelsDir === undefined) return [];
       return await registerModels({
-        folders: listModelFolders(modelsDir),
+        folders: listModelFolders(modelsDir, report),
         registrar: registrarOf(client, signal),
         report,
         ...(signal === undefined ? {} : { signal }),

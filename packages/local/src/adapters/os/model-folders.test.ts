@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { PackageFile } from '@llmos/base';
+import type { SystemNotice } from '../../programs/system-notice';
 import { holdsExactly, listModelFolders } from './model-folders';
 
 let folder: string;
@@ -25,11 +26,36 @@ describe('a folder of models', () => {
     write('ant/model.onnx', 'a');
     write('notes/README.md', 'no model');
     write('README.md', 'no folder');
-    expect(listModelFolders(folder).map((model) => model.name)).toEqual(['ant', 'zebra']);
+    const notices: SystemNotice[] = [];
+    const found = listModelFolders(folder, (notice) => notices.push(notice));
+    expect(found.map((model) => model.name)).toEqual(['ant', 'zebra']);
+    expect(notices).toEqual([]);
+  });
+
+  it('names what can be no package, and lists the others', () => {
+    write('ant/model.onnx', 'a');
+    write('my model/model.onnx', 'b');
+    write('.cache/model.onnx', 'hidden on purpose');
+    symlinkSync(join(folder, 'gone'), join(folder, 'dangling'));
+    const notices: SystemNotice[] = [];
+    const found = listModelFolders(folder, (notice) => notices.push(notice));
+    expect(found.map((model) => model.name)).toEqual(['ant']);
+    expect(notices).toEqual([
+      {
+        kind: 'model-refused',
+        name: 'dangling',
+        message: expect.stringContaining('a link that leads nowhere') as unknown,
+      },
+      {
+        kind: 'model-refused',
+        name: 'my model',
+        message: expect.stringContaining('rename the folder') as unknown,
+      },
+    ]);
   });
 
   it('throws NOT_FOUND where it does not exist', () => {
-    expect(() => listModelFolders(join(folder, 'none'))).toThrow(
+    expect(() => listModelFolders(join(folder, 'none'), () => undefined)).toThrow(
       expect.objectContaining({ code: 'NOT_FOUND' }),
     );
   });

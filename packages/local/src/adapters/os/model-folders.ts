@@ -7,20 +7,52 @@ import { LlmosError, compareIds, isModelName } from '@llmos/base';
 import type { PackageFile } from '@llmos/base';
 import { LOCAL_LIMITS } from '../../limits';
 import type { ModelFolder } from '../../models/register-models';
+import type { ReportNotice } from '../../programs/system-notice';
 
-/** Folders that look like a model package, by name. */
-export function listModelFolders(modelsFolder: string): ModelFolder[] {
+/**
+ * Folders that look like a model package, by name.
+ *
+ * @param report told of each that can't be one: a link that leads nowhere, a folder that may not be
+ * read, a package whose name no model can have. The others are listed all the same.
+ */
+export function listModelFolders(modelsFolder: string, report: ReportNotice): ModelFolder[] {
   if (!existsSync(modelsFolder)) {
     throw new LlmosError('NOT_FOUND', `the models folder ${modelsFolder} does not exist`);
   }
   const folders = readdirSync(modelsFolder)
-    .filter((name) => isModelName(name) && holdsModel(join(modelsFolder, name)))
+    .filter((name) => {
+      const refusal = refusalOf(modelsFolder, name);
+      if (typeof refusal === 'string') report({ kind: 'model-refused', name, message: refusal });
+      return refusal === undefined;
+    })
     .sort(compareIds);
   if (folders.length > LOCAL_LIMITS.models) {
     const counts = `${folders.length} packages, more than ${LOCAL_LIMITS.models}`;
     throw new LlmosError('OUT_OF_RANGE', `the models folder ${modelsFolder} holds ${counts}`);
   }
   return folders.map((name) => ({ name, path: join(modelsFolder, name) }));
+}
+
+/** Undefined for a package, `no-package` for what is meant to be none, else what is wrong. */
+function refusalOf(
+  modelsFolder: string,
+  name: string,
+): string | { kind: 'no-package' } | undefined {
+  if (name.startsWith('.')) return { kind: 'no-package' };
+  try {
+    if (!holdsModel(join(modelsFolder, name))) return { kind: 'no-package' };
+  } catch (error) {
+    return `${join(modelsFolder, name)} can’t be read: ${describeFault(error)}`;
+  }
+  return isModelName(name)
+    ? undefined
+    : 'a model’s name has letters, digits, _, - and single dots, at most 64: rename the folder';
+}
+
+function describeFault(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'it is a link that leads nowhere';
+  return code === 'EACCES' ? 'it may not be read' : message;
 }
 
 function holdsModel(folder: string): boolean {
