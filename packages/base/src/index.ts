@@ -9,6 +9,7 @@ export * from './chunk-assembly';
 export * from './clock';
 export * from './errors';
 export * from './exposure';
+export * from './fifo';
 export * from './float16';
 export * from './functions/built-in';
 export * from './functions/function-definition';

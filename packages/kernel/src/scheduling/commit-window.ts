@@ -7,7 +7,7 @@
  * it. Sole writer of its lines.
  */
 import type { TaskClass } from '@llmos/base';
-import { TASK_CLASSES } from '@llmos/base';
+import { Fifo, TASK_CLASSES } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import type { Task } from '../tasks/task';
 
@@ -18,17 +18,11 @@ const MOST_OPEN: Readonly<Record<TaskClass, number>> = {
   batch: Math.floor(CORE_LIMITS.maxOpenCommits / 2),
 };
 
-interface Line {
-  tasks: Task[];
-  /** Of the first that waits: a long line must not be shifted one by one. */
-  first: number;
-}
-
 export class CommitWindow {
-  private readonly lines: Readonly<Record<TaskClass, Line>> = {
-    interactive: { tasks: [], first: 0 },
-    standard: { tasks: [], first: 0 },
-    batch: { tasks: [], first: 0 },
+  private readonly lines: Readonly<Record<TaskClass, Fifo<Task>>> = {
+    interactive: new Fifo(),
+    standard: new Fifo(),
+    batch: new Fifo(),
   };
   private openCount = 0;
 
@@ -48,16 +42,12 @@ export class CommitWindow {
 
   /** Of a class, or of all. */
   waiting(of?: TaskClass): number {
-    let count = 0;
-    for (const each of of === undefined ? TASK_CLASSES : [of]) {
-      const { tasks, first } = this.lines[each];
-      count += tasks.length - first;
-    }
-    return count;
+    const classes: readonly TaskClass[] = of === undefined ? TASK_CLASSES : [of];
+    return classes.reduce((count, each) => count + this.lines[each].size, 0);
   }
 
   push(task: Task): void {
-    this.lines[task.spec.class].tasks.push(task);
+    this.lines[task.spec.class].push(task);
   }
 
   /** Counts one that is asked for without a task. */
@@ -76,18 +66,7 @@ export class CommitWindow {
   /** The next one to ask for; whoever takes it calls `begin` if it still ends. */
   next(): Task | undefined {
     const taskClass = TASK_CLASSES.find((each) => this.mayGo(each));
-    if (taskClass === undefined) return undefined;
-    const line = this.lines[taskClass];
-    const task = line.tasks[line.first];
-    line.first += 1;
-    if (line.first === line.tasks.length) {
-      line.tasks = [];
-      line.first = 0;
-    } else if (line.first > 1_000 && line.first * 2 > line.tasks.length) {
-      line.tasks.splice(0, line.first);
-      line.first = 0;
-    }
-    return task;
+    return taskClass === undefined ? undefined : this.lines[taskClass].take();
   }
 
   private mayGo(taskClass: TaskClass): boolean {

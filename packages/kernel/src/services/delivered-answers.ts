@@ -8,7 +8,7 @@
  * a kernel knows which are read, and others' answers lie between its own. A deletion that fails or
  * is lost is not repeated: the server forgets the answer when its time is over.
  */
-import { WIRE_LIMITS } from '@llmos/base';
+import { Fifo, WIRE_LIMITS } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { StoredPlace } from '../ports/result-store';
 
@@ -19,9 +19,7 @@ interface Delivered {
 }
 
 export class DeliveredAnswers {
-  private kept: Delivered[] = [];
-  /** Of the oldest that is kept: a long list must not be shifted one by one. */
-  private first = 0;
+  private readonly kept = new Fifo<Delivered>();
   private keptBytes = 0;
   private inFlight = 0;
 
@@ -53,18 +51,14 @@ export class DeliveredAnswers {
       capacityBytes === undefined ? Infinity : capacityBytes * EDGE_LIMITS.deliveredShare;
     const goneMs = this.options.nowMs() - WIRE_LIMITS.answerMaxAgeMs;
     while (this.inFlight < EDGE_LIMITS.maxAnswerDeletions) {
-      const oldest = this.kept[this.first];
+      const oldest = this.kept.peek();
       if (oldest === undefined) break;
       const isGone = oldest.atMs <= goneMs;
-      const isMany = this.kept.length - this.first > EDGE_LIMITS.maxDeliveredAnswers;
+      const isMany = this.kept.size > EDGE_LIMITS.maxDeliveredAnswers;
       if (!isGone && !isMany && this.keptBytes <= mostBytes) break;
-      this.first += 1;
+      this.kept.take();
       this.keptBytes -= oldest.bytes;
       if (!isGone) this.forget(oldest.place);
-    }
-    if (this.first > 1_000 && this.first * 2 > this.kept.length) {
-      this.kept = this.kept.slice(this.first);
-      this.first = 0;
     }
   }
 

@@ -4,7 +4,7 @@
  * is refused at once, so that nobody waits for an answer that never comes.
  */
 import type { TenantId } from '@llmos/base';
-import { LlmosError } from '@llmos/base';
+import { Fifo, LlmosError } from '@llmos/base';
 import type { StoredTask, TaskPublisher } from '../ports/task-publisher';
 
 type Task = Parameters<TaskPublisher['publish']>[0];
@@ -27,8 +27,7 @@ interface WaitingTask {
 
 interface Line {
   inFlight: number;
-  waiting: WaitingTask[];
-  first: number;
+  readonly waiting: Fifo<WaitingTask>;
 }
 
 export class FairPublisher implements TaskPublisher {
@@ -52,8 +51,8 @@ export class FairPublisher implements TaskPublisher {
   /** Throws RESOURCE_EXHAUSTED at once, before anything is asked on behalf of the task. */
   publish(task: Task): Promise<StoredTask> {
     const { tenant } = task.subject;
-    const line = this.lines.get(tenant) ?? { inFlight: 0, waiting: [], first: 0 };
-    if (line.first === line.waiting.length && this.mayGo(line)) {
+    const line = this.lines.get(tenant) ?? { inFlight: 0, waiting: new Fifo() };
+    if (line.waiting.size === 0 && this.mayGo(line)) {
       this.lines.set(tenant, line);
       return this.store(task, line);
     }
@@ -75,7 +74,7 @@ export class FairPublisher implements TaskPublisher {
 
   private assertRoom(task: Task, line: Line): void {
     const { limits } = this;
-    const ofTenant = line.waiting.length - line.first;
+    const ofTenant = line.waiting.size;
     const isFull =
       this.waitingCount >= limits.maxWaitingPublishes ||
       ofTenant >= limits.maxWaitingPerTenant ||
@@ -97,9 +96,7 @@ export class FairPublisher implements TaskPublisher {
     } finally {
       line.inFlight -= 1;
       this.inFlight -= 1;
-      if (line.inFlight === 0 && line.first === line.waiting.length) {
-        this.lines.delete(task.subject.tenant);
-      }
+      if (line.inFlight === 0 && line.waiting.size === 0) this.lines.delete(task.subject.tenant);
       this.goOn();
     }
   }
@@ -111,13 +108,8 @@ export class FairPublisher implements TaskPublisher {
       if (line === undefined || !this.mayGo(line)) continue;
       // To the end of the turns, where more of it waits.
       this.turns.delete(tenant);
-      const next = line.waiting[line.first];
-      line.first += 1;
-      if (line.first < line.waiting.length) this.turns.add(tenant);
-      if (line.first > 1_000 && line.first * 2 > line.waiting.length) {
-        line.waiting.splice(0, line.first);
-        line.first = 0;
-      }
+      const next = line.waiting.take();
+      if (line.waiting.size > 0) this.turns.add(tenant);
       if (next === undefined) continue;
       this.waitingCount -= 1;
       this.waitingBytes -= next.task.body.length;

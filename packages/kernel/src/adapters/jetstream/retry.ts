@@ -3,7 +3,7 @@
  * ends, a bounded number at once.
  */
 import type { Logger, TaskClass } from '@llmos/base';
-import { LlmosError, TASK_CLASSES, backoffMs } from '@llmos/base';
+import { Fifo, LlmosError, TASK_CLASSES, backoffMs } from '@llmos/base';
 import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import { describeApiError } from './api-errors';
@@ -16,12 +16,11 @@ export class LeadershipEnded extends LlmosError {
 
 interface Lane {
   inFlight: number;
-  waiting: (() => void)[];
-  first: number;
+  readonly waiting: Fifo<() => void>;
 }
 
 function emptyLane(): Lane {
-  return { inFlight: 0, waiting: [], first: 0 };
+  return { inFlight: 0, waiting: new Fifo() };
 }
 
 /** Requests of all classes that may be in flight when one of this class begins. */
@@ -51,8 +50,7 @@ export class Persistence {
 
   /** Requests of a class that are not sent yet. */
   waiting(taskClass: TaskClass): number {
-    const { waiting, first } = this.lanes[taskClass];
-    return waiting.length - first;
+    return this.lanes[taskClass].waiting.size;
   }
 
   /** Rejects with LeadershipEnded only. */
@@ -69,10 +67,7 @@ export class Persistence {
     this.isEnded = true;
     for (const resume of this.pauses) resume();
     for (const taskClass of TASK_CLASSES) {
-      const lane = this.lanes[taskClass];
-      for (const go of lane.waiting.slice(lane.first)) go();
-      lane.waiting = [];
-      lane.first = 0;
+      for (const go of this.lanes[taskClass].waiting.takeAll()) go();
     }
   }
 
@@ -118,7 +113,7 @@ export class Persistence {
     this.inFlight -= 1;
     this.lanes[taskClass].inFlight -= 1;
     for (const each of TASK_CLASSES) {
-      while (this.waiting(each) > 0 && this.mayBegin(each)) takeFirst(this.lanes[each])?.();
+      while (this.waiting(each) > 0 && this.mayBegin(each)) this.lanes[each].waiting.take()?.();
     }
   }
 
@@ -133,15 +128,4 @@ export class Persistence {
       this.pauses.add(resume);
     });
   }
-}
-
-function takeFirst(lane: Lane): (() => void) | undefined {
-  const next = lane.waiting[lane.first];
-  lane.first += 1;
-  // A queue of hundreds of thousands must not be shifted one by one.
-  if (lane.first > 1_000 && lane.first * 2 > lane.waiting.length) {
-    lane.waiting.splice(0, lane.first);
-    lane.first = 0;
-  }
-  return next;
 }
