@@ -301,7 +301,7 @@ describe('Kubernetes', () => {
           patch: patch.metadata.name,
           found: true,
         });
-        for (const container of podOf(patch).containers) {
+        for (const container of patch.spec?.template?.spec.containers ?? []) {
           expect(container.name).toBe(containerOf(workloadNamed(patch.metadata.name)).name);
         }
       }

@@ -33,4 +33,38 @@ export const CLI_LIMITS = {
   /** Looks of the tour until its processes are at rest, and the time between two. */
   tourLooks: 20,
   tourLookMs: 50,
+  /** Streams of a backup: llmos has 13. */
+  backupStreams: 64,
+  /** Of a backup's list of streams: a thousand times what it has. */
+  manifestBytes: 16 * 1024 * 1024,
+  /** Read at once where files are compared. */
+  fileReadBytes: 1024 * 1024,
+  /** Parts of a snapshot: NATS takes 1 MB in one message, and is acknowledged after each. */
+  snapshotPartBytes: 128 * 1024,
+  /** Between two parts: a server that first sorts gigabytes is silent for a while. */
+  snapshotSilenceMs: 120_000,
+  /** Answer to a part of a restore, written to the server's disk. */
+  restorePartMs: 60_000,
+  /** Answer to its end: the server reads the whole stream then. */
+  restoreEndMs: 600_000,
+  /** One request to the NATS server. */
+  natsRequestMs: 10_000,
+  /** Until servers that were just started have chosen who leads. */
+  jetstreamWaitMs: 60_000,
+  /** Between two looks at the server. */
+  serverLookMs: 200,
+  /** A leader renews its lease of 5 s well within it. */
+  leaseLookMs: 6_000,
+  /** Rounds over streams that still take something in; a stopped system needs two. */
+  backupRounds: 5,
+  /** Until the servers of a cluster know each other; where one stays away, there are fewer replicas. */
+  clusterWaitMs: 20_000,
+  /** Of the stream that asks how many servers take one: fits any that is of use. */
+  probeBytes: 1024 * 1024,
+  /** Until a restored stream shows in a cluster. */
+  streamWaitMs: 60_000,
+  /** Until each server has all of a stream of gigabytes. */
+  replicaWaitMs: 1_800_000,
+  /** Halvings of the room asked for, to say within 1 % what is missing. */
+  roomSteps: 7,
 } as const;

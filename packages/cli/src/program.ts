@@ -1,11 +1,9 @@
 /** The command tree of `llmos`. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
-import { isRecord } from '@llmos/base';
 import type { CommandHost } from './command-host';
 import { withExamples } from './command-host';
 import { registerAttach } from './commands/attach';
+import { registerBackup } from './commands/backup';
 import { registerBench } from './commands/bench';
 import { registerCompletion } from './commands/completion';
 import { registerDead } from './commands/dead';
@@ -19,6 +17,7 @@ import { registerStatus } from './commands/status';
 import { registerTasks } from './commands/tasks';
 import { registerUp } from './commands/up';
 import { applySettings } from './settings/apply-settings';
+import { versionText } from './version';
 
 export function createProgram(host: CommandHost): Command {
   const program = new Command('llmos')
@@ -46,6 +45,7 @@ export function createProgram(host: CommandHost): Command {
   registerLogs(program, host);
   registerBench(program, host);
   registerDoctor(program, host);
+  registerBackup(program, host);
   registerCompletion(program, host);
   return withExamples(program, [
     'llmos up',
@@ -54,9 +54,4 @@ export function createProgram(host: CommandHost): Command {
     'llmos status',
     'llmos ps',
   ]);
-}
-
-export function versionText(): string {
-  const manifest: unknown = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8'));
-  return isRecord(manifest) ? String(manifest['version']) : 'unknown';
 }

@@ -16,7 +16,7 @@ import { terminalOf, whenAborted } from './command-host';
 import { folder } from './option-values';
 import { folderFlag, readyLine, startUp } from './commands/up';
 import type { Terminal } from './output/terminal';
-import { versionText } from './program';
+import { versionText } from './version';
 import { bodyOf, describeError } from './run-cli';
 import { runOnTerminal } from './terminal-host';
 import { runTour, showHowToGoOn } from './tour/tour';
