@@ -27,6 +27,16 @@ export const LOCAL_LIMITS = {
   /** A worker probes its devices, then attaches; the kernel may still be taking the lease. */
   nodesAttachMs: 45_000,
   nodesPollMs: 50,
+  /** As a kernel has it: the streams of a system, unless the disk has less room or a setting says so. */
+  streamBytes: 8 * 1024 ** 3,
+  /** As a kernel has it: below this no system is begun. */
+  leastStreamBytes: 64 * 1024 * 1024,
+  /** Of the room on the disk, unless a setting says so; the rest is for models and for others. */
+  streamShare: 0.7,
+  /** Kept out of the streams: the shipped models twice (store and cache), buckets, logs. */
+  otherBytes: 192 * 1024 * 1024,
+  /** A server writes a few megabytes of state when it starts, and programs their logs. */
+  startBytes: 16 * 1024 * 1024,
   /** Free ports tried before giving up: someone else may take each between choice and use. */
   portTries: 5,
   /** A program's log; the older half is kept once beside it. */
@@ -36,7 +46,8 @@ export const LOCAL_LIMITS = {
   quotedLogLines: 4,
   /** What is read of a log's end to find those lines. */
   quotedLogBytes: 16 * 1024,
-  quotedLogChars: 240,
+  /** The longest refusal of a kernel names each of its stores and the ways out. */
+  quotedLogChars: 1_200,
   /** What one look at a growing log takes in; a program that writes faster is read in pieces. */
   logPieceBytes: 256 * 1024,
   kernels: 9,

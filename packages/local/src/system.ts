@@ -13,15 +13,19 @@ import type { ProgramReady } from '@llmos/base';
 import { connect } from '@llmos/sdk';
 import type { LlmosClient } from '@llmos/sdk';
 import { assertNatsAnswers, startLocalNats } from './adapters/os/local-nats';
+import { openLocalStorage } from './adapters/os/local-storage';
+import type { LocalStorage } from './adapters/os/local-storage';
 import { holdsExactly, listModelFolders } from './adapters/os/model-folders';
 import { programFiles } from './adapters/os/program-files';
 import type { ProgramFiles } from './adapters/os/program-files';
 import { trimLog } from './adapters/os/program-log';
 import { claimStateFolder } from './adapters/os/state-file';
+import { freeBytesOf } from './adapters/os/store-files';
 import { SupervisedProgram } from './adapters/os/supervised-program';
 import { LOCAL_LIMITS } from './limits';
 import { registerModels } from './models/register-models';
 import type { ModelRegistrar } from './models/register-models';
+import { assertRoomToStart } from './nats/storage-plan';
 import { kernelSettings, portOf, workerSettings } from './programs/program-settings';
 import type { DeviceChoice, Settings } from './programs/program-settings';
 import { parseProgramReady } from './programs/ready-message';
@@ -127,13 +131,16 @@ class SystemStart {
 
   async run(): Promise<Omit<RunningSystem, 'stop'>> {
     const { options } = this;
+    assertRoomToStart(options.dataDir, freeBytesOf(options.dataDir));
     const claim = claimStateFolder(options.dataDir);
     this.closers.push(() => claim.release());
     mkdirSync(this.#logFolder, { recursive: true });
     this.#keepLogsShort();
 
-    const natsUrl = await this.#startNats();
-    const kernelUrl = await this.#startKernels(natsUrl);
+    const storage = this.#openStorage();
+    const natsUrl = await this.#startNats(storage);
+    const kernelUrl = await this.#startKernels(natsUrl, storage);
+    storage?.markInUse();
     await this.#startWorkers(natsUrl);
     const models = await this.#prepare(natsUrl);
     claim.update({ natsUrl, kernelUrl });
@@ -143,9 +150,17 @@ class SystemStart {
     return { natsUrl, kernelUrl, models, osPids };
   }
 
-  async #startNats(): Promise<string> {
-    const { natsUrl, dataDir, report, signal } = this.options;
-    if (natsUrl !== undefined) {
+  /** undefined where the NATS server is someone else's, and so its disk. */
+  #openStorage(): LocalStorage | undefined {
+    const { natsUrl, dataDir, settings, report } = this.options;
+    if (natsUrl !== undefined) return undefined;
+    const wanted = settings?.['LLMOS_STORAGE_BYTES'] ?? process.env['LLMOS_STORAGE_BYTES'];
+    return openLocalStorage({ folder: dataDir, wanted, report });
+  }
+
+  async #startNats(storage: LocalStorage | undefined): Promise<string> {
+    const { natsUrl = '', dataDir, report, signal } = this.options;
+    if (storage === undefined) {
       await assertNatsAnswers(natsUrl);
       return natsUrl;
     }
@@ -153,6 +168,7 @@ class SystemStart {
       dataFolder: dataDir,
       logFolder: this.#logFolder,
       watchdogFile: this.#files.natsWatchdog,
+      storeBytes: storage.plan.storeBytes,
       report,
       ...(signal === undefined ? {} : { signal }),
     });
@@ -160,7 +176,8 @@ class SystemStart {
     return nats.url;
   }
 
-  async #startKernels(servers: string): Promise<string> {
+  async #startKernels(servers: string, storage: LocalStorage | undefined): Promise<string> {
+    const storageBytes = storage?.plan.streamBytes;
     const names = numbered('kernel', this.options.kernels);
     const ready = await this.#startAll(names, this.#files.kernel, (kernelId, last) =>
       kernelSettings({
@@ -168,6 +185,7 @@ class SystemStart {
         kernelId,
         httpPort: portOf(last?.httpUrl ?? ''),
         grpcPort: portOf(last?.grpcUrl ?? ''),
+        ...(storageBytes === undefined ? {} : { storageBytes }),
       }),
     );
     return ready[0]?.httpUrl ?? '';

@@ -14,6 +14,16 @@ export function showNotice(notice: SystemNotice, terminal: Terminal): void {
       return terminal.note(`  ${style.dim('·')} ${notice.text}`);
     case 'nats-found':
       return terminal.progress(`starting NATS ${notice.version} (${notice.path})`);
+    case 'storage-fitted': {
+      const [has, asked] = [formatBytes(notice.streamBytes), formatBytes(notice.wantedBytes)];
+      if (notice.streamBytes > notice.wantedBytes) {
+        return warn(
+          `the streams have ${has}: they are never made smaller (${asked} were asked for)`,
+        );
+      }
+      const free = `${formatBytes(notice.freeBytes)} free on the disk`;
+      return warn(`the streams have ${has} instead of ${asked}: ${free}; see LLMOS_STORAGE_BYTES`);
+    }
     case 'port-taken':
       return warn(`port ${notice.wanted} is taken; using ${notice.chosen}`);
     case 'nats-started':

@@ -3,6 +3,8 @@ export interface NatsConfig {
   readonly port: number;
   /** Folder of JetStream's files. */
   readonly storeFolder: string;
+  /** What it may hold; fixed, for a server without it judges by what is free when it starts. */
+  readonly storeBytes: number;
 }
 
 export function formatNatsConfig(config: NatsConfig): string {
@@ -13,6 +15,7 @@ export function formatNatsConfig(config: NatsConfig): string {
     'server_name: "llmos-local"',
     'jetstream {',
     `  store_dir: ${quote(config.storeFolder)}`,
+    `  max_file_store: ${config.storeBytes}`,
     '}',
     '',
   ].join('\n');

@@ -10,6 +10,8 @@ export interface KernelSettings {
   /** 0: a free one. A restarted program keeps the port it had. */
   readonly httpPort: number;
   readonly grpcPort: number;
+  /** For the streams; undefined: as the kernel itself chooses. */
+  readonly storageBytes?: number;
 }
 
 export function kernelSettings(of: KernelSettings): Settings {
@@ -20,6 +22,7 @@ export function kernelSettings(of: KernelSettings): Settings {
     LLMOS_HTTP_PORT: String(of.httpPort),
     LLMOS_GRPC_HOST: '127.0.0.1',
     LLMOS_GRPC_PORT: String(of.grpcPort),
+    ...(of.storageBytes === undefined ? {} : { LLMOS_STORAGE_BYTES: String(of.storageBytes) }),
   };
 }
 

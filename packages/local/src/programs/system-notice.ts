@@ -3,6 +3,13 @@ export type SystemNotice =
   | { readonly kind: 'progress'; readonly text: string }
   | { readonly kind: 'nats-found'; readonly path: string; readonly version: string }
   | { readonly kind: 'nats-started'; readonly url: string; readonly version: string }
+  | {
+      /** The streams get less than the setting or the default, or more where they have more. */
+      readonly kind: 'storage-fitted';
+      readonly streamBytes: number;
+      readonly wantedBytes: number;
+      readonly freeBytes: number;
+    }
   | { readonly kind: 'port-taken'; readonly wanted: number; readonly chosen: number }
   | { readonly kind: 'program-started'; readonly name: string; readonly osPid: number }
   | {

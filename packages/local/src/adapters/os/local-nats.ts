@@ -19,6 +19,8 @@ export interface LocalNatsOptions {
   readonly dataFolder: string;
   readonly logFolder: string;
   readonly watchdogFile: string;
+  /** What the server may hold. */
+  readonly storeBytes: number;
   readonly report: ReportNotice;
   readonly signal?: AbortSignal;
 }
@@ -26,6 +28,10 @@ export interface LocalNatsOptions {
 export interface LocalNats {
   readonly url: string;
   stop(): Promise<void>;
+}
+
+export function natsStoreFolder(dataFolder: string): string {
+  return join(dataFolder, 'nats');
 }
 
 export async function startLocalNats(options: LocalNatsOptions): Promise<LocalNats> {
@@ -57,11 +63,14 @@ export async function startLocalNats(options: LocalNatsOptions): Promise<LocalNa
 function supervised(
   of: LocalNatsOptions & { readonly serverFile: string; readonly port: number },
 ): SupervisedProgram<NatsReady> {
-  const storeFolder = join(of.dataFolder, 'nats');
+  const storeFolder = natsStoreFolder(of.dataFolder);
   const configFile = join(of.dataFolder, 'nats-server.conf');
   const serverLog = join(of.logFolder, 'nats-server.log');
   mkdirSync(storeFolder, { recursive: true });
-  writeFileSync(configFile, formatNatsConfig({ port: of.port, storeFolder }));
+  writeFileSync(
+    configFile,
+    formatNatsConfig({ port: of.port, storeFolder, storeBytes: of.storeBytes }),
+  );
   return new SupervisedProgram<NatsReady>(
     {
       name: 'nats-server',

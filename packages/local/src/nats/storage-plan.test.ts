@@ -1,0 +1,115 @@
+import { LOCAL_LIMITS } from '../limits';
+import {
+  assertRoomToStart,
+  formatStoragePlan,
+  parseStoragePlan,
+  parseWantedBytes,
+  planStorage,
+} from './storage-plan';
+import type { StorageLook, StoragePlan, StoreFiles } from './storage-plan';
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const NOTHING: StoreFiles = { stores: 0, reservedBytes: 0, streamUsedBytes: 0, usedBytes: 0 };
+const FULL: StoreFiles = {
+  stores: 14,
+  reservedBytes: 8 * GIB - 3,
+  streamUsedBytes: 3 * GIB,
+  usedBytes: 5 * GIB,
+};
+const PLAN: StoragePlan = { streamBytes: 8 * GIB, storeBytes: 90 * GIB, isInUse: true };
+
+function look(freeBytes: number, changes: Partial<StorageLook> = {}): StorageLook {
+  return { folder: '/data', freeBytes, files: NOTHING, wantedBytes: undefined, ...changes };
+}
+
+describe('the first start', () => {
+  it.each([
+    [100 * GIB, 8 * GIB],
+    [1 * GIB, Math.floor((GIB - 192 * MIB) * 0.7)],
+    [300 * MIB, Math.floor(108 * MIB * 0.7)],
+    [256 * MIB, 64 * MIB],
+  ])('with %d bytes free gives the streams %d', (freeBytes, streamBytes) => {
+    const plan = planStorage(undefined, look(freeBytes));
+    expect(plan.streamBytes).toBe(streamBytes);
+    expect(plan.isInUse).toBe(false);
+    expect(plan.storeBytes).toBeGreaterThanOrEqual(streamBytes + LOCAL_LIMITS.otherBytes);
+  });
+
+  it('with less than the least says which disk, what is free, what is needed and the setting', () => {
+    expect(() => planStorage(undefined, look(255 * MIB))).toThrow(
+      /disk of \/data has 255 MiB free, .* needs 256 MiB .*LLMOS_STORAGE_BYTES.*--data/,
+    );
+  });
+
+  it('gives what is asked for, as far as there is room', () => {
+    const ask = { wantedBytes: 20 * GIB };
+    expect(planStorage(undefined, look(100 * GIB, ask)).streamBytes).toBe(20 * GIB);
+    expect(planStorage(undefined, look(10 * GIB, ask)).streamBytes).toBe(10 * GIB - 192 * MIB);
+  });
+});
+
+describe('a later start', () => {
+  it.each([100 * GIB, 1 * GIB, 20 * MIB])('with %d bytes free makes nothing smaller', (free) => {
+    for (const wantedBytes of [undefined, 64 * MIB]) {
+      const plan = planStorage(PLAN, look(free, { files: FULL, wantedBytes }));
+      expect(plan.streamBytes).toBe(8 * GIB);
+      expect(plan.storeBytes).toBeGreaterThanOrEqual(PLAN.storeBytes);
+      expect(plan.isInUse).toBe(true);
+    }
+  });
+
+  it('gives more where that is asked for, as far as there is room', () => {
+    const ask = { files: FULL, wantedBytes: 20 * GIB };
+    expect(planStorage(PLAN, look(100 * GIB, ask)).streamBytes).toBe(20 * GIB);
+    expect(planStorage(PLAN, look(10 * GIB, ask)).streamBytes).toBe(13 * GIB - 192 * MIB);
+    expect(planStorage(PLAN, look(1 * GIB, ask)).streamBytes).toBe(8 * GIB);
+  });
+
+  it('of a folder from before there were plans keeps what its streams have', () => {
+    const plan = planStorage(undefined, look(1 * GIB, { files: FULL }));
+    expect(plan.streamBytes).toBe(FULL.reservedBytes);
+    expect(plan.storeBytes).toBeGreaterThan(FULL.reservedBytes + 2 * GIB);
+    expect(plan.isInUse).toBe(true);
+  });
+
+  it('lets the server store more than everything reserves, also where all is made anew', () => {
+    const small = { ...PLAN, storeBytes: 8 * GIB };
+    const { storeBytes } = planStorage(small, look(0, { files: FULL }));
+    expect(storeBytes).toBeGreaterThan(FULL.reservedBytes + small.streamBytes + 2 * GIB);
+  });
+
+  it('without any stream on the disk says so instead of beginning anew', () => {
+    expect(() => planStorage(PLAN, look(100 * GIB))).toThrow(/store .* is gone.*storage\.json/);
+    const unused = { ...PLAN, isInUse: false };
+    expect(planStorage(unused, look(100 * GIB))).toMatchObject({ isInUse: false });
+  });
+});
+
+it('a full disk is named before anything is written to it', () => {
+  expect(() => assertRoomToStart('/data', MIB)).toThrow(
+    /disk of \/data is full: 1 MiB free.*16 MiB/,
+  );
+  assertRoomToStart('/data', 16 * MIB);
+});
+
+it('the setting is read as a kernel reads it', () => {
+  expect(parseWantedBytes(undefined)).toBeUndefined();
+  expect(parseWantedBytes('')).toBeUndefined();
+  expect(parseWantedBytes('67108864')).toBe(64 * MIB);
+  for (const text of ['1', '8GB', '-1', '1e9', '67108864.5', '9'.repeat(40)]) {
+    expect(() => parseWantedBytes(text)).toThrow(/LLMOS_STORAGE_BYTES is "?[^ ]+: it must be/);
+  }
+});
+
+it('a plan is what it was when it is read again, and whatever else is there is none', () => {
+  expect(parseStoragePlan(formatStoragePlan(PLAN))).toEqual(PLAN);
+  const with_ = (changes: object): string => JSON.stringify({ version: 1, ...PLAN, ...changes });
+  for (const text of [
+    ...['', '{', 'null', '[]', '1'],
+    ...[with_({ version: 2 }), with_({ streamBytes: 1 }), with_({ storeBytes: '9' })],
+    ...[with_({ isInUse: 1 }), with_({ streamBytes: 1e300 })],
+  ]) {
+    expect(parseStoragePlan(text)).toBeUndefined();
+  }
+});

@@ -1,0 +1,164 @@
+/**
+ * How many bytes the streams of a system on one machine may take, and how many its NATS server may
+ * store. Decided once, at the first start, from the room on the disk; kept in `storage.json`. Pure.
+ *
+ * A server without a fixed `max_file_store` judges by what is free when it starts, and some leave
+ * out, without a word, streams that reserve more than that. So
+ * - P1: what the server may store is above all that its streams reserve, whatever is free;
+ * - P2: neither number ever becomes smaller;
+ * - P3: a folder that was in use and has no store any more is not begun anew.
+ */
+import { LlmosError, isRecord, quoteShort } from '@llmos/base';
+import { LOCAL_LIMITS } from '../limits';
+
+export interface StoragePlan {
+  /** What the kernels share out among the streams: LLMOS_STORAGE_BYTES. */
+  readonly streamBytes: number;
+  /** What the server may store in all: max_file_store. */
+  readonly storeBytes: number;
+  /** A kernel has made its stores in this folder. */
+  readonly isInUse: boolean;
+}
+
+/** What lies in the store of a server, whether it restores it or not. */
+export interface StoreFiles {
+  /** Streams, buckets and object stores. */
+  readonly stores: number;
+  /** Promised to the streams that have a budget. */
+  readonly reservedBytes: number;
+  /** Held by the streams that have a budget. */
+  readonly streamUsedBytes: number;
+  /** Held by everything. */
+  readonly usedBytes: number;
+}
+
+export interface StorageLook {
+  /** Of the system: queues, models, logs and caches. */
+  readonly folder: string;
+  /** On its disk. */
+  readonly freeBytes: number;
+  readonly files: StoreFiles;
+  /** As LLMOS_STORAGE_BYTES asks; undefined where it is not set. */
+  readonly wantedBytes: number | undefined;
+}
+
+/**
+ * The plan of this start; FAILED_PRECONDITION where there is too little room for a first one, or
+ * where the store is gone.
+ *
+ * @param recorded what an earlier start decided.
+ */
+export function planStorage(recorded: StoragePlan | undefined, look: StorageLook): StoragePlan {
+  const { files } = look;
+  if (recorded?.isInUse === true && files.stores === 0) throw storeIsGone(look.folder);
+  const isInUse = recorded?.isInUse === true || files.stores > 0;
+  const before = recorded?.streamBytes ?? (isInUse ? adopted(files) : undefined);
+  const streamBytes = before === undefined ? firstStreamBytes(look) : grown(before, look);
+  return { streamBytes, storeBytes: storeBytesFor(streamBytes, recorded, look), isInUse };
+}
+
+/** Of a system from before there were plans: as it is. */
+function adopted(files: StoreFiles): number {
+  return Math.max(LOCAL_LIMITS.leastStreamBytes, files.reservedBytes);
+}
+
+function firstStreamBytes(look: StorageLook): number {
+  const { leastStreamBytes, streamBytes, otherBytes, streamShare } = LOCAL_LIMITS;
+  const roomBytes = look.freeBytes - otherBytes;
+  if (roomBytes < leastStreamBytes) throw tooSmall(look);
+  if (look.wantedBytes !== undefined) return Math.min(look.wantedBytes, roomBytes);
+  const shareBytes = Math.floor(roomBytes * streamShare);
+  return Math.min(streamBytes, Math.max(leastStreamBytes, shareBytes));
+}
+
+/** Larger where that is asked for, as far as there is room. */
+function grown(before: number, look: StorageLook): number {
+  const { wantedBytes = before, freeBytes, files } = look;
+  const roomBytes = files.streamUsedBytes + freeBytes - LOCAL_LIMITS.otherBytes;
+  return Math.max(before, Math.min(wantedBytes, roomBytes));
+}
+
+function storeBytesFor(
+  streamBytes: number,
+  recorded: StoragePlan | undefined,
+  look: StorageLook,
+): number {
+  const { otherBytes } = LOCAL_LIMITS;
+  const { reservedBytes, streamUsedBytes, usedBytes } = look.files;
+  // Every stream may be missing and made anew beside what the files of another one reserve.
+  const promisedBytes = reservedBytes + streamBytes + (usedBytes - streamUsedBytes) + otherBytes;
+  const roomBytes = usedBytes + look.freeBytes - otherBytes;
+  return Math.max(recorded?.storeBytes ?? 0, promisedBytes, roomBytes);
+}
+
+function tooSmall(look: StorageLook): LlmosError {
+  const { leastStreamBytes, otherBytes } = LOCAL_LIMITS;
+  const neededBytes = leastStreamBytes + otherBytes;
+  return new LlmosError(
+    'FAILED_PRECONDITION',
+    `the disk of ${look.folder} has ${mebibytes(look.freeBytes)} free, and a system needs ` +
+      `${mebibytes(neededBytes)} at least: ${mebibytes(leastStreamBytes)} for its streams ` +
+      `(LLMOS_STORAGE_BYTES) and ${mebibytes(otherBytes)} for models and logs. ` +
+      'Make room, or choose a folder on another disk with --data DIR or LLMOS_DATA_DIR',
+    { details: { freeBytes: look.freeBytes, neededBytes } },
+  );
+}
+
+function storeIsGone(folder: string): LlmosError {
+  return new LlmosError(
+    'FAILED_PRECONDITION',
+    `the store of this system is gone: ${folder}/nats holds no stream, and it did when the ` +
+      'system ran last. Put the folder back, or restore a backup. To begin anew, without the ' +
+      `tasks, results and models that it held, remove ${folder}/storage.json`,
+    { details: { folder } },
+  );
+}
+
+/** Throws FAILED_PRECONDITION where the disk is so full that a server can't start on it. */
+export function assertRoomToStart(folder: string, freeBytes: number): void {
+  const { startBytes } = LOCAL_LIMITS;
+  if (freeBytes >= startBytes) return;
+  throw new LlmosError(
+    'FAILED_PRECONDITION',
+    `the disk of ${folder} is full: ${mebibytes(freeBytes)} free, and ${mebibytes(startBytes)} ` +
+      'are needed to start. What is stored there is safe; make room and start again',
+    { details: { freeBytes, neededBytes: startBytes } },
+  );
+}
+
+/** undefined where it is not set. Throws INVALID_ARGUMENT that names the value. */
+export function parseWantedBytes(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  const bytes = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  const { leastStreamBytes } = LOCAL_LIMITS;
+  if (Number.isSafeInteger(bytes) && bytes >= leastStreamBytes) return bytes;
+  const rule = `it must be an integer of at least ${leastStreamBytes}`;
+  throw new LlmosError('INVALID_ARGUMENT', `LLMOS_STORAGE_BYTES is ${quoteShort(text)}: ${rule}`);
+}
+
+export function formatStoragePlan(plan: StoragePlan): string {
+  return `${JSON.stringify({ version: 1, ...plan })}\n`;
+}
+
+/** undefined for whatever is no such plan. */
+export function parseStoragePlan(text: string): StoragePlan | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(value) || value['version'] !== 1) return undefined;
+  const { streamBytes, storeBytes, isInUse } = value;
+  if (!isByteCount(streamBytes) || !isByteCount(storeBytes)) return undefined;
+  return typeof isInUse === 'boolean' ? { streamBytes, storeBytes, isInUse } : undefined;
+}
+
+function isByteCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= LOCAL_LIMITS.leastStreamBytes;
+}
+
+/** Rounded up. */
+function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}
