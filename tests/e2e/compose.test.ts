@@ -46,7 +46,6 @@ if (verdict.kind === 'unusable') {
         })
         .withProfiles('standby')
         .withDefaultWaitStrategy(Wait.forHealthCheck())
-        .withWaitStrategy('models-1', Wait.forOneShotStartup())
         .withStartupTimeout(START_MS)
         .up();
       servers = `nats://127.0.0.1:${environment.getContainer('nats-1').getMappedPort(4222)}`;

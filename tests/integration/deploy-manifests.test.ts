@@ -21,6 +21,10 @@ const settings = documentedSettings();
 const folders = kustomizeFolders();
 const base = folderAt('base');
 const workloads = base.objects.filter((object) => object.spec?.template !== undefined);
+/** With those that a component adds. */
+const everyWorkload = folders
+  .flatMap((folder) => folder.resources)
+  .filter((object) => object.spec?.template !== undefined);
 const services = composeServices();
 const stages = dockerfileStages();
 const targets = ['kernel', 'worker', 'worker-gpu', 'cli'];
@@ -182,6 +186,14 @@ describe('images', () => {
       version: string;
     };
     for (const image of base.kustomization.images ?? []) expect(image.newTag).toBe(version);
+    // The base gives tags to its own images only.
+    const named = folders
+      .filter(({ path }) => path.startsWith('components'))
+      .flatMap((folder) => folder.objects)
+      .flatMap((object) => object.spec?.template?.spec.containers ?? [])
+      .flatMap(({ image }) => image ?? []);
+    expect(named.length).toBeGreaterThan(0);
+    for (const image of named) expect(image).toMatch(new RegExp(`:${version}$`));
     expect(readDeployFile('compose.yaml')).toContain(`llmos/kernel:\${LLMOS_VERSION:-${version}}`);
   });
 });
@@ -201,7 +213,7 @@ describe('Kubernetes', () => {
     }
   });
 
-  test.each(workloads.map((object) => [object.metadata.name, object] as const))(
+  test.each(everyWorkload.map((object) => [object.metadata.name, object] as const))(
     '%s runs without root, rights or a token, and within bounds',
     (_name, object) => {
       const pod = podOf(object);
@@ -215,9 +227,12 @@ describe('Kubernetes', () => {
           seccompProfile: { type: 'RuntimeDefault' },
         },
       });
-      expect(baseObject('ServiceAccount', pod.serviceAccountName ?? '')).toMatchObject({
-        automountServiceAccountToken: false,
-      });
+      const account = folders
+        .flatMap((folder) => folder.resources)
+        .find(({ kind, metadata }) => {
+          return kind === 'ServiceAccount' && metadata.name === pod.serviceAccountName;
+        });
+      expect(account).toMatchObject({ automountServiceAccountToken: false });
       expect(container.securityContext).toEqual({
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,
@@ -294,8 +309,8 @@ describe('Kubernetes', () => {
   });
 
   test('patches change objects and containers that the base has', () => {
-    for (const folder of folders.filter(({ path }) => path !== 'base')) {
-      for (const patch of folder.objects) {
+    for (const folder of folders) {
+      for (const patch of folder.patches) {
         const original = baseObject(patch.kind, patch.metadata.name);
         expect({ patch: patch.metadata.name, found: original !== undefined }).toEqual({
           patch: patch.metadata.name,
@@ -313,13 +328,16 @@ describe('Kubernetes', () => {
       ['llmos-nats', 'JETSTREAM_FILE_STORE'],
       ['llmos-worker', 'LLMOS_CACHE_BYTES'],
     ] as const;
-    for (const folder of folders.filter(({ path }) => !path.startsWith('components'))) {
+    for (const folder of folders) {
       for (const [name, variable] of kinds) {
         const find = (of: KustomizeFolder): KubernetesObject | undefined =>
           of.objects.find(
             (object) => object.kind === 'StatefulSet' && object.metadata.name === name,
           );
-        const object = find(folder) ?? workloadNamed(name);
+        // A patch that leaves both alone changes nothing.
+        const patch = find(folder);
+        const hasVolume = patch?.spec?.volumeClaimTemplates !== undefined;
+        const object = hasVolume ? patch : workloadNamed(name);
         const store = containerOf(object).env?.find((entry) => entry.name === variable)?.value;
         const volume = object.spec?.volumeClaimTemplates?.[0]?.spec.resources.requests.storage;
         expect(bytesOf(store ?? '')).toBeLessThan(bytesOf(volume ?? ''));
@@ -327,8 +345,83 @@ describe('Kubernetes', () => {
     }
   });
 
+  test('nothing that `delete -k` deletes takes the data along', () => {
+    const kinds = folders.flatMap((folder) => folder.objects).map(({ kind }) => kind);
+    expect(kinds).not.toContain('Namespace');
+    expect(kinds).not.toContain('PersistentVolumeClaim');
+    const nats = workloadNamed('llmos-nats');
+    expect(nats.spec?.persistentVolumeClaimRetentionPolicy?.whenDeleted ?? 'Retain').toBe('Retain');
+  });
+
+  test('no two of three NATS servers share a machine, whatever machines there are', () => {
+    const production = folderAt('overlays/production').patches.find(
+      ({ metadata }) => metadata.name === 'llmos-nats',
+    );
+    expect(production?.spec?.replicas).toBe(3);
+    const rules = production?.spec?.template?.spec.affinity?.podAntiAffinity;
+    expect(rules?.requiredDuringSchedulingIgnoredDuringExecution).toEqual([
+      {
+        topologyKey: 'kubernetes.io/hostname',
+        labelSelector: { matchLabels: { 'app.kubernetes.io/name': 'llmos-nats' } },
+      },
+    ]);
+  });
+
+  test('the heap of a kernel fits its container, in the base and in every overlay', () => {
+    for (const folder of folders) {
+      const find = (of: KustomizeFolder): Container | undefined => {
+        const object = of.objects.find(
+          ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'llmos-kernel',
+        );
+        return object?.spec?.template?.spec.containers[0];
+      };
+      const [own, original] = [find(folder), find(base)];
+      const options = [own, original].flatMap((container) => container?.env ?? []);
+      const heap = options.find(({ name }) => name === 'NODE_OPTIONS')?.value ?? '';
+      const mebibytes = Number(/^--max-old-space-size=(\d+)$/.exec(heap)?.[1]);
+      const limit = own?.resources?.limits?.['memory'] ?? original?.resources?.limits?.['memory'];
+      const share = (mebibytes * 2 ** 20) / bytesOf(limit ?? '');
+      expect({ path: folder.path, share }).toEqual({ path: folder.path, share: 0.75 });
+    }
+  });
+
+  test('what a component adds or changes names its namespace: the overlay around it may not', () => {
+    for (const folder of folders.filter(({ path }) => path.startsWith('components'))) {
+      for (const { metadata } of folder.objects) expect(metadata.namespace).toBe('llmos');
+    }
+  });
+
+  test('clients reach NATS: pods with the label that its policy lets in', () => {
+    const clients = everyWorkload.filter(({ metadata }) =>
+      ['llmos-models', 'llmos-client'].includes(metadata.name),
+    );
+    expect(clients).toHaveLength(2);
+    for (const client of clients) {
+      const labels = client.spec?.template?.metadata?.labels;
+      expect(labels).toMatchObject({ 'llmos.dev/client': 'true' });
+    }
+  });
+
+  test('the Job of the models waits for a kernel before it registers the first', () => {
+    const script = containerOf(workloadNamed('llmos-models')).command?.at(-1) ?? '';
+    expect(script.indexOf('until ')).toBeGreaterThanOrEqual(0);
+    expect(script.indexOf('model add')).toBeGreaterThan(script.indexOf('until '));
+  });
+
+  test('the component `small` asks for little, with stores that fit its volumes', () => {
+    const small = folderAt('components/small');
+    for (const patch of small.patches) {
+      const { requests } = containerOf(patch).resources ?? {};
+      expect(Number(/^(\d+)m$/.exec(requests?.['cpu'] ?? '')?.[1])).toBeLessThanOrEqual(250);
+      expect(bytesOf(requests?.['memory'] ?? '')).toBeLessThanOrEqual(2 ** 30);
+    }
+    expect(small.patches.map(({ metadata }) => metadata.name).sort()).toEqual(
+      ['llmos-kernel', 'llmos-nats', 'llmos-worker'].sort(),
+    );
+  });
+
   test('the streams leave room for the packages in the store', () => {
-    for (const path of ['base', 'overlays/dev', 'overlays/production']) {
+    for (const path of ['base', 'overlays/dev', 'overlays/production', 'components/small']) {
       const envOf = (kind: string, name: string, variable: string): string | undefined => {
         const objects = [...folderAt(path).objects, ...base.objects];
         const values = objects
@@ -361,9 +454,11 @@ describe('compose', () => {
     }
   });
 
-  test('the long-running services say when they are ready', () => {
-    for (const name of ['nats', 'kernel', 'kernel-standby', 'worker']) {
-      expect(services[name]?.healthcheck?.test[0]).toBe('CMD');
+  test('every service that `up` starts says when it is ready, so `--wait` means all of them', () => {
+    const started = Object.entries(services).filter(([name]) => name !== 'llmos');
+    for (const [name, service] of started) {
+      expect({ name, test: service.healthcheck?.test[0] }).toEqual({ name, test: 'CMD' });
+      expect({ name, restart: service.restart }).toEqual({ name, restart: 'unless-stopped' });
     }
   });
 

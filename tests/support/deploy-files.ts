@@ -37,6 +37,11 @@ export interface PodSpec {
   readonly terminationGracePeriodSeconds?: number;
   readonly securityContext?: Readonly<Record<string, unknown>>;
   readonly containers: readonly Container[];
+  readonly affinity?: {
+    readonly podAntiAffinity?: {
+      readonly requiredDuringSchedulingIgnoredDuringExecution?: readonly unknown[];
+    };
+  };
 }
 
 export interface VolumeClaim {
@@ -58,6 +63,7 @@ export interface KubernetesObject {
       readonly spec: PodSpec;
     };
     readonly volumeClaimTemplates?: readonly VolumeClaim[];
+    readonly persistentVolumeClaimRetentionPolicy?: { readonly whenDeleted?: string };
     readonly podSelector?: { readonly matchLabels?: Readonly<Record<string, string>> };
     readonly ingress?: readonly { readonly ports?: readonly { readonly port: number }[] }[];
   };
@@ -75,8 +81,10 @@ export interface KustomizeFolder {
   /** Relative to deploy/kubernetes. */
   readonly path: string;
   readonly kustomization: Kustomization;
-  /** Whole objects of a base, or patches. */
+  /** Whole objects, then patches. */
   readonly objects: readonly KubernetesObject[];
+  readonly resources: readonly KubernetesObject[];
+  readonly patches: readonly KubernetesObject[];
   /** Files that exist, and files that the kustomization names. */
   readonly files: readonly string[];
   readonly namedFiles: readonly string[];
@@ -93,6 +101,7 @@ export interface ComposeService {
   readonly environment?: Readonly<Record<string, string>>;
   readonly ports?: readonly string[];
   readonly healthcheck?: { readonly test: readonly string[] };
+  readonly restart?: string;
   readonly read_only?: boolean;
   readonly cap_drop?: readonly string[];
 }
@@ -127,11 +136,14 @@ function readKustomizeFolder(folder: string): KustomizeFolder {
   const generated = (kustomization.configMapGenerator ?? []).flatMap((map) =>
     map.files.map((file) => file.slice(file.indexOf('=') + 1)),
   );
-  const texts = [...resourceFiles, ...patchFiles].map(read).concat(inlinePatches);
+  const resources = resourceFiles.map(read).flatMap(parseObjects);
+  const patches = [...patchFiles.map(read), ...inlinePatches].flatMap(parseObjects);
   return {
     path: relative(kubernetesFolder, folder),
     kustomization,
-    objects: texts.flatMap(parseObjects),
+    objects: [...resources, ...patches],
+    resources,
+    patches,
     files: readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((file) => /\.(yaml|conf)$/.test(file) && file !== 'kustomization.yaml')
       .sort(),
