@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isToken } from '@llmos/base';
+import { parse } from 'yaml';
 import {
   composeServices,
   dockerfileStages,
@@ -467,5 +468,61 @@ describe('compose', () => {
       expect(services[name]?.environment?.['LLMOS_GRPC_URL']).toBe(`${name}:9090`);
       expect(isToken(services[name]?.environment?.['LLMOS_KERNEL_ID'])).toBe(true);
     }
+  });
+});
+
+describe('alerts', () => {
+  interface Rule {
+    readonly alert: string;
+    readonly expr: string;
+    readonly labels: { readonly severity: string };
+    readonly annotations: Readonly<Record<string, string>>;
+  }
+  const { groups } = parse(readDeployFile('prometheus/alerts.yaml')) as {
+    readonly groups: readonly { readonly rules: readonly Rule[] }[];
+  };
+  const rules = groups.flatMap((group) => group.rules);
+  const page = (name: string): string => readFileSync(join(repositoryFolder, name), 'utf8');
+
+  test('watch metrics that the programs have, with labels that these have', () => {
+    const rows = new Map(
+      [...page('docs/metrics.md').matchAll(/^\| `(llmos_\w+)` +\| \w+ +\| (.*?) +\|/gm)].map(
+        ([, name, labels = '']) => [name, labels] as const,
+      ),
+    );
+    expect(rules.length).toBeGreaterThan(0);
+    for (const { alert, expr } of rules) {
+      const used = [...expr.matchAll(/\b(llmos_\w+)(?:\{(\w+))?/g)];
+      expect({ alert, metrics: used.length > 0 }).toEqual({ alert, metrics: true });
+      for (const [, name = '', label] of used) {
+        const labels = rows.get(name.replace(/_bucket$/, ''));
+        expect({ alert, name, isKnown: labels !== undefined }).toEqual({
+          ...{ alert, name, isKnown: true },
+        });
+        if (label !== undefined) expect(labels).toContain(`\`${label}\``);
+      }
+    }
+  });
+
+  test('say how bad it is, what callers see, and where to read on', () => {
+    expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
+    for (const { labels, annotations } of rules) {
+      expect(['critical', 'warning']).toContain(labels.severity);
+      const { summary, description, runbook_url: runbook = '' } = annotations;
+      expect(summary).toBeTruthy();
+      expect(description).toBeTruthy();
+      const [file = '', anchor] = runbook.split('#');
+      const headings = page(file).match(/^#+ .*$/gm) ?? [];
+      const anchors = headings.map((line) =>
+        line.replace(/^#+ /, '').toLowerCase().replaceAll(' ', '-'),
+      );
+      if (anchor !== undefined) expect(anchors).toContain(anchor);
+    }
+  });
+
+  test('a full stream of results is among them', () => {
+    const full = rules.find(({ alert }) => alert === 'LlmosResultsFull');
+    expect(full?.labels.severity).toBe('critical');
+    expect(full?.expr).toContain('RESULTS');
   });
 });
