@@ -22,6 +22,11 @@ export function isShortLived(keepMs: number | undefined): boolean {
   return keepMs !== undefined && keepMs <= WIRE_LIMITS.answerKeepMs;
 }
 
+/** The stream that holds the results of such tasks. */
+export function resultStream(keepMs: number | undefined): string {
+  return isShortLived(keepMs) ? STREAMS.answers : STREAMS.results;
+}
+
 export function resultPlace(of: TenantTask, keepMs: number | undefined): ResultPlace {
   return isShortLived(keepMs) ? answerPlace(of) : longPlace(of);
 }

@@ -4,7 +4,7 @@
  * Begins when the lease is granted and ends at once when it is lost; nothing of it outlives the
  * epoch. What was begun is ended in reverse order.
  */
-import type { Clock, Epoch, KernelId, Logger, SystemInfo } from '@llmos/base';
+import type { Clock, Epoch, ErrorBody, KernelId, Logger, SystemInfo } from '@llmos/base';
 import { LlmosError, readClock } from '@llmos/base';
 import { DecisionCarrier } from './carry-out';
 import { ControlLoop } from './control-loop';
@@ -23,6 +23,7 @@ import type { AttachService } from './services/attach-service';
 import type { ModelRegistrar } from './services/model-registration';
 import type { Registry } from './services/registry';
 import { startSystemService } from './services/system-service';
+import type { TaskSpec } from './tasks/task-spec';
 
 export interface ActiveKernelParts {
   readonly createCore: () => KernelCore;
@@ -45,6 +46,8 @@ export interface ActiveKernelParts {
   readonly maxHeldTasks: number;
   /** Whether more results can be stored; without, no more tasks are taken in. */
   readonly hasResultRoom: () => boolean;
+  /** Why a task that was stored is kept out, where its tenant has taken its share of the results. */
+  readonly refusalOf: (spec: TaskSpec) => ErrorBody | undefined;
   /** The leadership can't go on; called at most once. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -97,7 +100,9 @@ export class ActiveKernel {
       if (this.isEnded) return;
       this.beginLinks();
       const deliver = (event: KernelEvent): void => this.loop.deliver(event);
-      const { lastSequence } = await this.parts.taskStream.begin(this.epoch, deliver);
+      const { lastSequence } = await this.parts.taskStream.begin(this.epoch, (event) =>
+        deliver(this.judge(event)),
+      );
       if (this.isEnded) return;
       this.loop.start({
         kind: 'leadership-began',
@@ -143,6 +148,12 @@ export class ActiveKernel {
     if (!isHeldBack || nowMs < this.heldBackAgainAtMs) return;
     this.heldBackAgainAtMs = nowMs + EDGE_LIMITS.intakeHeldBackMs;
     this.loop.deliver({ kind: 'intake-held-back' });
+  }
+
+  private judge(event: KernelEvent): KernelEvent {
+    if (event.kind !== 'task-stored') return event;
+    const refusal = this.parts.refusalOf(event.spec);
+    return refusal === undefined ? event : { ...event, refusal };
   }
 
   private beginLinks(): void {

@@ -32,10 +32,10 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       for (const request of event.desired) setDesired(state, request);
       return;
     case 'task-stored':
-      takeIn(state, event.spec);
+      takeIn(state, event.spec, event);
       return;
     case 'task-malformed':
-      takeIn(state, event.spec, event.error);
+      takeIn(state, event.spec, { malformed: event.error });
       return;
     case 'intake-held-back':
       state.lastRecoveredIntakeMs = state.now.nowMs;

@@ -35,6 +35,8 @@ export interface CoreOptions {
   readonly executeBackoff?: BackoffPolicy;
   readonly maxTasks?: number;
   readonly maxTasksPerTenant?: number;
+  /** What the stream of tasks may hold, in bytes; default: without a limit. */
+  readonly taskStoreBytes?: number;
 }
 
 /** Every field set, except where undefined means never. */
@@ -64,5 +66,6 @@ export function resolveCoreOptions(options: CoreOptions): CoreConfig {
     executeBackoff: options.executeBackoff ?? EXECUTE_BACKOFF,
     maxTasks: options.maxTasks ?? CORE_LIMITS.maxTasks,
     maxTasksPerTenant: options.maxTasksPerTenant ?? CORE_LIMITS.maxTasksPerTenant,
+    taskStoreBytes: options.taskStoreBytes ?? Infinity,
   };
 }

@@ -183,14 +183,18 @@ export const EDGE_LIMITS = {
   maxAnnouncementsPerTick: 1_000,
   /** Of the store of answers, for those that one kernel has delivered; the rest is for unread ones. */
   deliveredShare: 0.25,
-  /** Beside the body of a stored answer: its subject, headers and the server's record. */
-  answerOverheadBytes: 256,
   /** Deletions of delivered answers on their way at once. */
   maxAnswerDeletions: 64,
   /** Places of delivered answers that are remembered; 2,000 a second for as long as they are kept. */
   maxDeliveredAnswers: 300_000,
   /** `submit` and `call` refuse while the results have less room: the largest one must fit. */
   resultRoomBytes: 1024 * 1024,
+  /** While it is nearly full, what each tenant has is counted this often, at most. */
+  countStoreMs: 30_000,
+  /** Between two counts, for each millisecond of the last one: a twentieth of the time. */
+  countPauseFactor: 20,
+  /** Results that are stored while a count is under way; what is beyond them shows in the next. */
+  maxNotedMeanwhile: 65_536,
   /** How full the results are is looked at this often. */
   resultRoomLookMs: 5_000,
   /** Scrapes and `status` within this time share one look at the streams. */

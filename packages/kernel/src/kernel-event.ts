@@ -89,7 +89,12 @@ export type KernelEvent =
       readonly desired: readonly SpawnRequest[];
     }
   // Intake. Idempotent by sequence.
-  | { readonly kind: 'task-stored'; readonly spec: TaskSpec }
+  | {
+      readonly kind: 'task-stored';
+      readonly spec: TaskSpec;
+      /** Its tenant has taken its share of a store: what it is refused with. */
+      readonly refusal?: ErrorBody;
+    }
   /** A message whose subject is right but whose headers or body can't be read: ends in this error. */
   | { readonly kind: 'task-malformed'; readonly spec: TaskSpec; readonly error: ErrorBody }
   /** Old tasks may still wait in their stream: nothing is an orphan for not being known here. */

@@ -21,7 +21,7 @@ import type { CoreCounts } from './kernel-core';
 import { LeadershipDriver } from './leadership-driver';
 import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
 import type { ServedSubject } from './ports/request-link';
-import type { ResultStore } from './ports/result-store';
+import type { ResultStore, StoredResult } from './ports/result-store';
 import type { StreamLink } from './ports/stream-link';
 import type { StreamReadings } from './ports/stream-readings';
 import type { TaskPublisher } from './ports/task-publisher';
@@ -42,7 +42,7 @@ import { KERNEL_VERSION } from './version';
 
 type SharedParts = Omit<
   ActiveKernelParts,
-  'kernelId' | 'attachService' | 'info' | 'isLeading' | 'hasResultRoom' | 'onFailure'
+  'kernelId' | 'attachService' | 'info' | 'isLeading' | 'hasResultRoom' | 'refusalOf' | 'onFailure'
 >;
 
 export interface KernelNodeParts extends SharedParts {
@@ -87,6 +87,7 @@ export class KernelNode {
   private readonly readerWaiters: ResultWaiters;
   private readonly attachService: AttachService;
   private readonly room: ResultRoom;
+  private readonly delivered: DeliveredAnswers;
   private active: ActiveKernel | undefined;
   private progress: ProgressView | undefined;
   private stuckBoundMs: number = EDGE_LIMITS.stuckMs;
@@ -96,7 +97,17 @@ export class KernelNode {
 
   constructor(private readonly parts: KernelNodeParts) {
     const { clock, log, results } = parts;
-    this.room = new ResultRoom(parts.streams);
+    this.room = new ResultRoom({
+      readings: parts.streams,
+      results,
+      nowMs: () => clock.nowMs(),
+      wallMs: () => parts.time.wallMs(),
+    });
+    this.delivered = new DeliveredAnswers({
+      nowMs: () => clock.nowMs(),
+      capacityBytes: () => this.room.answersCapacityBytes(),
+      forget: (place) => results.forget(place),
+    });
     this.leadership = new LeadershipDriver({
       store: parts.leadershipStore,
       clock,
@@ -134,6 +145,7 @@ export class KernelNode {
     await parts.results.watch((of, result) => {
       waiters.onResult(of, result);
       readerWaiters.onResult(of, result);
+      this.noteStored(of, result);
     });
     const publisher = new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS);
     const storedIds = new StoredIds({
@@ -149,7 +161,7 @@ export class KernelNode {
         readResult: (of) => parts.results.readForTask(of),
         isHeld: (tenant, task) => this.isHeld(tenant, task),
       }),
-      startCallService({ ...shared, waiters, delivered: this.delivered() }),
+      startCallService({ ...shared, waiters, delivered: this.delivered }),
     ];
     this.timers = [
       setInterval(() => waiters.sweep(), EDGE_LIMITS.waiterSweepMs),
@@ -161,12 +173,12 @@ export class KernelNode {
     this.leadership.start();
   }
 
-  private delivered(): DeliveredAnswers {
-    return new DeliveredAnswers({
-      nowMs: () => this.parts.clock.nowMs(),
-      capacityBytes: () => this.room.answersCapacityBytes(),
-      forget: (place) => this.parts.results.forget(place),
-    });
+  private noteStored(of: TenantTask, result: StoredResult): void {
+    this.room.noteStored(of, result);
+    const { place, refusedSequence, body } = result;
+    // One kernel sees to them, whoever reads them; others' calls note only what is a result.
+    const isRefusal = place !== undefined && refusedSequence !== undefined;
+    if (isRefusal && this.isLeading()) this.delivered.note(place, body.length);
   }
 
   /** Takes nothing new, answers who waits, then releases the lease. May be called twice. */
@@ -253,6 +265,7 @@ export class KernelNode {
         info: (of, counts) => this.info(of, counts),
         isLeading: () => this.leadership.isLeading(),
         hasResultRoom: () => this.room.hasRoom(),
+        refusalOf: (spec) => this.room.refusalOf(spec),
         onFailure: () => this.giveUp(),
       },
       epoch,

@@ -7,6 +7,7 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Listener, Logger } from '@llmos/base';
 import {
+  STREAMS,
   ServerTime,
   formatAddress,
   hashText,
@@ -103,6 +104,8 @@ interface Wire extends Connections {
   readonly counters: PrometheusMetrics;
   readonly slowLane: SlowLane;
   readonly budget: MemoryBudget;
+  /** What LLMOS_TASKS may hold. */
+  readonly taskStoreBytes: number;
   readonly time: ServerTime;
 }
 
@@ -155,13 +158,16 @@ async function compose(of: {
   const { connection } = connections;
   const waiting = { log, waitMs: config.connectWaitMs };
   const manager = await openJetStream(connection, waiting);
-  await whileUnavailable(waiting, () => prepareStores({ ...config, connection, manager, log }));
+  const budgets = await whileUnavailable(waiting, () =>
+    prepareStores({ ...config, connection, manager, log }),
+  );
   const slowLane = new SlowLane(connection);
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
   const budget = budgetFor(heapLimitBytes, config.bodyCacheBytes);
   log.info('memory-budget', { heapLimitBytes, ...budget });
   const time = serverTimeOf(config, log);
-  const own = { config, manager, log, counters, slowLane, budget, time };
+  const taskStoreBytes = budgets.get(STREAMS.tasks) || Infinity;
+  const own = { config, manager, log, counters, slowLane, budget, taskStoreBytes, time };
   const wire: Wire = { ...connections, ...own };
 
   // What listens answers "starting" until there is a node.
@@ -238,6 +244,7 @@ async function openRegistry(
 async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
   const { config, connection, log } = wire;
   const { kernelId, nodeLeaseMs, processSilenceMs } = config;
+  const { taskStoreBytes } = wire;
   const { maxHeldTasks } = wire.budget;
   // Beyond what intake brings even of the most urgent class.
   const maxTasks = maxHeldTasks + EDGE_LIMITS.refusedHeldTasks;
@@ -261,7 +268,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     readProtobuf: readProtobufBody,
     nodeLink: ports.nodeLink,
     results: new JetStreamResultStore({ ...wire, reads }),
-    createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs, maxTasks }),
+    createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs, maxTasks, taskStoreBytes }),
     maxHeldTasks,
     leadershipStore: await JetStreamLeadershipStore.open(wire.leaseConnection, {
       mayLead: wire.isWorking,

@@ -16,6 +16,12 @@ export const CORE_LIMITS = {
   maxSweptPerTick: 1_024,
   /** Tasks looked at in one tick to find those. */
   maxLooksPerTick: 65_536,
+  /** Of a store of tasks or results: beyond it, a tenant that has its share stores no more. */
+  nearlyFullShare: 0.75,
+  /** The share of a store that one tenant may have while it is nearly full. */
+  tenantStoreShare: 0.5,
+  /** Beside its body: what a stored task or result takes (subject, headers, the server's record). */
+  storedOverheadBytes: 256,
   /** What a client over its limit is told; long enough for a few thousand tasks to end. */
   retryAfterMs: 1_000,
   /** Cancelled ids that are remembered for tasks and children that come in later. */

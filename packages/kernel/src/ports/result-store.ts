@@ -1,4 +1,4 @@
-import type { BodyFormat, TaskIdentity, TenantTask } from '@llmos/base';
+import type { BodyFormat, TaskIdentity, TenantId, TenantTask } from '@llmos/base';
 
 export interface StoredResult {
   readonly body: Uint8Array;
@@ -16,6 +16,13 @@ export interface StoredPlace {
   readonly sequence: number;
 }
 
+/** What a tenant has in one stream of results. */
+export interface StoredShare {
+  readonly bytes: number;
+  /** When the oldest of it was stored. */
+  readonly oldestWallMs: number;
+}
+
 /** Reads committed results, on every kernel. */
 export interface ResultStore {
   /** Calls back for every result committed from now on; a lost connection may skip some. */
@@ -26,5 +33,7 @@ export interface ResultStore {
   readForTask(of: TenantTask): Promise<StoredResult | undefined>;
   /** Deletes one that was delivered, to make room; rejects where it could not. */
   forget(place: StoredPlace): Promise<void>;
+  /** What each tenant has in one of the streams; reads all of it. Rejects where it could not. */
+  countShares(stream: string): Promise<Map<TenantId, StoredShare>>;
   close(): Promise<void>;
 }

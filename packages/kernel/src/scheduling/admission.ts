@@ -18,7 +18,7 @@ import { isAnswered, type Task } from '../tasks/task';
 import { stopError } from '../tasks/task-outcomes';
 import type { AttemptFailure, TaskSpec } from '../tasks/task-spec';
 import { identityOf } from '../tasks/task-spec';
-import { taskName } from '../tasks/task-table';
+import { bytesOf, taskName } from '../tasks/task-table';
 import { readyTask } from './readiness';
 import { deadLetterTask, endTask, finishTask, leaveTables, refuseTask, retire } from './task-end';
 import { moveTask } from './task-moves';
@@ -26,13 +26,21 @@ import { moveTask } from './task-moves';
 /** Shared by all tasks that never failed. */
 const NO_FAILURES: readonly AttemptFailure[] = [];
 
-/** @param malformed set where headers or body can't be read. */
-export function takeIn(state: KernelState, spec: TaskSpec, malformed?: ErrorBody): void {
+/** Why a message is not to run, as it was judged before it came here. */
+export interface Flaws {
+  /** Its headers or its body can't be read. */
+  readonly malformed?: ErrorBody;
+  /** Its tenant is over a limit. */
+  readonly refusal?: ErrorBody;
+}
+
+export function takeIn(state: KernelState, spec: TaskSpec, flaws: Flaws = {}): void {
+  const { malformed } = flaws;
   if (state.tasks.get(spec.sequence) !== undefined) return;
   const isRepeated = noteSequence(state, spec);
   const live = state.tasks.find(spec.tenant, spec.id);
   if (live !== undefined && !giveWay(state, live, spec)) return;
-  const limit = malformed === undefined ? limitError(state, spec) : undefined;
+  const limit = malformed === undefined ? limitError(state, spec, flaws) : undefined;
   const task = createTask(state, inheritFrom(state, spec));
   state.tasks.add(task);
   // A repeated one has ended, most likely: those behind it in its line must not wait again.
@@ -199,17 +207,35 @@ function noteSequence(state: KernelState, spec: TaskSpec): boolean {
   return false;
 }
 
-function limitError(state: KernelState, spec: TaskSpec): ErrorBody | undefined {
+function limitError(state: KernelState, spec: TaskSpec, { refusal }: Flaws): ErrorBody | undefined {
   const { maxTasks, maxTasksPerTenant } = state.config;
+  // What came in before this leader may have run: its tenant's room was judged then.
+  if (refusal !== undefined && spec.sequence > state.recoverUpToSequence) return refusal;
   const details = { retryAfterMs: CORE_LIMITS.retryAfterMs };
   if (state.tasks.size >= maxTasks) {
     const message = `the kernel holds ${state.tasks.size} tasks, its limit is ${maxTasks}`;
     return errorBody('RESOURCE_EXHAUSTED', message, { details });
   }
   const count = state.tasks.sizeOf(spec.tenant);
-  if (count < maxTasksPerTenant) return undefined;
-  const message = `tenant ${spec.tenant} has ${count} tasks, its limit is ${maxTasksPerTenant}`;
-  return errorBody('RESOURCE_EXHAUSTED', message, { details });
+  if (count >= maxTasksPerTenant) {
+    const message = `tenant ${spec.tenant} has ${count} tasks, its limit is ${maxTasksPerTenant}`;
+    return errorBody('RESOURCE_EXHAUSTED', message, { details });
+  }
+  return storeShareError(state, spec);
+}
+
+/** While the stream of tasks is nearly full, a tenant that has its share of it adds no more. */
+function storeShareError(state: KernelState, spec: TaskSpec): ErrorBody | undefined {
+  const { taskStoreBytes } = state.config;
+  const { nearlyFullShare, tenantStoreShare, retryAfterMs } = CORE_LIMITS;
+  if (state.tasks.bytes + bytesOf(spec) <= taskStoreBytes * nearlyFullShare) return undefined;
+  const bytes = state.tasks.bytesOf(spec.tenant) + bytesOf(spec);
+  const mostBytes = Math.floor(taskStoreBytes * tenantStoreShare);
+  if (bytes <= mostBytes) return undefined;
+  const message =
+    `tenant ${spec.tenant} has tasks of ${bytes} bytes in a queue of ${taskStoreBytes}; ` +
+    `while it is nearly full, one with more than ${mostBytes} adds no more`;
+  return errorBody('RESOURCE_EXHAUSTED', message, { details: { retryAfterMs } });
 }
 
 /** Cancelled before it came in, itself or its family, or too late already. */

@@ -1,5 +1,5 @@
 import type { TaskId } from '@llmos/base';
-import { WIRE_LIMITS } from '@llmos/base';
+import { WIRE_LIMITS, errorBody } from '@llmos/base';
 import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
 import { CORE_LIMITS } from '../limits';
 
@@ -64,6 +64,35 @@ describe('intake', () => {
     }
     expect(order.map(({ spec }) => spec.sequence)).toEqual([2, 4, 3, 5]);
     expect(order[1]?.deadlineWallMs).toBe(deadlineWallMs);
+  });
+
+  it('refuses the tenant that fills the queue, and no other, until there is room again', () => {
+    const core = runningCore({ taskStoreBytes: 100_000 });
+    core.apply({ kind: 'spawn-requested', request: { model: 'echo', replicas: 1 } });
+    core.startAll(1);
+    const bodyBytes = 20_000;
+    // The first three fill it half, the fourth is beyond three quarters.
+    core.store(...[1, 2, 3].map(() => core.task({ bodyBytes })));
+    core.store(core.task({ bodyBytes }));
+    const refused = core.only('commit-result');
+    expect(refused).toMatchObject({ as: 'refused', of: { sequence: 4 } });
+    core.store(core.task({ bodyBytes, tenant: 'zenith' as never }));
+    expect(core.take('commit-result')).toEqual([]);
+    core.finish(core.only('execute'));
+    const { tenant, id: task } = refused.of;
+    core.apply({ kind: 'result-committed', tenant, task });
+    core.store(core.task({ bodyBytes: 1_000 }));
+    expect(core.take('commit-result')).toEqual([]);
+  });
+
+  it('refuses what was judged before, but not what may have run under another leader', () => {
+    const core = runningCore();
+    const refusal = errorBody('RESOURCE_EXHAUSTED', 'full');
+    core.apply({ kind: 'task-stored', spec: core.task(), refusal });
+    expect(core.only('commit-result')).toMatchObject({ as: 'refused', result: { error: refusal } });
+    const next = new CoreFixture({}, 2, 10);
+    next.apply({ kind: 'task-stored', spec: next.task(), refusal });
+    expect(next.take('commit-result')).toEqual([]);
   });
 
   it('keeps the same id of two tenants apart', () => {

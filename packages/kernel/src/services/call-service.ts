@@ -207,9 +207,10 @@ class PendingCall {
     const misused = outcome.kind === 'result' ? checkIdResult(task, outcome.result) : undefined;
     if (outcome.kind === 'result' && misused === undefined) {
       service.counters.add('requests', 'call');
-      const { body, format, place } = outcome.result;
+      const { body, format, place, refusedSequence } = outcome.result;
       request.answer(body, format);
-      if (place?.stream === STREAMS.answers) service.delivered.note(place, body.length);
+      const isShort = place?.stream === STREAMS.answers && refusedSequence === undefined;
+      if (isShort) service.delivered.note(place, body.length);
       return;
     }
     const error = misused ?? this.unanswered(of, outcome.kind);

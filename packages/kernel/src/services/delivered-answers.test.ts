@@ -1,16 +1,17 @@
 import { WIRE_LIMITS } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
 import { EDGE_LIMITS } from '../edge-limits';
+import { CORE_LIMITS } from '../limits';
 import { DeliveredAnswers } from './delivered-answers';
 
-const { answerOverheadBytes, deliveredShare, maxAnswerDeletions } = EDGE_LIMITS;
+const { deliveredShare, maxAnswerDeletions } = EDGE_LIMITS;
 
 /** Answers of 1,000 bytes each; `share` of them fit beside what is not read. */
 function setUp(share: number | undefined) {
   const clock = manualClock();
   const asked: number[] = [];
   const answers: (() => void)[] = [];
-  const each = 1_000 + answerOverheadBytes;
+  const each = 1_000 + CORE_LIMITS.storedOverheadBytes;
   const delivered = new DeliveredAnswers({
     nowMs: () => clock.nowMs(),
     capacityBytes: () => (share === undefined ? undefined : (share * each) / deliveredShare),

@@ -1,6 +1,6 @@
 /**
- * Makes room among the answers: what was delivered goes first, the oldest of it, and never what
- * nobody has read.
+ * Makes room among the answers: what was delivered goes first, the oldest of it, and never a result
+ * that nobody has read. A refusal is no result: it goes with them.
  *
  * Delivered answers are kept for repeats of their calls, which come within seconds; but at full
  * rate they fill a small store long before their age ends. So each kernel lets those that it has
@@ -10,6 +10,7 @@
  */
 import { Fifo, WIRE_LIMITS } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
+import { CORE_LIMITS } from '../limits';
 import type { StoredPlace } from '../ports/result-store';
 
 interface Delivered {
@@ -37,9 +38,9 @@ export class DeliveredAnswers {
     return this.keptBytes;
   }
 
-  /** An answer was delivered that is stored there. */
+  /** An answer was delivered that is stored there, or it is the refusal of a task. */
   note(place: StoredPlace, bodyBytes: number): void {
-    const bytes = bodyBytes + EDGE_LIMITS.answerOverheadBytes;
+    const bytes = bodyBytes + CORE_LIMITS.storedOverheadBytes;
     this.kept.push({ place, bytes, atMs: this.options.nowMs() });
     this.keptBytes += bytes;
     this.makeRoom();

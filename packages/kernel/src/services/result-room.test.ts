@@ -1,6 +1,7 @@
-import type { StreamLoad } from '@llmos/base';
-import { STREAMS } from '@llmos/base';
+import type { StreamLoad, TenantId } from '@llmos/base';
+import { HEADERS, STREAMS, WIRE_LIMITS } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
+import type { StoredShare } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
 import { ResultRoom } from './result-room';
 
@@ -20,13 +21,19 @@ function setUp() {
     maxBytes: 16 * MIB,
   };
   const readings = { streams: [load] };
-  const room = new ResultRoom({ read: async () => ({ ...readings, intake: [] }) });
+  const shares = new Map<TenantId, StoredShare>();
+  const room = new ResultRoom({
+    readings: { read: async () => ({ ...readings, intake: [] }) },
+    results: { countShares: async () => new Map(shares) },
+    nowMs: () => 0,
+    wallMs: () => 0,
+  });
   let published = 0;
   const publisher = room.guard({
     maxBodyBytes: () => 7,
     publish: async () => ({ sequence: (published += 1) }),
   });
-  return { load, readings, room, publisher, published: () => published };
+  return { load, readings, shares, room, publisher, published: () => published };
 }
 
 it('publishes nothing while the largest result may not fit, and goes on once it does', async () => {
@@ -73,4 +80,22 @@ it('says when the oldest leaves, and watches the answers too', async () => {
     message: expect.stringContaining('the stored answers are full') as unknown,
     details: { retryAfterMs: 90_000 },
   });
+});
+
+it('refuses the tenant that has filled one store, there alone, and no other tenant', async () => {
+  const { load, shares, room, publisher } = setUp();
+  load.bytes = 13 * MIB;
+  shares.set(task.subject.tenant, { bytes: 9 * MIB, oldestWallMs: 0 });
+  await room.look();
+  await new Promise(setImmediate);
+  await expect(publisher.publish(task)).rejects.toMatchObject({
+    message: expect.stringContaining('tenant acme has') as unknown,
+    details: { retryAfterMs: WIRE_LIMITS.resultMaxAgeMs },
+  });
+  const subject = { ...task.subject, tenant: 'zenith' as never };
+  expect(await publisher.publish({ ...task, subject })).toEqual({ sequence: 1 });
+  // Its answer is stored elsewhere.
+  const headers = new Map([[HEADERS.keepMs, '1000']]);
+  expect(await publisher.publish({ ...task, headers })).toEqual({ sequence: 2 });
+  expect(room.refusalOf({ tenant: task.subject.tenant })).toBeDefined();
 });

@@ -2,27 +2,66 @@
  * Whether results can be stored: those that are kept long, and the answers, which leave soon. A
  * task that can't store its result can't end, so while there is no room, `submit` and `call` take
  * no more, and what was published straight to the stream waits there: nothing unread is evicted.
+ * Before it comes to that, a tenant that has taken more than its share is refused alone.
  */
-import type { StreamLoad } from '@llmos/base';
-import { LlmosError, STREAMS } from '@llmos/base';
+import type { ErrorBody, StreamLoad, TenantId, TenantTask } from '@llmos/base';
+import { HEADERS, LlmosError, STREAMS, WIRE_LIMITS, resultStream } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
+import { CORE_LIMITS } from '../limits';
+import type { ResultStore, StoredResult } from '../ports/result-store';
 import type { StreamReadings } from '../ports/stream-readings';
 import type { TaskPublisher } from '../ports/task-publisher';
+import { TenantShares } from './tenant-shares';
 
-const WATCHED: readonly string[] = [STREAMS.results, STREAMS.answers];
+const MAX_AGE_MS: ReadonlyMap<string, number> = new Map([
+  [STREAMS.results, WIRE_LIMITS.resultMaxAgeMs],
+  [STREAMS.answers, WIRE_LIMITS.answerMaxAgeMs],
+]);
+
+export interface ResultRoomOptions {
+  readonly readings: StreamReadings;
+  readonly results: Pick<ResultStore, 'countShares'>;
+  readonly nowMs: () => number;
+  readonly wallMs: () => number;
+}
 
 export class ResultRoom {
-  /** As they were seen last. */
+  /** As they were seen last, with what was stored since. */
   private readonly loads = new Map<string, StreamLoad>();
+  private readonly shares: ReadonlyMap<string, TenantShares>;
 
-  constructor(private readonly readings: StreamReadings) {}
+  constructor(private readonly options: ResultRoomOptions) {
+    const { results, nowMs, wallMs } = options;
+    const sharesOf = ([stream, maxAgeMs]: [string, number]): [string, TenantShares] => {
+      const count = () => results.countShares(stream);
+      return [stream, new TenantShares({ nowMs, wallMs, maxAgeMs, count })];
+    };
+    this.shares = new Map([...MAX_AGE_MS].map(sharesOf));
+  }
 
   /** Never rejects; where JetStream does not answer, what was seen last counts. */
   async look(): Promise<void> {
-    const { streams } = await this.readings.read();
+    const { streams } = await this.options.readings.read();
     for (const load of streams) {
-      if (WATCHED.includes(load.stream)) this.loads.set(load.stream, load);
+      if (this.shares.has(load.stream)) this.take(load);
     }
+  }
+
+  noteStored(of: TenantTask, { place, body }: StoredResult): void {
+    const load = place === undefined ? undefined : this.loads.get(place.stream);
+    if (load === undefined) return;
+    const bytes = body.length + CORE_LIMITS.storedOverheadBytes;
+    this.shares.get(load.stream)?.noteStored(of.tenant, bytes);
+    // Not only at the next look: a small store fills within moments.
+    this.take({ ...load, bytes: load.bytes + bytes });
+  }
+
+  /** Why a task of this tenant is kept out while those of others are not; undefined: it is not. */
+  refusalOf(of: { readonly tenant: TenantId; readonly keepMs?: number }): ErrorBody | undefined {
+    const load = this.loads.get(resultStream(of.keepMs));
+    return load === undefined
+      ? undefined
+      : this.shares.get(load.stream)?.refusalOf(of.tenant, load);
   }
 
   /** The same publisher, which refuses while there is no room. */
@@ -31,6 +70,9 @@ export class ResultRoom {
       maxBodyBytes: () => publisher.maxBodyBytes(),
       publish: async (task) => {
         this.assertRoom();
+        const keepMs = Number(task.headers.get(HEADERS.keepMs) ?? Number.NaN);
+        const refusal = this.refusalOf({ tenant: task.subject.tenant, keepMs });
+        if (refusal !== undefined) throw LlmosError.fromBody(refusal);
         return publisher.publish(task);
       },
     };
@@ -43,6 +85,11 @@ export class ResultRoom {
   /** What the answers may take; undefined while it is not known, or without a limit. */
   answersCapacityBytes(): number | undefined {
     return this.loads.get(STREAMS.answers)?.maxBytes || undefined;
+  }
+
+  private take(load: StreamLoad): void {
+    this.loads.set(load.stream, load);
+    void this.shares.get(load.stream)?.look(load);
   }
 
   private fullOne(): StreamLoad | undefined {

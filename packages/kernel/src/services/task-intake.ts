@@ -157,6 +157,7 @@ function specOf(task: ForeignTask, headers: TaskHeaders): TaskSpec {
     hasOwnPriority: headers.hasOwnPriority,
     sequence,
     storedWallMs,
+    bodyBytes: task.body.length,
     ...(deadlineWallMs === undefined ? {} : { deadlineWallMs }),
     maxAttempts: headers.maxAttempts,
     stream: headers.stream,

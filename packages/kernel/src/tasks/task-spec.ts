@@ -26,6 +26,8 @@ export interface TaskSpec {
   readonly sequence: number;
   /** When JetStream stored it. */
   readonly storedWallMs: number;
+  /** Of its body; absent: not known, counted as none. */
+  readonly bodyBytes?: number;
   /** The earlier of the deadline header and storedWallMs + timeout; absent: the lifetime cap. */
   readonly deadlineWallMs?: number;
   readonly maxAttempts: number;

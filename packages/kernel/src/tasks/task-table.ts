@@ -3,11 +3,23 @@
  * same tenant and id. Sole writer of both indexes, the family index and the tenants' counts.
  */
 import type { TaskId, TenantId } from '@llmos/base';
+import { CORE_LIMITS } from '../limits';
 import type { Task } from './task';
+import type { TaskSpec } from './task-spec';
 
 /** Tokens hold no slash, so this is unique. */
 export function taskName(tenant: TenantId, task: TaskId): string {
   return `${tenant}/${task}`;
+}
+
+/** What it takes in the stream of tasks, about. */
+export function bytesOf(spec: TaskSpec): number {
+  return (spec.bodyBytes ?? 0) + CORE_LIMITS.storedOverheadBytes;
+}
+
+interface Held {
+  count: number;
+  bytes: number;
 }
 
 export class TaskTable {
@@ -15,14 +27,24 @@ export class TaskTable {
   private readonly byName = new Map<string, Task>();
   /** Name of a parent or root → its live descendants. */
   private readonly families = new Map<string, Set<Task>>();
-  private readonly countByTenant = new Map<TenantId, number>();
+  private readonly byTenant = new Map<TenantId, Held>();
+  private heldBytes = 0;
 
   get size(): number {
     return this.bySequence.size;
   }
 
   sizeOf(tenant: TenantId): number {
-    return this.countByTenant.get(tenant) ?? 0;
+    return this.byTenant.get(tenant)?.count ?? 0;
+  }
+
+  /** Of all tasks in their stream, about. */
+  get bytes(): number {
+    return this.heldBytes;
+  }
+
+  bytesOf(tenant: TenantId): number {
+    return this.byTenant.get(tenant)?.bytes ?? 0;
   }
 
   get(sequence: number): Task | undefined {
@@ -42,7 +64,7 @@ export class TaskTable {
     const { tenant, id, sequence } = task.spec;
     this.bySequence.set(sequence, task);
     this.byName.set(taskName(tenant, id), task);
-    this.countByTenant.set(tenant, this.sizeOf(tenant) + 1);
+    this.count(task, 1);
     for (const ancestor of ancestorsOf(task)) {
       const family = this.families.get(ancestor);
       if (family === undefined) this.families.set(ancestor, new Set([task]));
@@ -54,14 +76,22 @@ export class TaskTable {
     const { tenant, id, sequence } = task.spec;
     if (!this.bySequence.delete(sequence)) return;
     this.byName.delete(taskName(tenant, id));
-    const left = this.sizeOf(tenant) - 1;
-    if (left > 0) this.countByTenant.set(tenant, left);
-    else this.countByTenant.delete(tenant);
+    this.count(task, -1);
     for (const ancestor of ancestorsOf(task)) {
       const family = this.families.get(ancestor);
       family?.delete(task);
       if (family?.size === 0) this.families.delete(ancestor);
     }
+  }
+
+  private count({ spec }: Task, tasks: 1 | -1): void {
+    const bytes = tasks * bytesOf(spec);
+    this.heldBytes += bytes;
+    const held = this.byTenant.get(spec.tenant) ?? { count: 0, bytes: 0 };
+    held.count += tasks;
+    held.bytes += bytes;
+    if (held.count > 0) this.byTenant.set(spec.tenant, held);
+    else this.byTenant.delete(spec.tenant);
   }
 
   /** Live tasks whose parent or root this is. */

@@ -5,16 +5,26 @@
  * A consumer has no acknowledgements and lives in memory; if it falls silent, skips or is lost,
  * another one starts after the last result seen. Foreign headers are read behind our own guard.
  */
-import type { Logger, TenantTask } from '@llmos/base';
+import type { Logger, TenantId, TenantTask } from '@llmos/base';
 import { parseResultSubject } from '@llmos/base';
-import { AckPolicy, DeliverPolicy, Events, ReplayPolicy, createInbox, nanos } from 'nats';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  Events,
+  JsHeaders,
+  ReplayPolicy,
+  createInbox,
+  nanos,
+} from 'nats';
 import type { JetStreamManager, Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import type { ResultStore, StoredPlace, StoredResult } from '../../ports/result-store';
+import { CORE_LIMITS } from '../../limits';
+import type { ResultStore, StoredPlace, StoredResult, StoredShare } from '../../ports/result-store';
 import { parseDelivery } from './delivery';
-import { statusOf } from './headers';
+import { readHeaders, statusOf } from './headers';
 import type { ResultReads } from './result-reads';
 import { RESULT_STREAMS, resultOf } from './result-reads';
+import { walkStream } from './stream-walk';
 
 type OnResult = (of: TenantTask, result: StoredResult) => void;
 
@@ -27,6 +37,7 @@ interface ResultFeedOptions {
 
 export class JetStreamResultStore implements ResultStore {
   private readonly feeds: readonly ResultFeed[];
+  private isClosed = false;
 
   constructor(private readonly options: ResultFeedOptions) {
     this.feeds = RESULT_STREAMS.map((stream) => new ResultFeed(options, stream));
@@ -49,7 +60,29 @@ export class JetStreamResultStore implements ResultStore {
     await this.options.manager.streams.deleteMessage(stream, sequence, false);
   }
 
+  /** The server tells the sizes instead of sending the bodies. */
+  async countShares(stream: string): Promise<Map<TenantId, StoredShare>> {
+    const shares = new Map<TenantId, { bytes: number; readonly oldestWallMs: number }>();
+    await walkStream({
+      ...this.options,
+      stream,
+      isHeadersOnly: true,
+      isEnded: () => this.isClosed,
+      onMessage: (msg) => {
+        const of = parseResultSubject(msg.subject);
+        const oldestWallMs = parseDelivery(msg.reply ?? '')?.storedWallMs;
+        if (of === undefined || oldestWallMs === undefined) return;
+        const size = Number(readHeaders(() => msg.headers).get(JsHeaders.MessageSizeHdr) ?? 0);
+        const share = shares.get(of.tenant) ?? { bytes: 0, oldestWallMs };
+        share.bytes += (Number.isFinite(size) ? size : 0) + CORE_LIMITS.storedOverheadBytes;
+        shares.set(of.tenant, share);
+      },
+    });
+    return shares;
+  }
+
   async close(): Promise<void> {
+    this.isClosed = true;
     for (const feed of this.feeds) feed.close();
     return Promise.resolve();
   }

@@ -42,8 +42,8 @@ interface Look {
   readonly existed: Budgets;
 }
 
-/** Idempotent. Rejects with FAILED_PRECONDITION where something was lost, or is of another kind. */
-export async function prepareStores(options: PrepareOptions): Promise<void> {
+/** Idempotent; answers what each store may hold. Rejects with FAILED_PRECONDITION where something was lost, or is of another kind. */
+export async function prepareStores(options: PrepareOptions): Promise<Budgets> {
   const wanted = wantedStores(options);
   const replicas = replicasOf(options.connection);
   const room = new StoreRoom({ manager: options.manager, replicas });
@@ -63,7 +63,9 @@ export async function prepareStores(options: PrepareOptions): Promise<void> {
   }
   const made = await lookAtStores(options.manager, wanted);
   const jetstream = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
-  await writeStoreRecord({ manager: options.manager, jetstream }, budgetsOf(made.existing));
+  const budgets = budgetsOf(made.existing);
+  await writeStoreRecord({ manager: options.manager, jetstream }, budgets);
+  return budgets;
 }
 
 async function lookAtStores(

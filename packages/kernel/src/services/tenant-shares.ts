@@ -1,0 +1,93 @@
+/**
+ * What each tenant has stored in one store of results, known while the store is getting full.
+ *
+ * Counting all the time would cost memory for every result; while there is room for everybody,
+ * nobody needs to know. So the store is counted once it is nearly full, again every now and then
+ * (what left meanwhile is only known by that), and in between what is stored is added.
+ */
+import type { ErrorBody, TenantId } from '@llmos/base';
+import { errorBody } from '@llmos/base';
+import { EDGE_LIMITS } from '../edge-limits';
+import { CORE_LIMITS } from '../limits';
+import type { StoredShare } from '../ports/result-store';
+
+export interface StoreLevel {
+  readonly stream: string;
+  readonly bytes: number;
+  /** 0: no limit. */
+  readonly maxBytes: number;
+}
+
+export class TenantShares {
+  private counted: Map<TenantId, StoredShare> | undefined;
+  private countAgainAtMs = 0;
+  private isCounting = false;
+  /** Stored while a count is under way, which may have passed by it. */
+  private meanwhile: { readonly tenant: TenantId; readonly bytes: number }[] = [];
+
+  constructor(
+    private readonly options: {
+      readonly nowMs: () => number;
+      readonly wallMs: () => number;
+      /** How long the store keeps what nobody deletes. */
+      readonly maxAgeMs: number;
+      /** Reads the whole store; rejects where it could not. */
+      readonly count: () => Promise<Map<TenantId, StoredShare>>;
+    },
+  ) {}
+
+  /** Never rejects. */
+  async look(level: StoreLevel): Promise<void> {
+    if (!isNearlyFull(level)) {
+      this.counted = undefined;
+      return;
+    }
+    const beganMs = this.options.nowMs();
+    if (this.isCounting || (this.counted !== undefined && beganMs < this.countAgainAtMs)) return;
+    this.isCounting = true;
+    this.meanwhile = [];
+    try {
+      this.counted = await this.options.count();
+      for (const { tenant, bytes } of this.meanwhile) this.add(tenant, bytes);
+    } catch {
+      // What was counted before, and added since, counts until the next look.
+    }
+    this.isCounting = false;
+    this.meanwhile = [];
+    const endedMs = this.options.nowMs();
+    const pauseMs = (endedMs - beganMs) * EDGE_LIMITS.countPauseFactor;
+    this.countAgainAtMs = endedMs + Math.max(EDGE_LIMITS.countStoreMs, pauseMs);
+  }
+
+  noteStored(tenant: TenantId, bytes: number): void {
+    const { maxNotedMeanwhile } = EDGE_LIMITS;
+    if (this.isCounting && this.meanwhile.length < maxNotedMeanwhile) {
+      this.meanwhile.push({ tenant, bytes });
+    }
+    if (this.counted !== undefined) this.add(tenant, bytes);
+  }
+
+  /** Why this tenant may store no more while others may; undefined where it may. */
+  refusalOf(tenant: TenantId, level: StoreLevel): ErrorBody | undefined {
+    const share = this.counted?.get(tenant);
+    if (share === undefined || !isNearlyFull(level)) return undefined;
+    const mostBytes = Math.floor(level.maxBytes * CORE_LIMITS.tenantStoreShare);
+    if (share.bytes <= mostBytes) return undefined;
+    const freesInMs = share.oldestWallMs + this.options.maxAgeMs - this.options.wallMs();
+    return errorBody(
+      'RESOURCE_EXHAUSTED',
+      `tenant ${tenant} has ${share.bytes} of ${level.maxBytes} bytes in ${level.stream}; ` +
+        `while it is nearly full, a tenant with more than ${mostBytes} stores no more`,
+      { details: { retryAfterMs: Math.max(EDGE_LIMITS.resultRoomLookMs, Math.round(freesInMs)) } },
+    );
+  }
+
+  private add(tenant: TenantId, bytes: number): void {
+    const share = this.counted?.get(tenant) ?? { bytes: 0, oldestWallMs: this.options.wallMs() };
+    this.counted?.set(tenant, { ...share, bytes: share.bytes + bytes });
+  }
+}
+
+function isNearlyFull({ bytes, maxBytes }: StoreLevel): boolean {
+  return maxBytes > 0 && bytes > maxBytes * CORE_LIMITS.nearlyFullShare;
+}
