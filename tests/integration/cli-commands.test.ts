@@ -1,5 +1,6 @@
 /** The commands of `llmos` against a real system: events, dead letters, attach, bench, doctor. */
 import { runCli } from '@llmos/cli';
+import { connect as connectSdk } from '@llmos/sdk';
 import { connect, headers } from 'nats';
 import type { NatsConnection } from 'nats';
 import { PATIENT, startNatsServer } from '../support/nats-server';
@@ -257,5 +258,30 @@ describe('llmos doctor', () => {
     expect(checks).toContainEqual(
       expect.objectContaining({ name: 'nats', state: 'problem', advice: expect.any(String) }),
     );
+  });
+});
+
+describe('results prune', () => {
+  it('removes what is older than it says, and what of this tenant alone', async () => {
+    const client = await connectSdk({ servers: system.nats.url });
+    const other = await connectSdk({ servers: system.nats.url, tenant: 'other' });
+    try {
+      await client.call('echo', 1, { id: 'prune-1' });
+      await other.call('echo', 1, { id: 'prune-1' });
+      const young = await run('results', 'prune', '--older-than', '60s', '--json');
+      expect(JSON.parse(young)).toEqual({ removed: 0 });
+      const now = Date.now();
+      const clock = jest.spyOn(Date, 'now').mockReturnValue(now + 120_000);
+      const out = await run('results', 'prune', '--older-than', '60s').finally(() =>
+        clock.mockRestore(),
+      );
+      expect(out).toMatch(/^removed \d+ results?\n$/);
+      expect(out).not.toContain('removed 0');
+      const gone = client.task('prune-1').result({ timeoutMs: 500 });
+      await expect(gone).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+      expect(await other.task('prune-1').result()).toBe(1);
+    } finally {
+      await Promise.all([client.close(), other.close()]);
+    }
   });
 });

@@ -9,8 +9,9 @@
  */
 import { WIRE_LIMITS } from './limits';
 import { STREAMS } from './model-package';
+import type { TenantId } from './ids';
 import type { TenantTask } from './subjects';
-import { parseTenantTask, subjects } from './subjects';
+import { parseTenantTask, patterns, subjects } from './subjects';
 
 export interface ResultPlace {
   readonly stream: string;
@@ -34,6 +35,14 @@ export function resultPlace(of: TenantTask, keepMs: number | undefined): ResultP
 /** Both places, in the order in which readers believe them. */
 export function resultPlaces(of: TenantTask): readonly [ResultPlace, ResultPlace] {
   return [longPlace(of), answerPlace(of)];
+}
+
+/** Every result of a tenant: the two streams, and which of their subjects. */
+export function resultPatterns(tenant: TenantId): readonly ResultPlace[] {
+  return [
+    { stream: STREAMS.results, subject: patterns.resultsOf(tenant) },
+    { stream: STREAMS.answers, subject: patterns.answersOf(tenant) },
+  ];
 }
 
 /** Whose result a subject holds, in either place. */

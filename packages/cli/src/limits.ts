@@ -1,5 +1,7 @@
 /** Bounds of the command; every one has its reason. */
 export const CLI_LIMITS = {
+  /** Pruning a store of a million results takes some seconds. */
+  pruneMs: 5 * 60_000,
   /** System calls: longer than a kernel takes to replace one that died, short for who waits. */
   systemCallMs: 15_000,
   /** After Ctrl-C: long enough for a cancellation to be sent. */

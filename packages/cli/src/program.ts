@@ -12,6 +12,7 @@ import { registerEvents } from './commands/events';
 import { registerLogs } from './commands/logs';
 import { registerModel } from './commands/model';
 import { registerInfo, registerProcesses } from './commands/processes';
+import { registerResults } from './commands/results';
 import { registerRun } from './commands/run';
 import { registerStatus } from './commands/status';
 import { registerTasks } from './commands/tasks';
@@ -38,6 +39,7 @@ export function createProgram(host: CommandHost): Command {
   registerStatus(program, host);
   registerAttach(program, host);
   registerDead(program, host);
+  registerResults(program, host);
   registerProcesses(program, host);
   registerModel(program, host);
   registerInfo(program, host);

@@ -58,3 +58,4 @@ export type { AddModelOptions, PackageDescription, UploadProgress } from './mode
 export type { StreamDescription } from './ports/stored-messages';
 export type { ReplyStream } from './reply-iterator';
 export type { AttachOptions, TaskHandle, TaskHandleStatus } from './task-handle';
+export type { PruneOptions, StoredResults } from './stored-results';

@@ -28,6 +28,7 @@ function setUp(outcomes: readonly RequestOutcome[]) {
       readLast: async () => ({ kind: 'absent' }),
       readNext: async () => ({ kind: 'absent' }),
       readStream: async () => ({ kind: 'absent' }),
+      purge: async () => ({ kind: 'purged', removed: 0 }),
       remove: async () => ({ kind: 'absent' }),
     },
     clock,

@@ -43,6 +43,10 @@ export const SDK_LIMITS = {
   maxEarlyEnds: 8,
   /** Dead letters looked through: one read each, so a few seconds. */
   maxDeadLetters: 10_000,
+  /** A server removes about a million small messages in this time. */
+  purgeTimeoutMs: 60_000,
+  /** Younger results are not pruned: that of a task that has just ended is still asked for. */
+  leastPruneAgeMs: 60_000,
   /** Looks at a stream that can't be read before whoever walks through it is told. */
   maxFruitlessReads: 5,
   /** Registering a model checks that every file is there. */

@@ -30,6 +30,8 @@ import { openReplyStream } from './reply-stream';
 import { streamState } from './stored-walk';
 import { systemCall } from './system-requests';
 import type { TaskHandle } from './task-handle';
+import type { StoredResults } from './stored-results';
+import { createStoredResults } from './stored-results';
 import { createTaskHandle } from './task-handle';
 import { callTask, prepareCall, prepareTask, submitTask } from './task-requests';
 
@@ -89,6 +91,8 @@ export interface LlmosClient extends BuiltInCalls {
   events(options?: EventOptions): AsyncIterableIterator<LifecycleEvent>;
   /** The tenant's tasks that were given up: to list, look at, try again and drop. */
   readonly deadLetters: DeadLetters;
+  /** The tenant's stored results: removing old ones, to make room. */
+  readonly results: StoredResults;
   /** The streams of the system, as JetStream describes them. */
   streams(options?: WaitOptions): Promise<readonly StreamDescription[]>;
 
@@ -130,6 +134,7 @@ export function createClient(context: ClientContext, upload: ModelUploadParts): 
       createTaskHandle(context, { id: token<TaskId>('task id', id), isDuplicate: false }),
     events: (options = {}) => readEvents(context, options),
     deadLetters: createDeadLetters(context),
+    results: createStoredResults(context),
     streams: (options = {}) => describeStreams(context, options),
     addModel: (options) => addModel(context, upload, options),
     close: () => context.link.close(),

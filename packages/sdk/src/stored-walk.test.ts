@@ -30,6 +30,7 @@ function walker(stored: StoredMessage[], onWait: () => void = () => undefined) {
       readLast: async () => ({ kind: 'absent' }),
       readNext: (of) => read(of.fromSequence),
       readStream: async () => ({ kind: 'absent' }),
+      purge: async () => ({ kind: 'purged', removed: 0 }),
       remove: async () => ({ kind: 'absent' }),
     },
     clock,

@@ -40,6 +40,10 @@ export type RemoveOutcome =
   | { readonly kind: 'absent' }
   | { readonly kind: 'unavailable'; readonly reason: string };
 
+export type PurgeOutcome =
+  | { readonly kind: 'purged'; readonly removed: number }
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
 export type ReadOutcome =
   | { readonly kind: 'found'; readonly message: StoredMessage }
   | { readonly kind: 'absent' }
@@ -52,6 +56,12 @@ export interface StoredMessages {
   readNext(of: ReadLast & { readonly fromSequence: number }): Promise<ReadOutcome>;
   readStream(stream: string, limit?: ReadLimit): Promise<StreamOutcome>;
   remove(of: { readonly stream: string; readonly sequence: number }): Promise<RemoveOutcome>;
+  /** Removes the messages of a subject, which may hold wildcards, below a sequence. */
+  purge(of: {
+    readonly stream: string;
+    readonly subject: string;
+    readonly belowSequence: number;
+  }): Promise<PurgeOutcome>;
 }
 
 /** When a look is given up. */

@@ -8,7 +8,7 @@ import { encodeJson, isRecord } from '@llmos/base';
 import type { IncomingMessage, MessageLink } from '../../ports/message-link';
 import type { ReadLast, ReadOutcome, StoredMessages } from '../../ports/stored-messages';
 import { readApiAnswer } from './api-answer';
-import { readStreamState, removeStored, waitOf } from './stream-api';
+import { purgeStored, readStreamState, removeStored, waitOf } from './stream-api';
 
 const API = '$JS.API';
 const NO_MESSAGE = 404;
@@ -39,6 +39,7 @@ export function createJetStreamStoredMessages(link: MessageLink): StoredMessages
     },
     readStream: (stream, limit) => readStreamState(link, stream, limit),
     remove: (of) => removeStored(link, of),
+    purge: (of) => purgeStored(link, of),
   };
 }
 

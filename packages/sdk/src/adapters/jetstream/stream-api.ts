@@ -3,6 +3,7 @@ import { encodeJson, isRecord } from '@llmos/base';
 import { SDK_LIMITS } from '../../limits';
 import type { MessageLink, RequestWait } from '../../ports/message-link';
 import type {
+  PurgeOutcome,
   ReadLimit,
   RemoveOutcome,
   StreamDescription,
@@ -71,4 +72,17 @@ export async function removeStored(
   const gone = [NO_MESSAGE_FOUND, SEQUENCE_NOT_FOUND, MESSAGE_DELETE_FAILED];
   if (gone.includes(Number(error['err_code']))) return { kind: 'absent' };
   return { kind: 'unavailable', reason: String(error['description']) };
+}
+
+export async function purgeStored(
+  link: MessageLink,
+  of: { readonly stream: string; readonly subject: string; readonly belowSequence: number },
+): Promise<PurgeOutcome> {
+  const subject = `$JS.API.STREAM.PURGE.${of.stream}`;
+  const body = encodeJson({ filter: of.subject, seq: of.belowSequence });
+  const outcome = await link.request({ subject, body }, { waitMs: SDK_LIMITS.purgeTimeoutMs });
+  if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.kind };
+  const { error, purged } = readApiAnswer(outcome.message.body);
+  if (isRecord(error)) return { kind: 'unavailable', reason: String(error['description']) };
+  return { kind: 'purged', removed: Number(purged ?? 0) };
 }
