@@ -3,9 +3,9 @@
  * acknowledged is lost, or the system does not start and says why.
  * `LLMOS_TEST_NATS_SERVERS` names more server programs to try: what they restore differs.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { delimiter } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { readStoragePlan, startSystem } from '@llmos/local';
 import type { RunningSystem, SystemNotice } from '@llmos/local';
 import { connect } from '@llmos/sdk';
@@ -21,6 +21,7 @@ const TASKS = 30;
 
 let disk: SmallDisk | undefined;
 let folder = '';
+let server = '';
 let system: RunningSystem | undefined;
 let notices: SystemNotice[] = [];
 const path = process.env['PATH'] ?? '';
@@ -46,7 +47,10 @@ function onDisk(freeBytes: number, line: () => Promise<void>): () => Promise<voi
 async function start(settings: Readonly<Record<string, string>> = {}): Promise<RunningSystem> {
   notices = [];
   const report = (notice: SystemNotice): void => void notices.push(notice);
-  return (system = await startSystem({ dataDir: folder, device: 'cpu', settings, report }));
+  system = await startSystem({ dataDir: folder, device: 'cpu', settings, report });
+  const used = notices.find((notice) => notice.kind === 'nats-found');
+  expect(used).toMatchObject({ path: server });
+  return system;
 }
 
 async function stop(): Promise<void> {
@@ -101,7 +105,8 @@ async function expectRefusal(of: RegExp): Promise<void> {
   await expect(start()).rejects.toThrow(of);
 }
 
-async function useServer(program: string): Promise<void> {
+function useServer(program: string): void {
+  server = program;
   process.env['PATH'] = `${dirname(program)}${delimiter}${path}`;
 }
 
@@ -259,6 +264,50 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
       await start();
       await work('least');
       await expectAllOf('least');
+    }),
+    LIMIT_MS,
+  );
+});
+
+/** Needs at least two programs in `LLMOS_TEST_NATS_SERVERS`, the oldest first. */
+describe('another version of the server', () => {
+  const programs = natsServerPrograms().flatMap(([, program]) => program ?? []);
+
+  it(
+    'newer ones, one after the other: everything is there',
+    onDisk(AMPLE, async () => {
+      if (programs.length < 2) return console.warn('skipped: one NATS server only');
+      for (const [index, program] of programs.entries()) {
+        useServer(program);
+        await start();
+        for (let n = 0; n <= index; n += 1) {
+          if (n === index) await work(`version-${n}`);
+          else await expectAllOf(`version-${n}`);
+        }
+        await stop();
+      }
+    }),
+    LIMIT_MS,
+  );
+
+  it(
+    'an older one: everything is there, or it does not start and says so',
+    onDisk(AMPLE, async () => {
+      if (programs.length < 2) return console.warn('skipped: one NATS server only');
+      const [newest = '', ...older] = [...programs].reverse();
+      const names: string[] = [];
+      for (const program of [newest, ...older.flatMap((each) => [each, newest])]) {
+        useServer(program);
+        if (/v2\.9\./.test(execFileSync(program, ['--version'], { encoding: 'utf8' }))) {
+          await expectRefusal(/store was written by NATS 2\.\d+\.\d+, and NATS 2\.9\.\d+ \(\S+\)/);
+          continue;
+        }
+        await start();
+        for (const name of names) await expectAllOf(name);
+        names.push(`at-${names.length}`);
+        await work(names.at(-1) ?? '');
+        await stop();
+      }
     }),
     LIMIT_MS,
   );

@@ -2,6 +2,8 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isToken } from '@llmos/base';
+import { readKernelConfig } from '@llmos/kernel';
+import { LOCAL_LIMITS } from '@llmos/local';
 import { parse } from 'yaml';
 import {
   composeServices,
@@ -203,6 +205,18 @@ function sourceOf(file: string | undefined): { file: string | undefined; exists:
   const source = (file ?? '').replace('/dist/', '/src/').replace(/\.js$/, '.ts');
   return { file, exists: existsSync(join(repositoryFolder, source)) };
 }
+
+const defaultStorageBytes = readKernelConfig({}).storageBytes;
+
+describe('llmos up', () => {
+  test('has the bounds of a kernel for the bytes of the streams', () => {
+    const { streamBytes, leastStreamBytes } = LOCAL_LIMITS;
+    expect(streamBytes).toBe(defaultStorageBytes);
+    const settingsOf = (bytes: number) => ({ LLMOS_STORAGE_BYTES: String(bytes) });
+    expect(readKernelConfig(settingsOf(leastStreamBytes)).storageBytes).toBe(leastStreamBytes);
+    expect(() => readKernelConfig(settingsOf(leastStreamBytes - 1))).toThrow(/LLMOS_STORAGE_BYTES/);
+  });
+});
 
 describe('Kubernetes', () => {
   test('every file of a folder is named by its kustomization', () => {
@@ -431,14 +445,26 @@ describe('Kubernetes', () => {
           .filter((entry) => entry.name === variable);
         return values[0]?.value;
       };
-      const streams = envOf('Deployment', 'llmos-kernel', 'LLMOS_STORAGE_BYTES') ?? '8Gi';
+      const streams = envOf('Deployment', 'llmos-kernel', 'LLMOS_STORAGE_BYTES');
       const store = envOf('StatefulSet', 'llmos-nats', 'JETSTREAM_FILE_STORE') ?? '';
-      expect(bytesOf(streams)).toBeLessThanOrEqual(0.7 * bytesOf(store));
+      const streamBytes = streams === undefined ? defaultStorageBytes : bytesOf(streams);
+      expect(streamBytes).toBeLessThanOrEqual(0.7 * bytesOf(store));
     }
+    const nats = readDeployFile('kubernetes/base/nats/nats.conf');
+    expect(nats).toContain('max_file_store: $JETSTREAM_FILE_STORE');
   });
 });
 
 describe('compose', () => {
+  test('the streams leave room for the packages in the store, which has a fixed limit', () => {
+    const store = /max_file_store: (\w+)/.exec(readDeployFile('nats/nats.conf'))?.[1] ?? '';
+    for (const name of ['kernel', 'kernel-standby']) {
+      const streams = services[name]?.environment?.['LLMOS_STORAGE_BYTES'];
+      const streamBytes = streams === undefined ? defaultStorageBytes : bytesOf(streams);
+      expect(streamBytes).toBeLessThanOrEqual(0.7 * bytesOf(store));
+    }
+  });
+
   test('ports are published on the loopback address only', () => {
     for (const port of Object.values(services).flatMap((service) => service.ports ?? [])) {
       expect(port).toMatch(/^127\.0\.0\.1:/);

@@ -168,7 +168,7 @@ class SystemStart {
       dataFolder: dataDir,
       logFolder: this.#logFolder,
       watchdogFile: this.#files.natsWatchdog,
-      storeBytes: storage.plan.storeBytes,
+      storage,
       report,
       ...(signal === undefined ? {} : { signal }),
     });

@@ -20,8 +20,12 @@ export function formatNatsVersion(version: NatsVersion): string {
 }
 
 export function isNatsVersionAccepted(version: NatsVersion): boolean {
-  const { major, minor, patch } = OLDEST_NATS_VERSION;
-  if (version.major !== major) return version.major > major;
-  if (version.minor !== minor) return version.minor > minor;
-  return version.patch >= patch;
+  return isAtLeast(version, OLDEST_NATS_VERSION);
+}
+
+/** Whether it is this version or a newer one. */
+export function isAtLeast(version: NatsVersion, least: NatsVersion): boolean {
+  if (version.major !== least.major) return version.major > least.major;
+  if (version.minor !== least.minor) return version.minor > least.minor;
+  return version.patch >= least.patch;
 }

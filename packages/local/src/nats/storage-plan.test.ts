@@ -4,18 +4,26 @@ import {
   formatStoragePlan,
   parseStoragePlan,
   parseWantedBytes,
+  planForServer,
   planStorage,
 } from './storage-plan';
 import type { StorageLook, StoragePlan, StoreFiles } from './storage-plan';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const NOTHING: StoreFiles = { stores: 0, reservedBytes: 0, streamUsedBytes: 0, usedBytes: 0 };
+const NOTHING: StoreFiles = {
+  stores: 0,
+  reservedBytes: 0,
+  streamUsedBytes: 0,
+  usedBytes: 0,
+  hasMarks: false,
+};
 const FULL: StoreFiles = {
   stores: 14,
   reservedBytes: 8 * GIB - 3,
   streamUsedBytes: 3 * GIB,
   usedBytes: 5 * GIB,
+  hasMarks: false,
 };
 const PLAN: StoragePlan = { streamBytes: 8 * GIB, storeBytes: 90 * GIB, isInUse: true };
 
@@ -86,6 +94,30 @@ describe('a later start', () => {
   });
 });
 
+describe('another version of the server', () => {
+  const server = (minor: number) => ({
+    path: '/bin/nats-server',
+    version: { major: 2, minor, patch: 3 },
+  });
+  const after = (...minors: readonly number[]): StoragePlan =>
+    minors.reduce((plan, minor) => planForServer(plan, server(minor)), PLAN);
+
+  it('is recorded where it is the newest', () => {
+    expect(after(9).newestServer).toEqual(server(9).version);
+    expect(after(9, 15, 10, 11).newestServer).toEqual(server(15).version);
+  });
+
+  it('is refused where it would misread what a newer one wrote', () => {
+    for (const newer of [10, 15]) {
+      expect(() => after(newer, 9)).toThrow(
+        `written by NATS 2.${newer}.3, and NATS 2.9.3 (/bin/nats-server) would misread it`,
+      );
+    }
+    const adopted = planStorage(undefined, look(GIB, { files: { ...FULL, hasMarks: true } }));
+    expect(() => planForServer(adopted, server(9))).toThrow(/written by NATS 2\.10\.0/);
+  });
+});
+
 it('a full disk is named before anything is written to it', () => {
   expect(() => assertRoomToStart('/data', MIB)).toThrow(
     /disk of \/data is full: 1 MiB free.*16 MiB/,
@@ -103,12 +135,16 @@ it('the setting is read as a kernel reads it', () => {
 });
 
 it('a plan is what it was when it is read again, and whatever else is there is none', () => {
-  expect(parseStoragePlan(formatStoragePlan(PLAN))).toEqual(PLAN);
+  const used = { ...PLAN, newestServer: { major: 2, minor: 15, patch: 1 } };
+  for (const plan of [PLAN, used]) {
+    expect(parseStoragePlan(formatStoragePlan(plan))).toEqual(plan);
+  }
   const with_ = (changes: object): string => JSON.stringify({ version: 1, ...PLAN, ...changes });
   for (const text of [
     ...['', '{', 'null', '[]', '1'],
     ...[with_({ version: 2 }), with_({ streamBytes: 1 }), with_({ storeBytes: '9' })],
     ...[with_({ isInUse: 1 }), with_({ streamBytes: 1e300 })],
+    ...[with_({ server: 'new' }), with_({ server: 2 })],
   ]) {
     expect(parseStoragePlan(text)).toBeUndefined();
   }

@@ -6,10 +6,13 @@
  * out, without a word, streams that reserve more than that. So
  * - P1: what the server may store is above all that its streams reserve, whatever is free;
  * - P2: neither number ever becomes smaller;
- * - P3: a folder that was in use and has no store any more is not begun anew.
+ * - P3: a folder that was in use and has no store any more is not begun anew;
+ * - P4: a server that misreads what a newer one wrote is never started on it.
  */
 import { LlmosError, isRecord, quoteShort } from '@llmos/base';
 import { LOCAL_LIMITS } from '../limits';
+import { formatNatsVersion, isAtLeast, parseNatsVersion } from './nats-version';
+import type { NatsVersion } from './nats-version';
 
 export interface StoragePlan {
   /** What the kernels share out among the streams: LLMOS_STORAGE_BYTES. */
@@ -18,7 +21,15 @@ export interface StoragePlan {
   readonly storeBytes: number;
   /** A kernel has made its stores in this folder. */
   readonly isInUse: boolean;
+  /** Of the servers that wrote the store; undefined while none did, or none that is known. */
+  readonly newestServer?: NatsVersion;
 }
+
+/**
+ * From this version on, blocks hold marks of removed messages. An older server takes them for
+ * messages: the stream of tasks then begins at sequence 2^62, and what waits is never delivered.
+ */
+const MARKS_SINCE: NatsVersion = { major: 2, minor: 10, patch: 0 };
 
 /** What lies in the store of a server, whether it restores it or not. */
 export interface StoreFiles {
@@ -30,6 +41,8 @@ export interface StoreFiles {
   readonly streamUsedBytes: number;
   /** Held by everything. */
   readonly usedBytes: number;
+  /** Something was written by a server that writes marks of removed messages. */
+  readonly hasMarks: boolean;
 }
 
 export interface StorageLook {
@@ -54,7 +67,29 @@ export function planStorage(recorded: StoragePlan | undefined, look: StorageLook
   const isInUse = recorded?.isInUse === true || files.stores > 0;
   const before = recorded?.streamBytes ?? (isInUse ? adopted(files) : undefined);
   const streamBytes = before === undefined ? firstStreamBytes(look) : grown(before, look);
-  return { streamBytes, storeBytes: storeBytesFor(streamBytes, recorded, look), isInUse };
+  const storeBytes = storeBytesFor(streamBytes, recorded, look);
+  const newest = recorded?.newestServer ?? (files.hasMarks ? MARKS_SINCE : undefined);
+  const server = newest === undefined ? {} : { newestServer: newest };
+  return { streamBytes, storeBytes, isInUse, ...server };
+}
+
+/** The plan once this server writes the store; FAILED_PRECONDITION where it would misread it. */
+export function planForServer(
+  plan: StoragePlan,
+  server: { readonly path: string; readonly version: NatsVersion },
+): StoragePlan {
+  const { newestServer } = plan;
+  const { version, path } = server;
+  if (newestServer === undefined || isAtLeast(version, newestServer)) {
+    return { ...plan, newestServer: version };
+  }
+  if (isAtLeast(version, MARKS_SINCE) || !isAtLeast(newestServer, MARKS_SINCE)) return plan;
+  throw new LlmosError(
+    'FAILED_PRECONDITION',
+    `the store was written by NATS ${formatNatsVersion(newestServer)}, and NATS ` +
+      `${formatNatsVersion(version)} (${path}) would misread it and lose tasks. Nothing was ` +
+      `changed; put NATS ${formatNatsVersion(MARKS_SINCE)} or newer first on the PATH`,
+  );
 }
 
 /** Of a system from before there were plans: as it is. */
@@ -137,7 +172,9 @@ export function parseWantedBytes(text: string | undefined): number | undefined {
 }
 
 export function formatStoragePlan(plan: StoragePlan): string {
-  return `${JSON.stringify({ version: 1, ...plan })}\n`;
+  const { newestServer, ...rest } = plan;
+  const server = newestServer === undefined ? {} : { server: formatNatsVersion(newestServer) };
+  return `${JSON.stringify({ version: 1, ...rest, ...server })}\n`;
 }
 
 /** undefined for whatever is no such plan. */
@@ -149,9 +186,12 @@ export function parseStoragePlan(text: string): StoragePlan | undefined {
     return undefined;
   }
   if (!isRecord(value) || value['version'] !== 1) return undefined;
-  const { streamBytes, storeBytes, isInUse } = value;
+  const { streamBytes, storeBytes, isInUse, server } = value;
   if (!isByteCount(streamBytes) || !isByteCount(storeBytes)) return undefined;
-  return typeof isInUse === 'boolean' ? { streamBytes, storeBytes, isInUse } : undefined;
+  if (typeof isInUse !== 'boolean') return undefined;
+  if (server === undefined) return { streamBytes, storeBytes, isInUse };
+  const newestServer = typeof server === 'string' ? parseNatsVersion(server) : undefined;
+  return newestServer && { streamBytes, storeBytes, isInUse, newestServer };
 }
 
 function isByteCount(value: unknown): value is number {

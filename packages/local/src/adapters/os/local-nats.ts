@@ -9,8 +9,10 @@ import type { ReportNotice } from '../../programs/system-notice';
 import { parseNatsReady } from '../../programs/ready-message';
 import type { NatsReady } from '../../programs/ready-message';
 import { freePort, isPortFree } from './free-port';
+import type { LocalStorage } from './local-storage';
 import { findNatsServer } from './nats-finder';
 import { probeNats } from './nats-probe';
+import { natsStoreFolder } from './store-files';
 import { SupervisedProgram } from './supervised-program';
 
 export const DEFAULT_NATS_PORT = 4222;
@@ -19,8 +21,7 @@ export interface LocalNatsOptions {
   readonly dataFolder: string;
   readonly logFolder: string;
   readonly watchdogFile: string;
-  /** What the server may hold. */
-  readonly storeBytes: number;
+  readonly storage: LocalStorage;
   readonly report: ReportNotice;
   readonly signal?: AbortSignal;
 }
@@ -30,15 +31,12 @@ export interface LocalNats {
   stop(): Promise<void>;
 }
 
-export function natsStoreFolder(dataFolder: string): string {
-  return join(dataFolder, 'nats');
-}
-
 export async function startLocalNats(options: LocalNatsOptions): Promise<LocalNats> {
   const { report } = options;
   const program = await findNatsServer({ report: (text) => report({ kind: 'progress', text }) });
   const version = formatNatsVersion(program.version);
   report({ kind: 'nats-found', path: program.path, version });
+  options.storage.admitServer(program);
   const isDefaultFree = await isPortFree(DEFAULT_NATS_PORT);
   for (let attempt = 1; ; attempt += 1) {
     options.signal?.throwIfAborted();
@@ -69,7 +67,7 @@ function supervised(
   mkdirSync(storeFolder, { recursive: true });
   writeFileSync(
     configFile,
-    formatNatsConfig({ port: of.port, storeFolder, storeBytes: of.storeBytes }),
+    formatNatsConfig({ port: of.port, storeFolder, storeBytes: of.storage.plan.storeBytes }),
   );
   return new SupervisedProgram<NatsReady>(
     {

@@ -1,10 +1,21 @@
 /** Plans the storage of a system on one machine at its start, and keeps the plan in its folder. */
-import { planStorage, parseWantedBytes } from '../../nats/storage-plan';
 import { LOCAL_LIMITS } from '../../limits';
+import type { NatsVersion } from '../../nats/nats-version';
+import {
+  formatStoragePlan,
+  parseWantedBytes,
+  planForServer,
+  planStorage,
+} from '../../nats/storage-plan';
 import type { StoragePlan } from '../../nats/storage-plan';
 import type { ReportNotice } from '../../programs/system-notice';
-import { natsStoreFolder } from './local-nats';
-import { freeBytesOf, readStoragePlan, readStoreFiles, writeStoragePlan } from './store-files';
+import {
+  freeBytesOf,
+  natsStoreFolder,
+  readStoragePlan,
+  readStoreFiles,
+  writeStoragePlan,
+} from './store-files';
 
 export interface LocalStorageOptions {
   readonly folder: string;
@@ -15,6 +26,8 @@ export interface LocalStorageOptions {
 
 export interface LocalStorage {
   readonly plan: StoragePlan;
+  /** Before this server writes anything. Throws FAILED_PRECONDITION where it would misread it. */
+  admitServer(server: { readonly path: string; readonly version: NatsVersion }): void;
   /** Once a kernel has made its stores: from now on a folder without any has lost them. */
   markInUse(): void;
 }
@@ -26,23 +39,24 @@ export function openLocalStorage(options: LocalStorageOptions): LocalStorage {
   const recorded = readStoragePlan(folder);
   const files = readStoreFiles(natsStoreFolder(folder));
   const freeBytes = freeBytesOf(folder);
-  const plan = planStorage(recorded, { folder, freeBytes, files, wantedBytes });
-  write(folder, plan, recorded);
+  let plan = planStorage(recorded, { folder, freeBytes, files, wantedBytes });
   const askedBytes = wantedBytes ?? (recorded === undefined ? LOCAL_LIMITS.streamBytes : undefined);
   if (askedBytes !== undefined && askedBytes !== plan.streamBytes) {
     const { streamBytes } = plan;
     report({ kind: 'storage-fitted', streamBytes, wantedBytes: askedBytes, freeBytes });
   }
-  return {
-    plan,
-    markInUse: () => write(folder, { ...plan, isInUse: true }, plan),
+  const change = (next: StoragePlan, before: StoragePlan | undefined): void => {
+    // Not without need: the disk may be full.
+    const isSame = before !== undefined && formatStoragePlan(next) === formatStoragePlan(before);
+    if (!isSame) writeStoragePlan(folder, next);
+    plan = next;
   };
-}
-
-function write(folder: string, plan: StoragePlan, before: StoragePlan | undefined): void {
-  const isSame =
-    plan.streamBytes === before?.streamBytes &&
-    plan.storeBytes === before.storeBytes &&
-    plan.isInUse === before.isInUse;
-  if (!isSame) writeStoragePlan(folder, plan);
+  change(plan, recorded);
+  return {
+    get plan() {
+      return plan;
+    },
+    admitServer: (server) => change(planForServer(plan, server), plan),
+    markInUse: () => change({ ...plan, isInUse: true }, plan),
+  };
 }

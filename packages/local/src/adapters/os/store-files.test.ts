@@ -28,7 +28,11 @@ it('what the streams reserve and hold is read from the files of the server', () 
     reservedBytes: 1000,
     streamUsedBytes: tasks.length + 300,
     usedBytes: tasks.length + bucket.length + 350,
+    hasMarks: false,
   });
+  const state = join(folder, 'jetstream', '$G', 'streams', 'KV_x', 'msgs', 'index.db');
+  writeFileSync(state, '');
+  expect(readStoreFiles(folder)).toMatchObject({ hasMarks: true });
 });
 
 it('what is no store counts nothing', () => {

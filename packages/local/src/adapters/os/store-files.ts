@@ -16,6 +16,11 @@ import { LlmosError, isRecord } from '@llmos/base';
 import { formatStoragePlan, parseStoragePlan } from '../../nats/storage-plan';
 import type { StoragePlan, StoreFiles } from '../../nats/storage-plan';
 
+/** Of the NATS server that `up` starts. */
+export function natsStoreFolder(dataFolder: string): string {
+  return join(dataFolder, 'nats');
+}
+
 const PLAN_FILE = 'storage.json';
 
 /** Of the disk that the folder lies on, or will lie on; without what is kept for the root user. */
@@ -53,7 +58,7 @@ export function writeStoragePlan(folder: string, plan: StoragePlan): void {
 
 /** Reads the folder that a NATS server was given: `jetstream/ACCOUNT/streams/NAME/meta.inf`. */
 export function readStoreFiles(storeFolder: string): StoreFiles {
-  const found = { stores: 0, reservedBytes: 0, streamUsedBytes: 0, usedBytes: 0 };
+  const found = { stores: 0, reservedBytes: 0, streamUsedBytes: 0, usedBytes: 0, hasMarks: false };
   const jetstream = join(storeFolder, 'jetstream');
   for (const account of entriesOf(jetstream)) {
     const streams = join(jetstream, account, 'streams');
@@ -65,6 +70,8 @@ export function readStoreFiles(storeFolder: string): StoreFiles {
       found.reservedBytes += budgetBytes;
       found.usedBytes += usedBytes;
       if (budgetBytes > 0) found.streamUsedBytes += usedBytes;
+      // Of the state of a stream, since blocks hold marks of removed messages.
+      found.hasMarks ||= existsSync(join(streams, name, 'msgs', 'index.db'));
     }
   }
   return found;
