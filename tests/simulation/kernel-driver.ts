@@ -208,6 +208,7 @@ export class KernelDriver {
       case 'commit-result': {
         const { tenant, id } = decision.of;
         const { ok } = decision.result;
+        this.judgeEnd(decision);
         store.tryCommit(nameOf({ tenant, id }), { by: 'kernel', ok });
         this.answer({ kind: 'result-committed', tenant, task: id });
         return;
@@ -220,6 +221,20 @@ export class KernelDriver {
       }
       default:
         assertNever(decision);
+    }
+  }
+
+  /** Not now is not never: a load that fails ends what waits for it only where no node is left. */
+  private judgeEnd({ of, result }: Extract<KernelDecision, { kind: 'commit-result' }>): void {
+    if (result.ok) return;
+    const { code, message } = result.error;
+    const [target = ''] = message.split(" can't be loaded");
+    const known = this.core.nodes(this.now()).map((row) => this.node(row.node));
+    if (target !== message && known.some((node) => node?.canLoad(target) === true)) {
+      this.world.report(`${nameOf(of)} ended although a node can load it: ${message}`);
+    }
+    if (code === 'UNAVAILABLE' && !this.world.store.deadLetters.has(nameOf(of))) {
+      this.world.report(`${nameOf(of)} ended without its attempts: ${message}`);
     }
   }
 

@@ -12,6 +12,7 @@ import type {
 } from '@llmos/kernel/testing';
 import type { KernelDriver } from './kernel-driver';
 import { ModelHost, type MailboxDecision } from './model-host';
+import { MODELS } from './workload';
 import type { World } from './world';
 
 interface Slot {
@@ -24,6 +25,8 @@ interface Slot {
 }
 
 const PERMITS = 4;
+/** Of a node that most loads fail on. */
+const SICK_LOAD_RATE = 0.9;
 
 /** What an agent answers of a process that it does not have. */
 const UNKNOWN: Omit<Slot, 'address'> = {
@@ -42,6 +45,8 @@ export class ModelNode {
   private pausedUntilMs = 0;
   /** Rises with every death: what was planned before does not happen. */
   private life = 0;
+  private readonly isSick: boolean;
+  private readonly hopeless: ReadonlySet<string>;
 
   constructor(
     readonly nodeId: NodeId,
@@ -49,7 +54,17 @@ export class ModelNode {
     private readonly capabilities: NodeCapabilities,
     private readonly kernels: () => readonly KernelDriver[],
   ) {
+    const { random, faults } = world;
+    this.isSick = random.chance(faults.sickNodeRate);
+    const targets = MODELS.map(({ name, version }) => `${name}@${version}`);
+    const isHopeless = () => random.chance(faults.hopelessLoadRate);
+    this.hopeless = new Set(targets.filter(isHopeless).concat('broken@1'));
     this.beat();
+  }
+
+  /** Whether it could ever run the target. */
+  canLoad(target: string): boolean {
+    return !this.hopeless.has(target);
   }
 
   hosts(): ModelHost[] {
@@ -131,12 +146,15 @@ export class ModelNode {
     const report: ProcessReport = { kind: 'starting' };
     const slot: Slot = { address, target, device, reservedBytes, report, host: undefined };
     this.slots.set(address.pid, slot);
-    const { random, faults } = this.world;
+    const { random } = this.world;
     this.onMachine(20 + random.next() * 400, () => {
       if (this.slots.get(address.pid) !== slot) return;
-      if (target.startsWith('broken@')) this.exit(slot, 'load-failed', false);
-      else if (random.chance(faults.failedLoadRate)) this.exit(slot, 'load-failed', true);
-      else this.becomeReady(slot);
+      const { failedLoadRate, sickNodeRate } = this.world.faults;
+      const isSick = this.isSick && sickNodeRate > 0;
+      if (!this.canLoad(target)) this.exit(slot, 'load-failed', false);
+      else if (random.chance(isSick ? SICK_LOAD_RATE : failedLoadRate)) {
+        this.exit(slot, 'load-failed', true);
+      } else this.becomeReady(slot);
     });
   }
 

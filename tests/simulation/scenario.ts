@@ -7,6 +7,10 @@ export interface Faults {
   readonly lateRate: number;
   readonly doubleRate: number;
   readonly failedLoadRate: number;
+  /** Share of (node, model) whose loads fail for good. */
+  readonly hopelessLoadRate: number;
+  /** Share of nodes that most loads fail on. */
+  readonly sickNodeRate: number;
   readonly hostDeaths: number;
   readonly nodeDeaths: number;
   readonly nodePauses: number;
@@ -42,6 +46,8 @@ export const NO_FAULTS: Faults = {
   lateRate: 0,
   doubleRate: 0,
   failedLoadRate: 0,
+  hopelessLoadRate: 0,
+  sickNodeRate: 0,
   hostDeaths: 0,
   nodeDeaths: 0,
   nodePauses: 0,
@@ -65,6 +71,8 @@ export function chooseScenario(random: Random): Scenario {
       lateRate: pick([0, 0.03, 0.1]),
       doubleRate: pick([0, 0.05, 0.2]),
       failedLoadRate: pick([0, 0.1, 0.3]),
+      hopelessLoadRate: pick([0, 0, 0.3]),
+      sickNodeRate: pick([0, 0, 0.5]),
       hostDeaths: random.below(5),
       nodeDeaths: random.below(3),
       nodePauses: random.below(3),

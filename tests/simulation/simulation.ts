@@ -228,5 +228,6 @@ function isCalm(scenario: Scenario): boolean {
   const { faults, cancelRate, deadlineRate, poisonRate } = scenario;
   const deaths =
     faults.hostDeaths + faults.nodeDeaths + faults.nodePauses + faults.kills + faults.removals;
-  return deaths + cancelRate + deadlineRate + poisonRate + faults.failedLoadRate === 0;
+  const loads = faults.failedLoadRate + faults.hopelessLoadRate + faults.sickNodeRate;
+  return deaths + cancelRate + deadlineRate + poisonRate + loads === 0;
 }

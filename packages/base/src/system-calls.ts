@@ -16,6 +16,13 @@ export interface ProcessContexts {
   readonly prefixBytes: number;
 }
 
+/**
+ * Why no process of a target can be started now: every node that fits failed it a moment ago
+ * (`failing`) or for good (`failed`), its memory is in use elsewhere, no node is there, none is large
+ * enough, or the kernel holds as many processes as it may.
+ */
+export type BlockCause = 'failing' | 'failed' | 'memory' | 'no-nodes' | 'too-large' | 'processes';
+
 /** One row of `ps`. */
 export interface ProcessRow {
   readonly pid: string;

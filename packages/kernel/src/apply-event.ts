@@ -23,6 +23,7 @@ import { beginLeadership } from './scheduling/recovery';
 import { applyDeadLetterStored, applyResultCommitted } from './scheduling/stored-answers';
 import { beginReroute } from './scheduling/sweeps';
 import { retire } from './scheduling/task-end';
+import type { ModelChanges } from './tasks/catalog';
 import { isAnswered } from './tasks/task';
 
 export function applyEvent(state: KernelState, event: KernelEvent): void {
@@ -80,7 +81,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       return;
     case 'functions-changed': {
       const gone = state.catalog.replaceFunctions(event.functions);
-      if (state.catalog.isKnown) applyRegistryChange(state, gone);
+      if (state.catalog.isKnown) applyRegistryChange(state, { gone, changed: gone });
       return;
     }
     case 'spawn-requested':
@@ -128,11 +129,9 @@ function applyAnswer(state: KernelState, event: Answer): void {
   }
 }
 
-function applyRegistryChange(state: KernelState, gone: readonly string[]): void {
+function applyRegistryChange(state: KernelState, { gone, changed }: ModelChanges): void {
   // What was broken may have been mended by registering it again.
-  for (const target of state.faults.keys()) {
-    if (!state.catalog.isTarget(target)) state.faults.delete(target);
-  }
+  for (const target of changed) state.faults.clearTarget(target);
   if (gone.length > 0 || state.unroutedCount > 0) beginReroute(state);
   state.needsProvisioning = true;
 }

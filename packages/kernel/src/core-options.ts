@@ -23,11 +23,10 @@ export interface CoreOptions {
   readonly repeatMs?: number;
   /** An idle process that nobody asked to keep is stopped after this; undefined: never. */
   readonly idleStopMs?: number;
-  /** Restarts without any work done in between, within the window, before we give up. */
-  readonly restartLimit?: number;
+  /** Failures of a target on a node that are further apart are no crash loop. */
   readonly restartWindowMs?: number;
-  /** How long tasks for a target that could not be started are answered with its error. */
-  readonly targetFaultMs?: number;
+  /** What failed for good on a node is tried there again after this: machines are repaired. */
+  readonly permanentFaultMs?: number;
   /** Share of each device's capacity that is never promised. */
   readonly headroomShare?: number;
   readonly retryBackoff?: BackoffPolicy;
@@ -57,9 +56,8 @@ export function resolveCoreOptions(options: CoreOptions): CoreConfig {
     acceptBoundMs: options.acceptBoundMs ?? 30_000,
     repeatMs: options.repeatMs ?? 1_000,
     idleStopMs: options.idleStopMs,
-    restartLimit: options.restartLimit ?? 5,
     restartWindowMs: options.restartWindowMs ?? 60_000,
-    targetFaultMs: options.targetFaultMs ?? 10_000,
+    permanentFaultMs: options.permanentFaultMs ?? 10 * 60_000,
     headroomShare: options.headroomShare ?? 0.1,
     retryBackoff: options.retryBackoff ?? RETRY_BACKOFF,
     restartBackoff: options.restartBackoff ?? RESTART_BACKOFF,

@@ -95,9 +95,18 @@ function statusOf(state: KernelState, tenant: TenantId, id: TaskId): TaskStatus 
   }
 }
 
+function countBlocked(state: KernelState): number {
+  let count = 0;
+  for (const [target, { because }] of state.blocks.all()) {
+    if (because === 'failing' || because === 'failed') count += state.queue.sizeOf(target);
+  }
+  return count;
+}
+
 function count(state: KernelState): CoreCounts {
   return {
     queued: state.queue.countsByClass(),
+    blocked: countBlocked(state),
     running: state.runningCount,
     tasks: state.tasks.size,
     processes: state.processes.size,

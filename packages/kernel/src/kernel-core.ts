@@ -20,6 +20,8 @@ import type { KernelEvent } from './kernel-event';
 /** Counts for `info`, health and metrics. */
 export interface CoreCounts {
   readonly queued: Readonly<Record<TaskClass, number>>;
+  /** Of the queued ones, those whose model failed wherever it was tried; no standstill of ours. */
+  readonly blocked: number;
   readonly running: number;
   /** Tasks of every state that the core holds. */
   readonly tasks: number;

@@ -12,10 +12,12 @@
  * K9 clock: what waits has an alarm.
  * K10 preemption: only generations are asked back, and none more often than the bound.
  * K12 masses: what ends is asked for or waits for that, and what waits for models is counted.
+ * K13 blocks: what waits has a process or a block that says why; faults are of nodes of now.
  */
 import type { KernelState } from './kernel-state';
 import { CORE_LIMITS } from './limits';
 import { isPlaced, isServing } from './processes/process';
+import { isShort } from './scheduling/provisioning';
 import { isOpen, type Task } from './tasks/task';
 
 export function findViolations(state: KernelState): string[] {
@@ -27,6 +29,7 @@ export function findViolations(state: KernelState): string[] {
     ...keyViolations(state),
     ...homeViolations(state),
     ...massViolations(state),
+    ...blockViolations(state),
   ];
 }
 
@@ -160,6 +163,28 @@ function massViolations(state: KernelState): string[] {
   }
   if (unrouted !== state.unroutedCount) {
     found.push(`K12: ${unrouted} tasks wait for models, ${state.unroutedCount} are counted`);
+  }
+  return found;
+}
+
+function blockViolations(state: KernelState): string[] {
+  const found: string[] = [];
+  for (const { target, nodeId } of state.faults.all()) {
+    const kind = state.nodes.get(nodeId)?.state.kind;
+    if (kind === undefined || kind === 'lost') {
+      found.push(`K13: ${target} has a fault on ${nodeId}, which is not there`);
+    }
+  }
+  if (state.faults.size > CORE_LIMITS.maxFaults) {
+    found.push(`K13: ${state.faults.size} faults are remembered`);
+  }
+  // Before the next round of provisioning nothing has been judged yet.
+  if (state.needsProvisioning || !state.catalog.isKnown) return found;
+  for (const target of state.queue.targets()) {
+    const isBlocked = state.blocks.get(target) !== undefined;
+    if (isShort(state, target) && !isBlocked && state.catalog.isTarget(target)) {
+      found.push(`K13: ${target} has tasks, no process, and no block that says why`);
+    }
   }
   return found;
 }

@@ -2,22 +2,16 @@
  * Everything the core knows, as one value. Each table names its sole writer in its own file; the
  * functions of `scheduling/` take the whole state and change it in place.
  */
-import type {
-  Epoch,
-  ErrorBody,
-  Instant,
-  KernelId,
-  NodeId,
-  ProcessId,
-  TaskClass,
-} from '@llmos/base';
+import type { Epoch, Instant, KernelId, NodeId, ProcessId, TaskClass } from '@llmos/base';
 import { RecentMap } from '@llmos/base';
 import type { CoreConfig } from './core-options';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
 import { CORE_LIMITS } from './limits';
 import { MemoryLedger } from './memory/memory-ledger';
 import { NodeTable } from './nodes/node-table';
+import { FaultTable } from './processes/fault-table';
 import { ProcessTable } from './processes/process-table';
+import { TargetBlocks } from './processes/target-blocks';
 import { Alarms } from './scheduling/alarms';
 import { CommitWindow } from './scheduling/commit-window';
 import { RunQueue } from './scheduling/run-queue';
@@ -32,12 +26,6 @@ export type RecoveryState =
   /** Tasks that may run somewhere are held until the nodes had time to say so. */
   | { readonly kind: 'recovering'; readonly startedAtMs: number; lastAttachMs: number | undefined }
   | { readonly kind: 'over' };
-
-/** Why a target can't be started, for the tasks that ask for it in the next seconds. */
-export interface TargetFault {
-  readonly error: ErrorBody;
-  readonly untilMs: number;
-}
 
 export interface PendingConfirm {
   readonly to: ProcessAddress;
@@ -65,7 +53,10 @@ export interface KernelState {
 
   /** Replicas to keep, by the name the spawn request gave. */
   readonly desired: Map<string, number>;
-  readonly faults: Map<string, TargetFault>;
+  /** What failed on which node, and until when it is not tried there. */
+  readonly faults: FaultTable;
+  /** What needs a process and gets none now. */
+  readonly blocks: TargetBlocks;
   /** Key, class, tenant and target → the process that served the key last. */
   readonly affinities: RecentMap<string, ProcessId>;
   /** Names of cancelled tasks and when, for what comes in later. */
@@ -117,7 +108,12 @@ export function createKernelState(config: CoreConfig): KernelState {
     processes: new ProcessTable(),
     ledger: new MemoryLedger(config.headroomShare),
     desired: new Map(),
-    faults: new Map(),
+    faults: new FaultTable({
+      backoff: config.restartBackoff,
+      windowMs: config.restartWindowMs,
+      permanentMs: config.permanentFaultMs,
+    }),
+    blocks: new TargetBlocks(),
     affinities: new RecentMap(CORE_LIMITS.maxKeyAffinities),
     cancelled: new RecentMap(CORE_LIMITS.maxCancelledIds),
     highestSequence: new Map(),

@@ -33,6 +33,8 @@ export const CORE_LIMITS = {
   /** Of one process; a host that claims more gets this many. */
   maxPermits: 4_096,
   maxReplicas: 256,
+  /** Remembered failures, one a target and node; a forgotten one is tried once more. */
+  maxFaults: 10_000,
   /** Rows of ended processes that `ps` still shows. */
   maxExitedRows: 100,
   exitedRowMs: 5 * 60_000,
@@ -66,7 +68,7 @@ export const CORE_LIMITS = {
 
 /** Retries of a task: soon for a hiccup, and no busy loop for what stays broken. */
 export const RETRY_BACKOFF: BackoffPolicy = { firstMs: 200, factor: 2, maxMs: 10_000 };
-/** Restarts of a process. */
-export const RESTART_BACKOFF: BackoffPolicy = { firstMs: 100, factor: 2, maxMs: 10_000 };
+/** Starts of a target on a node that failed it; a load may fetch and read gigabytes each time. */
+export const RESTART_BACKOFF: BackoffPolicy = { firstMs: 100, factor: 2, maxMs: 30_000 };
 /** Repeats of an execute message that is not accepted yet. */
 export const EXECUTE_BACKOFF: BackoffPolicy = { firstMs: 1_000, factor: 1.5, maxMs: 5_000 };

@@ -4,6 +4,7 @@ import { applyCounts, isStuck } from './progress-watch';
 function counts(more: Partial<CoreCounts>): CoreCounts {
   return {
     queued: { interactive: 0, standard: 1, batch: 0 },
+    blocked: 0,
     running: 0,
     tasks: 1,
     processes: 1,
@@ -29,6 +30,7 @@ it.each([
   ['something runs, however long', counts({ running: 1 })],
   ['there is no node to run it', counts({ nodes: 0 })],
   ['nothing waits', counts({ queued: { interactive: 0, standard: 0, batch: 0 } })],
+  ['all that waits is for a model that fails everywhere', counts({ blocked: 1 })],
   ['it still recovers', counts({ isRecovering: true })],
 ])('is not stuck when %s', (_name, seen) => {
   expect(stuckAfter(seen)).toBe(false);

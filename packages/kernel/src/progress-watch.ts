@@ -1,8 +1,9 @@
 /**
  * Notices a leader that has work and hands for it, and does nothing. Pure.
  *
- * Only queued work while nothing runs counts: a long generation is no standstill. Every time the
- * bound is used it doubles, so that a cause that no leader can mend does not make leaders flap.
+ * Only queued work while nothing runs counts: a long generation is no standstill, and neither is a
+ * model that fails wherever it is loaded: another leader would meet the same machines. Every time
+ * the bound is used it doubles, so that a cause that no leader can mend makes no leaders flap.
  */
 import type { CoreCounts } from './kernel-core';
 
@@ -13,7 +14,9 @@ export interface ProgressView {
 
 export function isStandingStill(counts: CoreCounts): boolean {
   const queued = counts.queued.interactive + counts.queued.standard + counts.queued.batch;
-  return queued > 0 && counts.running === 0 && counts.nodes > 0 && !counts.isRecovering;
+  return (
+    queued > counts.blocked && counts.running === 0 && counts.nodes > 0 && !counts.isRecovering
+  );
 }
 
 /** @param previous undefined at the start of a leadership. */

@@ -64,7 +64,7 @@ export function formatEvent(event: LifecycleEvent, style: Style): string {
   return safeLine(parts.filter((part) => part !== '').join('  '));
 }
 
-const BAD = new Set(['failed', 'lost', 'restart-limit', 'refused', 'exited']);
+const BAD = new Set(['failed', 'lost', 'refused', 'exited']);
 const GOOD = new Set(['completed', 'ready', 'attached', 'revived', 'recovered']);
 
 function colorWhat(what: string, style: Style): string {

@@ -160,5 +160,5 @@ export function checkModels({ models, nodes, processes }: Fleet): Check[] {
 }
 
 function isIll(row: ProcessRow): boolean {
-  return row.state === 'backing-off' || (row.state === 'exited' && row.reason === 'restart-limit');
+  return row.state === 'backing-off';
 }

@@ -20,6 +20,12 @@ export interface DeviceView {
   readonly isPromised: boolean;
 }
 
+/** Of the target on the node: nothing is started there before. */
+export interface NodeFault {
+  readonly untilMs: number;
+  readonly isPermanent: boolean;
+}
+
 export interface NodeView {
   readonly nodeId: NodeId;
   /** Preferred first. */
@@ -27,4 +33,5 @@ export interface NodeView {
   readonly processCount: number;
   /** Of the same target. */
   readonly siblingCount: number;
+  readonly fault?: NodeFault;
 }

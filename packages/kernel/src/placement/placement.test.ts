@@ -76,4 +76,26 @@ describe('placement', () => {
     const promised = node('a', device({ isPromised: true }));
     expect(choosePlacement(need(10), [promised])).toEqual({ kind: 'blocked' });
   });
+
+  it('avoids a node that failed it while another fits, however full that is', () => {
+    const failing = { ...node('a', device()), fault: { untilMs: 50, isPermanent: false } };
+    const full = node('b', device({ freeBytes: 0 }));
+    expect(choosePlacement(need(500), [failing, node('c', device({ freeBytes: 600 }))])).toEqual({
+      kind: 'placed',
+      nodeId: 'c',
+      deviceId: 'cpu',
+    });
+    expect(choosePlacement(need(500), [failing, full])).toEqual({ kind: 'blocked', untilMs: 50 });
+  });
+
+  it('tells nodes that fail from nodes that failed for good, and asks only those that fit', () => {
+    const failing = { ...node('a', device()), fault: { untilMs: 50, isPermanent: false } };
+    const failed = { ...node('b', device()), fault: { untilMs: 70, isPermanent: true } };
+    const small = node('c', device({ usableBytes: 100, freeBytes: 100 }));
+    expect(choosePlacement(need(500), [failed, failing, small])).toEqual({
+      kind: 'failing',
+      untilMs: 50,
+    });
+    expect(choosePlacement(need(500), [failed, small])).toEqual({ kind: 'failed', untilMs: 70 });
+  });
 });

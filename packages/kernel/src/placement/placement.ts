@@ -2,7 +2,8 @@
  * Where a process goes: now, not now (after these evictions), or never. Pure.
  *
  * A node offers the first of its devices that fits now, in the order it prefers; nodes are compared
- * by `node-score`.
+ * by `node-score`. One that failed the target is out of the question while its fault lasts; only
+ * where every node that fits has failed it for good is the answer never.
  */
 import type { NodeId, ProcessId } from '@llmos/base';
 import { compareNodes } from './node-score';
@@ -23,8 +24,12 @@ export type PlacementOutcome =
       readonly deviceId: string;
       readonly evict: readonly ProcessId[];
     }
-  /** It fits somewhere, but nothing there may be evicted now. */
-  | { readonly kind: 'blocked' }
+  /** It fits somewhere, but nothing there may be evicted now; other nodes are free from then on. */
+  | { readonly kind: 'blocked'; readonly untilMs?: number }
+  /** Every node that fits it failed it; the first may be tried again then. */
+  | { readonly kind: 'failing'; readonly untilMs: number }
+  /** Every node that fits it failed it for good. */
+  | { readonly kind: 'failed'; readonly untilMs: number }
   /** Larger than every device. */
   | { readonly kind: 'infeasible'; readonly largestUsableBytes: number }
   | { readonly kind: 'no-nodes' };
@@ -35,12 +40,24 @@ export function choosePlacement(
 ): PlacementOutcome {
   if (nodes.length === 0) return { kind: 'no-nodes' };
   const offers = nodes.map((node) => ({ node, devices: suitableDevices(request, node) }));
-  const feasible = offers.flatMap(({ devices }) => devices);
-  if (!feasible.some((device) => device.usableBytes >= request.bytes)) {
-    const largestUsableBytes = Math.max(0, ...feasible.map((device) => device.usableBytes));
+  const fitting = offers.filter(({ devices }) => largestOf(devices) >= request.bytes);
+  if (fitting.length === 0) {
+    const largestUsableBytes = Math.max(...offers.map(({ devices }) => largestOf(devices)));
     return { kind: 'infeasible', largestUsableBytes };
   }
-  return placeNow(request, offers) ?? placeLater(request, offers) ?? { kind: 'blocked' };
+  const sound = fitting.filter(({ node }) => node.fault === undefined);
+  const faults = fitting.flatMap(({ node }) => node.fault ?? []);
+  const untilMs = Math.min(...faults.map((fault) => fault.untilMs));
+  if (sound.length === 0) {
+    const isFinal = faults.every(({ isPermanent }) => isPermanent);
+    return { kind: isFinal ? 'failed' : 'failing', untilMs };
+  }
+  const blocked = { kind: 'blocked', ...(faults.length === 0 ? {} : { untilMs }) } as const;
+  return placeNow(request, sound) ?? placeLater(request, sound) ?? blocked;
+}
+
+function largestOf(devices: readonly DeviceView[]): number {
+  return Math.max(0, ...devices.map((device) => device.usableBytes));
 }
 
 interface NodeOffer {

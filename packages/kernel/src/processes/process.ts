@@ -33,7 +33,7 @@ export type ProcessState =
       readonly isFinishing: boolean;
       nextSendAtMs: number;
     }
-  /** Holds nothing; may be started again from then on. */
+  /** Holds nothing; its node takes it again from then on, any other one before. */
   | { readonly kind: 'backing-off'; readonly untilMs: number; readonly message: string };
 
 export interface Process {
@@ -67,8 +67,6 @@ export interface Process {
   lastHeardMs: number;
   /** Since when nothing runs in it; undefined while something does. */
   idleSinceMs: number | undefined;
-  /** When it failed, within the restart window. */
-  failuresAtMs: number[];
 }
 
 export interface ProcessBirth {
@@ -99,7 +97,6 @@ export function createProcess(birth: ProcessBirth): Process {
     nextGreetAtMs: nowMs,
     lastHeardMs: nowMs,
     idleSinceMs: nowMs,
-    failuresAtMs: [],
   };
 }
 

@@ -13,6 +13,8 @@ export function setDesired(state: KernelState, request: SpawnRequest): void {
   else state.desired.set(request.model, replicas);
   state.needsProvisioning = true;
   const target = state.catalog.resolveTarget(request.model);
+  // Whoever asks for it again wants another try now.
+  if (target !== undefined && replicas > 0) state.faults.clearTarget(target);
   if (target !== undefined && (isLowered || replicas === 0)) scaleDown(state, target, replicas);
 }
 

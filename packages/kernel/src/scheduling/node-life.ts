@@ -35,6 +35,7 @@ export function attachNode(state: KernelState, event: Attached): void {
   const goesOn = before?.session === session && before.state.kind !== 'lost';
   if (!goesOn) {
     loseNodeProcesses(state, nodeId, `node ${nodeId} started anew`);
+    state.faults.clearNode(nodeId);
   }
   const node = state.nodes.attach(event, state.now.nowMs);
   if (node === 'full') {
@@ -150,6 +151,8 @@ export function judgeNode(state: KernelState, nodeId: NodeId): void {
     state.nodes.leaveBehind(nodeId, left);
     loseNodeProcesses(state, nodeId, `node ${nodeId} was silent for ${nodeLeaseMs} ms`);
     state.ledger.removeNode(nodeId);
+    // It is another machine, or was restarted, by the time it takes anything again.
+    state.faults.clearNode(nodeId);
     state.needsProvisioning = true;
   }
   if (node !== undefined) armNode(state, node);

@@ -53,11 +53,13 @@ function viewNode(state: KernelState, of: NodeSubject): NodeView {
       isPromised: promised.has(`${node.nodeId}/${capability.id}`),
     };
   });
+  const fault = state.faults.active(target, node.nodeId, state.now.nowMs);
   return {
     nodeId: node.nodeId,
     devices,
     processCount: on.length,
     siblingCount: on.filter((process) => process.target === target && isServing(process)).length,
+    ...(fault === undefined ? {} : { fault }),
   };
 }
 

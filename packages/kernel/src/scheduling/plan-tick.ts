@@ -41,13 +41,13 @@ export function nextTickMs(state: KernelState): number | undefined {
   const canEnd = state.endsWait && state.commits.hasRoom;
   const isHalfDone = canSweep(state) || canEnd || state.commits.hasNext();
   if (isPending || hasWork || isHalfDone || state.dirtyTargets.size > 0) return state.now.nowMs;
-  let next = Math.min(
+  const next = Math.min(
     state.taskAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
     state.processAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
     state.nodeAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
+    state.blocks.nextMs,
     recoveryEndMs(state),
   );
-  for (const fault of state.faults.values()) next = Math.min(next, fault.untilMs);
   return Number.isFinite(next) ? next : undefined;
 }
 
@@ -62,9 +62,7 @@ function ringAlarms(state: KernelState): void {
     const task = state.tasks.get(sequence);
     if (task !== undefined) wakeTask(state, task);
   }
-  for (const fault of state.faults.values()) {
-    if (nowMs >= fault.untilMs) state.needsProvisioning = true;
-  }
+  if (nowMs >= state.blocks.nextMs) state.needsProvisioning = true;
 }
 
 /** One message per process and tick. */

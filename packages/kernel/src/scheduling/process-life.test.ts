@@ -8,8 +8,6 @@ const generate = (model: string) => ({
   model: { name: model },
 });
 const embed = (model: string) => ({ function: 'embed' as FunctionName, model: { name: model } });
-const loadFailed = (isRetryable: boolean) =>
-  ({ kind: 'exited', reason: 'load-failed', message: 'bad graph', isRetryable }) as const;
 
 describe('loads', () => {
   it('are a single flight, however many tasks wait', () => {
@@ -26,24 +24,6 @@ describe('loads', () => {
     expect(core.only('commit-result').result).toMatchObject({
       error: { code: 'FAILED_PRECONDITION' },
     });
-  });
-
-  it('end the waiting tasks where the model can not be loaded', () => {
-    const core = new CoreFixture().knowModels(modelOf('bad')).attachNode();
-    core.store(core.task(embed('bad')));
-    core.report(core.only('start-process').to, loadFailed(false), 'bad@1');
-    const { result } = core.only('commit-result');
-    expect(result).toMatchObject({ error: { code: 'FAILED_PRECONDITION', message: 'bad graph' } });
-    expect(core.core.processes(core.now())).toMatchObject([{ state: 'exited' }]);
-  });
-
-  it('are given up after repeated failures, with an error for those that wait', () => {
-    const core = new CoreFixture().knowModels(modelOf('bad')).attachNode();
-    core.store(core.task(embed('bad')));
-    for (let round = 0; round < 6; round += 1) {
-      core.report(core.only('start-process').to, loadFailed(true), 'bad@1').advance(5_000);
-    }
-    expect(core.only('commit-result').result).toMatchObject({ error: { code: 'UNAVAILABLE' } });
   });
 
   it('that never end are stopped and tried again', () => {

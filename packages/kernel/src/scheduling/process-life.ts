@@ -9,7 +9,7 @@ import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { isFailure, type DrainReason, type Process, type ProcessState } from '../processes/process';
 import { processRow } from '../processes/process-row';
-import { judgeRestart } from '../processes/restart-policy';
+import type { Fault } from '../processes/fault-table';
 import { shorten, stopError } from '../tasks/task-outcomes';
 import { failAttempt, repeatAttempt } from './attempts';
 import { endTask } from './task-end';
@@ -92,8 +92,7 @@ type ExitReport = Extract<ReportedProcess['report'], { kind: 'exited' }>;
 function applyExit(state: KernelState, process: Process, report: ExitReport): void {
   const message = shorten(report.message);
   if (report.reason === 'load-failed' && !report.isRetryable) {
-    setFault(state, process.target, errorBody('FAILED_PRECONDITION', message));
-    loseProcess(state, process, { message, isFinal: true });
+    loseProcess(state, process, { message, isPermanent: true });
     return;
   }
   const isOrderly = report.reason === 'stopped';
@@ -102,8 +101,8 @@ function applyExit(state: KernelState, process: Process, report: ExitReport): vo
 
 export interface Loss {
   readonly message: string;
-  /** Not to be started again. */
-  readonly isFinal?: boolean;
+  /** Another try on this node is not expected to help. */
+  readonly isPermanent?: boolean;
   /** Its agent stopped it, because it stops itself: no task is to blame. */
   readonly isOrderly?: boolean;
   /** Not its own failure: its node went. */
@@ -132,12 +131,37 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
   // One that was stopped for its silence exits in order, too.
   const isOrderly = loss.isOrderly === true && before.kind !== 'draining';
   releaseTasks(state, process, { ...loss, isCounted: !wasAsked && !isOrderly });
-  announceProcess(state, process, 'exited', { message: loss.message });
-  if (wasAsked || loss.isFinal === true) {
-    removeProcess(state, process, wasAsked ? before.reason : loss.message);
-  } else if (loss.isNodeLoss !== true) {
-    planRestart(state, process, { hadWork, message: loss.message });
+  const isFault = !wasAsked && loss.isNodeLoss !== true;
+  const why = before.kind === 'draining' && !wasAsked ? before.reason : loss.message;
+  const fault = isFault ? noteFault(state, process, { ...loss, message: why, hadWork }) : undefined;
+  announceProcess(state, process, 'exited', {
+    message: loss.message,
+    ...faultFields(state, fault),
+  });
+  if (wasAsked) {
+    removeProcess(state, process, before.reason);
+  } else if (loss.isPermanent === true) {
+    removeProcess(state, process, loss.message);
+  } else if (fault !== undefined) {
+    setState(state, process, { kind: 'backing-off', untilMs: fault.untilMs, message: why });
   }
+}
+
+function noteFault(
+  state: KernelState,
+  process: Process,
+  of: Pick<Loss, 'message' | 'isPermanent'> & { readonly hadWork: boolean },
+): Fault {
+  const { target, nodeId } = process;
+  const { message, hadWork, isPermanent = false } = of;
+  const { nowMs } = state.now;
+  return state.faults.fail({ target, nodeId, message, isPermanent, hadWork, nowMs });
+}
+
+function faultFields(state: KernelState, fault: Fault | undefined) {
+  if (fault === undefined) return {};
+  const { failures, isPermanent, untilMs } = fault;
+  return { failures, isPermanent, retryInMs: untilMs - state.now.nowMs };
 }
 
 /** Ends the row. Nothing runs in it and it holds nothing. */
@@ -203,7 +227,7 @@ function becomeReady(
   process.lastHeardMs = nowMs;
   process.idleSinceMs = nowMs;
   state.ledger.commit(process.pid, report.footprintBytes);
-  state.faults.delete(process.target);
+  state.faults.recover(process.target, process.nodeId, nowMs);
   state.progress += 1;
   setState(state, process, { kind: 'ready', sinceMs: nowMs });
   announceProcess(state, process, 'ready', {
@@ -242,36 +266,6 @@ function releaseTasks(
       repeatAttempt(state, task);
     }
   }
-}
-
-function planRestart(
-  state: KernelState,
-  process: Process,
-  failure: { readonly hadWork: boolean; readonly message: string },
-): void {
-  const { restartLimit: limit, restartWindowMs: windowMs, restartBackoff: backoff } = state.config;
-  const verdict = judgeRestart(
-    { failuresAtMs: process.failuresAtMs, hadWork: failure.hadWork, nowMs: state.now.nowMs },
-    { limit, windowMs, backoff },
-  );
-  if (verdict.kind === 'restart') {
-    process.failuresAtMs = verdict.failuresAtMs;
-    const { message } = failure;
-    setState(state, process, { kind: 'backing-off', untilMs: verdict.atMs, message });
-    return;
-  }
-  const message =
-    `${process.target} failed ${verdict.failures} times within ${windowMs} ms; ` +
-    `last: ${failure.message}`;
-  setFault(state, process.target, errorBody('UNAVAILABLE', message));
-  announceProcess(state, process, 'restart-limit', { failures: verdict.failures });
-  removeProcess(state, process, 'restart-limit');
-}
-
-/** Tasks that wait for the target are answered with it, unless another process serves them. */
-function setFault(state: KernelState, target: string, error: ErrorBody): void {
-  state.faults.set(target, { error, untilMs: state.now.nowMs + state.config.targetFaultMs });
-  state.needsProvisioning = true;
 }
 
 export function announceProcess(

@@ -1,6 +1,10 @@
 /**
  * Gives every target the processes it needs: one where tasks wait, as many as spawn requests ask
  * for; stops what is too many; makes room by eviction. One load per target and missing process.
+ *
+ * What gets none is blocked until, because (`processes/target-blocks`), and its tasks wait for their
+ * deadlines: *not now* ends nothing. *Never* does: the model is gone, no node is large enough, or
+ * every node that fits has failed it for good.
  */
 import type { ErrorBody, ProcessId } from '@llmos/base';
 import { assertNever, compareIds, errorBody } from '@llmos/base';
@@ -9,6 +13,8 @@ import { CORE_LIMITS } from '../limits';
 import { footprintBytesOf } from '../memory/footprint';
 import { choosePlacement, type PlacementOutcome } from '../placement/placement';
 import { createProcess, isFailure, isServing, type Process } from '../processes/process';
+import type { TargetBlock } from '../processes/target-blocks';
+import { shorten } from '../tasks/task-outcomes';
 import { desiredReplicas, isSpare } from './demand';
 import { mayTake, viewNodes } from './node-views';
 import {
@@ -24,28 +30,27 @@ import { endTask } from './task-end';
 export function provision(state: KernelState): void {
   if (!state.needsProvisioning || !state.catalog.isKnown) return;
   state.needsProvisioning = false;
-  failUnservable(state);
+  failRemoved(state);
   for (const target of state.processes.targets()) trim(state, target);
   // What a more urgent target waits for must not be taken by the next one.
   const promised = new Set<string>();
+  const blocks = new Map<string, TargetBlock>();
   for (const target of wantedTargets(state)) {
     while (isShort(state, target)) {
-      if (!tryStart(state, target, promised)) break;
+      const block = tryStart(state, target, promised);
+      if (block === undefined) continue;
+      blocks.set(target, block);
+      break;
     }
   }
+  state.blocks.replaceAll(blocks);
 }
 
-/** Ends the tasks of targets that are gone or can't be started now. */
-function failUnservable(state: KernelState): void {
+/** Ends the tasks of targets that are gone. */
+function failRemoved(state: KernelState): void {
   for (const target of state.queue.targets()) {
     if (!state.catalog.isTarget(target)) {
       failQueued(state, target, errorBody('NOT_FOUND', `model ${target} was removed`));
-    }
-  }
-  for (const [target, fault] of state.faults) {
-    if (state.now.nowMs >= fault.untilMs) state.faults.delete(target);
-    else if (!state.processes.ofTarget(target).some(isServing)) {
-      failQueued(state, target, fault.error);
     }
   }
 }
@@ -66,16 +71,13 @@ function neededProcesses(state: KernelState, target: string): number {
   return Math.max(desiredReplicas(state, target), state.queue.sizeOf(target) > 0 ? 1 : 0);
 }
 
-function isShort(state: KernelState, target: string): boolean {
-  if (state.faults.has(target)) return false;
-  const { nowMs } = state.now;
+/** Whether it needs one more. */
+export function isShort(state: KernelState, target: string): boolean {
   const present = state.processes.ofTarget(target).filter((process) => {
     const current = process.state;
-    // One that waits for its restart, or is stopped for failing, is on its way: a second one would
-    // be no single flight, and would forget how often the first one failed.
-    const isWaiting = current.kind === 'backing-off' && current.untilMs > nowMs;
+    // One that is stopped for failing is on its way: a second one would be no single flight.
     const isFailing = current.kind === 'draining' && isFailure(current.reason);
-    return isServing(process) || isWaiting || isFailing;
+    return isServing(process) || isFailing;
   });
   return present.length < neededProcesses(state, target);
 }
@@ -101,18 +103,24 @@ function trim(state: KernelState, target: string): void {
   let serving = processes.filter(isServing).length;
   for (const process of processes) {
     const current = process.state;
-    if (current.kind !== 'backing-off' || current.untilMs > state.now.nowMs) continue;
+    if (current.kind !== 'backing-off') continue;
     if (serving >= needed) removeProcess(state, process, current.message);
     else serving += 1;
   }
 }
 
-/** False where nothing can be started for it now. */
-function tryStart(state: KernelState, target: string, promised: Set<string>): boolean {
+/** @returns undefined where one was started; else why none can be, now. */
+function tryStart(
+  state: KernelState,
+  target: string,
+  promised: Set<string>,
+): TargetBlock | undefined {
   const waiting = state.processes
     .ofTarget(target)
     .find((process) => process.state.kind === 'backing-off');
-  if (waiting === undefined && state.processes.size >= CORE_LIMITS.maxProcesses) return false;
+  if (waiting === undefined && state.processes.size >= CORE_LIMITS.maxProcesses) {
+    return { because: 'processes', message: `${CORE_LIMITS.maxProcesses} processes hold a row` };
+  }
   const registration = state.catalog.model(target);
   const bytes = footprintBytesOf(registration);
   const wantsCpu = registration === undefined;
@@ -123,27 +131,61 @@ function tryStart(state: KernelState, target: string, promised: Set<string>): bo
     case 'deferred':
       evict(state, outcome.evict);
       promised.add(`${outcome.nodeId}/${outcome.deviceId}`);
-      return false;
-    case 'infeasible':
-      // A node that fits it may still be on its way back to a new leader, or from a restart.
-      if (state.recovery.kind === 'over' && !isLargeNodeAway(state, bytes)) {
-        failQueued(state, target, infeasibleError(target, bytes, outcome.largestUsableBytes));
-      }
-      return false;
+      return memoryBlock(bytes);
     case 'blocked':
+      return memoryBlock(bytes, outcome.untilMs);
+    case 'infeasible': {
+      const error = infeasibleError(target, bytes, outcome.largestUsableBytes);
+      if (canNeverStart(state, target, bytes)) failQueued(state, target, error);
+      return { because: 'too-large', message: error.message };
+    }
+    case 'failing':
+      return failedBlock(state, target, outcome);
+    case 'failed': {
+      const block = failedBlock(state, target, outcome);
+      const error = errorBody('FAILED_PRECONDITION', block.message);
+      if (canNeverStart(state, target, bytes)) failQueued(state, target, error);
+      return block;
+    }
     case 'no-nodes':
-      return false;
+      return { because: 'no-nodes', message: 'no node that takes processes is attached' };
     default:
       return assertNever(outcome);
   }
 }
 
-/** The row of a lost node is kept for a while: until then it may come back. */
-function isLargeNodeAway(state: KernelState, bytes: number): boolean {
-  return state.nodes
+function memoryBlock(bytes: number, untilMs?: number): TargetBlock {
+  const message = `${bytes} bytes are free on no node that fits`;
+  return { because: 'memory', message, ...(untilMs === undefined ? {} : { untilMs }) };
+}
+
+/** The last reason of each node that failed it, as many as a message holds. */
+function failedBlock(
+  state: KernelState,
+  target: string,
+  outcome: { readonly kind: 'failing' | 'failed'; readonly untilMs: number },
+): TargetBlock {
+  const faults = state.faults.activeOf(target, state.now.nowMs);
+  const reasons = faults
+    .slice(-CORE_LIMITS.maxListedNames)
+    .map(({ nodeId, message }) => `node ${nodeId}: ${message}`);
+  const message = shorten(`${target} can't be loaded; ${reasons.join('; ')}`);
+  return { because: outcome.kind, message, untilMs: outcome.untilMs };
+}
+
+/**
+ * Never, as far as is known: a node that fits may still be on its way back to a new leader, or from
+ * a restart. The row of a lost node is kept for a while; until then it may come back.
+ */
+function canNeverStart(state: KernelState, target: string, bytes: number): boolean {
+  if (state.recovery.kind !== 'over') return false;
+  const { nowMs } = state.now;
+  const isAway = state.nodes
     .all()
     .filter((node) => !mayTake(node))
+    .filter(({ nodeId }) => state.faults.active(target, nodeId, nowMs)?.isPermanent !== true)
     .some(({ capabilities }) => capabilities.devices.some((of) => of.capacityBytes >= bytes));
+  return !isAway;
 }
 
 interface Start {
@@ -154,10 +196,15 @@ interface Start {
   readonly place: Extract<PlacementOutcome, { kind: 'placed' }>;
 }
 
-function start(state: KernelState, of: Start): boolean {
+function start(state: KernelState, of: Start): TargetBlock | undefined {
   const { nodeId, deviceId } = of.place;
+  if (state.faults.active(of.target, nodeId, state.now.nowMs) !== undefined) {
+    state.breaches.push(`K13: ${of.target} is started on ${nodeId}, which failed it`);
+  }
   const pid = of.waiting?.pid ?? nextProcessId(state);
-  if (!state.ledger.tryReserve({ pid, nodeId, deviceId, bytes: of.bytes })) return false;
+  if (!state.ledger.tryReserve({ pid, nodeId, deviceId, bytes: of.bytes })) {
+    return memoryBlock(of.bytes);
+  }
   const starting = { kind: 'starting', giveUpAtMs: loadTimeoutAtMs(state) } as const;
   const process =
     of.waiting ??
@@ -183,7 +230,7 @@ function start(state: KernelState, of: Start): boolean {
   setState(state, process, starting);
   announceProcess(state, process, 'starting', { device: deviceId, reservedBytes: of.bytes });
   sendStart(state, process);
-  return true;
+  return undefined;
 }
 
 function evict(state: KernelState, pids: readonly ProcessId[]): void {

@@ -6,6 +6,13 @@ export function targetOf(model: ModelRegistration): string {
   return formatModelRef({ name: model.name, version: model.version });
 }
 
+export interface ModelChanges {
+  /** Targets that are none any more. */
+  readonly gone: readonly string[];
+  /** Those, and the ones that have other files now. */
+  readonly changed: readonly string[];
+}
+
 export class Catalog {
   private functions = byFunctionName([]);
   private readonly models = new Map<string, ModelRegistration>();
@@ -24,9 +31,8 @@ export class Catalog {
     return before.filter((name) => !this.isTarget(name));
   }
 
-  /** @returns the targets that are none any more. */
-  replaceModels(models: readonly ModelRegistration[]): readonly string[] {
-    const before = [...this.models.keys()];
+  replaceModels(models: readonly ModelRegistration[]): ModelChanges {
+    const before = [...this.models];
     this.hasModels = true;
     this.models.clear();
     this.newest.clear();
@@ -35,7 +41,11 @@ export class Catalog {
       const other = this.newest.get(model.name);
       if (other === undefined || isNewer(model, other)) this.newest.set(model.name, model);
     }
-    return before.filter((target) => !this.isTarget(target));
+    const gone = before.map(([target]) => target).filter((target) => !this.isTarget(target));
+    const changed = before
+      .filter(([target, { digest }]) => this.models.get(target)?.digest !== digest)
+      .map(([target]) => target);
+    return { gone, changed };
   }
 
   function(name: string): FunctionDefinition | undefined {
