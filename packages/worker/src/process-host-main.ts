@@ -1,7 +1,8 @@
 /** The program of a process host. Only a node agent starts it, over an IPC channel. */
-import { createLogger, toErrorBody } from '@llmos/base';
+import { createLogger } from '@llmos/base';
 import type { FromHost, ToHost } from './actors/host-protocol';
 import { HOST_LIMITS } from './limits';
+import { loadError } from './models/load-error';
 import type { ProcessHost } from './process-host';
 import { startProcessHost } from './process-host';
 
@@ -51,7 +52,7 @@ async function start(spec: Extract<ToHost, { kind: 'start' }>['spec']) {
   try {
     return await startProcessHost({ spec, log: log.with({ incarnation }), tell, crash });
   } catch (thrown) {
-    const { code, message, retryable } = toErrorBody(thrown);
+    const { code, message, retryable } = loadError(thrown);
     log.error('load-failed', { error: thrown });
     tell({ kind: 'load-failed', code, message, retryable });
     return undefined;

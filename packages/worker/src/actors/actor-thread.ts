@@ -9,7 +9,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { ErrorBody, GenerateOutput } from '@llmos/base';
-import { LlmosError, errorBody, isRecord, toErrorBody } from '@llmos/base';
+import { LlmosError, errorBody, isRecord } from '@llmos/base';
 import { openOnnxRunner } from '../adapters/onnxruntime/onnx-runner';
 import { openRowCopier } from '../adapters/onnxruntime/onnx-row-copier';
 import { scanGraph } from '../adapters/onnxruntime/graph-scan';
@@ -26,6 +26,7 @@ import { RequestReader, roomOf } from '../engine/request-reader';
 import { externalPaths } from '../models/external-files';
 import { WANTED_POSITIONS } from '../models/graph-facts';
 import { hideFolders } from '../models/hidden-folders';
+import { loadError } from '../models/load-error';
 import { isPackagePath } from '../models/manifest-fields';
 import type { ModelRunner } from '../ports/model-runner';
 import type { RowCopier } from '../ports/row-copier';
@@ -151,9 +152,9 @@ class ActorThread {
       const { provider } = this.model.runner;
       this.post({ kind: 'loaded', provider, loadMs: performance.now() - startedMs });
     } catch (thrown) {
-      const { code, message } = toErrorBody(thrown);
+      const { code, message, retryable } = loadError(thrown);
       const shown = hideFolders(message, hiddenFoldersOf(options));
-      this.post({ kind: 'load-failed', code, message: shown });
+      this.post({ kind: 'load-failed', code, message: shown, retryable });
     }
   }
 

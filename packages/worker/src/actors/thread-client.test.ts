@@ -13,7 +13,7 @@ const say = (message) => parentPort.postMessage(message);
 let held = [];
 parentPort.on('message', (message) => {
   if (message.kind === 'load') {
-    if (message.options.device === 'bad') say({ kind: 'load-failed', code: 'INVALID_ARGUMENT', message: 'no graph' });
+    if (message.options.device === 'bad') say({ kind: 'load-failed', code: 'INVALID_ARGUMENT', message: 'no graph', retryable: false });
     else say({ kind: 'loaded', provider: 'cpu', loadMs: 1 });
   } else if (message.kind === 'close') { say({ kind: 'closed' }); process.exit(0); }
   else if (message.kind === 'cancel') {

@@ -172,7 +172,7 @@ export class ThreadClient {
         this.loading?.({ provider: message.provider });
         return;
       case 'load-failed':
-        this.loading?.(new LlmosError(message.code, message.message));
+        this.loading?.(LlmosError.fromBody(message));
         return;
       case 'chunk':
         this.watchLife();

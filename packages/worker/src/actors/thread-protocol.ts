@@ -110,7 +110,12 @@ export const MOST_COPIED_BYTES = 16 * 1024;
 
 export type FromThread =
   | { readonly kind: 'loaded'; readonly provider: string; readonly loadMs: number }
-  | { readonly kind: 'load-failed'; readonly code: ErrorCode; readonly message: string }
+  | {
+      readonly kind: 'load-failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly retryable: boolean;
+    }
   | { readonly kind: 'chunk'; readonly requestId: number; readonly chunk: GenerateChunk }
   | { readonly kind: 'answered'; readonly answer: ThreadAnswer }
   | {

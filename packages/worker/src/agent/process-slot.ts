@@ -4,10 +4,10 @@
  * Every change is told once, in order; `exited` is the last. A stop in any state leads to exited.
  */
 import type { ErrorBody, ModelRegistration, ModelTask, NodeId, ProcessId } from '@llmos/base';
-import { toErrorBody } from '@llmos/base';
 import type { FromHost, HostCounts, HostSpec } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
 import { hideSources } from '../models/hidden-folders';
+import { loadError } from '../models/load-error';
 import type { FetchProgress, HeldPackage } from '../models/model-cache';
 import type { Alarm } from '../ports/alarm';
 import type { ProcessChange, ProcessReport, ProcessSpec } from '../ports/kernel-link';
@@ -83,7 +83,7 @@ export class ProcessSlot {
       }
       if (!this.isExited) this.startHost();
     } catch (thrown) {
-      this.tell(loadFailed(toErrorBody(thrown)));
+      this.tell(loadFailed(loadError(thrown)));
     }
   }
 

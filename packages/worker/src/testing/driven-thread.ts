@@ -107,7 +107,7 @@ export class DrivenThread {
     };
     return this.exchange('loaded', { kind: 'load', options }, (message, resolve) => {
       if (message.kind === 'loaded') resolve(message.provider);
-      if (message.kind === 'load-failed') throw new LlmosError(message.code, message.message);
+      if (message.kind === 'load-failed') throw LlmosError.fromBody(message);
     });
   }
 

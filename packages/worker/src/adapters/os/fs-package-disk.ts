@@ -264,6 +264,7 @@ function diskError(cause: unknown): LlmosError {
   });
 }
 
+/** What is stored is not what was registered: reading it again gives the same bytes. */
 function dataLoss(message: string): LlmosError {
-  return new LlmosError('DATA_LOSS', message, { retryable: true });
+  return new LlmosError('DATA_LOSS', message);
 }
