@@ -31,7 +31,7 @@ it.each([
 ])('a load that fails for %s fails for good', (_name, thrown) => {
   const { code, message } = loadError(thrown);
   expect(loadError(thrown)).toMatchObject({ retryable: false });
-  expect(message).toBe((thrown as Error).message);
+  expect(message).toBe((thrown).message);
   expect(code).toBe(thrown instanceof LlmosError ? thrown.code : 'INTERNAL');
 });
 
