@@ -7,6 +7,7 @@ export async function rawPublish(of: {
   /** Of `bytes`, from the start. */
   readonly headerBytes: number;
   readonly bytes: Buffer;
+  readonly login?: { readonly user: string; readonly pass: string };
 }): Promise<void> {
   const { hostname, port } = new URL(of.url);
   const socket = connect(Number(port), hostname);
@@ -19,9 +20,34 @@ export async function rawPublish(of: {
       if (text.includes('PONG')) resolve();
       if (text.includes('-ERR')) reject(new Error(text));
     });
-    socket.write('CONNECT {"verbose":false,"headers":true}\r\n');
+    const options = { verbose: false, headers: true, ...of.login };
+    socket.write(`CONNECT ${JSON.stringify(options)}\r\n`);
     socket.write(`HPUB ${of.subject} ${of.headerBytes} ${of.bytes.length}\r\n`);
     socket.write(Buffer.concat([of.bytes, Buffer.from('\r\nPING\r\n')]));
   });
   socket.destroy();
+}
+
+/** A header block that the server takes and a client's decoder throws on: a name with a space. */
+const MALFORMED = 'NATS/1.0\r\nbad name: x\r\nLlmos-Timeout-Ms: 60000\r\n';
+/** No stream takes it; subscribers see it all the same. */
+const REFUSED = 'Nats-Expected-Last-Subject-Sequence: 999999\r\n';
+
+/** Publishes a message with malformed headers. */
+export async function publishUnreadable(of: {
+  readonly url: string;
+  readonly subject: string;
+  readonly reply?: string;
+  readonly body?: string;
+  readonly isRefused?: boolean;
+  readonly login?: { readonly user: string; readonly pass: string };
+}): Promise<void> {
+  const headers = Buffer.from(`${MALFORMED}${of.isRefused === true ? REFUSED : ''}\r\n`);
+  await rawPublish({
+    url: of.url,
+    ...(of.login === undefined ? {} : { login: of.login }),
+    subject: of.reply === undefined ? of.subject : `${of.subject} ${of.reply}`,
+    headerBytes: headers.length,
+    bytes: Buffer.concat([headers, Buffer.from(of.body ?? '{}')]),
+  });
 }

@@ -6,7 +6,10 @@ import { repositoryFolder } from '../support/shared-folder';
 import type { SourceFile } from './source-files';
 import { filesBelow, isTestFile, parse } from './source-files';
 
-const PROGRAMS = { kernel: ['kernel'], worker: ['worker', 'process'] } as const;
+const PROGRAMS = {
+  kernel: ['base', 'kernel'],
+  worker: ['base', 'worker', 'process'],
+} as const;
 const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error']);
 
 /** `event program level`, with … for what is filled in; one chosen at run time `varies`. */

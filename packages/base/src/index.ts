@@ -1,5 +1,10 @@
 export * from './adapters/ajv/schema-check';
+export * from './adapters/nats/bucket-watch';
+export * from './adapters/nats/delivery';
 export { useLeanRequests } from './adapters/nats/lean-requests';
+export { guardCallback, guardMessages } from './adapters/nats/message-guard';
+export type { HeaderReading } from './adapters/nats/message-headers';
+export { readHeaders, statusOf } from './adapters/nats/message-headers';
 export * from './adapters/node/body-digest';
 export * from './adapters/node/node-metrics';
 export * from './adapters/node/probe-server';
@@ -30,6 +35,7 @@ export * from './result';
 export * from './result-place';
 export * from './server-time';
 export * from './server-urls';
+export * from './skipped-messages';
 export * from './subjects';
 export * from './system-calls';
 export * from './task-class';

@@ -46,3 +46,19 @@ export const CLOCK_LIMITS = {
   /** Stamps of before that many jumps are measured by the oldest that is remembered. */
   maxEras: 16,
 } as const;
+
+/** What can't be read is left out, and told of within bounds. */
+export const GUARD_LIMITS = {
+  /** Between two lines about messages that were left out: who sends them must not fill the log. */
+  skippedLogMs: 10_000,
+  /** Of a foreign subject, and of a reason, in a line of the log. */
+  maxTextChars: 256,
+  /** Of the server about a bucket; after three without a word it is watched anew. */
+  bucketHeartbeatMs: 2_000,
+  /** One request about a bucket; shorter than a lease, so that a stuck one is repeated in time. */
+  bucketRequestMs: 3_000,
+  /** A watch of a bucket that broke or could not begin begins again after this. */
+  bucketRetryMs: 500,
+  /** The server drops the consumer of a watch that nobody listens to. */
+  bucketConsumerIdleMs: 30_000,
+} as const;

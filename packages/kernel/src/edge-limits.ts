@@ -171,8 +171,6 @@ export const EDGE_LIMITS = {
   readerUnknownLookMs: 50,
   maxReplicasPerModel: 256,
   maxModels: 10_000,
-  /** A watch of the registry that broke is made anew after this. */
-  registryRetryMs: 500,
   maxFunctions: 10_000,
   maxPackageFiles: 2_048,
   /** Of one registration, which travels inside one message. */

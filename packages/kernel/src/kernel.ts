@@ -5,10 +5,11 @@
  * holds the lease also runs an ActiveKernel: the core and everything that only the leader does.
  */
 import { getHeapStatistics } from 'node:v8';
-import type { Listener, Logger } from '@llmos/base';
+import type { Listener, Logger, OnSkipped } from '@llmos/base';
 import {
   STREAMS,
   ServerTime,
+  SkippedMessages,
   formatAddress,
   hashText,
   natsListener,
@@ -114,6 +115,8 @@ interface Connections {
   readonly connection: NatsConnection;
   readonly leaseConnection: NatsConnection;
   readonly isWorking: () => boolean;
+  /** Of both. */
+  readonly onSkipped: OnSkipped;
 }
 
 /**
@@ -126,12 +129,13 @@ async function connectTwice(
 ): Promise<Connections> {
   const { config, log, closers } = of;
   const { servers, kernelId, connectWaitMs: waitMs } = config;
+  const onCounted = (): void => counters.add('messages_skipped');
+  const skipped = new SkippedMessages({ log, clock: systemClock, onSkipped: onCounted });
+  const shared = { servers, log, waitMs, onSkipped: skipped.note };
   let isConnected = true;
   const connection = await connectToNats({
-    servers,
+    ...shared,
     name: `llmos-kernel-${kernelId}`,
-    log,
-    waitMs,
     onReconnect: () => {
       isConnected = true;
       counters.add('nats_reconnects');
@@ -142,9 +146,10 @@ async function connectTwice(
   });
   closers.push('nats', () => connection.close());
   const name = `llmos-kernel-${kernelId}-lease`;
-  const leaseConnection = await connectToNats({ servers, name, log, waitMs });
+  const leaseConnection = await connectToNats({ ...shared, name });
   closers.push('nats-lease', () => leaseConnection.close());
-  return { connection, leaseConnection, isWorking: () => isConnected };
+  const isWorking = (): boolean => isConnected;
+  return { connection, leaseConnection, isWorking, onSkipped: skipped.note };
 }
 
 async function compose(of: {
@@ -234,7 +239,7 @@ async function openRegistry(
   closers: Closers,
 ): Promise<{ registry: Registry; registryStore: JetStreamRegistryStore }> {
   const registry = new Registry(wire.log);
-  const registryStore = await JetStreamRegistryStore.open(wire.connection, wire.log);
+  const registryStore = await JetStreamRegistryStore.open(wire);
   closers.push('registry', () => registryStore.close());
   await registryStore.watchFunctions((functions) => registry.setFunctions(functions));
   await registryStore.watchModels((models) => registry.setModels(models));
@@ -271,8 +276,8 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs, maxTasks, taskStoreBytes }),
     maxHeldTasks,
     leadershipStore: await JetStreamLeadershipStore.open(wire.leaseConnection, {
+      ...wire,
       mayLead: wire.isWorking,
-      time,
     }),
     requests: new NatsRequestLink(wire),
     eventLog: new JetStreamEventLog({ ...wire, wallMs }),

@@ -21,7 +21,7 @@ export {
   readRegistration,
 } from './adapters/grpc/codec';
 export { decodeReport } from './adapters/jetstream/codec';
-export { parseDelivery } from './adapters/jetstream/delivery';
+export { parseDelivery } from '@llmos/base';
 export { readLeaderRecord } from './adapters/jetstream/jetstream-leadership-store';
 export { parseStoreRecord } from './adapters/jetstream/store-record';
 export { readProtobufBody } from './adapters/protobuf/codec';

@@ -3,7 +3,8 @@
  * mailbox once the promise resolves; announce it as ready only then. The connection stays the
  * caller's.
  */
-import type { Clock, Logger, NodeId, ProcessId } from '@llmos/base';
+import type { Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
+import { SkippedMessages } from '@llmos/base';
 import type { NatsConnection } from 'nats';
 import { createMailboxLink } from './adapters/jetstream/jetstream-mailbox-link';
 import { createTaskStore } from './adapters/jetstream/jetstream-task-store';
@@ -30,6 +31,8 @@ export interface ProcessOptions {
    * tokens as they come.
    */
   readonly chunkMs?: number;
+  /** Told of messages that can't be read and are left out; default: the log, at a bounded rate. */
+  readonly onSkipped?: OnSkipped;
 }
 
 export interface RunningProcess {
@@ -48,7 +51,10 @@ export async function runProcess(options: ProcessOptions): Promise<RunningProces
     );
   }
   const runtime = new ProcessRuntime({
-    link: createMailboxLink(options),
+    link: createMailboxLink({
+      ...options,
+      onSkipped: options.onSkipped ?? new SkippedMessages({ log, clock }).note,
+    }),
     store: await createTaskStore(options.connection),
     handler,
     incarnation,

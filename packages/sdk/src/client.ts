@@ -7,6 +7,7 @@ import { createJetStreamStoredMessages } from './adapters/jetstream/jetstream-st
 import type { NatsTlsOptions } from './adapters/nats/nats-connect';
 import { connectToNats } from './adapters/nats/nats-connect';
 import { createNatsMessageLink } from './adapters/nats/nats-message-link';
+import { warnOfSkipped } from './adapters/nats/skipped-warnings';
 import { filePackageFolder } from './adapters/system/file-package-folder';
 import { createSystemAlarm } from './adapters/system/system-alarm';
 import { assertOptions, checkWait, invalid } from './call-options';
@@ -74,7 +75,10 @@ export async function connect(options: ConnectOptions = {}): Promise<LlmosClient
     inboxPrefix: prefix,
     signal,
   });
-  const link = createNatsMessageLink(connection, prefix);
+  const link = createNatsMessageLink(connection, {
+    inboxPrefix: prefix,
+    onSkipped: warnOfSkipped(),
+  });
   const context = createContext({ tenant, principal: caller, timeoutMs, link });
   return createClient(context, createUploadParts(context));
 }

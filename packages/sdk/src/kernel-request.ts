@@ -95,6 +95,11 @@ async function tryOnce(
     }
     case 'interrupted':
       return repeatLost(request, 'had no answer when the connection broke');
+    case 'unreadable': {
+      const attempt = await repeatLost(request, 'had an answer that can’t be read');
+      const waitMs = withJitter(context, backoffMs(UNANSWERED_BACKOFF, counts.attempts));
+      return attempt.kind === 'repeat' ? { ...attempt, waitMs } : attempt;
+    }
     default:
       throw refusal(request, outcome);
   }
@@ -139,7 +144,7 @@ function refusal(
   request: KernelRequest,
   outcome: Exclude<
     RequestOutcome,
-    { kind: 'answered' | 'no-responders' | 'silent' | 'interrupted' }
+    { kind: 'answered' | 'no-responders' | 'silent' | 'interrupted' | 'unreadable' }
   >,
 ): LlmosError {
   switch (outcome.kind) {

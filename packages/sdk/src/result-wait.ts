@@ -52,6 +52,7 @@ export async function waitForResult(context: ClientContext, wait: ResultWait): P
       if (outcome.kind === 'found' && !isStale(outcome.message, wait)) {
         return toResult(outcome.message);
       }
+      if (outcome.kind === 'unreadable') throw unreadable(wait.of, outcome.reason);
       const leftMs = wait.untilMs - context.clock.nowMs();
       if (leftMs <= 0) throw outOfTime(`${what} took longer than ${limitMs} ms`, outcome);
       looks += 1;
@@ -75,7 +76,7 @@ export async function lookUpResult(
   if (long.kind === 'found') return long;
   if (short.kind === 'found' && refusedSequence(short.message) === undefined) return short;
   // What can't be read may be the result, of which a refusal says nothing.
-  if (long.kind === 'unavailable') return long;
+  if (long.kind !== 'absent') return long;
   return short;
 }
 
@@ -99,6 +100,10 @@ export function toResult(message: Pick<StoredMessage, 'contentType' | 'body'>): 
 export function outputOf(result: Result): unknown {
   if (result.ok) return result.output;
   throw LlmosError.fromBody(result.error);
+}
+
+function unreadable({ task }: TenantTask, reason: string): LlmosError {
+  return new LlmosError('DATA_LOSS', `the result of task ${task} can’t be read: ${reason}`);
 }
 
 function outOfTime(text: string, outcome: ReadOutcome): LlmosError {

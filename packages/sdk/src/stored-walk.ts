@@ -51,6 +51,9 @@ export async function* walkStored(
         continue;
       }
       if (!walk.follows && outcome.kind === 'absent') return;
+      if (outcome.kind === 'unreadable') {
+        throw new LlmosError('DATA_LOSS', `${walk.what}: ${stream} ${outcome.reason}`);
+      }
       fruitless += 1;
       if (outcome.kind === 'unavailable' && fruitless > SDK_LIMITS.maxFruitlessReads) {
         assertNotAborted(context, walk.what, signal);

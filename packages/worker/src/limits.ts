@@ -23,9 +23,6 @@ export const AGENT_LIMITS = {
   /** What a leader may ask for. */
   leastHeartbeatMs: 100,
   mostHeartbeatMs: 60_000,
-  /** The leader's record is watched; this repairs a watch that died silently. */
-  leaderPollMs: 3000,
-  bucketRetryMs: 500,
   /** Of the NATS connection; as much again is added at random, so that not all come at once. */
   reconnectWaitMs: 250,
   /** A server that hangs is found within ten seconds: two pings. */

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { cpus, homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Logger, NodeCapabilities } from '@llmos/base';
+import type { Logger, NodeCapabilities, SkippedMessages } from '@llmos/base';
 import { ServerTime, natsListener, openListeners, systemClock, wrongClock } from '@llmos/base';
 import { EpochGuard } from '@llmos/process';
 import type { NatsConnection } from 'nats';
@@ -56,7 +56,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   const capabilities = await probeCapabilities(options, probe);
   if (options.signal.aborted) throw new Error('stopped while starting');
   let reconnects = 0;
-  const connection = await orAbort(
+  const { connection, skipped } = await orAbort(
     openConnection({
       servers: config.servers,
       name: `llmos worker ${config.node}`,
@@ -67,7 +67,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   );
   try {
     const time = new ServerTime(wrongClock(config.faultClockMs));
-    const of = { config, log, probe, capabilities, connection, time };
+    const of = { config, log, probe, capabilities, connection, skipped, time };
     const parts = { ...of, reconnects: () => reconnects };
     return await assemble(parts);
   } catch (thrown) {
@@ -82,6 +82,7 @@ interface AgentParts {
   readonly probe: NodeProbe;
   readonly capabilities: NodeCapabilities;
   readonly connection: NatsConnection;
+  readonly skipped: SkippedMessages;
   readonly reconnects: () => number;
   readonly time: ServerTime;
 }
@@ -119,6 +120,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     freeMemoryBytes: () => probe.freeBytes(),
     memoryBytes: () => capabilities.memoryBytes,
     reconnects: parts.reconnects,
+    skippedMessages: () => parts.skipped.count,
     clockOffsetMs: () => parts.time.reading().offsetMs,
     processes: () => slots.counts(),
   });
@@ -234,11 +236,12 @@ async function clearDrafts({ config, log }: AgentParts, owner: string): Promise<
 function followLeader(parts: AgentParts, session: KernelSession): { close(): void } {
   const { connection, log, time } = parts;
   const { kernelUrl } = parts.config;
+  const watched = { connection, log, time, onSkipped: parts.skipped.note };
   if (kernelUrl === undefined) {
-    return watchLeader({ connection, log, time, onLeader: (leader) => session.follow(leader) });
+    return watchLeader({ ...watched, onLeader: (leader) => session.follow(leader) });
   }
   session.follow({ url: kernelUrl, epoch: 0 });
-  return watchLeader({ connection, log, time, onLeader: () => undefined });
+  return watchLeader({ ...watched, onLeader: () => undefined });
 }
 
 async function probeCapabilities(

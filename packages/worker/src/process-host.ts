@@ -10,7 +10,7 @@ import type { Logger } from '@llmos/base';
 import { LlmosError, systemClock, wrongClock } from '@llmos/base';
 import type { AttemptHandler, RunningProcess } from '@llmos/process';
 import { runProcess } from '@llmos/process';
-import type { FromHost, HostModel, HostSpec } from './actors/host-protocol';
+import type { FromHost, HostCounts, HostModel, HostSpec } from './actors/host-protocol';
 import { hostOwner } from './actors/host-protocol';
 import { ThreadClient } from './actors/thread-client';
 import { openConnection } from './adapters/jetstream/connection';
@@ -53,7 +53,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
   const { spec, log, tell } = options;
   const meter = new HostMeter(systemClock);
   const program = await openProgram(options, meter);
-  const connection = await openConnection({
+  const { connection, skipped } = await openConnection({
     servers: spec.servers,
     name: `llmos ${spec.target} ${spec.pid}`,
     log,
@@ -68,11 +68,16 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     handler: meter.measured(program.handler),
     clock: wrongClock(spec.faultClockMs ?? 0),
     log,
+    onSkipped: skipped.note,
   });
   void connection.closed().then((error) => {
     if (error instanceof Error) options.crash(`the NATS connection closed: ${error.message}`);
   });
-  const counting = setInterval(() => tellCounts(process, meter, tell), HOST_LIMITS.countsMs);
+  const tellCounts = (): void => {
+    const counts = { ...countsOf(process, meter), skipped: skipped.count };
+    tell({ kind: 'counts', counts });
+  };
+  const counting = setInterval(tellCounts, HOST_LIMITS.countsMs);
   tell({ kind: 'ready', permits: program.permits, device: program.device });
   return {
     stop: async (graceMs) => {
@@ -85,11 +90,10 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
   };
 }
 
-function tellCounts(process: RunningProcess, meter: HostMeter, tell: ProcessHostOptions['tell']) {
+function countsOf(process: RunningProcess, meter: HostMeter): Omit<HostCounts, 'skipped'> {
   const { running, waiting, committed, failed, stopped, preempted } = process.counts();
   const ended = { committed, failed, stopped, preempted };
-  const counts = { running: running + waiting, ...ended, ...meter.counts() };
-  tell({ kind: 'counts', counts });
+  return { running: running + waiting, ...ended, ...meter.counts() };
 }
 
 async function openProgram(options: ProcessHostOptions, meter: HostMeter): Promise<Program> {

@@ -16,6 +16,7 @@ export const COUNTERS = {
   reader_messages: 'Messages to readers that attached, by kind',
   reports_malformed: 'Reports of processes that could not be read',
   reports_dropped: 'Reports dropped because the event queue was full',
+  messages_skipped: 'Messages and rows of buckets left out because they could not be read',
   messages_lost_on_purpose: 'Messages dropped by the fault setting',
   announcements_dropped: 'Lifecycle events not published',
   leaderships: 'Leaderships, by began or ended',

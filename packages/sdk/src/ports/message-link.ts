@@ -30,6 +30,8 @@ export type RequestOutcome =
   /** The connection was lost and is back; request or answer may be lost. */
   | { readonly kind: 'interrupted' }
   | { readonly kind: 'denied'; readonly reason: string }
+  /** An answer came whose headers can't be read. */
+  | { readonly kind: 'unreadable'; readonly reason: string }
   /** More requests are pending than the client holds. */
   | { readonly kind: 'full' }
   | { readonly kind: 'aborted' }
@@ -48,6 +50,7 @@ export interface MessageLink {
   publish(message: OutgoingMessage): void;
   /**
    * Requests and messages that follow on this link are received after the subscription.
+   * Messages that can't be read are left out.
    * @param deliver must not throw.
    */
   subscribe(subject: string, deliver: (message: IncomingMessage) => void): Unsubscribe;

@@ -47,6 +47,8 @@ export type PurgeOutcome =
 export type ReadOutcome =
   | { readonly kind: 'found'; readonly message: StoredMessage }
   | { readonly kind: 'absent' }
+  /** It is there, but its headers can't be read. */
+  | { readonly kind: 'unreadable'; readonly reason: string }
   /** Could not look: no answer, no stream yet, or no permission. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 

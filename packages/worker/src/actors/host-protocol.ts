@@ -66,6 +66,8 @@ export interface HostCounts {
   /** Given back, to go on later. */
   readonly preempted: number;
   readonly chunks: number;
+  /** Messages that could not be read. */
+  readonly skipped: number;
   readonly promptTokens: number;
   readonly generatedTokens: number;
   /** Code → attempts whose handler ended in it. */

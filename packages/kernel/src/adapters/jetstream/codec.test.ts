@@ -1,9 +1,8 @@
 import type { FunctionName, NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
-import { asEpoch } from '@llmos/base';
+import { asEpoch, parseDelivery } from '@llmos/base';
 import { mailbox, report } from '@llmos/proto';
 import type { TaskSpec } from '../../tasks/task-spec';
 import { decodeReport, encodeMailbox, executeCommand } from './codec';
-import { parseDelivery } from './delivery';
 import { headerText } from './headers';
 import { HeldMessages } from './held-messages';
 

@@ -1,8 +1,8 @@
 /**
  * The kernel's connection to NATS: waits for the server at start, then reconnects for ever.
  */
-import { LlmosError, parseServerUrls, useLeanRequests } from '@llmos/base';
-import type { Logger } from '@llmos/base';
+import { LlmosError, guardMessages, parseServerUrls, useLeanRequests } from '@llmos/base';
+import type { Logger, OnSkipped } from '@llmos/base';
 import { DebugEvents, Events, NatsError, connect, createInbox } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -13,6 +13,7 @@ export interface ConnectionOptions {
   readonly name: string;
   readonly log: Logger;
   readonly waitMs: number;
+  readonly onSkipped: OnSkipped;
   readonly onReconnect?: () => void;
   readonly onDisconnect?: () => void;
 }
@@ -36,6 +37,7 @@ export async function connectToNats(options: ConnectionOptions): Promise<NatsCon
         noAsyncTraces: true,
         ignoreClusterUpdates: false,
       });
+      guardMessages(connection, options.onSkipped);
       useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
       void watchStatus(connection, options);
       void endWithoutIt(connection);

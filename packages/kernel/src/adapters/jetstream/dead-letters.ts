@@ -1,12 +1,12 @@
 /** What a dead letter carries: the original message, and why it was given up. */
 import type { HeaderSource } from '@llmos/base';
-import { FORWARDED_HEADERS, HEADERS, STREAMS } from '@llmos/base';
+import { FORWARDED_HEADERS, HEADERS, STREAMS, readHeaders } from '@llmos/base';
 import { headers as newHeaders } from 'nats';
 import type { JetStreamManager, MsgHdrs } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { DeadLetter } from '../../ports/task-stream';
-import { headerText, readHeaders } from './headers';
+import { headerText } from './headers';
 import { readSequence } from './leader-reads';
 
 export interface OriginalMessage {

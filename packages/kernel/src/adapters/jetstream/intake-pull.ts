@@ -9,15 +9,12 @@
  * day only. But deliveries are numbered: where one is missing, the consumer is made anew, and
  * everything that is not acknowledged comes once more, in its order.
  */
-import type { Logger } from '@llmos/base';
-import { STREAMS, encodeJson } from '@llmos/base';
+import type { Logger, Delivery } from '@llmos/base';
+import { STREAMS, encodeJson, parseDelivery, statusOf } from '@llmos/base';
 import { createInbox, nanos } from 'nats';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { describeApiError, isApiError } from './api-errors';
-import type { Delivery } from './delivery';
-import { parseDelivery } from './delivery';
-import { statusOf } from './headers';
 
 export interface IntakePullOptions {
   readonly connection: NatsConnection;

@@ -1,10 +1,12 @@
 /** The leader's record in the bucket `llmos_leader`, written by compare-and-set. */
-import type { KernelId, ServerTime, StampHeard } from '@llmos/base';
-import { BUCKETS, decodeJson, encodeJson, isRecord, tryToken } from '@llmos/base';
-import type { JetStreamClient, KV, KvEntry, NatsConnection } from 'nats';
+import type { BucketRow, KernelId, Logger, OnSkipped, ServerTime, StampHeard } from '@llmos/base';
+import { BUCKETS, decodeJson, encodeJson, isRecord, tryToken, watchBucket } from '@llmos/base';
+import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { LeaderRecord, LeadershipStore, StoredLeader } from '../../ports/leadership-store';
 import { isConflict } from './api-errors';
+import { readLast } from './leader-reads';
 
 const KEY = 'leader';
 const SUBJECT = `$KV.${BUCKETS.leader}.${KEY}`;
@@ -13,6 +15,8 @@ export interface LeadershipStoreParts {
   /** False while this kernel could do nothing with a lease. */
   readonly mayLead: () => boolean;
   readonly time: ServerTime;
+  readonly log: Logger;
+  readonly onSkipped: OnSkipped;
 }
 
 /** Each renewal of the lease is a stamp of the server's clock that every kernel hears of at once. */
@@ -23,7 +27,8 @@ export class JetStreamLeadershipStore implements LeadershipStore {
   private heard: (StampHeard & { readonly revision: number }) | undefined;
 
   private constructor(
-    private readonly bucket: KV,
+    private readonly connection: NatsConnection,
+    private readonly manager: JetStreamManager,
     private readonly jetstream: JetStreamClient,
     private readonly parts: LeadershipStoreParts,
   ) {}
@@ -32,15 +37,16 @@ export class JetStreamLeadershipStore implements LeadershipStore {
     connection: NatsConnection,
     parts: LeadershipStoreParts,
   ): Promise<JetStreamLeadershipStore> {
-    const jetstream = connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
-    const bucket = await jetstream.views.kv(BUCKETS.leader, { bindOnly: true });
-    return new JetStreamLeadershipStore(bucket, jetstream, parts);
+    const options = { timeout: EDGE_LIMITS.requestTimeoutMs };
+    const manager = await connection.jetstreamManager({ ...options, checkAPI: false });
+    const jetstream = connection.jetstream(options);
+    return new JetStreamLeadershipStore(connection, manager, jetstream, parts);
   }
 
   async read(): Promise<StoredLeader | undefined> {
-    const entry = await this.bucket.get(KEY);
-    if (entry === null) return undefined;
-    return { record: readLeaderRecord(entry.value), revision: entry.revision };
+    const stored = await readLast(this.manager, `KV_${BUCKETS.leader}`, SUBJECT);
+    if (stored === undefined) return undefined;
+    return { record: readLeaderRecord(stored.data), revision: stored.seq };
   }
 
   async write(
@@ -64,25 +70,29 @@ export class JetStreamLeadershipStore implements LeadershipStore {
     }
   }
 
-  async watch(onChange: () => void): Promise<() => void> {
-    const entries = await this.bucket.watch({ key: KEY });
-    let isFirst = true;
-    void (async () => {
-      for await (const entry of entries) {
-        if (entry.key !== KEY) continue;
-        // The first one lay there already, unless it is our own; its stamp is no moment of now.
-        if (!isFirst || entry.revision === this.written.revision) this.hear(entry);
-        isFirst = false;
+  watch(onChange: () => void): Promise<() => void> {
+    const { log, onSkipped } = this.parts;
+    const watch = watchBucket<BucketRow>({
+      ...{ connection: this.connection, createInbox, log, onSkipped },
+      bucket: BUCKETS.leader,
+      key: KEY,
+      maxRows: 1,
+      read: (row) => row,
+      onRows: (rows, change) => {
+        // What lay there already has no stamp of now, unless it is our own.
+        const lying = rows.get(KEY);
+        const heard = change ?? (lying?.revision === this.written.revision ? lying : undefined);
+        if (heard !== undefined) this.hear(heard);
         onChange();
-      }
-    })().catch(() => undefined); // a lost hint: the reader reads at intervals anyway
-    return () => entries.stop();
+      },
+    });
+    return Promise.resolve(() => watch.close());
   }
 
-  private hear({ revision, created }: KvEntry): void {
+  private hear({ revision, storedWallMs }: BucketRow): void {
     const { time } = this.parts;
     const heardAtMs = time.steady.nowMs();
-    this.heard = { revision, stampWallMs: created.getTime(), heardAtMs };
+    this.heard = { revision, stampWallMs: storedWallMs, heardAtMs };
     const { written } = this;
     const own = written.revision === revision ? { sentAtMs: written.sentAtMs } : {};
     time.hear({ ...this.heard, ...own });

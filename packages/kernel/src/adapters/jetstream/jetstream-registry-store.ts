@@ -1,7 +1,16 @@
 /** Models, functions and desired processes: key–value buckets, watched by every kernel. */
-import type { FunctionDefinition, Logger, ModelRegistration, SpawnRequest } from '@llmos/base';
-import { BUCKETS, decodeJson, encodeJson } from '@llmos/base';
-import type { KV, NatsConnection } from 'nats';
+import type {
+  BucketReading,
+  BucketRow,
+  FunctionDefinition,
+  Logger,
+  ModelRegistration,
+  OnSkipped,
+  SpawnRequest,
+} from '@llmos/base';
+import { BUCKETS, decodeJson, encodeJson, readBucket, readHeaders, watchBucket } from '@llmos/base';
+import type { JetStreamClient, JetStreamManager, KV, NatsConnection, StoredMsg } from 'nats';
+import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { RegistryStore } from '../../ports/registry-store';
 import {
@@ -10,64 +19,52 @@ import {
   checkSpawnRequest,
 } from '../../services/request-schemas';
 import { isConflict } from './api-errors';
-import { whileUnavailable } from './connection';
+import { readLast } from './leader-reads';
 
 type Check = (value: unknown) => { readonly message: string } | undefined;
 
+export interface RegistryStoreOptions {
+  readonly connection: NatsConnection;
+  readonly manager: JetStreamManager;
+  readonly log: Logger;
+  readonly onSkipped: OnSkipped;
+}
+
 export class JetStreamRegistryStore implements RegistryStore {
   private readonly closers: (() => void)[] = [];
-  private isClosed = false;
+  private readonly jetstream: JetStreamClient;
 
   private constructor(
-    private readonly buckets: { models: KV; functions: KV; processes: KV },
-    private readonly log: Logger,
-  ) {}
+    private readonly options: RegistryStoreOptions,
+    private readonly buckets: { models: KV; processes: KV },
+  ) {
+    this.jetstream = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
+  }
 
-  static async open(connection: NatsConnection, log: Logger): Promise<JetStreamRegistryStore> {
-    const { views } = connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
+  static async open(options: RegistryStoreOptions): Promise<JetStreamRegistryStore> {
+    const { views } = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
     const open = (name: string): Promise<KV> => views.kv(name, { bindOnly: true });
     const buckets = {
       models: await open(BUCKETS.models),
-      functions: await open(BUCKETS.functions),
       processes: await open(BUCKETS.processes),
     };
-    return new JetStreamRegistryStore(buckets, log);
+    return new JetStreamRegistryStore(options, buckets);
   }
 
   watchModels(onChange: (models: readonly ModelRegistration[]) => void): Promise<void> {
-    return this.watch<ModelRegistration>({
-      bucket: this.buckets.models,
-      maxRows: EDGE_LIMITS.maxModels,
-      check: checkModelRegistration,
-      onChange,
-    });
+    const bounds = { maxRows: EDGE_LIMITS.maxModels, check: checkModelRegistration };
+    return this.watch(this.reading<ModelRegistration>(BUCKETS.models, bounds), onChange);
   }
 
   watchFunctions(onChange: (functions: readonly FunctionDefinition[]) => void): Promise<void> {
-    return this.watch<FunctionDefinition>({
-      bucket: this.buckets.functions,
-      maxRows: EDGE_LIMITS.maxFunctions,
-      check: checkFunctionDefinition,
-      onChange,
-    });
+    const bounds = { maxRows: EDGE_LIMITS.maxFunctions, check: checkFunctionDefinition };
+    return this.watch(this.reading<FunctionDefinition>(BUCKETS.functions, bounds), onChange);
   }
 
-  readDesired(): Promise<readonly SpawnRequest[]> {
-    const waiting = { log: this.log, waitMs: EDGE_LIMITS.takeoverWaitMs };
-    return whileUnavailable(waiting, () => this.readDesiredOnce());
-  }
-
-  private async readDesiredOnce(): Promise<readonly SpawnRequest[]> {
-    const { processes } = this.buckets;
-    const desired: SpawnRequest[] = [];
-    const keys = await processes.keys();
-    for await (const key of keys) {
-      const entry = await processes.get(key);
-      if (entry === null || entry.operation !== 'PUT') continue;
-      const value = this.parse<SpawnRequest>(entry.key, entry.value, checkSpawnRequest);
-      if (value !== undefined) desired.push(value);
-    }
-    return desired;
+  async readDesired(): Promise<readonly SpawnRequest[]> {
+    const bounds = { maxRows: EDGE_LIMITS.maxModels, check: checkSpawnRequest };
+    const reading = this.reading<SpawnRequest>(BUCKETS.processes, bounds);
+    return [...(await readBucket(reading, EDGE_LIMITS.takeoverWaitMs)).values()];
   }
 
   async writeDesired(request: SpawnRequest): Promise<void> {
@@ -77,8 +74,14 @@ export class JetStreamRegistryStore implements RegistryStore {
   }
 
   async addModel(model: ModelRegistration): Promise<'added' | 'conflict'> {
+    const subject = `$KV.${BUCKETS.models}.${model.name}/${model.version}`;
+    // The bucket's own create decodes the headers of what is there, whatever they are.
+    const stored = await readLast(this.options.manager, `KV_${BUCKETS.models}`, subject);
+    if (stored !== undefined && isRow(stored)) return 'conflict';
     try {
-      await this.buckets.models.create(`${model.name}/${model.version}`, encodeJson(model));
+      await this.jetstream.publish(subject, encodeJson(model), {
+        expect: { lastSubjectSequence: stored?.seq ?? 0 },
+      });
       return 'added';
     } catch (error) {
       if (isConflict(error)) return 'conflict';
@@ -91,58 +94,29 @@ export class JetStreamRegistryStore implements RegistryStore {
   }
 
   async close(): Promise<void> {
-    this.isClosed = true;
     for (const close of this.closers) close();
     return Promise.resolve();
   }
 
-  /** Resolves when the current rows were handed over; watches again if the watch breaks. */
-  private async watch<T>(of: {
-    readonly bucket: KV;
-    readonly maxRows: number;
-    readonly check: Check;
-    readonly onChange: (rows: readonly T[]) => void;
-  }): Promise<void> {
-    const rows = new Map<string, T>();
-    let isInitialized = false;
-    let report: () => void = () => undefined;
-    const initialized = new Promise<void>((resolve) => (report = resolve));
-    const publish = (): void => of.onChange([...rows.values()]);
-    const entries = await of.bucket.watch({
-      initializedFn: () => {
-        isInitialized = true;
-        publish();
-        report();
-      },
-    });
-    this.closers.push(() => entries.stop());
-    const follow = async (): Promise<void> => {
-      for await (const entry of entries) {
-        const isPut = entry.operation === 'PUT' && entry.value.length > 0;
-        const value = isPut ? this.parse<T>(entry.key, entry.value, of.check) : undefined;
-        if (value === undefined) rows.delete(entry.key);
-        else if (rows.size < of.maxRows || rows.has(entry.key)) rows.set(entry.key, value);
-        if (isInitialized) publish();
-      }
-    };
-    void follow()
-      .catch((error: unknown) => this.log.warn('registry-watch-failed', { error }))
-      .finally(() => this.watchAgain(of));
-    await initialized;
+  /** Resolves when the current rows were handed over. */
+  private watch<T>(
+    reading: BucketReading<T>,
+    onChange: (rows: readonly T[]) => void,
+  ): Promise<void> {
+    const watch = watchBucket({ ...reading, onRows: (rows) => onChange([...rows.values()]) });
+    this.closers.push(() => watch.close());
+    return watch.ready;
   }
 
-  private watchAgain<T>(of: Parameters<typeof this.watch<T>>[0]): void {
-    if (this.isClosed) return;
-    const timer = setTimeout(() => {
-      this.watch(of).catch((error: unknown) => {
-        this.log.warn('registry-watch-failed', { error });
-        this.watchAgain(of);
-      });
-    }, EDGE_LIMITS.registryRetryMs);
-    this.closers.push(() => clearTimeout(timer));
+  private reading<T>(
+    bucket: string,
+    of: { readonly maxRows: number; readonly check: Check },
+  ): BucketReading<T> {
+    const read = (row: BucketRow): T | undefined => this.parse<T>(row, of.check);
+    return { ...this.options, createInbox, bucket, maxRows: of.maxRows, read };
   }
 
-  private parse<T>(key: string, bytes: Uint8Array, check: Check): T | undefined {
+  private parse<T>({ key, value: bytes }: BucketRow, check: Check): T | undefined {
     let value: unknown;
     try {
       value = decodeJson(bytes);
@@ -151,7 +125,14 @@ export class JetStreamRegistryStore implements RegistryStore {
     }
     const refusal = check(value);
     if (refusal === undefined) return value as T;
-    this.log.warn('registry-row-refused', { key, reason: refusal.message });
+    this.options.log.warn('registry-row-refused', { key, reason: refusal.message });
     return undefined;
   }
+}
+
+/** What was deleted, or can't be read, is none. */
+function isRow(stored: StoredMsg): boolean {
+  const { get, isReadable } = readHeaders(() => stored.header);
+  const operation = get('KV-Operation') ?? '';
+  return stored.data.length > 0 && isReadable && operation === '';
 }

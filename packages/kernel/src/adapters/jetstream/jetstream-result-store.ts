@@ -6,7 +6,7 @@
  * another one starts after the last result seen. Foreign headers are read behind our own guard.
  */
 import type { Logger, TenantId, TenantTask } from '@llmos/base';
-import { parseResultSubject } from '@llmos/base';
+import { parseDelivery, parseResultSubject, readHeaders, statusOf } from '@llmos/base';
 import {
   AckPolicy,
   DeliverPolicy,
@@ -20,8 +20,6 @@ import type { JetStreamManager, Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { ResultStore, StoredPlace, StoredResult, StoredShare } from '../../ports/result-store';
-import { parseDelivery } from './delivery';
-import { readHeaders, statusOf } from './headers';
 import type { ResultReads } from './result-reads';
 import { RESULT_STREAMS, resultOf } from './result-reads';
 import { walkStream } from './stream-walk';

@@ -5,12 +5,18 @@
  * there (503), and a reader that left is found without a word from it.
  */
 import type { Logger, TenantTask } from '@llmos/base';
-import { HEADERS, PROTOBUF_CONTENT_TYPE, STREAMS, parseChunk, subjects } from '@llmos/base';
+import {
+  HEADERS,
+  PROTOBUF_CONTENT_TYPE,
+  STREAMS,
+  parseChunk,
+  subjects,
+  statusOf,
+} from '@llmos/base';
 import { createInbox, headers as newHeaders } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import type { Delivery, ReaderMessage, StoredChunk, StreamLink } from '../../ports/stream-link';
 import { isApiError } from './api-errors';
-import { statusOf } from './headers';
 
 const NO_RESPONDERS = 503;
 

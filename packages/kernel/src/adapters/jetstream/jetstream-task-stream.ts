@@ -14,8 +14,9 @@ import type {
   TaskId,
   TenantId,
   TenantTask,
+  Delivery,
 } from '@llmos/base';
-import { STREAMS, TASK_CLASSES, failure, isOther, subjects } from '@llmos/base';
+import { STREAMS, TASK_CLASSES, failure, isOther, subjects, readHeaders } from '@llmos/base';
 import { Events } from 'nats';
 import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -38,8 +39,6 @@ import type { KnownOfTask } from './backlog-reads';
 import { BacklogReads } from './backlog-reads';
 import { whileUnavailable } from './connection';
 import { deadLetterHeaders, readOriginal } from './dead-letters';
-import type { Delivery } from './delivery';
-import { readHeaders } from './headers';
 import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
 import { IntakePull } from './intake-pull';

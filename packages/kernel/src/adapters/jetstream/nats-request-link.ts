@@ -1,11 +1,10 @@
 /** Requests over core NATS, behind a guard: nothing foreign may throw into the client. */
 import type { BodyFormat, Logger } from '@llmos/base';
-import { HEADERS, PROTOBUF_CONTENT_TYPE, isAnswerable } from '@llmos/base';
+import { HEADERS, PROTOBUF_CONTENT_TYPE, isAnswerable, readHeaders } from '@llmos/base';
 import { headers as newHeaders } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../../ports/request-link';
-import { readHeaders } from './headers';
 
 const PROTOBUF_HEADERS = newHeaders();
 PROTOBUF_HEADERS.set(HEADERS.contentType, PROTOBUF_CONTENT_TYPE);

@@ -16,12 +16,13 @@ import {
   parseIdentity,
   resultPlaces,
   subjects,
+  readHeaders,
+  statusOf,
 } from '@llmos/base';
 import { ErrorCode, NatsError } from 'nats';
 import type { JetStreamManager, MsgHdrs, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoredPlace, StoredResult } from '../../ports/result-store';
-import { readHeaders, statusOf } from './headers';
 import { readLast } from './leader-reads';
 import type { TextFilter } from './text-filter';
 

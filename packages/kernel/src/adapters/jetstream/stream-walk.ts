@@ -3,11 +3,10 @@
  * without acknowledgements, instead of a request for each message (440,000 results: 1 s of the
  * kernel's time instead of 17 s; asking for the list of subjects holds the server up for seconds).
  */
+import { parseDelivery, statusOf } from '@llmos/base';
 import { AckPolicy, DeliverPolicy, ReplayPolicy, createInbox, nanos } from 'nats';
 import type { JetStreamManager, Msg, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { parseDelivery } from './delivery';
-import { statusOf } from './headers';
 
 export interface StreamWalk {
   readonly connection: NatsConnection;

@@ -1,7 +1,7 @@
 /** The mailbox subject of one process, and its reports. Core NATS. */
-import type { Clock, Logger, NodeId, ProcessId } from '@llmos/base';
-import { readClock, subjects } from '@llmos/base';
-import type { NatsConnection, Subscription } from 'nats';
+import type { Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
+import { guardCallback, readClock, subjects } from '@llmos/base';
+import type { Msg, NatsConnection, Subscription } from 'nats';
 import type { MailboxLink, MailboxMessage } from '../../ports/mailbox-link';
 import type { Report } from '../../report-outbox';
 import { decodeMailboxMessage, encodeReport } from './codec';
@@ -13,6 +13,7 @@ export interface MailboxLinkOptions {
   readonly incarnation: number;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly onSkipped: OnSkipped;
 }
 
 export function createMailboxLink(options: MailboxLinkOptions): MailboxLink {
@@ -22,20 +23,14 @@ export function createMailboxLink(options: MailboxLinkOptions): MailboxLink {
   let subscription: Subscription | undefined;
 
   function open(deliver: (message: MailboxMessage) => void): Promise<void> {
-    subscription = connection.subscribe(subjects.mailbox(address), {
-      callback: (error, message) => {
-        if (error !== null) {
-          log.error('mailbox-subscription-failed', { error });
-          return;
-        }
-        const decoded = decodeMailboxMessage(message.data, readClock(options.clock));
-        if (decoded === undefined) {
-          log.warn('mailbox-message-unreadable', { bytes: message.data.length });
-          return;
-        }
-        deliver(decoded);
-      },
-    });
+    const take = (error: Error | null, message: Msg): void => {
+      if (error !== null) return log.error('mailbox-subscription-failed', { error });
+      const decoded = decodeMailboxMessage(message.data, readClock(options.clock));
+      if (decoded === undefined) throw new TypeError('the bytes are no message of a mailbox');
+      deliver(decoded);
+    };
+    const callback = guardCallback(take, options.onSkipped);
+    subscription = connection.subscribe(subjects.mailbox(address), { callback });
     return connection.flush();
   }
 

@@ -42,7 +42,7 @@ async function has(
 ): Promise<boolean> {
   const outcome = await parts.stored.readLast({ stream: STREAM, subject: metaSubject(of.name) });
   if (outcome.kind === 'absent') return false;
-  if (outcome.kind === 'unavailable') {
+  if (outcome.kind !== 'found') {
     const message = `the object store ${PACKAGE_STORE} can't be read: ${outcome.reason}`;
     throw new LlmosError('UNAVAILABLE', message);
   }

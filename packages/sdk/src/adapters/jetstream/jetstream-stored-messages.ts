@@ -21,6 +21,7 @@ export function createJetStreamStoredMessages(link: MessageLink): StoredMessages
   const read = async (of: ReadLast, direct: DirectQuery): Promise<ReadOutcome> => {
     const isDirect = !withoutDirect.has(of.stream);
     const first = isDirect ? await directGet(link, of, direct) : undefined;
+    if (first?.kind === 'unreadable') return readPastHeaders(link, of, { direct, first });
     if (first !== undefined) return first;
     const reason = isDirect ? await reasonAgainstMessageGet(link, of) : undefined;
     if (reason !== undefined) return reason;
@@ -60,6 +61,8 @@ async function directGet(
   switch (outcome.kind) {
     case 'answered':
       return readDirectAnswer(outcome.message);
+    case 'unreadable':
+      return outcome;
     case 'silent':
     case 'no-responders':
     case 'denied':
@@ -67,6 +70,16 @@ async function directGet(
     default:
       return { kind: 'unavailable', reason: outcome.kind };
   }
+}
+
+/** The stream API gives headers as bytes, of which the lines that can be read are read. */
+async function readPastHeaders(
+  link: MessageLink,
+  of: ReadLast,
+  { direct, first }: { readonly direct: DirectQuery; readonly first: ReadOutcome },
+): Promise<ReadOutcome> {
+  const second = await messageGet(link, of, direct.query);
+  return second.kind === 'unavailable' ? first : second;
 }
 
 function readDirectAnswer(message: IncomingMessage): ReadOutcome {

@@ -5,6 +5,8 @@
  * when its signal aborts, when the connection was lost and is back, or when the server refuses
  * its subject. Sole owner of the connection and of the table of pending requests.
  */
+import type { HeaderReading, OnSkipped } from '@llmos/base';
+import { guardMessages, readHeaders } from '@llmos/base';
 import { createInbox, Events, headers as natsHeaders } from 'nats';
 import type { Msg, MsgHdrs, NatsConnection, Status } from 'nats';
 import { SDK_LIMITS } from '../../limits';
@@ -24,15 +26,17 @@ interface PendingRequest {
 }
 
 const NO_RESPONDERS = 503;
+const UNREADABLE = 'its headers can’t be read';
 /** Where the server's INFO names no limit. */
 const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
 
-/** @param inboxPrefix of reply subjects; default `_INBOX`. */
+/** @param of.inboxPrefix of reply subjects; default `_INBOX`. */
 export function createNatsMessageLink(
   connection: NatsConnection,
-  inboxPrefix?: string,
+  of: { readonly inboxPrefix?: string | undefined; readonly onSkipped: OnSkipped },
 ): MessageLink {
-  return new NatsMessageLink(connection, createInbox(inboxPrefix));
+  guardMessages(connection, of.onSkipped);
+  return new NatsMessageLink(connection, createInbox(of.inboxPrefix), of.onSkipped);
 }
 
 class NatsMessageLink implements MessageLink {
@@ -48,6 +52,7 @@ class NatsMessageLink implements MessageLink {
     private readonly connection: NatsConnection,
     /** Answers come to a subject below it. */
     private readonly inbox: string,
+    private readonly onSkipped: OnSkipped,
   ) {
     connection.subscribe(`${this.inbox}.*`, {
       callback: (error, msg) => this.onAnswer(error, msg),
@@ -68,7 +73,10 @@ class NatsMessageLink implements MessageLink {
     if (this.closed.aborted) return () => undefined;
     const subscription = this.connection.subscribe(subject, {
       callback: (error, msg) => {
-        if (error === null) deliver(readMessage(msg));
+        if (error !== null) return;
+        const headers = readHeaders(() => msg.headers);
+        if (headers.isReadable) deliver(readMessage(msg, headers));
+        else this.skip(msg);
       },
     });
     return () => {
@@ -132,9 +140,18 @@ class NatsMessageLink implements MessageLink {
     if (error !== null) return;
     const pending = this.pending.get(msg.subject.slice(this.inbox.length + 1));
     if (pending === undefined) return;
-    const message = readMessage(msg);
+    const headers = readHeaders(() => msg.headers);
+    if (!headers.isReadable) {
+      this.skip(msg);
+      return pending.settle({ kind: 'unreadable', reason: UNREADABLE });
+    }
+    const message = readMessage(msg, headers);
     const isUnheard = message.status === NO_RESPONDERS && message.body.byteLength === 0;
     pending.settle(isUnheard ? { kind: 'no-responders' } : { kind: 'answered', message });
+  }
+
+  private skip({ subject }: Msg): void {
+    this.onSkipped({ subject, reason: UNREADABLE });
   }
 
   private async watchStatus(statuses: AsyncIterable<Status>): Promise<void> {
@@ -182,15 +199,13 @@ function writeHeaders(headers: MessageHeaders): MsgHdrs {
   return written;
 }
 
-function readMessage(msg: Msg): IncomingMessage {
+function readMessage(msg: Msg, headers: HeaderReading): IncomingMessage {
+  // Decoded already where there are any.
   const code = msg.headers?.code ?? 0;
   return {
     subject: msg.subject,
     body: msg.data,
-    header: (name) => {
-      const value = msg.headers?.get(name);
-      return value === undefined || value === '' ? undefined : value;
-    },
+    header: (name) => headers.get(name) || undefined,
     status: code === 0 ? undefined : code,
   };
 }

@@ -1,5 +1,11 @@
 /** The worker's NATS connections: they wait for the server and never give up on it. */
-import { parseServerUrls, useLeanRequests } from '@llmos/base';
+import {
+  SkippedMessages,
+  guardMessages,
+  parseServerUrls,
+  systemClock,
+  useLeanRequests,
+} from '@llmos/base';
 import type { Logger } from '@llmos/base';
 import { NatsError, connect, createInbox } from 'nats';
 import type { NatsConnection } from 'nats';
@@ -13,8 +19,14 @@ export interface ConnectionOptions {
   readonly onReconnect?: () => void;
 }
 
+export interface GuardedConnection {
+  readonly connection: NatsConnection;
+  /** Counts what came on it and can't be read. */
+  readonly skipped: SkippedMessages;
+}
+
 /** Resolves once a server answers. */
-export async function openConnection(options: ConnectionOptions): Promise<NatsConnection> {
+export async function openConnection(options: ConnectionOptions): Promise<GuardedConnection> {
   const { servers, isTls, ...credentials } = parseServerUrls(options.servers);
   const connection = await connect({
     servers: [...servers],
@@ -31,9 +43,11 @@ export async function openConnection(options: ConnectionOptions): Promise<NatsCo
     // A stack is recorded for every request otherwise.
     noAsyncTraces: true,
   });
+  const skipped = new SkippedMessages({ log: options.log, clock: systemClock });
+  guardMessages(connection, skipped.note);
   useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
   void watchStatus(connection, options);
-  return connection;
+  return { connection, skipped };
 }
 
 async function watchStatus(connection: NatsConnection, options: ConnectionOptions): Promise<void> {

@@ -16,6 +16,8 @@ export interface WorkerReadings {
   readonly memoryBytes: () => number;
   /** Reconnects to NATS so far. */
   readonly reconnects: () => number;
+  /** Left out by the agent so far. */
+  readonly skippedMessages: () => number;
   /** Undefined while it is not measured. */
   readonly clockOffsetMs: () => number | undefined;
   readonly processes: () => readonly {
@@ -70,15 +72,21 @@ function addNodeMetrics(registry: Registry, readings: WorkerReadings): void {
       if (offsetMs !== undefined) this.set(offsetMs / 1_000);
     },
   });
-  new Counter({
-    name: 'llmos_worker_nats_reconnects_total',
-    help: 'Reconnects to NATS of the agent',
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(readings.reconnects());
-    },
-  });
+  const counter = (name: string, help: string, value: () => number): void => {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  };
+  const reconnects = 'Reconnects to NATS of the agent';
+  counter('llmos_worker_nats_reconnects_total', reconnects, readings.reconnects);
+  const skipped = 'Messages and rows that the agent left out because they could not be read';
+  counter('llmos_worker_messages_skipped_total', skipped, readings.skippedMessages);
 }
 
 function addProcessStates(registry: Registry, readings: WorkerReadings): void {
@@ -145,6 +153,11 @@ const COUNTERS: readonly CounterOf[] = [
     name: 'chunks',
     help: 'Chunks streamed by actor threads',
     read: ({ chunks }) => ({ '': chunks }),
+  },
+  {
+    name: 'messages_skipped',
+    help: 'Messages left out because they could not be read',
+    read: ({ skipped }) => ({ '': skipped }),
   },
   {
     name: 'generation_tokens',
