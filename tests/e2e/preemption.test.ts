@@ -76,21 +76,24 @@ async function holdProcess(): Promise<HeldProcess> {
   return { row, go: () => void process.kill(osPid, 'SIGCONT') };
 }
 
-/** Of so many that were handed in, all are there that have no permit. */
-async function untilQueued(held: HeldProcess, count: number): Promise<void> {
-  await waitFor(async () => (await storyteller())?.queued === count - held.row.permits, {
-    what: 'more work than permits',
-  });
+/** So many that were handed in are all there: they have a permit, or wait for one. */
+async function untilTaken(count: number): Promise<void> {
+  const taken = async (): Promise<boolean> => {
+    const row = await storyteller();
+    return row !== undefined && row.queued + row.running === count;
+  };
+  await waitFor(taken, { what: `${count} tasks at the process, or waiting for it` });
 }
 
 it('urgent generations push bulk ones aside, which end as if nothing had happened', async () => {
   const before = await decided('preempt-attempt');
   const held = await holdProcess();
   const bulk = startBulk('bulk');
-  await untilQueued(held, BULK);
+  await untilTaken(BULK);
   const short = { maxTokens: 3, minTokens: 0 };
-  const urgent = inputs.slice(0, 4).map((input) => system.os.generate({ ...input, ...short }));
-  await untilQueued(held, BULK + urgent.length);
+  // More than the permits that bulk left to them.
+  const urgent = inputs.slice(0, 8).map((input) => system.os.generate({ ...input, ...short }));
+  await untilTaken(BULK + urgent.length);
   held.go();
   for (const [index, output] of (await Promise.all(urgent)).entries()) {
     expect(output.tokens).toEqual(expected[index]?.tokens.slice(0, 3));
@@ -126,7 +129,7 @@ it('generations of a process that is stopped go on in the next one', async () =>
   const held = await holdProcess();
   const { row } = held;
   const bulk = startBulk('moved');
-  await untilQueued(held, BULK);
+  await untilTaken(BULK);
   const operator = await system.connectAs('operator');
   await operator.kill(row.pid);
   held.go();
@@ -138,7 +141,7 @@ it('generations of a node that stops go on on another one', async () => {
   const leaving = system.worker;
   const held = await holdProcess();
   const bulk = startBulk('left');
-  await untilQueued(held, BULK);
+  await untilTaken(BULK);
   await system.startWorker({ LLMOS_NODE: 'node-2' });
   const stopped = leaving.stop();
   held.go();

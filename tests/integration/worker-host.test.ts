@@ -38,14 +38,16 @@ import { waitFor } from '../support/wait-for';
 /** Counts, streams and answers; a body "die" kills it, "later" waits for a cancel. */
 const THREAD = `
 const { parentPort } = require('node:worker_threads');
+let heardRuns = 0;
 const say = (message) => parentPort.postMessage(message);
 const answer = (requestId, output) => say({ kind: 'answered', answer: { requestId,
   result: Buffer.from(JSON.stringify({ ok: true, output })) } });
 parentPort.on('message', (message) => {
   if (message.kind === 'load') say({ kind: 'loaded', provider: 'cpu', loadMs: 1 });
   if (message.kind === 'close') { say({ kind: 'closed' }); process.exit(0); }
-  if (message.kind === 'cancel') { answer(message.requestId, 'late'); say({ kind: 'idle' }); }
+  if (message.kind === 'cancel') { answer(message.requestId, 'late'); say({ kind: 'idle', heardRuns }); }
   if (message.kind !== 'run') return;
+  heardRuns += 1;
   let isOpen = false;
   for (const request of message.requests) {
     const text = Buffer.from(request.body).toString();
@@ -56,7 +58,7 @@ parentPort.on('message', (message) => {
       say({ kind: 'chunk', requestId: request.requestId, chunk: { index, text: '.', tokens: [index] } });
     answer(request.requestId, { text, batch: message.requests.length });
   }
-  if (!isOpen) say({ kind: 'idle' });
+  if (!isOpen) say({ kind: 'idle', heardRuns });
 });
 `;
 const [NODE, PID] = ['n1' as NodeId, 'p1-1' as ProcessId];

@@ -26,6 +26,11 @@ export function compareUrgency(a: Urgency, b: Urgency): number {
   );
 }
 
+/** Whether `a` may interrupt `b`: by class, then priority; age alone is no reason. */
+export function mayInterrupt(a: Omit<Urgency, 'sequence'>, b: Omit<Urgency, 'sequence'>): boolean {
+  return compareUrgency({ ...a, sequence: 0 }, { ...b, sequence: 0 }) < 0;
+}
+
 export function isTaskClass(text: unknown): text is TaskClass {
   return TASK_CLASSES.includes(text as TaskClass);
 }

@@ -13,10 +13,12 @@
  * K10 preemption: only generations are asked back, and none more often than the bound.
  * K12 masses: what ends is asked for or waits for that, and what waits for models is counted.
  * K13 blocks: what waits has a process or a block that says why; faults are of nodes of now.
+ * K14 classes: the permits that each class holds of a process are counted.
  */
+import { TASK_CLASSES } from '@llmos/base';
 import type { KernelState } from './kernel-state';
 import { CORE_LIMITS } from './limits';
-import { isPlaced, isServing } from './processes/process';
+import { isPlaced, isServing, type Process } from './processes/process';
 import { isShort } from './scheduling/provisioning';
 import { isOpen, type Task } from './tasks/task';
 
@@ -45,6 +47,9 @@ function permitViolations(state: KernelState): string[] {
     if ((process.running.size === 0) !== (process.idleSinceMs !== undefined)) {
       found.push(`K1: ${process.pid} is wrong about being idle`);
     }
+    if (!isCountedByClass(state, process)) {
+      found.push(`K14: ${process.pid} is wrong about the classes that run`);
+    }
     for (const sequence of process.running) {
       const task = state.tasks.get(sequence);
       if (task?.state.kind !== 'running' || task.state.place.pid !== process.pid) {
@@ -60,6 +65,13 @@ function permitViolations(state: KernelState): string[] {
     found.push(`K1: ${spent} permits are spent, ${state.runningCount} tasks run`);
   }
   return found;
+}
+
+function isCountedByClass(state: KernelState, process: Process): boolean {
+  const classes = [...process.running].map((sequence) => state.tasks.get(sequence)?.spec.class);
+  return TASK_CLASSES.every(
+    (each) => classes.filter((other) => other === each).length === process.runningByClass[each],
+  );
 }
 
 function mayBePreempted(task: Task): boolean {

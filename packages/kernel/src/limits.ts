@@ -32,6 +32,12 @@ export const CORE_LIMITS = {
   maxProcesses: 10_000,
   /** Of one process; a host that claims more gets this many. */
   maxPermits: 4_096,
+  /** A process with fewer gives all of its permits to any class: one is a large part of them. */
+  leastSharedPermits: 4,
+  /** Of a process's permits, left to interactive tasks: they don't wait for long ones. */
+  standardKeptShare: 1 / 16,
+  /** Of a process's permits, left by batch to the classes above it. */
+  batchKeptShare: 1 / 8,
   maxReplicas: 256,
   /** Remembered failures, one a target and node; a forgotten one is tried once more. */
   maxFaults: 10_000,

@@ -76,6 +76,39 @@ describe('an encoder thread', () => {
     }
   });
 
+  it('runs what is urgent between two model runs of bulk, then what is more urgent than that', async () => {
+    const thread = await open('mini-encoder');
+    const texts = Array.from(
+      { length: 100 },
+      (_, index) => `${'many words '.repeat(100)} ${index}`,
+    );
+    const bulk = (id: number) =>
+      jsonRequest(id, 'embed', { texts, truncate: true }, { class: 'batch' });
+    const running = thread.run([bulk(1), bulk(2)]);
+    thread.send({ kind: 'run', requests: [jsonRequest(3, 'embed', { texts, truncate: true })] });
+    const most = { class: 'interactive' as const };
+    thread.send({ kind: 'run', requests: [jsonRequest(4, 'embed', { text: 'x' }, most)] });
+    thread.send({ kind: 'run', requests: [jsonRequest(5, 'infer', tokens([1], [1, 1]), most)] });
+    const { answers } = await running;
+    expect(answers.map(({ requestId }) => requestId).slice(-3)).toEqual([3, 1, 2]);
+    expect(
+      answers
+        .map(({ requestId }) => requestId)
+        .slice(0, 2)
+        .sort(),
+    ).toEqual([4, 5]);
+    expect(answers.map(({ result }) => parseResult(result).ok)).toEqual(Array(5).fill(true));
+  });
+
+  it('cancels bulk between two model runs', async () => {
+    const thread = await open('mini-encoder');
+    const texts = Array.from({ length: 100 }, () => 'many words '.repeat(100));
+    const running = thread.run([jsonRequest(1, 'embed', { texts, truncate: true })]);
+    thread.send({ kind: 'cancel', requestId: 1 });
+    const { answers } = await running;
+    expect(parseResult(answers[0]!.result)).toMatchObject({ error: { code: 'CANCELLED' } });
+  });
+
   it('truncates where it is told to, and reads texts of any content', async () => {
     const thread = await open('mini-encoder');
     const texts = ['word '.repeat(3000), '\u0000', '   ', '\ud800', '🎉'.repeat(300), '[SEP]'];

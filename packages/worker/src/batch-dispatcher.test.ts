@@ -10,6 +10,7 @@ import { HostMeter } from './host-meter';
 
 class FakeThread implements StepThread {
   readonly steps: (readonly ThreadRequest[])[] = [];
+  readonly joined: (readonly ThreadRequest[])[] = [];
   readonly cancelled: number[] = [];
   private current: { events: StepEvents; done: () => void } | undefined;
   get isIdle(): boolean {
@@ -18,6 +19,16 @@ class FakeThread implements StepThread {
   run(requests: readonly ThreadRequest[], events: StepEvents): Promise<void> {
     this.steps.push(requests);
     return new Promise((done) => (this.current = { events, done }));
+  }
+  join(requests: readonly ThreadRequest[]): void {
+    if (this.isIdle) throw new Error('nothing runs that could be interrupted');
+    this.joined.push(requests);
+  }
+  /** Those that joined last are answered; the step goes on. */
+  finishJoined(): void {
+    for (const { requestId } of this.joined.at(-1) ?? []) {
+      this.current?.events.answered({ requestId, result: Buffer.from('urgent') });
+    }
   }
   cancel(requestId: number): void {
     this.cancelled.push(requestId);
@@ -108,6 +119,50 @@ describe('batch dispatcher', () => {
     void dispatcher.handle(attemptOf('b').attempt);
     await turn();
     expect(threads.map((thread) => thread.steps.length)).toEqual([1, 1]);
+  });
+
+  it('interrupts bulk that runs for what is more urgent, and gives the next when that is answered', async () => {
+    const { dispatcher, thread, meter } = setUp(1, 2);
+    void dispatcher.handle(attemptOf('bulk', 'batch').attempt);
+    void dispatcher.handle(attemptOf('bulk too', 'batch').attempt);
+    await turn();
+    const urgent = ['a', 'b', 'c'].map((task) => dispatcher.handle(attemptOf(task).attempt));
+    void dispatcher.handle(attemptOf('more bulk', 'batch').attempt);
+    await turn();
+    expect(thread.joined.map(bodies)).toEqual([['a', 'b']]);
+    thread.finishJoined();
+    expect(await Promise.all(urgent.slice(0, 2))).toHaveLength(2);
+    await turn();
+    expect(thread.joined.map(bodies)).toEqual([['a', 'b'], ['c']]);
+    thread.finishJoined();
+    await urgent[2];
+    expect(thread.steps.map(bodies)).toEqual([['bulk', 'bulk too']]);
+    thread.finish();
+    expect(meter.counts().stepRequests).toMatchObject({ sum: 5 });
+  });
+
+  it('interrupts the thread whose work is the least urgent, and none for what is only newer', async () => {
+    const { dispatcher, threads } = setUp(2, 1);
+    void dispatcher.handle(attemptOf('standard', 'standard').attempt);
+    await turn();
+    void dispatcher.handle(attemptOf('bulk', 'batch').attempt);
+    await turn();
+    void dispatcher.handle(attemptOf('same', 'standard').attempt);
+    await turn();
+    expect(threads.map(({ joined }) => joined.map(bodies))).toEqual([[], [['same']]]);
+    void dispatcher.handle(attemptOf('waits', 'standard').attempt);
+    await turn();
+    expect(threads.map(({ joined }) => joined.length)).toEqual([0, 1]);
+    void dispatcher.handle(attemptOf('urgent', 'interactive').attempt);
+    await turn();
+    void dispatcher.handle(attemptOf('urgent too', 'interactive').attempt);
+    await turn();
+    expect(
+      threads
+        .map(({ joined }) => joined.at(-1))
+        .map(bodies)
+        .sort(),
+    ).toEqual(['urgent', 'urgent too'].map((text) => [text]));
   });
 
   it('answers a cancelled request that waits, and cancels one that runs', async () => {

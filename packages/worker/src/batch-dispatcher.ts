@@ -2,11 +2,14 @@
  * Gives a host's attempts to its actor threads, batch by batch, and their answers back. (What
  * generates has `GenerateDispatcher`.)
  *
- * Waiting attempts are ordered by urgency, so that an urgent one is in the very next batch. A
- * cancelled one leaves the queue at once, or its step as soon as the thread can.
+ * Waiting attempts are ordered by urgency, so that an urgent one is in the very next batch. If no
+ * thread is idle, what is more urgent than all that a thread runs joins it: the thread runs it
+ * before the next model run of its step, which then goes on. So bulk may use every thread and holds
+ * none for longer than one model run. A cancelled attempt leaves the queue at once, or its step as
+ * soon as the thread can.
  */
 import type { Clock } from '@llmos/base';
-import { compareUrgency } from '@llmos/base';
+import { compareUrgency, mayInterrupt } from '@llmos/base';
 import type { Attempt, HandlerAnswer } from '@llmos/process';
 import type { StepEvents } from './actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from './actors/thread-protocol';
@@ -19,6 +22,8 @@ import type { Alarm } from './ports/alarm';
 export interface StepThread {
   readonly isIdle: boolean;
   run(requests: readonly ThreadRequest[], events: StepEvents): Promise<void>;
+  /** Only while it runs a step, which these interrupt. */
+  join(requests: readonly ThreadRequest[], events: StepEvents): void;
   cancel(requestId: number): void;
 }
 
@@ -34,7 +39,15 @@ interface Waiting extends WaitingRequest {
   readonly requestId: number;
   readonly attempt: Attempt;
   readonly resolve: (answer: HandlerAnswer) => void;
-  thread: StepThread | undefined;
+  step: Step | undefined;
+}
+
+/** Requests that were given to a thread together. */
+interface Step {
+  readonly thread: StepThread;
+  readonly startedAtMs: number;
+  readonly requestCount: number;
+  unanswered: number;
 }
 
 export class BatchDispatcher {
@@ -44,6 +57,13 @@ export class BatchDispatcher {
   private lastRequestId = 0;
   private isPumpDue = false;
   private cancelWait: () => void = () => undefined;
+  private readonly events: StepEvents = {
+    chunk: (requestId, chunk) => {
+      this.parts.meter.addChunk();
+      this.running.get(requestId)?.attempt.emitChunk(chunk);
+    },
+    answered: (answer) => this.answered(answer),
+  };
 
   constructor(private readonly parts: BatchDispatcherParts) {}
 
@@ -60,7 +80,7 @@ export class BatchDispatcher {
         arrivedAtMs: this.parts.clock.nowMs(),
         attempt,
         resolve,
-        thread: undefined,
+        step: undefined,
       };
       this.insert(waiting);
       attempt.signal.addEventListener('abort', () => this.cancel(waiting), { once: true });
@@ -81,7 +101,7 @@ export class BatchDispatcher {
       this.waiting.splice(index, 1);
       waiting.resolve(CANCELLED);
     } else if (this.running.has(waiting.requestId)) {
-      waiting.thread?.cancel(waiting.requestId);
+      waiting.step?.thread.cancel(waiting.requestId);
     }
   }
 
@@ -99,40 +119,63 @@ export class BatchDispatcher {
     this.cancelWait();
     for (const thread of this.parts.threads) {
       if (!thread.isIdle) continue;
-      const nowMs = this.parts.clock.nowMs();
-      const plan = planBatch(this.waiting, {
-        bounds: this.parts.bounds,
-        nowMs,
-        idleThreads: this.parts.threads.filter((each) => each.isIdle).length,
-      });
-      if (plan.kind === 'idle') return;
-      if (plan.kind === 'wait') {
-        this.cancelWait = this.parts.alarm.after(plan.untilMs - nowMs, () => this.pump());
-        return;
-      }
-      this.run(thread, plan.requests);
+      const idleThreads = this.parts.threads.filter((each) => each.isIdle).length;
+      const batch = this.nextBatch(this.waiting, idleThreads);
+      if (batch === undefined) return;
+      const requests = this.begin(thread, batch);
+      void thread.run(requests, this.events).then(() => this.pump());
+    }
+    this.interrupt();
+  }
+
+  /** No thread is idle. */
+  private interrupt(): void {
+    for (let [leader] = this.waiting; leader !== undefined; [leader] = this.waiting) {
+      const victim = this.leastUrgentThread();
+      if (victim === undefined || !mayInterrupt(leader, victim.head)) return;
+      const able = this.waiting.filter((waiting) => mayInterrupt(waiting, victim.head));
+      const batch = this.nextBatch(able, 1);
+      if (batch === undefined) return;
+      victim.thread.join(this.begin(victim.thread, batch), this.events);
     }
   }
 
-  private run(thread: StepThread, batch: readonly Waiting[]): void {
+  /** The thread whose most urgent request is the least urgent of all. */
+  private leastUrgentThread(): { readonly thread: StepThread; readonly head: Waiting } | undefined {
+    const heads = new Map<StepThread, Waiting>();
+    for (const waiting of this.running.values()) {
+      const thread = waiting.step?.thread;
+      const head = thread && heads.get(thread);
+      if (thread === undefined || thread.isIdle) continue;
+      if (head === undefined || isBefore(waiting, head)) heads.set(thread, waiting);
+    }
+    const [least] = [...heads].toSorted(([, a], [, b]) => (isBefore(a, b) ? 1 : -1));
+    return least && { thread: least[0], head: least[1] };
+  }
+
+  /** Undefined where nothing waits, or it waits for mates until an alarm pumps again. */
+  private nextBatch(
+    waiting: readonly Waiting[],
+    idleThreads: number,
+  ): readonly Waiting[] | undefined {
+    const nowMs = this.parts.clock.nowMs();
+    const plan = planBatch(waiting, { bounds: this.parts.bounds, nowMs, idleThreads });
+    if (plan.kind === 'wait') {
+      this.cancelWait = this.parts.alarm.after(plan.untilMs - nowMs, () => this.pump());
+    }
+    return plan.kind === 'run' ? plan.requests : undefined;
+  }
+
+  private begin(thread: StepThread, batch: readonly Waiting[]): ThreadRequest[] {
+    const startedAtMs = this.parts.clock.nowMs();
+    const count = batch.length;
+    const step: Step = { thread, startedAtMs, requestCount: count, unanswered: count };
     for (const waiting of batch) {
       this.waiting.splice(this.waiting.indexOf(waiting), 1);
-      waiting.thread = thread;
+      waiting.step = step;
       this.running.set(waiting.requestId, waiting);
     }
-    const startedAtMs = this.parts.clock.nowMs();
-    const events: StepEvents = {
-      chunk: (requestId, chunk) => {
-        this.parts.meter.addChunk();
-        this.running.get(requestId)?.attempt.emitChunk(chunk);
-      },
-      answered: (answer) => this.answered(answer),
-    };
-    void thread.run(batch.map(requestOf), events).then(() => {
-      const durationMs = this.parts.clock.nowMs() - startedAtMs;
-      this.parts.meter.addStep({ requestCount: batch.length, durationMs });
-      this.pump();
-    });
+    return batch.map(requestOf);
   }
 
   private answered(answer: ThreadAnswer): void {
@@ -140,10 +183,20 @@ export class BatchDispatcher {
     this.running.delete(answer.requestId);
     const { result, error, tokens } = answer;
     if (tokens !== undefined) this.parts.meter.addTokens(tokens);
-    if (waiting === undefined) return;
+    if (waiting?.step === undefined) return;
+    this.countAnswer(waiting.step);
+    // What is as urgent as this one waited for it.
+    if (this.waiting.length > 0) this.pumpSoon();
     const given: HandlerAnswer = { kind: 'answered', result, ...(error && { error }) };
     this.answers.push(() => waiting.resolve(given));
     if (this.answers.length === 1) setImmediate(() => this.giveAnswers());
+  }
+
+  private countAnswer(step: Step): void {
+    step.unanswered -= 1;
+    if (step.unanswered > 0) return;
+    const durationMs = this.parts.clock.nowMs() - step.startedAtMs;
+    this.parts.meter.addStep({ requestCount: step.requestCount, durationMs });
   }
 
   /** After this turn of the event loop: answers that came together are committed together. */
@@ -152,6 +205,10 @@ export class BatchDispatcher {
     this.answers = [];
     for (const give of answers) give();
   }
+}
+
+function isBefore(a: Waiting, b: Waiting): boolean {
+  return compareUrgency(a.attempt.spec, b.attempt.spec) < 0;
 }
 
 const CANCELLED: HandlerAnswer = {

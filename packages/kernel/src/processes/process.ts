@@ -4,7 +4,9 @@
  * The row keeps its id over restarts; `incarnation` counts them. A permit is the right to run one
  * more task: `running` holds the sequences that spent one (invariant K1).
  */
-import type { NodeId, ProcessContexts, ProcessId } from '@llmos/base';
+import type { NodeId, ProcessContexts, ProcessId, TaskClass } from '@llmos/base';
+import { TASK_CLASSES, classRank } from '@llmos/base';
+import { CORE_LIMITS } from '../limits';
 
 export type DrainReason =
   | 'killed'
@@ -57,6 +59,8 @@ export interface Process {
   permits: number;
   /** Sequences of the tasks that hold a permit. */
   readonly running: Set<number>;
+  /** How many of those are of each class. */
+  readonly runningByClass: Record<TaskClass, number>;
   /** Attempts it runs that are not (or not yet) ours: name → number. They take room, too. */
   readonly foreign: Map<string, number>;
   /** Attempts whose end we know, until a heartbeat no longer names them. */
@@ -92,6 +96,7 @@ export function createProcess(birth: ProcessBirth): Process {
     contexts: undefined,
     permits: 0,
     running: new Set(),
+    runningByClass: { interactive: 0, standard: 0, batch: 0 },
     foreign: new Map(),
     settled: new Map(),
     nextGreetAtMs: nowMs,
@@ -104,6 +109,26 @@ export function createProcess(birth: ProcessBirth): Process {
 export function freePermits(process: Process): number {
   if (process.state.kind !== 'ready' || !process.isReconciled) return 0;
   return Math.max(0, process.permits - process.running.size - process.foreign.size);
+}
+
+/**
+ * How many more tasks of a class it may get now. Each class leaves a share of the permits to those
+ * above it: else work that takes long had all of them when an urgent task comes.
+ */
+export function freePermitsFor(process: Process, taskClass: TaskClass): number {
+  const { permits, runningByClass } = process;
+  let most = permits - keptPermits(permits, taskClass);
+  for (const each of TASK_CLASSES) {
+    if (classRank(each) >= classRank(taskClass)) most -= runningByClass[each];
+  }
+  return Math.max(0, Math.min(freePermits(process), most));
+}
+
+/** What a class leaves to those above it; of few permits nothing, for each of them counts. */
+function keptPermits(permits: number, taskClass: TaskClass): number {
+  const { leastSharedPermits, standardKeptShare, batchKeptShare } = CORE_LIMITS;
+  if (permits < leastSharedPermits || taskClass === 'interactive') return 0;
+  return Math.ceil(permits * (taskClass === 'batch' ? batchKeptShare : standardKeptShare));
 }
 
 /** Holds memory on its device. */

@@ -1,7 +1,10 @@
-/** Sends queued tasks to processes: the most urgent first, one permit each. */
+/**
+ * Sends queued tasks to processes: the most urgent first, one permit each; some permits are kept
+ * for the classes above.
+ */
 import { backoffMs } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
-import { freePermits, type Process } from '../processes/process';
+import { freePermits, freePermitsFor, type Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
 import { stopTask } from './cancellation';
 import { preemptFor } from './preemption';
@@ -65,7 +68,7 @@ function choose(state: KernelState, target: string): Choice | undefined {
   for (const process of state.processes.ofTarget(target)) {
     if (freePermits(process) === 0 || hasApartTask(state, process)) continue;
     const task = state.queue.bestFor(target, process.pid);
-    if (task === undefined) continue;
+    if (task === undefined || freePermitsFor(process, task.spec.class) === 0) continue;
     // Less urgent work must not slip past an apart task, or the process would never be empty.
     if (task.isApart && process.running.size + process.foreign.size > 0) continue;
     const choice = { task, process };

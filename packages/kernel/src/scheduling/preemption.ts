@@ -8,7 +8,7 @@
  */
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
-import { freePermits, type Process } from '../processes/process';
+import { freePermitsFor, type Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
 import { isMoreUrgent } from './run-queue';
 import { armTask, attemptRef } from './task-moves';
@@ -21,7 +21,8 @@ export function preemptFor(state: KernelState, target: string): void {
   const candidates: Candidate[] = [];
   let asked = 0;
   for (const process of state.processes.ofTarget(target)) {
-    const isFull = process.state.kind === 'ready' && freePermits(process) === 0;
+    const isReady = process.state.kind === 'ready';
+    const isFull = isReady && freePermitsFor(process, head.spec.class) === 0;
     for (const sequence of process.running) {
       const task = state.tasks.get(sequence);
       if (task?.state.kind !== 'running') continue;

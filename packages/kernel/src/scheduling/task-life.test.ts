@@ -187,6 +187,32 @@ describe('dispatch', () => {
     expect(core.only('execute').spec.class).toBe('interactive');
   });
 
+  it('keeps permits of a process for classes above those that fill it', () => {
+    const core = started(32);
+    const store = (taskClass: 'interactive' | 'standard' | 'batch', count: number) => {
+      for (let made = 0; made < count; made += 1) core.store(core.task({ class: taskClass }));
+      return core.take('execute').length;
+    };
+    expect(store('batch', 40)).toBe(28);
+    expect(store('standard', 10)).toBe(2);
+    expect(store('interactive', 10)).toBe(2);
+  });
+
+  it('gives a class that finds a process full of others the permits that they return', () => {
+    const core = started(8);
+    for (let made = 0; made < 10; made += 1) core.store(core.task({ class: 'interactive' }));
+    core.store(core.task({ class: 'batch' }));
+    const running = core.take('execute');
+    expect(running).toHaveLength(8);
+    for (const execute of running) core.finish(execute);
+    expect(
+      core
+        .take('execute')
+        .map(({ spec }) => spec.class)
+        .sort(),
+    ).toEqual(['batch', 'interactive', 'interactive']);
+  });
+
   it('repeats an execute until it is accepted', () => {
     const core = started();
     core.store(core.task());

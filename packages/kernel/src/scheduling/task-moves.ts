@@ -115,6 +115,7 @@ function leave(state: KernelState, task: Task): void {
     state.breaches.push(`K1: task ${task.spec.id} held no permit of ${current.place.pid}`);
     return;
   }
+  process.runningByClass[task.spec.class] -= 1;
   state.dirtyTargets.add(process.target);
   if (process.running.size > 0) return;
   process.idleSinceMs = state.now.nowMs;
@@ -138,6 +139,7 @@ function enter(state: KernelState, task: Task): void {
   // A process that was idle had no reason to speak: its silence counts from now.
   if (process.running.size === 0) process.lastHeardMs = state.now.nowMs;
   process.running.add(task.spec.sequence);
+  process.runningByClass[task.spec.class] += 1;
   process.idleSinceMs = undefined;
   const name = affinityName(task);
   if (name !== undefined) state.affinities.set(name, process.pid);

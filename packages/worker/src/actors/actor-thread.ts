@@ -1,10 +1,11 @@
 /**
  * Program of an actor thread: owns the sessions of one model. Requests run in steps, one after the
- * other; generations join those that run.
+ * other; what comes while a step runs is more urgent, and runs as a step of its own between two
+ * model runs of that one. Generations join those that run.
  *
  * Foreign bytes are decoded, checked, tokenised and run here, never on the thread that talks to the
- * network. Model runs block this thread; between them it hears messages, so a cancel takes effect
- * within one model run. Each request is answered once, whatever happens to the others.
+ * network. Model runs block this thread; between them it hears messages, so cancels and urgent work
+ * take effect within one model run. Each request is answered once, whatever happens to the others.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -105,6 +106,12 @@ class ActorThread {
   /** Of open requests: what crosses their answer asks for nothing. */
   private readonly demands = new Map<number, 'cancel' | 'preempt'>();
   private readonly open = new Map<number, ThreadRequest>();
+  /** Messages with requests, so far. */
+  private heardRuns = 0;
+  /** Steps under way: one, and those that interrupted it. */
+  private steps = 0;
+  /** What came while a step runs. */
+  private readonly urgent: (readonly ThreadRequest[])[] = [];
   private isBusy = false;
   private isClosing = false;
   /** Loads, steps and the close, one after the other. */
@@ -120,7 +127,9 @@ class ActorThread {
       case 'run':
         // Open from here on, so that a cancel that follows at once is heard.
         for (const request of message.requests) this.open.set(request.requestId, request);
-        this.enqueue(() => this.run(message.requests));
+        this.heardRuns += 1;
+        if (this.steps > 0) this.urgent.push(message.requests);
+        else this.enqueue(() => this.run(message.requests));
         return;
       case 'cancel':
         if (!this.open.has(message.requestId)) return;
@@ -161,12 +170,24 @@ class ActorThread {
   /** Generations begin here and go on beside what comes next; anything else runs to its end. */
   private async run(requests: readonly ThreadRequest[]): Promise<void> {
     this.isBusy = true;
+    await this.runGroups(requests);
+    // What came too late to interrupt it.
+    await this.runUrgent();
+    this.tellIdle();
+  }
+
+  private async runUrgent(): Promise<void> {
+    for (let next = this.urgent.shift(); next !== undefined; next = this.urgent.shift()) {
+      await this.runGroups(next);
+    }
+  }
+
+  private async runGroups(requests: readonly ThreadRequest[]): Promise<void> {
     for (const [functionName, group] of this.readAll(requests)) {
       const { generate } = this.model?.engines ?? {};
       if (functionName === 'generate' && generate !== undefined) this.generate(generate, group);
       else await this.runStep(functionName, group);
     }
-    this.tellIdle();
   }
 
   private generate(engine: ContinuousEngine, group: readonly EngineRequest[]): void {
@@ -182,7 +203,7 @@ class ActorThread {
         this.post({ kind: 'contexts', counts });
         this.tellIdle();
       },
-      pause: () => new Promise((resolve) => setImmediate(resolve)),
+      pause: turnOfEvents,
       nowMs: () => performance.now(),
     });
     // What was asked of them while they waited to be read.
@@ -197,12 +218,21 @@ class ActorThread {
       answer: (requestId, answer) => this.answer(requestId, answer),
       chunk: (requestId, chunk) => this.post({ kind: 'chunk', requestId, chunk }),
       isCancelled: (requestId) => this.isClosing || this.demands.get(requestId) === 'cancel',
+      giveWay: async (before) => {
+        await turnOfEvents();
+        if (this.urgent.length === 0) return;
+        before?.();
+        await this.runUrgent();
+      },
     };
+    this.steps += 1;
     try {
       await this.engineOf(functionName).run(group, calls);
     } catch (thrown) {
       // Those that the engine left open; the others have their answer already.
       for (const { requestId } of group) this.answer(requestId, failedAnswer(thrown));
+    } finally {
+      this.steps -= 1;
     }
     const error = errorBody('INTERNAL', 'no answer was given');
     for (const { requestId } of group) this.answer(requestId, { kind: 'failed', error });
@@ -267,7 +297,7 @@ class ActorThread {
   private tellIdle(): void {
     if (!this.isBusy || this.open.size > 0) return;
     this.isBusy = false;
-    this.post({ kind: 'idle' });
+    this.post({ kind: 'idle', heardRuns: this.heardRuns });
   }
 
   private async close(): Promise<void> {
@@ -284,6 +314,11 @@ class ActorThread {
   private post(message: FromThread, transfer: readonly ArrayBuffer[] = []): void {
     this.port.postMessage(message, [...transfer]);
   }
+}
+
+/** Lets messages in. */
+function turnOfEvents(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function decodeBody(request: ThreadRequest): unknown {

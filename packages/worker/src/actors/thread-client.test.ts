@@ -11,6 +11,7 @@ const THREAD = `
 const { parentPort } = require('node:worker_threads');
 const say = (message) => parentPort.postMessage(message);
 let held = [];
+let heardRuns = 0;
 parentPort.on('message', (message) => {
   if (message.kind === 'load') {
     if (message.options.device === 'bad') say({ kind: 'load-failed', code: 'INVALID_ARGUMENT', message: 'no graph', retryable: false });
@@ -18,28 +19,33 @@ parentPort.on('message', (message) => {
   } else if (message.kind === 'close') { say({ kind: 'closed' }); process.exit(0); }
   else if (message.kind === 'cancel') {
     if (held.includes(message.requestId)) answer(message.requestId, 'cancelled');
-    say({ kind: 'idle' });
+    say({ kind: 'idle', heardRuns });
   } else if (message.kind === 'preempt') {
     if (held.includes(message.requestId)) {
       say({ kind: 'contexts', counts: { running: 1 } });
       say({ kind: 'preempted', requestId: message.requestId, tokens: [1, 2], text: 'ab' });
-      say({ kind: 'idle' });
+      say({ kind: 'idle', heardRuns });
     }
-  } else run(message.requests);
+  } else { heardRuns += 1; run(message.requests); }
 });
 function answer(requestId, text) { say({ kind: 'answered', answer: { requestId, result: Buffer.from(text) } }); }
 function run(requests) {
   for (const { requestId, body } of requests) {
     const what = Buffer.from(body).toString();
     if (what === 'throw') throw new Error('boom');
-    if (what === 'forget') { say({ kind: 'idle' }); return; }
+    if (what === 'forget') { say({ kind: 'idle', heardRuns }); return; }
     if (what === 'spin') for (;;);
+    if (what === 'cross') {
+      // It was on its way when these came.
+      say({ kind: 'idle', heardRuns: heardRuns - 1 });
+      for (const held_ of held.splice(0)) answer(held_, 'held');
+    }
     if (what === 'hold') { held.push(requestId); return; }
     say({ kind: 'chunk', requestId, chunk: { index: 0, text: what, tokens: [1] } });
     answer(requestId, what);
     if (what === 'twice') answer(requestId, what);
   }
-  say({ kind: 'idle' });
+  say({ kind: 'idle', heardRuns });
 }
 `;
 
@@ -129,6 +135,20 @@ describe('thread client', () => {
     client.cancel(99);
     await step;
     expect(answers).toEqual([7]);
+  });
+
+  it('ends a step when what interrupted it is answered too, also where that crossed its end', async () => {
+    const { client, death } = start();
+    const answers: string[] = [];
+    const events = {
+      ...ignore,
+      answered: (answer: ThreadAnswer) => answers.push(Buffer.from(answer.result).toString()),
+    };
+    const step = client.run([request(1, 'hold')], events);
+    client.join([request(2, 'cross')], events);
+    await Promise.race([step, death.then((why) => Promise.reject(new Error(why)))]);
+    expect(answers).toEqual(['held', 'cross']);
+    expect(client.isIdle).toBe(true);
   });
 
   it('lets requests join those that run, and gives one back', async () => {

@@ -1,6 +1,7 @@
 /**
- * The host's side of one actor thread: loads it, gives it one step at a time (`run`), or requests
- * that join those that run (`join`, for a thread that generates), notices its death.
+ * The host's side of one actor thread: loads it, gives it one step at a time (`run`), and requests
+ * that join what runs (`join`): generations beside the others, anything else between two model runs
+ * of a step that is less urgent. Notices its death.
  *
  * A thread that dies, breaks the protocol or hangs can't be repaired inside this OS process
  * (ending a thread in the middle of a run aborts the process): `onDeath` is called once and the
@@ -68,6 +69,7 @@ export class ThreadClient {
   private readonly open = new Map<number, Open>();
   /** Ends the step that runs; undefined between two, and in a thread that generates. */
   private stepDone: (() => void) | undefined;
+  private givenRuns = 0;
   private loading: Loading | undefined;
   private cancelLifeLimit: () => void = () => undefined;
   private isDead = false;
@@ -107,8 +109,11 @@ export class ThreadClient {
     });
   }
 
-  /** At any time; only for a thread that generates. Nothing is answered once the thread is dead. */
-  join(requests: readonly ThreadRequest[], events: GenerationEvents): void {
+  /**
+   * To a thread that generates at any time, to another one while its step runs, which is over only
+   * when these are answered as well. Nothing is answered once the thread is dead.
+   */
+  join(requests: readonly ThreadRequest[], events: StepEvents | GenerationEvents): void {
     if (!this.isDead && !this.isClosing) this.give(requests, events);
   }
 
@@ -151,6 +156,7 @@ export class ThreadClient {
   }
 
   private give(requests: readonly ThreadRequest[], events: StepEvents | GenerationEvents): void {
+    this.givenRuns += 1;
     const own = requests.map((request) => ({ ...request, body: new Uint8Array(request.body) }));
     for (const { requestId } of own) {
       const asked = { isCancelled: false, isPreempted: false, cancelLimit: () => undefined };
@@ -189,7 +195,7 @@ export class ThreadClient {
         this.parts.onContexts?.(message.counts);
         return;
       case 'idle':
-        this.stepEnded();
+        this.stepEnded(message.heardRuns);
         return;
       case 'closed':
         this.onClosed();
@@ -218,9 +224,9 @@ export class ThreadClient {
   }
 
   /** A thread that generates says so too, perhaps before it heard of the latest requests. */
-  private stepEnded(): void {
+  private stepEnded(heardRuns: number): void {
     const { stepDone } = this;
-    if (stepDone === undefined) return;
+    if (stepDone === undefined || heardRuns < this.givenRuns) return;
     const [unanswered] = this.open.keys();
     if (unanswered !== undefined) {
       this.die(`it ended a step without an answer to request ${unanswered}`);

@@ -3,9 +3,10 @@
  *
  * The main thread talks to the network and never parses foreign bytes; the actor thread decodes,
  * validates, tokenises, runs and encodes. A step is one `run`: the thread answers each of its
- * requests exactly once (`answered`), then `idle`, and takes the next step only then. A thread that
- * generates takes a further `run` at any time: those requests join the ones that run. Bodies are
- * transferred, not copied.
+ * requests exactly once (`answered`), then `idle`, and takes the next step only then. A further `run`
+ * before that is one of more urgent requests: they run, to their end, between two model runs of the
+ * step. To a thread that generates, `run` may be sent at any time: those requests join the ones that
+ * run. Bodies are transferred, not copied.
  */
 import type { BodyFormat, ErrorCode, GenerateChunk, ModelManifest, TaskClass } from '@llmos/base';
 
@@ -127,7 +128,8 @@ export type FromThread =
       readonly text: string;
     }
   | { readonly kind: 'contexts'; readonly counts: ContextCounts }
-  | { readonly kind: 'idle' }
+  /** `heardRuns`: so many `run` came so far. A later one is under way: the thread is busy again. */
+  | { readonly kind: 'idle'; readonly heardRuns: number }
   | { readonly kind: 'closed' };
 
 /** Given to the thread at its start; an entry that finds another role refuses to run. */

@@ -2,8 +2,8 @@
  * What the actor thread and its engines say to each other.
  *
  * An engine answers each request it is given exactly once, in any order, and rejects never: what
- * goes wrong for one request is its answer. Between model runs it asks whether a request was
- * cancelled, and lets other messages in.
+ * goes wrong for one request is its answer. Between model runs it gives way to what is more urgent
+ * and asks whether a request was cancelled.
  */
 import type { ErrorBody, GenerateChunk, TaskClass } from '@llmos/base';
 import { errorBody, toErrorBody } from '@llmos/base';
@@ -45,9 +45,19 @@ export interface EngineCalls {
   answer(requestId: number, answer: EngineAnswer): void;
   chunk(requestId: number, chunk: GenerateChunk): void;
   isCancelled(requestId: number): boolean;
+  /**
+   * Between two model runs: lets messages in, and runs to its end what came and is more urgent.
+   * Cancels may have come in as well.
+   *
+   * @param before is called first where there is such work, which may take long.
+   */
+  giveWay(before?: () => void): Promise<void>;
 }
 
-/** Runs one step after the other: the next requests come when all of these are answered. */
+/**
+ * Runs a step to its end. While it gives way another step of the same engine may run, more urgent
+ * than this one: what belongs to one step is kept in that call.
+ */
 export interface Engine {
   run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void>;
 }

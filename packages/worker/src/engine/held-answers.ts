@@ -22,6 +22,11 @@ export class HeldAnswers {
     return this.calls.isCancelled(requestId);
   }
 
+  /** Nobody's answer waits for more urgent work of others. */
+  giveWay(): Promise<void> {
+    return this.calls.giveWay(() => this.flush());
+  }
+
   /** @param tokens of the model run that just ended. */
   ran(tokens: number): void {
     this.tokens += tokens;

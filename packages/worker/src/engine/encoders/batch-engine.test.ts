@@ -29,6 +29,23 @@ function request(requestId: number, input: unknown): EngineRequest {
   };
 }
 
+function engineOf(options: { runRows?: RunRows; maxRows?: number; heldTokens?: number }) {
+  return new BatchEngine({
+    function: firstTokens,
+    runRows: options.runRows ?? runRows,
+    limits: { maxRows: options.maxRows ?? 4, maxTokens: 100, runCostTokens: 7 },
+    heldTokens: options.heldTokens ?? 100,
+  });
+}
+
+/** Notes the first token of each run. */
+function logged(seen: string[]): RunRows {
+  return async (rows) => {
+    seen.push(`run ${rows[0]?.[0]}`);
+    return runRows(rows);
+  };
+}
+
 async function run(
   requests: readonly EngineRequest[],
   options: {
@@ -39,12 +56,7 @@ async function run(
   } = {},
 ) {
   const answers = new Map<number, EngineAnswer>();
-  const engine = new BatchEngine({
-    function: firstTokens,
-    runRows: options.runRows ?? runRows,
-    limits: { maxRows: options.maxRows ?? 4, maxTokens: 100, runCostTokens: 7 },
-    heldTokens: options.heldTokens ?? 100,
-  });
+  const engine = engineOf(options);
   await engine.run(requests, {
     answer: (requestId, answer) => {
       if (answers.has(requestId)) throw new Error(`request ${requestId} is answered twice`);
@@ -52,6 +64,7 @@ async function run(
     },
     chunk: () => undefined,
     isCancelled: options.cancelled ?? (() => false),
+    giveWay: async () => undefined,
   });
   return new Map(
     [...answers].map(([id, answer]) => [
@@ -104,6 +117,35 @@ describe('batches of requests', () => {
     expect(runs).toBe(3);
   });
 
+  it('gives way before each run, and tells first what is known', async () => {
+    const seen: string[] = [];
+    const engine = engineOf({ maxRows: 1, runRows: logged(seen) });
+    await engine.run([request(1, [[1], [2]]), request(2, [[3]])], {
+      answer: (requestId) => void seen.push(`answer ${requestId}`),
+      chunk: () => undefined,
+      isCancelled: () => false,
+      giveWay: async (before) => {
+        if (!seen.includes('run 2') || seen.includes('urgent')) return;
+        before?.();
+        seen.push('urgent');
+      },
+    });
+    expect(seen).toEqual(['run 1', 'run 2', 'answer 1', 'urgent', 'run 3', 'answer 2']);
+  });
+
+  it('runs the rows of urgent and of old requests first', async () => {
+    const seen: string[] = [];
+    const requests = [
+      { ...request(1, [[1]]), class: 'batch' as const },
+      { ...request(2, [[2, 0, 0, 0]]), class: 'interactive' as const },
+      { ...request(3, [[3]]), sequence: 9 },
+      { ...request(4, [[4, 0, 0]]), sequence: 8 },
+      { ...request(5, [[5]]), priority: 9 },
+    ];
+    await run(requests, { maxRows: 1, runRows: logged(seen) });
+    expect(seen).toEqual(['run 2', 'run 5', 'run 4', 'run 3', 'run 1']);
+  });
+
   it('answers what short runs gave together, and does not wait longer than allowed', async () => {
     const answeredAfter = async (heldTokens: number): Promise<number[]> => {
       let runs = 0;
@@ -123,6 +165,7 @@ describe('batches of requests', () => {
           answer: () => void counts.push(runs),
           chunk: () => undefined,
           isCancelled: () => false,
+          giveWay: async () => undefined,
         },
       );
       return counts;

@@ -1,9 +1,11 @@
 /**
  * Engine *batch*: encoders and classifiers. All texts of all requests of a step are rows; rows of
- * like length share a model run. A run that fails is repeated row by row, so that a request's
- * failure is its own. Answers of short runs leave together: each message on its own would wake
+ * like length share a model run, and the runs go by their most urgent row. A run that fails is
+ * repeated row by row, so that a request's failure is its own. Before each run the step gives way
+ * to what is more urgent. Answers of short runs leave together: each message on its own would wake
  * every program that it passes.
  */
+import { compareUrgency } from '@llmos/base';
 import type { Engine, EngineCalls, EngineRequest } from '../engine';
 import { CANCELLED_ANSWER, failedAnswer, valueAnswer } from '../engine';
 import type { RowOutput } from './encoder-graph';
@@ -42,16 +44,22 @@ export class BatchEngine implements Engine {
   constructor(private readonly options: BatchEngineOptions) {}
 
   async run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void> {
-    const opened = requests.flatMap((request) => this.open(request, calls));
-    const rows = opened.flatMap((open) =>
-      open.plan.rows.map((ids, index) => ({ open, index, ids })),
-    );
-    const lengths = rows.map((row) => row.ids.length);
+    const opened: OpenRequest[] = [];
+    const rows: Row[] = [];
+    for (const request of requests) {
+      // To tokenise many long texts takes as long as a model run.
+      if (rows.length >= this.options.limits.maxRows) await calls.giveWay();
+      for (const open of this.open(request, calls)) {
+        opened.push(open);
+        rows.push(...open.plan.rows.map((ids, index) => ({ open, index, ids })));
+      }
+    }
     const held = new HeldAnswers(calls, this.options.heldTokens);
     try {
-      for (const batch of planBatches(lengths, this.options.limits)) {
+      for (const batch of planRuns(rows, this.options.limits)) {
+        await held.giveWay();
         for (const open of opened) answerCancelled(open, held);
-        const live = batch.map((index) => rows[index] as Row).filter((row) => !row.open.isAnswered);
+        const live = batch.filter((row) => !row.open.isAnswered);
         if (live.length === 0) continue;
         await this.runBatch(live, held);
         held.ran(live.length * Math.max(...live.map((row) => row.ids.length)));
@@ -87,10 +95,22 @@ export class BatchEngine implements Engine {
 
   private async runAlone(rows: readonly Row[], calls: HeldAnswers): Promise<void> {
     for (const row of rows) {
+      await calls.giveWay();
       answerCancelled(row.open, calls);
       if (!row.open.isAnswered) await this.runBatch([row], calls);
     }
   }
+}
+
+/** By their most urgent row each. */
+function planRuns(rows: readonly Row[], limits: BatchLimits): readonly (readonly Row[])[] {
+  const lengths = rows.map((row) => row.ids.length);
+  const runs = planBatches(lengths, limits).map((batch) => {
+    const members = batch.map((index) => rows[index] as Row);
+    const urgencies = members.map((row) => row.open.request);
+    return { members, head: urgencies.reduce((a, b) => (compareUrgency(b, a) < 0 ? b : a)) };
+  });
+  return runs.sort((a, b) => compareUrgency(a.head, b.head)).map((run) => run.members);
 }
 
 function take(row: Row, output: RowOutput, calls: HeldAnswers): void {

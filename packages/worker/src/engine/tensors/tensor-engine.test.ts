@@ -79,6 +79,7 @@ function open(engine = new TensorEngine(runner, pairs)) {
         },
         chunk: () => undefined,
         isCancelled: () => false,
+        giveWay: async () => undefined,
       },
     );
     if (given?.kind === 'failed') return given.error.message;

@@ -40,6 +40,7 @@ export class TensorEngine implements Engine {
 
   async run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void> {
     for (const request of requests) {
+      await calls.giveWay();
       if (calls.isCancelled(request.requestId)) {
         calls.answer(request.requestId, CANCELLED_ANSWER);
         continue;
