@@ -54,6 +54,36 @@ export interface DeviceRow {
   readonly committedBytes: number;
 }
 
+/** A model that failed on a node. */
+export interface NodeFault {
+  /** `name@version`, or the name of a built-in program. */
+  readonly model: string;
+  /** In a row; 0 where it died under work only. */
+  readonly failures: number;
+  /** Another try is not expected to help. */
+  readonly isPermanent: boolean;
+  readonly message: string;
+  /** From then on it is tried there again. */
+  readonly retryInMs: number;
+}
+
+/** Why nothing of a model can be started now. Its tasks wait. */
+export interface Block {
+  readonly because: BlockCause;
+  /** For people: the last reason of each node that failed it, or what is missing. */
+  readonly message: string;
+  /** Until it is tried again; absent where something must happen first. */
+  readonly retryInMs?: number;
+}
+
+/** A model that needs a process, more of them, or its first one, and gets none now. */
+export interface BlockedModel extends Block {
+  /** `name@version`, or the name of a built-in program. */
+  readonly model: string;
+  /** Tasks that wait for it. */
+  readonly queued: number;
+}
+
 /** One row of `nodes`. */
 export interface NodeRow {
   readonly node: string;
@@ -68,6 +98,8 @@ export interface NodeRow {
   readonly leaseMs: number;
   readonly isDraining: boolean;
   readonly processes: number;
+  /** What failed here and is not tried now, the latest last; absent where nothing did. */
+  readonly faults?: readonly NodeFault[];
   /** Its wall clock less the NATS server's; absent where it did not say. */
   readonly clockOffsetMs?: number;
 }
@@ -80,7 +112,22 @@ export type TaskStatus =
       readonly function: string;
       readonly attempts: number;
       readonly pid?: string;
+      /** Of one that does not run. */
+      readonly waitsFor?: TaskWait;
+      /** Where it waits for a process and its model is blocked. */
+      readonly blocked?: Block;
+      /** In the line of its model: 1 goes next. Absent where very many are ahead. */
+      readonly position?: number;
+      /** Those of its tenant and of others that go first. */
+      readonly ahead?: { readonly own: number; readonly others: number };
     };
+
+/**
+ * What a task waits for: the models to be known (after a change of the leader), what is stored of
+ * its id, the nodes to say what they run, an earlier task of its key, a process of its model to be
+ * started, its turn there, or the time of its next attempt.
+ */
+export type TaskWait = 'models' | 'look-up' | 'nodes' | 'key' | 'process' | 'turn' | 'retry';
 
 export interface SpawnRequest {
   /** NAME, NAME@VERSION, or the name of a built-in program. */
@@ -139,6 +186,8 @@ export interface SystemInfo {
   readonly waitingCalls: number;
   /** A new leader that still waits for the nodes to say what they run. */
   readonly isRecovering: boolean;
+  /** Models that tasks or replicas wait for in vain, most waiting first; at most 100. */
+  readonly blocked?: readonly BlockedModel[];
   /** The leader's wall clock and the NATS server's; absent from older kernels. */
   readonly clock?: ClockReading;
   /** Empty while JetStream does not answer. */

@@ -1,15 +1,18 @@
 /** The pure core: tables changed by events, decisions made by ticks (see kernel-core.ts). */
-import type { Instant, NodeRow, ProcessRow, TaskId, TaskStatus, TenantId } from '@llmos/base';
-import { assertNever } from '@llmos/base';
+import type { BlockedModel, Instant, NodeFault, NodeRow, ProcessRow } from '@llmos/base';
+import { compareIds } from '@llmos/base';
 import { applyEvent } from './apply-event';
 import { resolveCoreOptions, type CoreOptions } from './core-options';
 import type { CoreCounts, KernelCore } from './kernel-core';
 import { findViolations } from './kernel-invariants';
 import { createKernelState, type KernelState } from './kernel-state';
+import { CORE_LIMITS } from './limits';
 import type { Node } from './nodes/node';
 import { processRow } from './processes/process-row';
 import { identityOf } from './tasks/task-spec';
 import { nextTickMs, planTick } from './scheduling/plan-tick';
+import { isShort } from './scheduling/provisioning';
+import { blockOf, statusOf } from './scheduling/task-status';
 
 export function createKernelCore(options: CoreOptions = {}): KernelCore {
   const state = createKernelState(resolveCoreOptions(options));
@@ -26,6 +29,7 @@ export function createKernelCore(options: CoreOptions = {}): KernelCore {
     violations: () => findViolations(state),
     processes: (now) => listProcesses(state, now),
     nodes: (now) => state.nodes.all().map((node) => nodeRow(state, node, now)),
+    blocked: (now) => listBlocked(state, now),
     statusOf: (tenant, task) => statusOf(state, tenant, task),
     identityOf: (tenant, task) => {
       const live = state.tasks.find(tenant, task);
@@ -44,6 +48,7 @@ function listProcesses(state: KernelState, now: Instant): ProcessRow[] {
 
 function nodeRow(state: KernelState, node: Node, now: Instant): NodeRow {
   const { capabilities } = node;
+  const faults = listFaults(state, node, now);
   return {
     node: node.nodeId,
     state: node.state.kind,
@@ -59,6 +64,7 @@ function nodeRow(state: KernelState, node: Node, now: Instant): NodeRow {
     versions: capabilities.versions,
     labels: capabilities.labels,
     leaseMs: Math.max(0, Math.round(node.lastHeardMs + state.config.nodeLeaseMs - now.nowMs)),
+    ...(faults.length === 0 ? {} : { faults }),
     ...(node.clockOffsetMs === undefined ? {} : { clockOffsetMs: node.clockOffsetMs }),
     isDraining: false,
     processes: state.processes
@@ -68,31 +74,27 @@ function nodeRow(state: KernelState, node: Node, now: Instant): NodeRow {
   };
 }
 
-function statusOf(state: KernelState, tenant: TenantId, id: TaskId): TaskStatus {
-  const task = state.tasks.find(tenant, id);
-  if (task === undefined) return { state: 'unknown' };
-  const common = { class: task.spec.class, function: task.spec.function };
-  // Attempts begun: the number counts the next one while none runs.
-  const begun = task.attempt - 1;
-  const { kind } = task.state;
-  switch (kind) {
-    case 'looking-up':
-    case 'unrouted':
-    case 'blocked':
-    case 'held':
-    case 'queued':
-      return { ...common, state: 'queued', attempts: begun };
-    case 'running':
-      return { ...common, state: 'running', attempts: task.attempt, pid: task.state.place.pid };
-    case 'backing-off':
-      return { ...common, state: 'retrying', attempts: begun };
-    case 'dead-lettering':
-    case 'committing':
-    case 'settling':
-      return { ...common, state: 'finishing', attempts: task.attempt };
-    default:
-      return assertNever(kind);
-  }
+function listFaults(state: KernelState, { nodeId }: Node, { nowMs }: Instant): NodeFault[] {
+  return state.faults
+    .activeOn(nodeId, nowMs)
+    .slice(-CORE_LIMITS.maxFaultRows)
+    .map(({ target: model, failures, isPermanent, message, untilMs }) => {
+      const retryInMs = Math.max(0, Math.round(untilMs - nowMs));
+      return { model, failures, isPermanent, message, retryInMs };
+    });
+}
+
+/** Those that are short now: since provisioning looked, tasks may have ended. */
+function listBlocked(state: KernelState, { nowMs }: Instant): BlockedModel[] {
+  return [...state.blocks.all()]
+    .filter(([target]) => isShort(state, target))
+    .map(([model, block]) => ({
+      model,
+      queued: state.queue.sizeOf(model),
+      ...blockOf(block, nowMs),
+    }))
+    .sort((a, b) => b.queued - a.queued || compareIds(a.model, b.model))
+    .slice(0, CORE_LIMITS.maxBlockedRows);
 }
 
 function countBlocked(state: KernelState): number {

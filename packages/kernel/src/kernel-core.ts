@@ -5,6 +5,7 @@
  * simulator in tests. A core lives for one epoch.
  */
 import type {
+  BlockedModel,
   Instant,
   ProcessRow,
   NodeRow,
@@ -46,6 +47,8 @@ export interface KernelCore {
   // Views for system calls.
   processes(now: Instant): ProcessRow[];
   nodes(now: Instant): NodeRow[];
+  /** Models that tasks or spawn requests wait for in vain, most waiting first; bounded. */
+  blocked(now: Instant): BlockedModel[];
   statusOf(tenant: TenantId, task: TaskId): TaskStatus;
   /** What the id of a live task stands for, where the client chose it. */
   identityOf(tenant: TenantId, task: TaskId): TaskIdentity | undefined;

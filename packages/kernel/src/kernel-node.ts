@@ -319,6 +319,7 @@ export class KernelNode {
       tasks: counts.tasks,
       waitingCalls: this.waiters.count,
       isRecovering: counts.isRecovering,
+      blocked: this.core()?.blocked(readClock(this.parts.clock)) ?? [],
       clock: this.parts.time.reading(),
       streams,
       intake,

@@ -46,6 +46,12 @@ export const CORE_LIMITS = {
   exitedRowMs: 5 * 60_000,
   /** Rows of lost nodes that `nodes` still shows. */
   lostNodeRowMs: 10 * 60_000,
+  /** Blocked models that `info` lists, those with most waiting first: the answer stays small. */
+  maxBlockedRows: 100,
+  /** Faults that a row of `nodes` lists, the latest ones. */
+  maxFaultRows: 10,
+  /** Tasks ahead of one that `status` counts; behind more, their number says nothing. */
+  maxCountedAhead: 10_000,
   /** Names listed in an error message. */
   maxListedNames: 10,
   /** An OS process of Node that runs no model. */

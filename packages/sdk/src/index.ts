@@ -1,5 +1,8 @@
 export { LlmosError, ERROR_CODES } from '@llmos/base';
 export type {
+  Block,
+  BlockCause,
+  BlockedModel,
   ChatMessage,
   ChosenLogprob,
   ClassifyInput,
@@ -22,6 +25,7 @@ export type {
   IntakeRow,
   Label,
   ModelRegistration,
+  NodeFault,
   NodeRow,
   ProcessContexts,
   ProcessRow,
@@ -31,6 +35,7 @@ export type {
   TaskClass,
   TaskId,
   TaskStatus,
+  TaskWait,
   TenantId,
   TensorType,
   TensorValue,

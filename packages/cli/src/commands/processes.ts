@@ -5,6 +5,7 @@ import type { CommandHost } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
 import { CLI_LIMITS } from '../limits';
+import { formatBlocked, formatFaults } from '../output/blocked-models';
 import { formatTable, safeLine } from '../output/table';
 import type { Style } from '../output/style';
 import { formatBytes, formatMs } from '../output/units';
@@ -22,8 +23,10 @@ export function registerProcesses(program: Command, host: CommandHost): void {
       .action((options: CommonOptions) =>
         useSystem(host, options, async ({ client, terminal }) => {
           const processes = await client.ps(SYSTEM_CALL);
-          if (terminal.isJson) terminal.json(processes);
-          else terminal.line(formatProcesses(processes, terminal.style));
+          if (terminal.isJson) return terminal.json(processes);
+          const { blocked = [] } = await client.info(SYSTEM_CALL);
+          terminal.line(formatProcesses(processes, terminal.style));
+          if (blocked.length > 0) terminal.line(`\n${formatBlocked(blocked, terminal.style)}`);
         }),
       ),
     ['llmos ps', 'llmos ps --json'],
@@ -34,8 +37,10 @@ export function registerProcesses(program: Command, host: CommandHost): void {
     .action((options: CommonOptions) =>
       useSystem(host, options, async ({ client, terminal }) => {
         const nodes = await client.nodes(SYSTEM_CALL);
-        if (terminal.isJson) terminal.json(nodes);
-        else terminal.line(formatNodes(nodes, terminal.style));
+        if (terminal.isJson) return terminal.json(nodes);
+        terminal.line(formatNodes(nodes, terminal.style));
+        const faults = formatFaults(nodes, terminal.style);
+        if (faults !== '') terminal.line(`\n${faults}`);
       }),
     );
 

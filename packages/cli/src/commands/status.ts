@@ -1,10 +1,13 @@
 /** `status`: the whole system on one screen, or where one task stands. */
 import type { Command } from 'commander';
+import type { TaskStatus, TaskWait } from '@llmos/base';
 import type { TaskHandleStatus } from '@llmos/sdk';
 import type { CommandHost, SystemUse } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
+import { describeBlock } from '../output/blocked-models';
 import { findTroubles, formatOverview } from '../output/system-overview';
+import { safeText } from '../output/table';
 
 export function registerStatus(program: Command, host: CommandHost): void {
   withExamples(
@@ -36,6 +39,26 @@ async function showTask(use: SystemUse, id: string, signal: AbortSignal): Promis
   else use.terminal.line(describeStatus(status));
 }
 
+const WAITS: Readonly<Record<TaskWait, string>> = {
+  models: 'until the kernel knows the models',
+  'look-up': 'until the kernel knows whether it has ended before',
+  nodes: 'until the nodes have said what they run',
+  key: 'for an earlier task of its key',
+  process: 'for a process',
+  turn: 'for its turn',
+  retry: 'for its next attempt',
+};
+
+function describeWait(status: Exclude<TaskStatus, { state: 'unknown' }>): string {
+  const { waitsFor, blocked, ahead } = status;
+  if (waitsFor === undefined) return '';
+  const line =
+    ahead === undefined ? '' : `; ${ahead.own} of its tenant and ${ahead.others} go first`;
+  const why = blocked === undefined ? '' : `: the model ${describeBlock(blocked)}`;
+  const reason = blocked === undefined ? '' : `\n${safeText(blocked.message)}`;
+  return `, waits ${WAITS[waitsFor] ?? waitsFor}${why}${line}${reason}`;
+}
+
 export function describeStatus(status: TaskHandleStatus): string {
   switch (status.state) {
     case 'unknown':
@@ -45,7 +68,8 @@ export function describeStatus(status: TaskHandleStatus): string {
     default: {
       const attempts = status.attempts > 1 ? `, attempt ${status.attempts}` : '';
       const where = status.pid === undefined ? '' : ` on ${status.pid}`;
-      return `${status.state}${where} (${status.class} ${status.function}${attempts})`;
+      const what = `${status.state}${where} (${status.class} ${status.function}${attempts})`;
+      return `${what}${describeWait(status)}`;
     }
   }
 }

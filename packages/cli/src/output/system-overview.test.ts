@@ -86,3 +86,24 @@ it.each<[string, SystemOverview, string]>([
     expect.stringContaining(what) as string,
   ]);
 });
+
+it('says which models are blocked, and what a node can not load though others do', () => {
+  const fault = { failures: 1, isPermanent: true, message: 'no such operator', retryInMs: 9 };
+  const blocked = { because: 'failed', message: 'node-1: no such operator', queued: 3 } as const;
+  const nodes = [
+    {
+      ...NODE,
+      faults: [
+        { model: 'mini@1', ...fault },
+        { model: 'other@1', ...fault },
+      ],
+    },
+  ];
+  const troubles = findTroubles(
+    overview({ info: { blocked: [{ model: 'mini@1', ...blocked }] }, nodes }),
+  );
+  expect(troubles).toEqual([
+    { what: 'mini@1 can not be loaded; 3 tasks wait', hint: 'node-1: no such operator' },
+    { what: "other@1 can't be loaded on node-1", hint: 'no such operator' },
+  ]);
+});

@@ -2,8 +2,9 @@
 import { CLOCK_LIMITS } from '@llmos/base';
 import type { NodeRow, ProcessRow, StreamLoad, SystemInfo } from '@llmos/sdk';
 import { CLI_LIMITS } from '../limits';
+import { describeBlock } from './blocked-models';
 import type { Style } from './style';
-import { formatTable } from './table';
+import { formatTable, safeText } from './table';
 import { bar, count, formatBytes, formatMs } from './units';
 
 export interface SystemOverview {
@@ -26,6 +27,8 @@ export function findTroubles({ info, nodes, processes }: SystemOverview): readon
   return [
     ...nodeTroubles(nodes),
     ...clockTroubles(info, nodes),
+    ...blockTroubles(info),
+    ...faultTroubles(info, nodes),
     ...processTroubles(processes),
     ...queueTroubles(info, nodes),
     ...streamTroubles(info.streams),
@@ -56,6 +59,26 @@ function clockTroubles(info: SystemInfo, nodes: readonly NodeRow[]): readonly Tr
       const what = `the clock of ${name} is ${formatMs(Math.abs(offsetMs))} ${where} NATS’s`;
       return { what, hint: 'set it by NTP; deadlines hold all the same' };
     });
+}
+
+function blockTroubles({ blocked = [] }: SystemInfo): readonly Trouble[] {
+  return blocked.map((row) => {
+    const waiting = row.queued === 0 ? '' : `; ${count(row.queued, 'task waits', 'tasks wait')}`;
+    return { what: `${row.model} ${describeBlock(row)}${waiting}`, hint: safeText(row.message) };
+  });
+}
+
+/** Of what others serve: the rest is blocked. */
+function faultTroubles(info: SystemInfo, nodes: readonly NodeRow[]): readonly Trouble[] {
+  const blocked = new Set(info.blocked?.map(({ model }) => model));
+  return nodes.flatMap(({ node, faults = [] }) =>
+    faults
+      .filter(({ model, isPermanent }) => isPermanent && !blocked.has(model))
+      .map(({ model, message }) => ({
+        what: `${model} can't be loaded on ${node}`,
+        hint: safeText(message),
+      })),
+  );
 }
 
 function processTroubles(processes: readonly ProcessRow[]): readonly Trouble[] {

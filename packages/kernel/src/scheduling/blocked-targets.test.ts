@@ -1,9 +1,10 @@
 /** Loads that fail: what is avoided, what waits, and what ends. */
-import type { FunctionName, NodeId } from '@llmos/base';
+import type { FunctionName, NodeId, TaskId, TaskKey, TenantId } from '@llmos/base';
 import { CoreFixture, modelOf } from '../core-fixture';
 import type { CoreOptions } from '../core-options';
 import type { KernelDecision } from '../kernel-decision';
 import { CORE_LIMITS } from '../limits';
+import type { TaskSpec } from '../tasks/task-spec';
 
 type Start = Extract<KernelDecision, { kind: 'start-process' }>;
 
@@ -179,6 +180,79 @@ describe('a load that fails for good', () => {
     failStart(core, false);
     core.settle().advance(10).settle();
     expect(core.core.counts().tasks).toBe(0);
+  });
+});
+
+describe('what is blocked', () => {
+  const blocked = (core: CoreFixture) => core.core.blocked(core.now());
+
+  it('says why, until when, and how many wait; the node says what failed on it', () => {
+    const core = nodesOf(['a']);
+    core.store(core.task(embed), core.task(embed));
+    failStart(core, true, 'out of memory');
+    expect(blocked(core)).toEqual([
+      {
+        model: 'mini@1',
+        queued: 2,
+        because: 'failing',
+        message: "mini@1 can't be loaded; node a: load-failed: out of memory",
+        retryInMs: 100,
+      },
+    ]);
+    const [node] = core.core.nodes(core.now());
+    expect(node?.faults).toEqual([
+      {
+        model: 'mini@1',
+        failures: 1,
+        isPermanent: false,
+        message: 'load-failed: out of memory',
+        retryInMs: 100,
+      },
+    ]);
+    expect(core.core.counts().blocked).toBe(2);
+    core.advance(100).startAll();
+    expect(blocked(core)).toEqual([]);
+    expect(core.core.nodes(core.now())[0]).not.toHaveProperty('faults');
+    expect(core.core.counts().blocked).toBe(0);
+  });
+
+  it('waits for memory, for a node, or is too large for any', () => {
+    const core = new CoreFixture().knowModels(
+      modelOf('mini', { mib: 700 }),
+      modelOf('big', { mib: 700 }),
+    );
+    core.store(core.task(embed));
+    expect(blocked(core)).toMatchObject([{ because: 'no-nodes', queued: 1 }]);
+    core.attachNode('a').startAll();
+    core.store(core.task({ ...embed, model: { name: 'big' } }));
+    expect(blocked(core)).toMatchObject([{ model: 'big@1', because: 'memory' }]);
+    core.knowModels(modelOf('mini', { mib: 700 }), modelOf('huge', { mib: 7_000 }));
+    core.apply({ kind: 'spawn-requested', request: { model: 'huge', replicas: 1 } });
+    expect(blocked(core)).toMatchObject([{ model: 'huge@1', because: 'too-large', queued: 0 }]);
+  });
+
+  it('is what its tasks wait for', () => {
+    const core = nodesOf(['a']);
+    const [first, key] = [core.task({ ...embed, key: 'k' as TaskKey }), { key: 'k' as TaskKey }];
+    const other = core.task({ ...embed, tenant: 'zenith' as TenantId });
+    core.store(first, other, core.task({ ...embed, ...key }), core.task(embed));
+    const status = (spec: TaskSpec) => core.core.statusOf(spec.tenant, spec.id);
+    const last = { ...first, id: 's4' as TaskId };
+    expect(status(last)).toMatchObject({ waitsFor: 'process', position: 3 });
+    failStart(core, true);
+    expect(status(last)).toMatchObject({
+      state: 'queued',
+      waitsFor: 'process',
+      blocked: { because: 'failing', retryInMs: 100 },
+      position: 3,
+      ahead: { own: 1, others: 1 },
+    });
+    expect(status({ ...first, id: 's3' as TaskId })).toMatchObject({ waitsFor: 'key' });
+    core.advance(100).startAll(1);
+    expect(status(first)).toMatchObject({ state: 'running' });
+    expect(status(first)).not.toHaveProperty('waitsFor');
+    expect(status(other)).toMatchObject({ waitsFor: 'turn', position: 1 });
+    expect(status(other)).not.toHaveProperty('blocked');
   });
 });
 

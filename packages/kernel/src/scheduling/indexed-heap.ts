@@ -47,6 +47,23 @@ export class IndexedHeap<Entry extends HeapEntry> {
     this.sink(last);
   }
 
+  /**
+   * Those that come out before the entry, in no particular order; undefined where they are more
+   * than the bound. Looks at these and their children only.
+   */
+  before(entry: Entry, most: number): Entry[] | undefined {
+    const found: Entry[] = [];
+    const waiting = [0];
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+      const other = this.entries[at];
+      if (other === undefined || !this.isBefore(other, entry)) continue;
+      if (found.length >= most) return undefined;
+      found.push(other);
+      waiting.push(2 * at + 1, 2 * at + 2);
+    }
+    return found;
+  }
+
   /** In no particular order. */
   values(): Entry[] {
     return [...this.entries];

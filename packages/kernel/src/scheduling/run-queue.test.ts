@@ -40,6 +40,12 @@ function drain(queue: RunQueue, process = 'p1'): number[] {
   }
 }
 
+function drainOrder(tasks: readonly Task[]): number[] {
+  const all = new RunQueue();
+  for (const one of tasks) all.add(one, 'echo', undefined);
+  return drain(all);
+}
+
 describe('run queue', () => {
   it('orders by class, then priority, then age', () => {
     const queue = new RunQueue();
@@ -53,6 +59,25 @@ describe('run queue', () => {
     for (const one of tasks) queue.add(one, 'echo', undefined);
     expect(drain(queue)).toEqual([4, 3, 5, 2, 1]);
     expect(queue.size).toBe(0);
+  });
+
+  it('tells what goes before a task, unless that is more than the bound', () => {
+    const queue = new RunQueue();
+    const tasks = Array.from({ length: 40 }, (_, index) => task(index + 1, 'batch', index % 10));
+    tasks.forEach((one, index) => queue.add(one, 'echo', index < 8 ? pid('p1') : undefined));
+    queue.add(task(41, 'interactive'), 'echo', pid('p2'));
+    const order = drainOrder(tasks);
+    for (const one of tasks) {
+      const ahead = queue.ahead(one, 100)?.map(({ spec }) => spec.sequence) ?? [];
+      const isPinned = one.spec.sequence <= 8;
+      const before = order.slice(0, order.indexOf(one.spec.sequence));
+      const expected = before.filter((sequence) => isPinned || sequence > 8);
+      expect(ahead.sort((a, b) => a - b)).toEqual(expected.sort((a, b) => a - b));
+    }
+    const last = tasks.find(({ spec }) => spec.sequence === order.at(-1));
+    if (last === undefined) throw new Error('the last one is a task');
+    expect(queue.ahead(last, 5)).toBeUndefined();
+    expect(queue.ahead(task(99, 'batch'), 5)).toEqual([]);
   });
 
   it('gives pinned tasks only to their process, and everyone the shared ones', () => {

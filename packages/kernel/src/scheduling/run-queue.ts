@@ -117,6 +117,21 @@ export class RunQueue {
     return heads.map(({ target }) => target);
   }
 
+  /** Those that go before it, shared or bound to the same process; undefined where too many. */
+  ahead(task: Task, most: number): Task[] | undefined {
+    const place = this.places.get(task.spec.sequence);
+    if (place === undefined) return [];
+    const { shared } = this.linesOf(place.target);
+    const lines = place.line === shared ? [shared] : [shared, place.line];
+    const found: Task[] = [];
+    for (const line of lines) {
+      const before = line.heap.before(place, most - found.length);
+      if (before === undefined) return undefined;
+      for (const other of before) found.push(other.task);
+    }
+    return found;
+  }
+
   /** The process is gone: its tasks may go anywhere. */
   unpin(target: string, pid: ProcessId): void {
     const lines = this.lines.get(target);

@@ -1,0 +1,71 @@
+/** Where a task stands, and what it waits for. Reads only. */
+import type { Block, TaskId, TaskStatus, TaskWait, TenantId } from '@llmos/base';
+import { assertNever } from '@llmos/base';
+import type { KernelState } from '../kernel-state';
+import { CORE_LIMITS } from '../limits';
+import type { TargetBlock } from '../processes/target-blocks';
+import type { Task } from '../tasks/task';
+import { isShort } from './provisioning';
+
+export function statusOf(state: KernelState, tenant: TenantId, id: TaskId): TaskStatus {
+  const task = state.tasks.find(tenant, id);
+  if (task === undefined) return { state: 'unknown' };
+  const common = { class: task.spec.class, function: task.spec.function };
+  // Attempts begun: the number counts the next one while none runs.
+  const begun = task.attempt - 1;
+  const { kind } = task.state;
+  const waiting = (waitsFor: TaskWait): TaskStatus => {
+    return { ...common, state: 'queued', attempts: begun, waitsFor };
+  };
+  switch (kind) {
+    case 'looking-up':
+      return waiting('look-up');
+    case 'unrouted':
+      return waiting('models');
+    case 'blocked':
+      return waiting('key');
+    case 'held':
+      return waiting('nodes');
+    case 'queued':
+      return { ...common, state: 'queued', attempts: begun, ...standing(state, task) };
+    case 'running':
+      return { ...common, state: 'running', attempts: task.attempt, pid: task.state.place.pid };
+    case 'backing-off':
+      return { ...common, state: 'retrying', attempts: begun, waitsFor: 'retry' };
+    case 'dead-lettering':
+    case 'committing':
+    case 'settling':
+      return { ...common, state: 'finishing', attempts: task.attempt };
+    default:
+      return assertNever(kind);
+  }
+}
+
+export function blockOf(block: TargetBlock, nowMs: number): Block {
+  const { because, message, untilMs } = block;
+  if (untilMs === undefined) return { because, message };
+  return { because, message, retryInMs: Math.max(0, Math.round(untilMs - nowMs)) };
+}
+
+type Standing = Pick<
+  Exclude<TaskStatus, { state: 'unknown' }>,
+  'waitsFor' | 'blocked' | 'position' | 'ahead'
+>;
+
+/** In line: for a process, or its turn in one. */
+function standing(state: KernelState, task: Task): Standing {
+  const target = task.target ?? '';
+  const isReady = state.processes
+    .ofTarget(target)
+    .some((process) => process.state.kind === 'ready' && process.isReconciled);
+  const block = isShort(state, target) ? state.blocks.get(target) : undefined;
+  const before = state.queue.ahead(task, CORE_LIMITS.maxCountedAhead);
+  const own = before?.filter(({ spec }) => spec.tenant === task.spec.tenant).length ?? 0;
+  return {
+    waitsFor: isReady ? 'turn' : 'process',
+    ...(block === undefined || isReady ? {} : { blocked: blockOf(block, state.now.nowMs) }),
+    ...(before === undefined
+      ? {}
+      : { position: before.length + 1, ahead: { own, others: before.length - own } }),
+  };
+}
