@@ -4,6 +4,7 @@
  */
 import type {
   ClockReading,
+  DiskWord,
   Epoch,
   NodeRow,
   ProcessRow,
@@ -78,9 +79,12 @@ export interface Readiness {
   readonly state: string;
   /** A clock that differs makes no kernel unready: it ends nothing by it. */
   readonly clock: ClockReading;
+  /** Of the NATS server, where whoever started both told it. */
+  readonly disk?: Pick<DiskWord, 'level' | 'freeBytes'>;
 }
 
 export class KernelNode {
+  private disk: Readiness['disk'];
   private readonly leadership: LeadershipDriver;
   private readonly waiters: ResultWaiters;
   /** Of readers that attached. */
@@ -199,11 +203,18 @@ export class KernelNode {
 
   /** A follower is ready when it watches; a leader while its work makes progress. */
   readiness(): Readiness {
-    return { ...this.judgeReadiness(), clock: this.parts.time.reading() };
+    const disk = this.disk === undefined ? {} : { disk: this.disk };
+    return { ...this.judgeReadiness(), clock: this.parts.time.reading(), ...disk };
   }
 
-  private judgeReadiness(): Omit<Readiness, 'clock'> {
+  tellDisk({ level, freeBytes }: DiskWord): void {
+    this.disk = { level, freeBytes };
+  }
+
+  private judgeReadiness(): Omit<Readiness, 'clock' | 'disk'> {
     if (this.stopping !== undefined) return { isReady: false, state: 'stopping' };
+    // Whatever else shows follows from it.
+    if (this.disk?.level === 'full') return { isReady: false, state: 'disk-full' };
     if (!this.parts.isConnected()) return { isReady: false, state: 'disconnected' };
     if (!this.leadership.isLeading()) {
       const isWatching = this.leadership.leader() !== undefined && this.parts.registry.isReady();

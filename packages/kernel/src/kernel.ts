@@ -5,7 +5,7 @@
  * holds the lease also runs an ActiveKernel: the core and everything that only the leader does.
  */
 import { getHeapStatistics } from 'node:v8';
-import type { Listener, Logger, OnSkipped } from '@llmos/base';
+import type { DiskWord, Listener, Logger, OnSkipped } from '@llmos/base';
 import {
   STREAMS,
   ServerTime,
@@ -55,6 +55,8 @@ export interface RunningKernel {
   readonly httpUrl: string;
   readonly grpcUrl: string;
   isLeading(): boolean;
+  /** How much room the NATS server's disk has, from whoever started both. */
+  tellDisk(word: DiskWord): void;
   /** Releases the lease, so that a standby takes over at once. May be called twice. */
   close(): Promise<void>;
 }
@@ -193,6 +195,13 @@ async function compose(of: {
     httpUrl,
     grpcUrl,
     isLeading: () => node.isLeading(),
+    tellDisk: (word) => {
+      log[word.level === 'ample' ? 'info' : 'warn']('disk-level', {
+        level: word.level,
+        freeBytes: word.freeBytes,
+      });
+      node.tellDisk(word);
+    },
     close: () => closers.closeAll(),
   };
 }

@@ -4,7 +4,7 @@
  * Exit codes: 0 stopped when asked, 1 could not start or failed, 2 a setting can't be read.
  */
 import type { Logger, ProgramReady } from '@llmos/base';
-import { LlmosError, createLogger } from '@llmos/base';
+import { LlmosError, createLogger, parseDiskWord } from '@llmos/base';
 import type { KernelConfig } from './config';
 import { readKernelConfig } from './config';
 import { EDGE_LIMITS } from './edge-limits';
@@ -35,6 +35,10 @@ async function main(): Promise<void> {
   try {
     const kernel = await startKernel(config, log);
     stop.offer(kernel);
+    process.on('message', (message) => {
+      const word = parseDiskWord(message);
+      if (word !== undefined) kernel.tellDisk(word);
+    });
     announce(kernel);
   } catch (error) {
     if (error instanceof LlmosError) {

@@ -37,6 +37,14 @@ export const LOCAL_LIMITS = {
   otherBytes: 192 * 1024 * 1024,
   /** A server writes a few megabytes of state when it starts, and programs their logs. */
   startBytes: 16 * 1024 * 1024,
+  /** A disk fills in minutes; asking costs nothing. */
+  diskCheckMs: 1_000,
+  /** With less, said early: at the rate of a busy system it is full within minutes. */
+  shortBytes: 512 * 1024 * 1024,
+  /** With less, a server may have failed to write already. */
+  fullBytes: 8 * 1024 * 1024,
+  /** So much more must be free until a level is over: a disk on the edge is told of once. */
+  roomAgainFactor: 2,
   /** Free ports tried before giving up: someone else may take each between choice and use. */
   portTries: 5,
   /** A program's log; the older half is kept once beside it. */

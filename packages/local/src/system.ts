@@ -12,7 +12,10 @@ import { LlmosError } from '@llmos/base';
 import type { ProgramReady } from '@llmos/base';
 import { connect } from '@llmos/sdk';
 import type { LlmosClient } from '@llmos/sdk';
+import { watchDisk } from './adapters/os/disk-watch';
+import type { DiskWatch } from './adapters/os/disk-watch';
 import { assertNatsAnswers, startLocalNats } from './adapters/os/local-nats';
+import type { LocalNats } from './adapters/os/local-nats';
 import { openLocalStorage } from './adapters/os/local-storage';
 import type { LocalStorage } from './adapters/os/local-storage';
 import { holdsExactly, listModelFolders } from './adapters/os/model-folders';
@@ -121,6 +124,7 @@ class SystemStart {
   readonly #files: ProgramFiles = programFiles();
   readonly #programs: SupervisedProgram<ProgramReady>[] = [];
   readonly #logFolder: string;
+  #disk: DiskWatch | undefined;
 
   constructor(
     private readonly options: CheckedOptions,
@@ -173,6 +177,7 @@ class SystemStart {
       ...(signal === undefined ? {} : { signal }),
     });
     this.closers.push(() => nats.stop());
+    this.#watchDisk(nats);
     return nats.url;
   }
 
@@ -238,7 +243,26 @@ class SystemStart {
       readyMs: LOCAL_LIMITS.programReadyMs,
       parseReady: parseProgramReady,
     };
-    return new SupervisedProgram(spec, this.options.report);
+    const program = new SupervisedProgram(spec, this.options.report, () => {
+      if (this.#disk !== undefined) program.send(this.#disk.word);
+    });
+    return program;
+  }
+
+  #watchDisk(nats: LocalNats): void {
+    const { dataDir: folder, report } = this.options;
+    const watch = watchDisk({
+      folder,
+      onChange: (word, before) => {
+        report({ ...word, folder });
+        for (const program of this.#programs) program.send(word);
+        // What a full disk leaves of a server differs: one hangs whole, of another a stream takes
+        // nothing more until it is started again.
+        if (before === 'full') void nats.renew('its disk was full');
+      },
+    });
+    this.#disk = watch;
+    this.closers.push(() => watch.stop());
   }
 
   /** Waits for the nodes, then registers the models. */

@@ -36,6 +36,14 @@ export function showNotice(notice: SystemNotice, terminal: Terminal): void {
         `${notice.name} ${describeExit(notice.outcome)}; ` +
           `starting it again in ${formatMs(notice.restartMs)}`,
       );
+    case 'program-renewed':
+      return step(notice.name, `was started again: ${notice.reason}`);
+    case 'disk': {
+      const free = `${formatBytes(notice.freeBytes)} free on the disk of ${notice.folder}`;
+      if (notice.level === 'ample') return step('disk', free);
+      if (notice.level === 'short') return warn(`room is short: ${free}; make room`);
+      return warn(`the disk is full: ${free}; make room, and all goes on by itself`);
+    }
     case 'program-restarted':
       return step(notice.name, `is up again ${style.dim(`pid ${notice.osPid}`)}`);
     case 'program-killed':

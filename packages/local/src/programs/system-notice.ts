@@ -1,4 +1,6 @@
 /** Everything a system on one machine has to say while it starts, runs and stops. One union. */
+import type { DiskWord } from '@llmos/base';
+
 export type SystemNotice =
   | { readonly kind: 'progress'; readonly text: string }
   | { readonly kind: 'nats-found'; readonly path: string; readonly version: string }
@@ -18,6 +20,9 @@ export type SystemNotice =
       readonly outcome: ExitOutcome;
       readonly restartMs: number;
     }
+  /** It was ended on purpose and is up again; `reason` is for people. */
+  | { readonly kind: 'program-renewed'; readonly name: string; readonly reason: string }
+  | (DiskWord & { readonly folder: string })
   | { readonly kind: 'program-restarted'; readonly name: string; readonly osPid: number }
   | { readonly kind: 'program-killed'; readonly name: string }
   | { readonly kind: 'model-checking'; readonly name: string }

@@ -11,8 +11,14 @@ export interface LoggerOptions {
   readonly level: LogLevel;
 }
 
+/** Lines that could not be written are tried again with the next one; beyond this they are lost. */
+const WAITING_BYTES = 1024 * 1024;
+
 export function createLogger(options: LoggerOptions): Logger {
-  const sink = destination({ dest: 2, sync: true });
+  const sink = destination({ dest: 2, sync: true, maxLength: WAITING_BYTES });
+  // A log that can't be written, say to a full disk, costs its lines, never the program.
+  sink.on('error', () => undefined);
+  if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined);
   const root = pino(
     {
       level: options.level,

@@ -28,6 +28,8 @@ export interface LocalNatsOptions {
 
 export interface LocalNats {
   readonly url: string;
+  /** Ends it, by force where it hangs, and starts it again on the same store. */
+  renew(reason: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -54,7 +56,8 @@ export async function startLocalNats(options: LocalNatsOptions): Promise<LocalNa
     }
     const url = `nats://127.0.0.1:${port}`;
     report({ kind: 'nats-started', url, version });
-    return { url, stop: () => server.stop() };
+    const renew = (reason: string): Promise<void> => server.renew(reason);
+    return { url, renew, stop: () => server.stop() };
   }
 }
 

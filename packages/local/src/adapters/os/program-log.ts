@@ -5,6 +5,7 @@ import {
   fstatSync,
   openSync,
   readSync,
+  rmSync,
   statSync,
   truncateSync,
 } from 'node:fs';
@@ -15,7 +16,12 @@ import { formatLogLine } from '../../programs/log-line';
 export function trimLog(file: string): void {
   const stats = statSync(file, { throwIfNoEntry: false });
   if (stats === undefined || stats.size < LOCAL_LIMITS.logBytes) return;
-  copyFileSync(file, `${file}.1`);
+  try {
+    copyFileSync(file, `${file}.1`);
+  } catch {
+    // On a full disk the bound counts for more than the older lines.
+    rmSync(`${file}.1`, { force: true });
+  }
   truncateSync(file);
 }
 

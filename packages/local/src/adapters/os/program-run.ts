@@ -33,6 +33,8 @@ export interface ProgramRun<Ready> {
   readonly ready: Promise<Ready>;
   /** Never rejects. */
   readonly exited: Promise<ExitOutcome>;
+  /** Lost where the program is gone. */
+  send(message: object): void;
   /** SIGTERM, and SIGKILL after a bound. Answers whether it had to be killed. */
   stop(): Promise<boolean>;
   /** Ends at once everything that is left of the program's group. */
@@ -63,7 +65,10 @@ export function runProgram<Ready>(
   const ready = readyOf(child, spec, exited);
   // Whoever never waits for it must not turn a failed start into an unhandled rejection.
   ready.catch(() => undefined);
-  return { osPid, ready, exited, sweep, stop: () => stop(child, exited, sweep) };
+  const send = (message: object): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+  return { osPid, ready, exited, sweep, send, stop: () => stop(child, exited, sweep) };
 }
 
 function exitOf(child: ChildProcess): Promise<ExitOutcome> {

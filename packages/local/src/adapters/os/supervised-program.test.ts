@@ -95,6 +95,37 @@ describe('a supervised program', () => {
     expect(program.osPid).not.toBe(first.osPid);
   });
 
+  it('is renewed at once, also where it hangs, and its next death is a death', async () => {
+    const { program, notices } = supervise(`
+      process.on('SIGTERM', () => undefined);
+      setInterval(() => undefined, 1000);
+      process.send({ osPid: process.pid, last: '' });`);
+    const first = await program.start();
+    await program.renew('it hung');
+    await until(() => notices.at(-1)?.kind === 'program-renewed', 'the next run');
+    expect(notices).toContainEqual({ kind: 'program-renewed', name: 'tester', reason: 'it hung' });
+    expect(isAlive(first.osPid)).toBe(false);
+    process.kill(program.osPid, 'SIGKILL');
+    await until(() => notices.at(-1)?.kind === 'program-restarted', 'the restart');
+    expect(notices.map((notice) => notice.kind)).toEqual([
+      'program-started',
+      'program-renewed',
+      'program-died',
+      'program-restarted',
+    ]);
+  });
+
+  it('hears what is sent to it', async () => {
+    const file = join(folder, 'heard');
+    const { program } = supervise(`
+      process.on('message', (message) =>
+        require('node:fs').writeFileSync(${JSON.stringify(file)}, message.kind));
+      ${WELL_BEHAVED}`);
+    await program.start();
+    program.send({ kind: 'disk' });
+    await until(() => existsSync(file) && readFileSync(file, 'utf8') === 'disk', 'the word');
+  });
+
   it('fails the start, quoting its log, where it ends before it is ready', async () => {
     const { program } = supervise(`
       process.stderr.write(JSON.stringify({ level: 'error', event: 'no-server', port: 1 }) + '\\n');

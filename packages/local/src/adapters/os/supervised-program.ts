@@ -15,6 +15,8 @@ export class SupervisedProgram<Ready> {
   #last: Ready | undefined;
   #failures = 0;
   #isStopping = false;
+  /** Why the run that is being ended is ended, where that is on purpose. */
+  #renewal: string | undefined;
   #wake: () => void = () => undefined;
   #supervision: Promise<void> = Promise.resolve();
 
@@ -49,6 +51,19 @@ export class SupervisedProgram<Ready> {
     return this.#last;
   }
 
+  /** Lost while it does not run. */
+  send(message: object): void {
+    this.#run?.send(message);
+  }
+
+  /** Ends the run, by force where it hangs, and starts the next at once. */
+  async renew(reason: string): Promise<void> {
+    if (this.#isStopping || this.#run === undefined) return;
+    this.#renewal = reason;
+    this.#wake();
+    await this.#run.stop();
+  }
+
   /** May be called twice. */
   async stop(): Promise<void> {
     this.#isStopping = true;
@@ -64,11 +79,15 @@ export class SupervisedProgram<Ready> {
     for (;;) {
       const outcome = await run.exited;
       if (this.#isStopping) return;
-      const wasSteady = performance.now() - readyAtMs > LOCAL_LIMITS.steadyMs;
-      this.#failures = wasSteady ? 1 : this.#failures + 1;
-      const restartMs = backoffMs(RESTART_BACKOFF, this.#failures);
-      this.report({ kind: 'program-died', name: this.name, outcome, restartMs });
-      await this.#pause(restartMs);
+      if (this.#renewal === undefined) {
+        const wasSteady = performance.now() - readyAtMs > LOCAL_LIMITS.steadyMs;
+        this.#failures = wasSteady ? 1 : this.#failures + 1;
+        const restartMs = backoffMs(RESTART_BACKOFF, this.#failures);
+        this.report({ kind: 'program-died', name: this.name, outcome, restartMs });
+        await this.#pause(restartMs);
+      }
+      const reason = this.#renewal;
+      this.#renewal = undefined;
       // What the dead program started (a NATS server, process hosts) had this long to end.
       run.sweep();
       if (this.#isStopping) return;
@@ -84,7 +103,11 @@ export class SupervisedProgram<Ready> {
         continue;
       }
       this.#last = ready;
-      this.report({ kind: 'program-restarted', name: this.name, osPid: run.osPid });
+      if (reason === undefined) {
+        this.report({ kind: 'program-restarted', name: this.name, osPid: run.osPid });
+      } else {
+        this.report({ kind: 'program-renewed', name: this.name, reason });
+      }
       this.onReady(ready);
     }
   }
