@@ -16,22 +16,9 @@ let clusters = 0;
 
 /** Its servers may still be choosing their leader when this resolves. */
 export async function startNatsCluster(options: NatsServerOptions = {}): Promise<TestNatsCluster> {
-  const ports = await freePorts();
-  clusters += 1;
-  const routes = ports.map((port) => `"nats-route://127.0.0.1:${port}"`).join(', ');
-  const starts = ports.map((port, index) =>
-    startNatsServer({
-      ...options,
-      config: [
-        `server_name: "test-${clusters}-${index}"`,
-        'cluster {',
-        `  name: "test-${clusters}"`,
-        `  listen: "127.0.0.1:${port}"`,
-        `  routes: [${routes}]`,
-        '}',
-        options.config ?? '',
-      ].join('\n'),
-    }),
+  const configs = await clusterConfigs();
+  const starts = configs.map((config) =>
+    startNatsServer({ ...options, config: [config, options.config ?? ''].join('\n') }),
   );
   const outcomes = await Promise.allSettled(starts);
   const servers = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
@@ -44,6 +31,23 @@ export async function startNatsCluster(options: NatsServerOptions = {}): Promise
     throw failed.reason;
   }
   return { url: servers.map(({ url }) => url).join(','), servers, stop };
+}
+
+/** What makes three servers one cluster: lines for the configuration file of each. */
+export async function clusterConfigs(): Promise<readonly string[]> {
+  const ports = await freePorts();
+  clusters += 1;
+  const routes = ports.map((port) => `"nats-route://127.0.0.1:${port}"`).join(', ');
+  return ports.map((port, index) =>
+    [
+      `server_name: "test-${clusters}-${index}"`,
+      'cluster {',
+      `  name: "test-${clusters}"`,
+      `  listen: "127.0.0.1:${port}"`,
+      `  routes: [${routes}]`,
+      '}',
+    ].join('\n'),
+  );
 }
 
 /** Below the ports that the system gives to connections, as in nats-server.ts. */

@@ -10,6 +10,7 @@ import {
   readServers,
   tryToken,
 } from '@llmos/base';
+import { HIDDEN_MARK } from './adapters/jetstream/hidden-streams';
 import { STORE_NAMES } from './adapters/jetstream/streams';
 import { EDGE_LIMITS } from './edge-limits';
 
@@ -72,7 +73,7 @@ export function readKernelConfig(environment: Environment): KernelConfig {
       fallback: EDGE_LIMITS.storageBytes,
       least: EDGE_LIMITS.leastStorageBytes,
     }),
-    makeAnew: read.names('LLMOS_MAKE_ANEW', STORE_NAMES),
+    makeAnew: read.names('LLMOS_MAKE_ANEW', [...STORE_NAMES, HIDDEN_MARK]),
     bodyCacheBytes: read.optionalInteger('LLMOS_BODY_CACHE_BYTES'),
     resultMaxAgeMs: read.integer('LLMOS_RESULT_MAX_AGE_MS', {
       fallback: WIRE_LIMITS.resultMaxAgeMs,

@@ -28,6 +28,8 @@ export const EDGE_LIMITS = {
   /** Kernels that start together make way for each other so often; a round takes milliseconds. */
   prepareTries: 40,
   prepareRetryMs: 250,
+  /** Looks at bytes that no stream shows: servers hear of each other within a second or two. */
+  hiddenLooks: 12,
   /** Names in the record of what has existed. */
   maxRecordedStores: 256,
 

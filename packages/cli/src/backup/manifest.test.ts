@@ -47,9 +47,17 @@ it('refuses what is no JSON', () => {
   expect(() => parseManifest('{', '/b/backup.json')).toThrow('/b/backup.json is no backup');
 });
 
-it('takes the stores of llmos, those of later versions too, and not the look for room', () => {
+it('takes the stores of llmos, those of later versions too, and none that are always empty', () => {
   const names = ['LLMOS_TASKS', 'KV_llmos_later', 'OBJ_llmos_packages'];
-  const others = ['ORDERS', 'KV_mine', 'LLMOS_PROBE', 'LLMOS_', 'LLMOS_a/b', 'xLLMOS_TASKS'];
+  const others = [
+    'ORDERS',
+    'KV_mine',
+    'LLMOS_PROBE',
+    'LLMOS_HIDDEN',
+    'LLMOS_',
+    'LLMOS_a/b',
+    'xLLMOS_TASKS',
+  ];
   expect([...names, ...others].filter(isOwnStream)).toEqual(names);
 });
 

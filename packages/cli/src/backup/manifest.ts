@@ -45,12 +45,14 @@ export interface Manifest {
 }
 
 const PREFIXES = /^(LLMOS_|KV_llmos_|OBJ_llmos_)[A-Za-z0-9_-]{1,64}$/;
-/** A kernel's way to ask for room: never holds anything. */
+/** A kernel's way to ask for room. */
 export const PROBE_STREAM = 'LLMOS_PROBE';
+/** Of kernels, and never with anything in it: a look for room, and the mark of hidden streams. */
+const EMPTY_STREAMS: readonly string[] = [PROBE_STREAM, 'LLMOS_HIDDEN'];
 
 /** Streams, buckets and object stores of llmos, those of later versions too. */
 export function isOwnStream(name: string): boolean {
-  return PREFIXES.test(name) && name !== PROBE_STREAM;
+  return PREFIXES.test(name) && !EMPTY_STREAMS.includes(name);
 }
 
 export function snapshotFile(name: string): string {

@@ -16,6 +16,7 @@ import { EDGE_LIMITS } from '../../edge-limits';
 import { describeApiError, isApiError } from './api-errors';
 import type { Budgets } from './store-budgets';
 import { gainOf, growthOf, leastBudgets, sumOf } from './store-budgets';
+import { assertNothingHidden, forgetHidden } from './hidden-streams';
 import { assertNoneLost, mebibytes } from './lost-stores';
 import { StoreRoom, isLackOfRoom } from './store-room';
 import type { FoundStore } from './store-record';
@@ -50,6 +51,8 @@ export async function prepareStores(options: PrepareOptions): Promise<Budgets> {
   for (let tries = 1; ; tries += 1) {
     const look = await lookAtStores(options.manager, wanted);
     assertKinds(wanted, look);
+    const isCluster = options.connection.info?.cluster !== undefined;
+    if (look.existing.size === 0 && isCluster) await assertNothingHidden(options);
     assertNoneLost({ ...look, makeAnew: options.makeAnew });
     const isMade = await makeMissing(options, look, room);
     if (isMade) {
@@ -65,6 +68,7 @@ export async function prepareStores(options: PrepareOptions): Promise<Budgets> {
   const jetstream = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
   const budgets = budgetsOf(made.existing);
   await writeStoreRecord({ manager: options.manager, jetstream }, budgets);
+  await forgetHidden(options.manager);
   return budgets;
 }
 
