@@ -18,11 +18,13 @@ export type KernelId = Branded<string, 'KernelId'>;
 export type TaskKey = Branded<string, 'TaskKey'>;
 /** `Llmos-Flow`: a user, or a flow of work, within a tenant. */
 export type FlowName = Branded<string, 'FlowName'>;
+/** `Llmos-Caller`: one connection of a client, whose end cancels what is bound to it. */
+export type CallerId = Branded<string, 'CallerId'>;
 /** Number of one leadership: the revision of the write that granted the lease. */
 export type Epoch = Branded<number, 'Epoch'>;
 
 export type Token =
-  TenantId | TaskId | FunctionName | NodeId | ProcessId | KernelId | TaskKey | FlowName;
+  TenantId | TaskId | FunctionName | NodeId | ProcessId | KernelId | TaskKey | FlowName | CallerId;
 
 const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 

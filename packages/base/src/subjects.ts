@@ -4,7 +4,7 @@
  * Builders take branded tokens and check them again, because a space or line break in a subject is
  * a forged command for the server. Parsers answer undefined for whatever is not an exact shape.
  */
-import type { FunctionName, NodeId, ProcessId, TaskId, TenantId } from './ids';
+import type { CallerId, FunctionName, NodeId, ProcessId, TaskId, TenantId } from './ids';
 import { asToken, isToken } from './ids';
 import type { TaskClass } from './task-class';
 import { TASK_CLASSES, isTaskClass } from './task-class';
@@ -32,6 +32,10 @@ export interface TenantTask {
   readonly tenant: TenantId;
   readonly task: TaskId;
 }
+export interface TenantCaller {
+  readonly tenant: TenantId;
+  readonly caller: CallerId;
+}
 export interface NodeProcess {
   readonly node: NodeId;
   readonly process: ProcessId;
@@ -55,6 +59,10 @@ export const subjects = {
   event: (of: { principal: string; entity: string; id: string; what: string }) =>
     subject('event', of.principal, of.entity, of.id, of.what),
   deliver: (of: { tenant: TenantId; client: string }) => subject('deliver', of.tenant, of.client),
+  /** Where a client listens for as long as what is bound to it shall run. */
+  caller: (of: TenantCaller) => subject('caller', of.tenant, of.caller),
+  /** Where it answers what it hears there. */
+  alive: (of: TenantCaller) => subject('alive', of.tenant, of.caller),
   sys: (of: SystemCall) => subject('sys', of.principal, of.call),
   mailbox: (of: NodeProcess) => subject('mailbox', of.node, of.process),
   report: (of: NodeProcess) => subject('report', of.node, of.process),
@@ -82,6 +90,7 @@ export const patterns = {
     );
     return `${ROOT}.event.${parts.join('.')}.*`;
   },
+  alive: `${ROOT}.alive.*.*`,
   sys: `${ROOT}.sys.*.*`,
   reports: `${ROOT}.report.*.*`,
 } as const;
@@ -129,6 +138,12 @@ export function parseTenantTask(
   const tokens = tokensAfter(kind, 2, text);
   if (tokens === undefined) return undefined;
   return { tenant: tokens[0] as TenantId, task: tokens[1] as TaskId };
+}
+
+export function parseTenantCaller(text: string): TenantCaller | undefined {
+  const tokens = tokensAfter('alive', 2, text);
+  if (tokens === undefined) return undefined;
+  return { tenant: tokens[0] as TenantId, caller: tokens[1] as CallerId };
 }
 
 /** The principal, entity, id and what of an event. */

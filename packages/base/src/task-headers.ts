@@ -6,7 +6,7 @@
  */
 import type { ErrorBody } from './errors';
 import { errorBody } from './errors';
-import type { FlowName, TaskId, TaskKey } from './ids';
+import type { CallerId, FlowName, TaskId, TaskKey } from './ids';
 import { quoteShort, tryToken } from './ids';
 import { WIRE_LIMITS } from './limits';
 import type { ModelRef } from './model-ref';
@@ -28,6 +28,8 @@ export const HEADERS = {
   keepMs: 'Llmos-Keep-Ms',
   flow: 'Llmos-Flow',
   notBefore: 'Llmos-Not-Before',
+  /** Not forwarded with a dead letter: whoever sends that again is another caller. */
+  caller: 'Llmos-Caller',
   class: 'Llmos-Class',
   attempt: 'Llmos-Attempt',
   reason: 'Llmos-Reason',
@@ -88,6 +90,8 @@ export interface TaskHeaders {
   /** A user or a flow of work within the tenant. */
   readonly flow?: FlowName;
   readonly notBeforeWallMs?: number;
+  /** Cancelled when this one is gone; absent: it goes on whoever is gone. */
+  readonly caller?: CallerId;
   /** Only for `call` and `submit`. */
   readonly class?: TaskClass;
   readonly traceparent?: string;
@@ -126,6 +130,7 @@ function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
     keepMs: readInteger(get, HEADERS.keepMs, 1, WIRE_LIMITS.resultMaxAgeMs),
     flow: readToken<FlowName>(get, HEADERS.flow),
     notBeforeWallMs: readTime(get, HEADERS.notBefore),
+    caller: readToken<CallerId>(get, HEADERS.caller),
     class: readClass(get),
     traceparent: readTraceparent(get),
   };
@@ -151,7 +156,7 @@ function refuse(name: string, value: string, rule: string): never {
   throw new InvalidHeader(`header ${name} is ${quoteShort(value)}: ${rule}`);
 }
 
-function readToken<T extends TaskId | TaskKey | FlowName>(
+function readToken<T extends TaskId | TaskKey | FlowName | CallerId>(
   get: HeaderSource,
   name: string,
 ): T | undefined {

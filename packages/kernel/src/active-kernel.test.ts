@@ -20,6 +20,7 @@ function beginning(more: Partial<ActiveKernelParts>): ActiveKernel {
     isLeading: () => true,
     onFailure: nothing,
     attachService: { detachAll: nothing },
+    callerLink: { begin: nothing, ask: nothing, mark: nothing, end: nothing },
     registryStore: { readDesired: () => Promise.resolve([]) },
     registry: { functions: () => [], isReady: () => false, onChange: () => nothing },
     nodeLink: { begin: nothing, end: nothing },

@@ -19,7 +19,9 @@ import type { ProcessLink } from './ports/process-link';
 import type { RegistryStore } from './ports/registry-store';
 import type { RequestLink, ServedSubject } from './ports/request-link';
 import type { TaskStream } from './ports/task-stream';
+import type { CallerLink } from './ports/caller-link';
 import type { AttachService } from './services/attach-service';
+import { CallerWatch } from './services/caller-watch';
 import type { ModelRegistrar } from './services/model-registration';
 import type { Registry } from './services/registry';
 import { startSystemService } from './services/system-service';
@@ -36,6 +38,7 @@ export interface ActiveKernelParts {
   readonly registryStore: RegistryStore;
   readonly registrar: ModelRegistrar;
   readonly attachService: AttachService;
+  readonly callerLink: CallerLink;
   readonly counters: KernelCounters;
   readonly clock: Clock;
   readonly log: Logger;
@@ -58,6 +61,8 @@ export class ActiveKernel {
   private readonly carrier: DecisionCarrier;
   private served: ServedSubject | undefined;
   private unlisten: () => void = () => undefined;
+  private readonly callers: CallerWatch;
+  private callerTimer: NodeJS.Timeout | undefined;
   private isEnded = false;
   private hasBegun = false;
   private heldBackAgainAtMs = 0;
@@ -72,6 +77,12 @@ export class ActiveKernel {
     const onFailure = (error: unknown): void => this.fail(error);
     const isEnded = (): boolean => this.isEnded;
     this.carrier = new DecisionCarrier({ ...parts, deliver, isEnded, onFailure });
+    this.callers = new CallerWatch({
+      link: parts.callerLink,
+      bound: () => this.core.boundTasks(),
+      onGone: (of) => this.loop.deliver({ kind: 'caller-gone', of }),
+      log: parts.log,
+    });
     this.loop = new ControlLoop({
       core: this.core,
       clock: parts.clock,
@@ -124,8 +135,10 @@ export class ActiveKernel {
     if (this.isEnded) return;
     this.isEnded = true;
     clearTimeout(this.beginTimer);
+    clearInterval(this.callerTimer);
     this.loop.end();
     this.served?.stop();
+    this.callers.end();
     this.parts.attachService.detachAll();
     this.unlisten();
     this.parts.nodeLink.end();
@@ -190,6 +203,8 @@ export class ActiveKernel {
       info: () => this.parts.info(this.epoch, this.core.counts()),
       isLeading: () => !this.isEnded && this.parts.isLeading(),
     });
+    this.callers.start();
+    this.callerTimer = setInterval(() => this.callers.look(), EDGE_LIMITS.callerLookMs);
   }
 
   private afterTick(): void {

@@ -9,7 +9,7 @@ import {
   applyFinished,
   applyPreempted,
 } from './scheduling/attempts';
-import { cancelTask } from './scheduling/cancellation';
+import { cancelTask, loseCaller } from './scheduling/cancellation';
 import { killProcess, setDesired } from './scheduling/desired-state';
 import {
   applyMemory,
@@ -33,16 +33,15 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       for (const request of event.desired) setDesired(state, request);
       return;
     case 'task-stored':
-      takeIn(state, event.spec, event);
-      return;
     case 'task-malformed':
-      takeIn(state, event.spec, { malformed: event.error });
+      applyStored(state, event);
       return;
     case 'intake-held-back':
       state.lastRecoveredIntakeMs = state.now.nowMs;
       return;
     case 'cancel-requested':
-      cancelTask(state, event.tenant, event.task);
+    case 'caller-gone':
+      applyCancel(state, event);
       return;
     case 'result-looked-up':
     case 'attempt-recorded':
@@ -95,6 +94,20 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
     default:
       assertNever(event);
   }
+}
+
+type Stored = Extract<KernelEvent, { kind: 'task-stored' | 'task-malformed' }>;
+
+function applyStored(state: KernelState, event: Stored): void {
+  const { spec } = event;
+  takeIn(state, spec, event.kind === 'task-stored' ? event : { malformed: event.error });
+}
+
+type Cancel = Extract<KernelEvent, { kind: 'cancel-requested' | 'caller-gone' }>;
+
+function applyCancel(state: KernelState, event: Cancel): void {
+  if (event.kind === 'cancel-requested') cancelTask(state, event.tenant, event.task);
+  else loseCaller(state, event.of);
 }
 
 type Answer = Extract<

@@ -35,6 +35,7 @@ export function createKernelCore(options: CoreOptions = {}): KernelCore {
       const live = state.tasks.find(tenant, task);
       return live === undefined ? undefined : identityOf(live.spec);
     },
+    boundTasks: () => state.callers.all(),
     counts: () => count(state),
   };
 }
@@ -114,6 +115,8 @@ function count(state: KernelState): CoreCounts {
     processes: state.processes.size,
     nodes: state.nodes.all().filter((node) => node.state.kind !== 'lost').length,
     progress: state.progress,
+    callers: state.callers.size,
+    callerGone: state.callerGoneCount,
     isRecovering: state.recovery.kind === 'recovering',
     reconciled: { ...state.reconciled },
   };

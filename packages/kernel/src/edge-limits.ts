@@ -171,6 +171,22 @@ export const EDGE_LIMITS = {
   /** A task that was just stored may not be taken in yet; longer than this, it is unknown. */
   readerUnknownMs: 1_000,
   readerUnknownLookMs: 50,
+
+  // Callers that tasks are bound to.
+  /** So often is each asked whether it is there: little work, and soon enough to be of use. */
+  callerLookMs: 1_000,
+  /** Looks in a row in which nobody listened: a client that reconnects is back within them. */
+  callerUnheardLooks: 3,
+  /** Looks in a row without an answer: a program may stand still for a while without being gone. */
+  callerSilentLooks: 10,
+  /** Looks in which nobody is judged after this kernel was cut off from NATS. */
+  callerGraceLooks: 10,
+  /** Looks until the server must have handed on what was asked; then it counts as away. */
+  callerMarkLooks: 3,
+  /** Questions of one look; with more callers, each is asked less often. */
+  maxAskedCallers: 4_096,
+  /** One tenant may not take every place. */
+  maxAskedPerTenant: 1_024,
   maxReplicasPerModel: 256,
   maxModels: 10_000,
   maxFunctions: 10_000,

@@ -17,6 +17,7 @@ import type {
 } from '@llmos/base';
 import type { KernelDecision } from './kernel-decision';
 import type { KernelEvent } from './kernel-event';
+import type { BoundTasks } from './tasks/caller-table';
 
 /** Counts for `info`, health and metrics. */
 export interface CoreCounts {
@@ -31,6 +32,10 @@ export interface CoreCounts {
   /** Rises with every accepted, finished, started or loaded thing; readiness means progress. */
   readonly progress: number;
   readonly isRecovering: boolean;
+  /** Callers that tasks are bound to. */
+  readonly callers: number;
+  /** Tasks cancelled because their caller was gone. */
+  readonly callerGone: number;
   /** Attempts that a heartbeat missed and were sent again; those it named and were refused. */
   readonly reconciled: { readonly resent: number; readonly refused: number };
 }
@@ -52,5 +57,7 @@ export interface KernelCore {
   statusOf(tenant: TenantId, task: TaskId): TaskStatus;
   /** What the id of a live task stands for, where the client chose it. */
   identityOf(tenant: TenantId, task: TaskId): TaskIdentity | undefined;
+  /** The live tasks that are bound to callers. */
+  boundTasks(): BoundTasks;
   counts(): CoreCounts;
 }

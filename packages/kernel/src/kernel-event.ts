@@ -16,6 +16,7 @@ import type {
   SpawnRequest,
   TaskId,
   TaskIdentity,
+  TenantCaller,
   TenantId,
 } from '@llmos/base';
 import type { AttemptFailure, AttemptRef, TaskSpec } from './tasks/task-spec';
@@ -100,6 +101,8 @@ export type KernelEvent =
   /** Old tasks may still wait in their stream: nothing is an orphan for not being known here. */
   | { readonly kind: 'intake-held-back' }
   | { readonly kind: 'cancel-requested'; readonly tenant: TenantId; readonly task: TaskId }
+  /** Nobody listens on the subject of the caller, or no answer comes from there, for too long. */
+  | { readonly kind: 'caller-gone'; readonly of: TenantCaller }
   // Answers to decisions that ask the world.
   | {
       readonly kind: 'result-looked-up';

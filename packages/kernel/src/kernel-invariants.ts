@@ -11,6 +11,7 @@
  * K8 apart: a task that runs apart is alone.
  * K9 clock: what waits has an alarm.
  * K10 preemption: only generations are asked back, and none more often than the bound.
+ * K11 callers: exactly the live tasks that are bound to a caller are in its index.
  * K12 masses: what ends is asked for or waits for that, and what waits for models is counted.
  * K13 blocks: what waits has a process or a block that says why; faults are of nodes of now.
  * K14 classes: the permits that each class holds of a process are counted.
@@ -20,7 +21,7 @@ import type { KernelState } from './kernel-state';
 import { CORE_LIMITS } from './limits';
 import { isPlaced, isServing, type Process } from './processes/process';
 import { isShort } from './scheduling/provisioning';
-import { isOpen, type Task } from './tasks/task';
+import { callerOf, isOpen, type Task } from './tasks/task';
 
 export function findViolations(state: KernelState): string[] {
   return [
@@ -30,6 +31,7 @@ export function findViolations(state: KernelState): string[] {
     ...memoryViolations(state),
     ...keyViolations(state),
     ...homeViolations(state),
+    ...callerViolations(state),
     ...massViolations(state),
     ...blockViolations(state),
   ];
@@ -156,6 +158,33 @@ function homeViolations(state: KernelState): string[] {
       return kind === undefined || kind === 'lost';
     })
     .map((process) => `K7: ${process.pid} serves on ${process.nodeId}, which is not there`);
+}
+
+function callerViolations(state: KernelState): string[] {
+  const found: string[] = [];
+  let callers = 0;
+  for (const [tenant, ofTenant] of state.callers.all()) {
+    callers += ofTenant.size;
+    for (const [caller, tasks] of ofTenant) {
+      if (tasks.size === 0) found.push(`K11: nothing is bound to ${tenant}/${caller}`);
+      for (const task of tasks) {
+        const isLive = state.tasks.get(task.spec.sequence) === task;
+        if (isLive && callerOf(task) === caller && task.spec.tenant === tenant) continue;
+        found.push(`K11: ${task.spec.id} is not bound to ${tenant}/${caller}`);
+      }
+    }
+  }
+  if (callers !== state.callers.size) {
+    found.push(`K11: ${callers} callers are known, ${state.callers.size} are counted`);
+  }
+  for (const task of state.tasks.all()) {
+    const caller = callerOf(task);
+    if (caller === undefined) continue;
+    const ofTenant = state.callers.all().get(task.spec.tenant);
+    if (ofTenant?.get(caller)?.has(task) !== true)
+      found.push(`K11: ${task.spec.id} is not indexed`);
+  }
+  return found;
 }
 
 function massViolations(state: KernelState): string[] {

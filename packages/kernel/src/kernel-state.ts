@@ -17,6 +17,7 @@ import { CommitWindow } from './scheduling/commit-window';
 import { RunQueue } from './scheduling/run-queue';
 import type { Sweeps } from './scheduling/sweeps';
 import { noSweeps } from './scheduling/sweeps';
+import { CallerTable } from './tasks/caller-table';
 import { Catalog } from './tasks/catalog';
 import { KeyChains } from './tasks/key-chains';
 import type { AttemptRef } from './tasks/task-spec';
@@ -45,6 +46,7 @@ export interface KernelState {
 
   readonly catalog: Catalog;
   readonly tasks: TaskTable;
+  readonly callers: CallerTable;
   readonly chains: KeyChains;
   readonly queue: RunQueue;
   readonly nodes: NodeTable;
@@ -85,6 +87,8 @@ export interface KernelState {
   progress: number;
   /** Differences between a process's heartbeat and our tables that were repaired. */
   readonly reconciled: { resent: number; refused: number };
+  /** Tasks cancelled because their caller, or that of their parent or root, was gone. */
+  callerGoneCount: number;
   runningCount: number;
   lastProcessNumber: number;
   /** Broken rules that can only be seen in the moment. */
@@ -102,6 +106,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     lastRecoveredIntakeMs: Number.NEGATIVE_INFINITY,
     catalog: new Catalog(),
     tasks: new TaskTable(),
+    callers: new CallerTable(),
     chains: new KeyChains(),
     queue: new RunQueue(),
     nodes: new NodeTable(),
@@ -130,6 +135,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     confirms: new Map(),
     progress: 0,
     reconciled: { resent: 0, refused: 0 },
+    callerGoneCount: 0,
     runningCount: 0,
     lastProcessNumber: 0,
     breaches: [],

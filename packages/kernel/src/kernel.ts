@@ -37,6 +37,7 @@ import { ResultReads } from './adapters/jetstream/result-reads';
 import { SlowLane } from './adapters/jetstream/slow-lane';
 import { JetStreamTaskStream } from './adapters/jetstream/jetstream-task-stream';
 import { LossyProcessLink } from './adapters/jetstream/lossy-process-link';
+import { NatsCallerLink } from './adapters/jetstream/nats-caller-link';
 import { NatsRequestLink } from './adapters/jetstream/nats-request-link';
 import { prepareStores } from './adapters/jetstream/prepare-stores';
 import { encodeResult, readProtobufBody } from './adapters/protobuf/codec';
@@ -289,6 +290,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
       mayLead: wire.isWorking,
     }),
     requests: new NatsRequestLink(wire),
+    callerLink: new NatsCallerLink(wire),
     eventLog: new JetStreamEventLog({ ...wire, wallMs }),
     registrar: new ModelRegistrar({ registry, store: registryStore, packages, wallMs }),
     processLink: processLinkOf(config, wire),

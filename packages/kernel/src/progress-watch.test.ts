@@ -11,6 +11,8 @@ function counts(more: Partial<CoreCounts>): CoreCounts {
     nodes: 1,
     progress: 5,
     isRecovering: false,
+    callers: 0,
+    callerGone: 0,
     reconciled: { resent: 0, refused: 0 },
     ...more,
   };

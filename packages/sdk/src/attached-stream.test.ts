@@ -41,6 +41,7 @@ function setUp(onAttach: (fromIndex: number, send: Send) => void, fromIndex = 0)
       random: seededRandom(1),
       createAlarm: createSystemAlarm,
       newTaskId: () => 'me' as TaskId,
+      callerId: () => undefined,
     },
     {
       task: 'story' as TaskId,

@@ -49,6 +49,12 @@ export interface TaskOptions {
   readonly flow?: string;
   /** Not to be run before; a number is milliseconds since 1970. Carried, not used yet. */
   readonly notBefore?: Date | number;
+  /**
+   * Whether the task goes on when this client is gone: closed, its program ended, or out of reach
+   * for some seconds. Default false for calls and streams, which are then cancelled, and true for
+   * `submit`.
+   */
+  readonly detached?: boolean;
   /** W3C trace context. */
   readonly traceparent?: string;
   /** The task that this one belongs to; it inherits deadline and priority. */
@@ -78,6 +84,7 @@ export interface CheckedOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number | undefined;
   readonly deadlineWallMs: number | undefined;
+  readonly detached: boolean | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -110,7 +117,9 @@ export function checkTaskOptions(options: TaskOptions, newId: () => TaskId): Che
   const present = Object.entries(fields).filter(([, value]) => value !== undefined);
   const headers = Object.fromEntries(present.map(([name, value]) => [name, String(value)]));
   const signal = checkSignal(options.signal);
-  return { id, hasOwnId: options.id !== undefined, headers, timeoutMs, deadlineWallMs, signal };
+  const detached = flag('detached', options.detached);
+  const hasOwnId = options.id !== undefined;
+  return { id, hasOwnId, headers, timeoutMs, deadlineWallMs, detached, signal };
 }
 
 /** Throws as `checkTaskOptions` does. @param defaultMs where no `timeoutMs` is given. */
@@ -159,6 +168,11 @@ function integer(name: string, value: unknown, least: number, most: number): num
   const isInside = typeof value === 'number' && value >= least && value <= most;
   if (isInside && Number.isInteger(value)) return value;
   throw invalid(`${name} is ${quoteShort(value)}: it must be an integer from ${least} to ${most}`);
+}
+
+function flag(name: string, value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw invalid(`${name} is ${quoteShort(value)}: it must be true or false`);
 }
 
 function taskClass(value: unknown): TaskClass | undefined {

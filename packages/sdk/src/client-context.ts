@@ -1,4 +1,4 @@
-import type { Clock, Random, TaskId, TenantId } from '@llmos/base';
+import type { CallerId, Clock, Random, TaskId, TenantId } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
 import type { CreateAlarm } from './ports/alarm';
 import type { MessageLink } from './ports/message-link';
@@ -17,6 +17,8 @@ export interface ClientContext {
   readonly random: Random;
   readonly createAlarm: CreateAlarm;
   readonly newTaskId: () => TaskId;
+  /** To whom tasks are bound; undefined: to nobody. */
+  readonly callerId: () => CallerId | undefined;
 }
 
 export function assertOpen(context: ClientContext): void {

@@ -1,6 +1,6 @@
 /** Composition root of the client library: `connect` makes a client of all its parts. */
 import { randomBytes } from 'node:crypto';
-import type { TaskId, TenantId } from '@llmos/base';
+import type { CallerId, TaskId, TenantId } from '@llmos/base';
 import { isToken, quoteShort, seededRandom, systemClock } from '@llmos/base';
 import { createJetStreamPackageStore } from './adapters/jetstream/jetstream-package-store';
 import { createJetStreamStoredMessages } from './adapters/jetstream/jetstream-stored-messages';
@@ -11,6 +11,7 @@ import { warnOfSkipped } from './adapters/nats/skipped-warnings';
 import { filePackageFolder } from './adapters/system/file-package-folder';
 import { createSystemAlarm } from './adapters/system/system-alarm';
 import { assertOptions, checkWait, invalid } from './call-options';
+import { openCaller } from './caller';
 import type { ClientContext } from './client-context';
 import { SDK_LIMITS } from './limits';
 import type { LlmosClient } from './llmos-client';
@@ -42,7 +43,7 @@ export interface ConnectOptions {
 }
 
 /** Short enough to read, long enough never to meet again. Not `s…`: those are sequence numbers. */
-const TASK_ID_BYTES = 12;
+const ID_BYTES = 12;
 const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
 
 /**
@@ -79,12 +80,15 @@ export async function connect(options: ConnectOptions = {}): Promise<LlmosClient
     inboxPrefix: prefix,
     onSkipped: warnOfSkipped(),
   });
-  const context = createContext({ tenant, principal: caller, timeoutMs, link });
+  const callerId = await openCaller(link, { tenant, caller: newId() as CallerId });
+  const context = createContext({ tenant, principal: caller, timeoutMs, link, callerId });
   return createClient(context, createUploadParts(context));
 }
 
 function createContext(
-  of: Pick<ClientContext, 'tenant' | 'principal' | 'timeoutMs'> & { readonly link: MessageLink },
+  of: Pick<ClientContext, 'tenant' | 'principal' | 'timeoutMs' | 'callerId'> & {
+    readonly link: MessageLink;
+  },
 ): ClientContext {
   return {
     ...of,
@@ -92,8 +96,12 @@ function createContext(
     clock: systemClock,
     random: seededRandom(randomBytes(4).readInt32LE()),
     createAlarm: createSystemAlarm,
-    newTaskId: () => randomBytes(TASK_ID_BYTES).toString('hex') as TaskId,
+    newTaskId: () => newId() as TaskId,
   };
+}
+
+function newId(): string {
+  return randomBytes(ID_BYTES).toString('hex');
 }
 
 function createUploadParts(context: ClientContext): ModelUploadParts {

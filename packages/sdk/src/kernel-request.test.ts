@@ -41,6 +41,7 @@ function setUp(outcomes: readonly RequestOutcome[]) {
       },
     }),
     newTaskId: () => 'id' as TaskId,
+    callerId: () => undefined,
   };
   return { context, link, waits, clock };
 }

@@ -108,7 +108,7 @@ export interface LlmosClient extends BuiltInCalls {
 
   /**
    * Ends the connection within 5 s, after sending what was written. Whoever still waits gets
-   * CANCELLED; tasks go on. May be called twice.
+   * CANCELLED; tasks go on, but for calls and streams that are not `detached`. May be called twice.
    */
   close(): Promise<void>;
 }
@@ -183,6 +183,6 @@ function streamGeneration(
     task: task.id,
     untilMs: context.clock.nowMs() + timeoutMs,
     signal: options.signal,
-    source: { start: () => submitTask(context, task, { headers, timeoutMs }) },
+    source: { start: () => submitTask(context, task, { headers, timeoutMs, isDetached: false }) },
   });
 }

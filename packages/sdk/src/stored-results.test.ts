@@ -44,6 +44,7 @@ function setUp(sequences: readonly number[]) {
     random: seededRandom(1),
     createAlarm: () => ({ ring: () => undefined, wait: async () => undefined }),
     newTaskId: () => 'a' as TaskId,
+    callerId: () => undefined,
   };
   return { results: createStoredResults(context), purged, looks: () => looks };
 }

@@ -37,6 +37,7 @@ function walker(stored: StoredMessage[], onWait: () => void = () => undefined) {
     random: seededRandom(1),
     createAlarm: () => ({ ring: () => undefined, wait: async () => onWait() }),
     newTaskId: () => 'a' as TaskId,
+    callerId: () => undefined,
   };
   const fail = (reason: string): void => {
     read = async () => ({ kind: 'unavailable', reason });

@@ -11,6 +11,7 @@ import {
 } from '@llmos/base';
 import type { CheckedOptions, TaskOptions } from './call-options';
 import { checkTaskOptions, invalid } from './call-options';
+import { callerHeader } from './caller';
 import type { ClientContext } from './client-context';
 import { assertOpen } from './client-context';
 import type { KernelRequest } from './kernel-request';
@@ -76,6 +77,7 @@ export async function callTask(context: ClientContext, task: PreparedTask): Prom
     headers: (remainingMs) => ({
       ...keepHeader(task, timeoutMs),
       ...task.headers,
+      ...callerHeader(context, options, false),
       // The task must not go on when nobody waits for it any more.
       [HEADERS.timeoutMs]: String(remainingMs),
     }),
@@ -105,12 +107,18 @@ function keepHeader(task: PreparedTask, timeoutMs: number): Record<string, strin
 export async function submitTask(
   context: ClientContext,
   task: PreparedTask,
-  more: { readonly headers?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
+  more: {
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly timeoutMs?: number;
+    /** Where the options don't say; default true. */
+    readonly isDetached?: boolean;
+  } = {},
 ): Promise<Receipt> {
   const { options } = task;
   const timeoutMs = lifeMsOf(context, options, options.timeoutMs ?? more.timeoutMs);
   const lifetime = timeoutMs === undefined ? {} : { [HEADERS.timeoutMs]: String(timeoutMs) };
-  const headers = { ...task.headers, ...lifetime, ...more.headers };
+  const binding = callerHeader(context, options, more.isDetached ?? true);
+  const headers = { ...task.headers, ...lifetime, ...binding, ...more.headers };
   const waitMs = waitMsOf(context, options, Math.min(context.timeoutMs, timeoutMs ?? Infinity));
   const result = await requestKernelOrCancel(context, task, {
     what: `submit of ${task.function} (task ${task.id})`,

@@ -34,6 +34,7 @@ export function createMemoryLink(
       subscribers.set(subject, set.add(deliver));
       return () => set.delete(deliver);
     },
+    settle: () => Promise.resolve(),
     onReconnect: (callback) => {
       reconnectCallbacks.add(callback);
       return () => reconnectCallbacks.delete(callback);

@@ -43,6 +43,7 @@ export function takeIn(state: KernelState, spec: TaskSpec, flaws: Flaws = {}): v
   const limit = malformed === undefined ? limitError(state, spec, flaws) : undefined;
   const task = createTask(state, inheritFrom(state, spec));
   state.tasks.add(task);
+  state.callers.add(task);
   // A repeated one has ended, most likely: those behind it in its line must not wait again.
   if (!isRepeated) state.chains.add(task);
   const error = malformed ?? endedBefore(state, task);
@@ -72,8 +73,7 @@ function giveWay(state: KernelState, live: Task, spec: TaskSpec): boolean {
   const own = identityOf(live.spec);
   const other = identityOf(spec);
   if (own === undefined || other === undefined || !isOther(own, other)) {
-    // The live task keeps its own message unacknowledged until the result that both share is there.
-    emit(state, { kind: 'acknowledge', sequence: spec.sequence });
+    shareResult(state, live, spec);
     return false;
   }
   if (spec.sequence < live.spec.sequence && isWaiting(live)) {
@@ -84,9 +84,28 @@ function giveWay(state: KernelState, live: Task, spec: TaskSpec): boolean {
   return false;
 }
 
+/**
+ * The live task keeps its own message unacknowledged until the result that both share is there.
+ * The newest one decides whom the task is bound to, also for the next leader: so one that comes
+ * from another caller is kept as well, in the place of an earlier one.
+ */
+function shareResult(state: KernelState, live: Task, spec: TaskSpec): void {
+  const { repeat = live.spec } = live;
+  // The one that is kept, delivered again.
+  if (spec.sequence === repeat.sequence) return;
+  if (spec.sequence < repeat.sequence || spec.caller === repeat.caller) {
+    emit(state, { kind: 'acknowledge', sequence: spec.sequence });
+    return;
+  }
+  if (repeat !== live.spec) emit(state, { kind: 'acknowledge', sequence: repeat.sequence });
+  state.callers.remove(live);
+  live.repeat = spec;
+  state.callers.add(live);
+}
+
 /** Ends a message under its number: its id is that of another task, `first`. */
 function refuseId(state: KernelState, spec: TaskSpec, first: TaskIdentity): void {
-  const { digest: _digest, key: _key, ...rest } = spec;
+  const { digest: _digest, key: _key, caller: _caller, ...rest } = spec;
   const id = taskIdOfSequence(spec.sequence);
   const task = createTask(state, { ...rest, id, hasOwnId: false });
   state.tasks.add(task);
@@ -97,6 +116,7 @@ function refuseId(state: KernelState, spec: TaskSpec, first: TaskIdentity): void
 function endUnderSequence(state: KernelState, task: Task, first: TaskIdentity): void {
   const next = leaveTables(state, task);
   refuseId(state, task.spec, first);
+  if (task.repeat !== undefined) refuseId(state, task.repeat, first);
   if (next?.state.kind === 'blocked') readyTask(state, next);
 }
 
@@ -181,6 +201,7 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
   const capWallMs = spec.storedWallMs + lifeMs;
   return {
     spec,
+    repeat: undefined,
     deadlineWallMs: Math.min(spec.deadlineWallMs ?? capWallMs, capWallMs),
     mayRunElsewhere: spec.sequence <= state.recoverUpToSequence,
     target: undefined,

@@ -5,12 +5,12 @@ import type { AttemptOutcome, ReportOrigin } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
-import type { RunningState, StopReason, Task } from '../tasks/task';
+import type { RunningState, Task } from '../tasks/task';
 import { judgeFailure, shorten, stopError, withFailure } from '../tasks/task-outcomes';
 import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { readyTask, tryAdopt } from './readiness';
-import { deadLetterTask, endTask, finishTask } from './task-end';
+import { deadLetterTask, endStopped, endTask, finishTask } from './task-end';
 import { armTask, leaveProcess, moveTask, processAt } from './task-moves';
 
 export function applyAccepted(state: KernelState, origin: ReportOrigin, attempt: AttemptRef): void {
@@ -85,7 +85,7 @@ export function applyPreempted(
   leaveProcess(state, task);
   task.ranAt = place.pid;
   if (stop !== undefined) {
-    endTask(state, task, stopError(stop.reason, task));
+    endStopped(state, task, stop.reason);
   } else if (task.unaskedReturns > CORE_LIMITS.maxUnaskedReturns) {
     failAttempt(state, task, errorBody('ABORTED', `process ${place.pid} gives the task back`));
   } else {
@@ -161,7 +161,7 @@ function applyUnstored(
   const { stop, place } = running.state;
   leaveProcess(state, task);
   if (stop !== undefined) {
-    endTask(state, task, stopError(stop.reason, task));
+    endStopped(state, task, stop.reason);
     return;
   }
   if (outcome.kind === 'failed') {
@@ -219,7 +219,7 @@ function settle(state: KernelState, process: Process, attempt: AttemptRef): void
   }
 }
 
-function isStopReason(reason: string): reason is StopReason {
+function isStopReason(reason: string): reason is 'CANCELLED' | 'DEADLINE_EXCEEDED' {
   return reason === 'CANCELLED' || reason === 'DEADLINE_EXCEEDED';
 }
 

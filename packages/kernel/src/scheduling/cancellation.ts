@@ -1,13 +1,13 @@
 /** Cancels and expiries: what waits ends at once, what runs is asked to stop within a bound. */
-import type { FunctionName, TaskId, TenantId } from '@llmos/base';
+import type { FunctionName, TaskId, TenantCaller, TenantId } from '@llmos/base';
 import { errorBody, failure } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import type { RunningState, StopReason, Task } from '../tasks/task';
 import { isOpen } from '../tasks/task';
-import { stopError } from '../tasks/task-outcomes';
 import { taskName } from '../tasks/task-table';
-import { beginFamilyCancel } from './sweeps';
-import { endTask } from './task-end';
+import type { CancelCause } from './sweeps';
+import { beginCallerCancel, beginFamilyCancel } from './sweeps';
+import { endStopped } from './task-end';
 import { armTask, attemptRef } from './task-moves';
 
 /** Cancels a task and everything whose parent or root it is. */
@@ -20,18 +20,25 @@ export function cancelTask(state: KernelState, tenant: TenantId, id: TaskId): vo
   beginFamilyCancel(state, tenant, id);
 }
 
-/** One of a family whose root was cancelled. */
-export function cancelMember(state: KernelState, member: Task): void {
+/** Cancels what is bound to the caller, with everything whose parent or root that is. */
+export function loseCaller(state: KernelState, of: TenantCaller): void {
+  beginCallerCancel(state, of);
+}
+
+/** One of a family whose root was cancelled, or one that a caller which is gone waited for. */
+export function cancelMember(state: KernelState, member: Task, cause: CancelCause): void {
   const { tenant, id } = member.spec;
-  state.cancelled.set(taskName(tenant, id), state.now.nowMs);
-  stopTask(state, member, 'CANCELLED');
+  if (cause === 'CANCELLED') state.cancelled.set(taskName(tenant, id), state.now.nowMs);
+  // Not remembered otherwise: the client may be back and send the same id again.
+  else if (isOpen(member)) state.callerGoneCount += 1;
+  stopTask(state, member, cause);
 }
 
 /** Does nothing to a task whose end began. */
 export function stopTask(state: KernelState, task: Task, reason: StopReason): void {
   if (!isOpen(task)) return;
   if (task.state.kind !== 'running') {
-    endTask(state, task, stopError(reason, task));
+    endStopped(state, task, reason);
     return;
   }
   if (task.state.stop !== undefined) return;
@@ -44,7 +51,7 @@ export function stopTask(state: KernelState, task: Task, reason: StopReason): vo
 export function pursueStop(state: KernelState, task: Task, running: RunningState): void {
   const { stop } = running;
   if (stop === undefined) return;
-  if (state.now.nowMs >= stop.giveUpAtMs) endTask(state, task, stopError(stop.reason, task));
+  if (state.now.nowMs >= stop.giveUpAtMs) endStopped(state, task, stop.reason);
   else if (state.now.nowMs >= stop.nextSendAtMs) sendStop(state, task, running);
 }
 
@@ -56,7 +63,7 @@ function sendStop(state: KernelState, task: Task, running: RunningState): void {
     kind: 'cancel-attempt',
     to: place,
     attempt: attemptRef(task),
-    reason: stop.reason,
+    reason: stop.reason === 'DEADLINE_EXCEEDED' ? 'DEADLINE_EXCEEDED' : 'CANCELLED',
   });
   armTask(state, task);
 }

@@ -23,7 +23,7 @@ export function planTick(state: KernelState): KernelDecision[] {
   sweep(state, {
     release: (task) => releaseTask(state, task),
     reroute: (task) => rerouteTask(state, task),
-    cancel: (task) => cancelMember(state, task),
+    cancel: (task, cause) => cancelMember(state, task, cause),
   });
   provision(state);
   dispatchTasks(state);

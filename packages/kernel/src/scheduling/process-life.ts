@@ -10,9 +10,9 @@ import { CORE_LIMITS } from '../limits';
 import { isFailure, type DrainReason, type Process, type ProcessState } from '../processes/process';
 import { processRow } from '../processes/process-row';
 import type { Fault } from '../processes/fault-table';
-import { shorten, stopError } from '../tasks/task-outcomes';
+import { shorten } from '../tasks/task-outcomes';
 import { failAttempt, repeatAttempt } from './attempts';
-import { endTask } from './task-end';
+import { endStopped } from './task-end';
 import { leaveProcess } from './task-moves';
 
 export function addressOf(process: Process): {
@@ -257,7 +257,7 @@ function releaseTasks(
     const { stop } = task.state;
     leaveProcess(state, task);
     if (stop !== undefined) {
-      endTask(state, task, stopError(stop.reason, task));
+      endStopped(state, task, stop.reason);
     } else if (loss.isCounted) {
       // Whoever was in it runs alone from now on, so that the guilty one is found.
       task.isApart = true;

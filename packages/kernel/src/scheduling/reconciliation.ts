@@ -8,13 +8,12 @@ import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
 import { isOpen } from '../tasks/task';
-import { stopError } from '../tasks/task-outcomes';
 import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { confirmFinished, hear, markAccepted } from './attempts';
 import { sendExecute } from './dispatch';
 import { readyTask } from './readiness';
-import { endTask } from './task-end';
+import { endStopped } from './task-end';
 import { armTask } from './task-moves';
 
 export function applyHeartbeat(
@@ -83,7 +82,7 @@ function noteMissed(state: KernelState, task: Task, running: RunningState): void
   if (running.missedHeartbeats < CORE_LIMITS.missedBeforeResend) return;
   if (running.stop !== undefined) {
     // It is not there any more, so there is nothing to wait for.
-    endTask(state, task, stopError(running.stop.reason, task));
+    endStopped(state, task, running.stop.reason);
     return;
   }
   running.acceptedAtMs = undefined;

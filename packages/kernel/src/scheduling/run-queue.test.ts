@@ -11,6 +11,7 @@ const fixture = new CoreFixture();
 function task(sequence: number, taskClass: TaskClass, priority = 5): Task {
   return {
     spec: fixture.task({ sequence, class: taskClass, priority }),
+    repeat: undefined,
     deadlineWallMs: 0,
     mayRunElsewhere: false,
     target: 'echo',

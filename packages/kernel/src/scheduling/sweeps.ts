@@ -5,11 +5,11 @@
  * A sweep walks over the live table; what it finds is judged in that moment, because tasks go on
  * meanwhile. Every sweep goes through the classes in the order of their urgency.
  */
-import type { TaskClass, TaskId, TenantId } from '@llmos/base';
+import type { TaskClass, TaskId, TenantCaller, TenantId } from '@llmos/base';
 import { TASK_CLASSES } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
-import type { Task } from '../tasks/task';
+import type { StopReason, Task } from '../tasks/task';
 
 /** Where a walk over all tasks stands. */
 interface Walk {
@@ -21,10 +21,14 @@ interface Walk {
 /** The members of a family that are still to be cancelled. */
 interface FamilyWalk {
   readonly tenant: TenantId;
+  readonly reason: CancelCause;
   /** A family may have a cycle, or be deep: each member is visited once, without recursion. */
   readonly seen: Set<Task>;
   readonly waiting: Task[];
 }
+
+/** Somebody asked for it, or the caller that it was bound to is gone. */
+export type CancelCause = Extract<StopReason, 'CANCELLED' | 'CALLER_GONE'>;
 
 export interface Sweeps {
   /** Held tasks may go: the recovery is over. */
@@ -38,7 +42,7 @@ export interface Sweeps {
 export interface SweepActs {
   readonly release: (task: Task) => boolean;
   readonly reroute: (task: Task) => boolean;
-  readonly cancel: (task: Task) => void;
+  readonly cancel: (task: Task, cause: CancelCause) => void;
 }
 
 export function noSweeps(): Sweeps {
@@ -62,8 +66,21 @@ export function beginReroute(state: KernelState): void {
 
 /** The descendants of a task, itself not among them. */
 export function beginFamilyCancel(state: KernelState, tenant: TenantId, id: TaskId): void {
-  const waiting = state.tasks.descendantsOf(tenant, id);
-  if (waiting.length > 0) state.sweeps.cancels.push({ tenant, seen: new Set(), waiting });
+  beginCancel(state, {
+    tenant,
+    reason: 'CANCELLED',
+    waiting: state.tasks.descendantsOf(tenant, id),
+  });
+}
+
+/** What is bound to a caller that is gone, and whatever is part of it. */
+export function beginCallerCancel(state: KernelState, of: TenantCaller): void {
+  const { tenant } = of;
+  beginCancel(state, { tenant, reason: 'CALLER_GONE', waiting: [...state.callers.tasksOf(of)] });
+}
+
+function beginCancel(state: KernelState, of: Omit<FamilyWalk, 'seen'>): void {
+  if (of.waiting.length > 0) state.sweeps.cancels.push({ ...of, seen: new Set() });
 }
 
 /** The part of one tick. */
@@ -130,7 +147,7 @@ function cancelMembers(
     family.seen.add(member);
     budget.left -= 1;
     family.waiting.push(...state.tasks.descendantsOf(family.tenant, member.spec.id));
-    acts.cancel(member);
+    acts.cancel(member, family.reason);
   }
   return family.waiting.length === 0;
 }

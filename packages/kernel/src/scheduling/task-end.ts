@@ -5,7 +5,8 @@
 import type { ErrorBody } from '@llmos/base';
 import { failure } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
-import { isAnswered, type Task } from '../tasks/task';
+import { isAnswered, type StopReason, type Task } from '../tasks/task';
+import { stopError } from '../tasks/task-outcomes';
 import { taskName } from '../tasks/task-table';
 import { readyTask } from './readiness';
 import { attemptRef, moveTask, processAt } from './task-moves';
@@ -15,6 +16,17 @@ export function endTask(state: KernelState, task: Task, error: ErrorBody): void 
   abandonAttempt(state, task);
   moveTask(state, task, { kind: 'committing', result: failure(error), as: 'end' });
   state.commits.push(task);
+}
+
+/**
+ * Ends a task that was stopped. Where its caller is gone, the end is an answer to nobody and not
+ * the result: a client that comes back with the same id is served anew.
+ */
+export function endStopped(state: KernelState, task: Task, reason: StopReason): void {
+  const error = stopError(reason, task);
+  if (reason !== 'CALLER_GONE') return endTask(state, task, error);
+  abandonAttempt(state, task);
+  refuseTask(state, task, error);
 }
 
 /** Ends a task that a limit keeps out: its id may be used again at once. */
@@ -73,6 +85,8 @@ export function retire(state: KernelState, task: Task): void {
     sequence,
     ...(task.hasAttemptRow ? { forget: { tenant, task: id } } : {}),
   });
+  if (task.repeat !== undefined)
+    emit(state, { kind: 'acknowledge', sequence: task.repeat.sequence });
   const next = leaveTables(state, task);
   if (next?.state.kind === 'blocked') readyTask(state, next);
 }
@@ -82,6 +96,7 @@ export function leaveTables(state: KernelState, task: Task): Task | undefined {
   moveTask(state, task, { kind: 'settling' });
   state.taskAlarms.clear(task.spec.sequence);
   state.tasks.remove(task);
+  state.callers.remove(task);
   return state.chains.remove(task);
 }
 

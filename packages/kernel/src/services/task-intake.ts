@@ -168,6 +168,7 @@ function specOf(task: ForeignTask, headers: TaskHeaders): TaskSpec {
     ...(headers.root === undefined ? {} : { root: headers.root }),
     ...(headers.traceparent === undefined ? {} : { traceparent: headers.traceparent }),
     ...(headers.keepMs === undefined ? {} : { keepMs: headers.keepMs }),
+    ...(headers.caller === undefined ? {} : { caller: headers.caller }),
     ...(headers.flow === undefined ? {} : { flow: headers.flow }),
     ...(headers.notBeforeWallMs === undefined ? {} : { notBeforeWallMs: headers.notBeforeWallMs }),
     ...(headers.id === undefined ? {} : { digest: digestOf(headers, task.body) }),

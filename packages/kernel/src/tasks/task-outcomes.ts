@@ -1,6 +1,6 @@
 /** What becomes of a failed attempt, and the errors that the kernel itself answers with. */
 import type { BackoffPolicy, ErrorBody } from '@llmos/base';
-import { backoffMs, errorBody } from '@llmos/base';
+import { assertNever, backoffMs, errorBody } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import { countedAttempts, type StopReason, type Task } from './task';
 import type { AttemptFailure } from './task-spec';
@@ -20,11 +20,19 @@ export function judgeFailure(task: Task, error: ErrorBody, backoff: BackoffPolic
 }
 
 export function stopError(reason: StopReason, task: Task): ErrorBody {
-  return reason === 'CANCELLED'
-    ? errorBody('CANCELLED', `task ${task.spec.id} was cancelled`)
-    : errorBody('DEADLINE_EXCEEDED', `task ${task.spec.id} passed its deadline`, {
+  const { id } = task.spec;
+  switch (reason) {
+    case 'CANCELLED':
+      return errorBody('CANCELLED', `task ${id} was cancelled`);
+    case 'CALLER_GONE':
+      return errorBody('CANCELLED', `task ${id} was cancelled: its caller is gone`);
+    case 'DEADLINE_EXCEEDED':
+      return errorBody('DEADLINE_EXCEEDED', `task ${id} passed its deadline`, {
         details: { deadlineWallMs: task.deadlineWallMs },
       });
+    default:
+      return assertNever(reason);
+  }
 }
 
 /** The task's failures and this one, which ended its current attempt; the oldest make room. */

@@ -1,6 +1,7 @@
 /** What a client asked for, once its subject, headers and the start of its body were read. */
 import type {
   BodyFormat,
+  CallerId,
   ErrorCode,
   FlowName,
   FunctionName,
@@ -42,6 +43,8 @@ export interface TaskSpec {
   readonly keepMs?: number;
   /** Of the body, where the client chose the id: another body under it is another task. */
   readonly digest?: string;
+  /** The task is cancelled when this one is gone; absent: it goes on whoever is gone. */
+  readonly caller?: CallerId;
   /** Carried for the scheduler, which does not use them yet. */
   readonly flow?: FlowName;
   readonly notBeforeWallMs?: number;

@@ -4,7 +4,7 @@
  * A task passes: looking-up → unrouted → blocked | held | queued → running → committing → (gone),
  * with backing-off and dead-lettering on the way of those that fail.
  */
-import type { ErrorBody, NodeId, ProcessId, Result } from '@llmos/base';
+import type { CallerId, ErrorBody, NodeId, ProcessId, Result } from '@llmos/base';
 import type { AttemptFailure, TaskSpec } from './task-spec';
 
 /** Which started process an attempt was sent to. */
@@ -14,7 +14,7 @@ export interface AttemptPlace {
   readonly incarnation: number;
 }
 
-export type StopReason = 'CANCELLED' | 'DEADLINE_EXCEEDED';
+export type StopReason = 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'CALLER_GONE';
 
 export interface RunningState {
   readonly kind: 'running';
@@ -66,6 +66,8 @@ export type TaskState =
 
 export interface Task {
   readonly spec: TaskSpec;
+  /** The newest message of its id, where another caller sent that: it decides the binding. */
+  repeat: TaskSpec | undefined;
   /** Header, timeout and lifetime cap, whichever ends first. */
   readonly deadlineWallMs: number;
   /** May have run under an earlier leader, and was not dispatched by this one. */
@@ -93,6 +95,11 @@ export interface Task {
   isRecording: boolean;
   /** Whether its result is there was asked, and not answered yet. */
   isLookingUp: boolean;
+}
+
+/** Whom it is bound to; undefined: nobody. */
+export function callerOf(task: Task): CallerId | undefined {
+  return (task.repeat ?? task.spec).caller;
 }
 
 export type TaskStateKind = TaskState['kind'];

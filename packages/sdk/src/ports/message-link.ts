@@ -52,8 +52,15 @@ export interface MessageLink {
    * Requests and messages that follow on this link are received after the subscription.
    * Messages that can't be read are left out.
    * @param deliver must not throw.
+   * @param onDenied the server does not allow it; nothing is delivered.
    */
-  subscribe(subject: string, deliver: (message: IncomingMessage) => void): Unsubscribe;
+  subscribe(
+    subject: string,
+    deliver: (message: IncomingMessage) => void,
+    onDenied?: () => void,
+  ): Unsubscribe;
+  /** Resolves once the server has heard of everything so far, or after this time. Never rejects. */
+  settle(waitMs: number): Promise<void>;
   /** Calls back each time a lost connection is back; messages in between are lost. */
   onReconnect(callback: () => void): Unsubscribe;
   /** Of the server, now. */

@@ -28,6 +28,7 @@ export function addKernelGauges(registry: Registry, gauges: KernelGauges): void 
   ];
   for (const reading of readings) addGauge(registry, reading);
   addReconciled(registry, gauges);
+  addCallerGone(registry, gauges);
 }
 
 function addGauge(registry: Registry, reading: Reading): void {
@@ -71,6 +72,11 @@ function programReadings(gauges: KernelGauges): readonly Reading[] {
       name: 'attached_readers',
       help: 'Readers of generations that attached',
       read: () => one(gauges.attachedReaders()),
+    },
+    {
+      name: 'bound_callers',
+      help: 'Callers that tasks are bound to',
+      read: () => one(gauges.counts()?.callers ?? 0),
     },
     {
       name: 'clock_offset_seconds',
@@ -202,6 +208,19 @@ function addReconciled(registry: Registry, gauges: KernelGauges): void {
       this.reset();
       this.inc({ kind: 'resent' }, resent);
       this.inc({ kind: 'refused' }, refused);
+    },
+  });
+}
+
+/** The same. */
+function addCallerGone(registry: Registry, gauges: KernelGauges): void {
+  new Counter({
+    name: 'llmos_kernel_caller_gone_tasks_total',
+    help: 'Tasks cancelled because the caller they were bound to was gone',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(gauges.counts()?.callerGone ?? 0);
     },
   });
 }

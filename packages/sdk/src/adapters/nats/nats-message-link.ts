@@ -69,11 +69,15 @@ class NatsMessageLink implements MessageLink {
     this.tryPublish(message);
   }
 
-  subscribe(subject: string, deliver: (message: IncomingMessage) => void): () => void {
+  subscribe(
+    subject: string,
+    deliver: (message: IncomingMessage) => void,
+    onDenied?: () => void,
+  ): () => void {
     if (this.closed.aborted) return () => undefined;
     const subscription = this.connection.subscribe(subject, {
       callback: (error, msg) => {
-        if (error !== null) return;
+        if (error !== null) return onDenied?.();
         const headers = readHeaders(() => msg.headers);
         if (headers.isReadable) deliver(readMessage(msg, headers));
         else this.skip(msg);
@@ -82,6 +86,15 @@ class NatsMessageLink implements MessageLink {
     return () => {
       if (!subscription.isClosed()) subscription.unsubscribe();
     };
+  }
+
+  async settle(waitMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, waitMs);
+    });
+    await Promise.race([this.connection.flush().catch(() => undefined), limit]);
+    clearTimeout(timer);
   }
 
   onReconnect(callback: () => void): () => void {
