@@ -60,6 +60,10 @@ export const AGENT_LIMITS = {
   growthShare: 0.25,
   /** And at least this much, on a small node: for requests, answers and a batch of long texts. */
   leastGrowthBytes: 512 * MIB,
+  /** Of that growth, for the JavaScript of one thread: it ends before the process must. */
+  threadHeapShare: 0.75,
+  /** More than the largest body, decoded. */
+  mostThreadHeapBytes: 2 * GIB,
   /** `prlimit` answers at once. */
   memoryBoundMs: 5000,
   /** Why a process ended: all the ends that are remembered fit one registration. */

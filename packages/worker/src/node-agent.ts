@@ -24,7 +24,7 @@ import { createMemoryProbe } from './adapters/os/linux-memory-probe';
 import { systemAlarm } from './adapters/os/system-alarm';
 import { createWorkerMetrics } from './adapters/prometheus/worker-metrics';
 import { chooseDevices } from './agent/device-choice';
-import { growthBytesOf } from './host-growth';
+import { growthBytesOf, threadHeapBytesOf } from './host-growth';
 import { HostSupervisor } from './agent/host-supervisor';
 import { KernelSession } from './agent/kernel-session';
 import { ProcessSlots } from './agent/process-slots';
@@ -213,6 +213,7 @@ async function createSlots(
       cores: capabilities.cores,
       chunkMs: config.chunkMs,
       faultClockMs: config.faultClockMs,
+      threadHeapBytes: threadHeapBytesOf(capabilities.memoryBytes),
     },
     hiddenFolders: [config.cacheFolder, resolve(__dirname, '..', '..', '..'), homedir(), tmpdir()],
     onChange: (change) => {

@@ -126,6 +126,7 @@ async function openModel(
         name: `${spec.pid}-t${index}`,
         entry: options.threadEntry ?? join(__dirname, 'actors', 'actor-thread.js'),
         alarm: systemAlarm,
+        ...(spec.threadHeapBytes === undefined ? {} : { heapBytes: spec.threadHeapBytes }),
         limits: {
           cancelAnswerMs: HOST_LIMITS.cancelAnswerMs,
           stepMs: shape.stepMs,

@@ -49,7 +49,8 @@ describe('a load that fails and may go well later', () => {
     expect(loads).toBeLessThan(40);
     expect(core.take('commit-result')).toEqual([]);
     core.advance(MINUTE_MS);
-    core.startAll(1_000);
+    // Batch leaves some permits to other classes.
+    core.startAll(1_200);
     expect(core.take('execute')).toHaveLength(1_000);
   });
 

@@ -27,6 +27,8 @@ export interface HostSpec {
   readonly cores: number;
   /** See ChunkPace; absent: its default. */
   readonly chunkMs?: number;
+  /** Of the JavaScript of each thread; absent: as much as Node.js gives. */
+  readonly threadHeapBytes?: number;
   /** Absent for a built-in program. */
   readonly model?: HostModel;
   /** Tests only: so much is its wall clock ahead. */

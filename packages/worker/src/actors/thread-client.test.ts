@@ -34,6 +34,7 @@ function run(requests) {
     const what = Buffer.from(body).toString();
     if (what === 'throw') throw new Error('boom');
     if (what === 'forget') { say({ kind: 'idle', heardRuns }); return; }
+    if (what === 'hoard') for (const all = [];;) all.push(new Array(1000).fill({}));
     if (what === 'spin') for (;;);
     if (what === 'cross') {
       // It was on its way when these came.
@@ -66,6 +67,7 @@ function start(limits: { cancelAnswerMs?: number; stepMs?: number } = {}) {
     name: 't0',
     entry: join(folder, 'thread.js'),
     alarm: systemAlarm,
+    heapBytes: 64 * 1024 * 1024,
     limits: { cancelAnswerMs: 10_000, stepMs: 10_000, closeMs: 5000, ...limits },
     onDeath,
     onContexts: (counts) => contexts.push(counts),
@@ -179,6 +181,7 @@ describe('thread client', () => {
     ['throw', 'boom'],
     ['twice', 'request 1, which is not open'],
     ['forget', 'without an answer to request 1'],
+    ['hoard', 'its JavaScript needs more than 67108864 bytes of memory'],
   ])('is dead when its thread does %s', async (body, why) => {
     const { client, death } = start();
     void client.run([request(1, body)], ignore);

@@ -35,6 +35,8 @@ export interface ThreadClientParts {
   /** The thread's program file. */
   readonly entry: string;
   readonly alarm: Alarm;
+  /** Of its JavaScript: a thread that needs more is dead. Absent: as much as Node.js gives. */
+  readonly heapBytes?: number;
   readonly limits: ThreadLimits;
   readonly onDeath: (message: string) => void;
   /** What a thread that generates holds now. */
@@ -62,6 +64,8 @@ interface Open {
   cancelLimit: () => void;
 }
 
+const MIB = 1024 * 1024;
+
 type Loading = (outcome: { provider: string } | LlmosError) => void;
 
 export class ThreadClient {
@@ -78,9 +82,15 @@ export class ThreadClient {
 
   constructor(private readonly parts: ThreadClientParts) {
     const role: ThreadRole = { role: 'llmos-actor-thread', name: parts.name };
-    this.worker = new Worker(parts.entry, { workerData: role, name: parts.name });
+    this.worker = new Worker(parts.entry, {
+      workerData: role,
+      name: parts.name,
+      ...(parts.heapBytes === undefined
+        ? {}
+        : { resourceLimits: { maxOldGenerationSizeMb: Math.ceil(parts.heapBytes / MIB) } }),
+    });
     this.worker.on('message', (message: FromThread) => this.receive(message));
-    this.worker.on('error', (error) => this.die(`it threw ${error.stack ?? error.message}`));
+    this.worker.on('error', (error) => this.failed(error));
     this.worker.on('messageerror', (error) => this.die(`its message is broken: ${error.message}`));
     this.worker.on('exit', (code) => this.exited(code));
   }
@@ -252,6 +262,13 @@ export class ThreadClient {
     open.cancelLimit = this.parts.alarm.after(cancelAnswerMs, () => {
       this.die(`it did not answer ${what} within ${cancelAnswerMs} ms`);
     });
+  }
+
+  private failed(error: Error & { readonly code?: string }): void {
+    const { heapBytes } = this.parts;
+    if (error.code === 'ERR_WORKER_OUT_OF_MEMORY' && heapBytes !== undefined) {
+      this.die(`its JavaScript needs more than ${heapBytes} bytes of memory`);
+    } else this.die(`it threw ${error.stack ?? error.message}`);
   }
 
   private exited(code: number): void {

@@ -23,7 +23,10 @@ export interface ProcessSlotParts {
   readonly alarm: Alarm;
   readonly nowMs: () => number;
   /** What every host of this node is told besides its process. */
-  readonly host: Pick<HostSpec, 'servers' | 'logLevel' | 'cores' | 'chunkMs' | 'faultClockMs'> & {
+  readonly host: Pick<
+    HostSpec,
+    'servers' | 'logLevel' | 'cores' | 'chunkMs' | 'faultClockMs' | 'threadHeapBytes'
+  > & {
     readonly node: NodeId;
   };
   /** Of this machine: why a process ended is told to whoever used it. */

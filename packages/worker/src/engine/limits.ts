@@ -21,6 +21,12 @@ export const ENGINE_LIMITS = {
   maxTensorRank: 16,
   /** Characters of a prompt for each token that the model reads: hardly any token has more. */
   maxTokenCharacters: 64,
+  /** Of a chat template, for one prompt: some seconds. A thousand messages take a tenth of it. */
+  maxTemplateSteps: 1_000_000,
+  /** A round of a template's loop takes as long as so many other steps. */
+  templateRoundSteps: 10,
+  /** Characters of a text that a template makes in the time of one step. */
+  templateStepChars: 64,
   /** Prompt tokens that one step feeds: a cancel is heard, and a first token sent, between. */
   prefillTokens: 256,
   /** The same while other sequences wait for their next token in that step. */

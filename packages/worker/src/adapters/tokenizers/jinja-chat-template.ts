@@ -1,24 +1,19 @@
 /** Chat templates on @huggingface/jinja. */
-import { createRequire } from 'node:module';
-import type { Template } from '@huggingface/jinja' with { 'resolution-mode': 'import' };
 import type { ChatMessage } from '@llmos/base';
 import { LlmosError, isRecord } from '@llmos/base';
 import type { ModelDocuments } from '../../models/model-documents';
 import { tokenTextIn } from '../../models/model-documents';
 import type { ChatTemplate } from '../../ports/chat-template';
-
-// A package of ES modules, whose CommonJS build has to be required.
-const library = createRequire(__filename)('@huggingface/jinja') as {
-  readonly Template: typeof Template;
-};
+import type { ParsedTemplate } from './bounded-jinja';
+import { parseTemplate, renderTemplate } from './bounded-jinja';
 
 /** Undefined where the package has no template. */
 export function openChatTemplate(documents: ModelDocuments): ChatTemplate | undefined {
   const source = documents.chatTemplate ?? templateIn(documents.tokenizerConfig['chat_template']);
   if (source === undefined) return undefined;
-  let template: Template;
+  let template: ParsedTemplate;
   try {
-    template = new library.Template(source);
+    template = parseTemplate(source);
   } catch (thrown) {
     const reason = (thrown as Error).message;
     throw new LlmosError('FAILED_PRECONDITION', `the chat template can't be used: ${reason}`);
@@ -33,13 +28,13 @@ export function openChatTemplate(documents: ModelDocuments): ChatTemplate | unde
 }
 
 function render(
-  template: Template,
+  template: ParsedTemplate,
   tokens: Readonly<Record<string, string>>,
   messages: readonly ChatMessage[],
 ): string {
   try {
     const copies = messages.map((message) => ({ role: message.role, content: message.content }));
-    return template.render({ ...tokens, messages: copies, add_generation_prompt: true });
+    return renderTemplate(template, { ...tokens, messages: copies, add_generation_prompt: true });
   } catch (thrown) {
     const reason = (thrown as Error).message;
     throw new LlmosError('INVALID_ARGUMENT', `the chat template refuses the messages: ${reason}`);
