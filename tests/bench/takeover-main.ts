@@ -5,10 +5,12 @@ import { benchTakeover } from './takeover';
 const HELP = `Kills the leader of two kernels again and again while tasks wait; prints JSON.
 
   node tests/dist/bench/takeover-main.js [--tasks 440000] [--kills 5] [--heap 1152] [--ids]
-                                         [--results 0]
+                                         [--limit 1536] [--results 0]
 
---heap: MiB of each kernel's heap, as deploy/kubernetes/base has it; --ids: the tasks have ids of
-their own, so each must be looked up; --results: so many of them have their result already.
+--heap: MiB of each kernel's heap, as deploy/kubernetes/base has it; --limit: MiB that the
+system allows each kernel, in a control group (Linux, as root; default: no limit); --ids: the
+tasks have ids of their own, so each must be looked up; --results: so many of them have their
+result already.
 
 Exits with 1 where a task was lost, a lease was lost, or an answer took longer than 10 s.`;
 const MOST_MS = 10_000;
@@ -22,6 +24,7 @@ function readOptions(args: readonly string[]): TakeoverOptions {
     tasks: valueOf('--tasks', 440_000),
     kills: valueOf('--kills', 5),
     heapMib: valueOf('--heap', 1_152),
+    ...(args.includes('--limit') ? { limitMib: valueOf('--limit', 1_536) } : {}),
     hasIds: args.includes('--ids'),
     results: valueOf('--results', 0),
     say: (what, fields = {}) => {

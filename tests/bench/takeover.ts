@@ -15,6 +15,7 @@ import type { TestProgram } from '../support/programs';
 import { startKernel } from '../support/programs';
 import { parseMetrics, sumOf } from '../support/prometheus-text';
 import { waitFor } from '../support/wait-for';
+import { MemoryGroup } from './memory-group';
 
 const TENANTS = 4;
 const SLOW_MODEL = 'slow';
@@ -26,6 +27,8 @@ export interface TakeoverOptions {
   readonly kills: number;
   /** `--max-old-space-size` of each kernel. */
   readonly heapMib: number;
+  /** What the operating system allows each kernel, in MiB; undefined: no limit. */
+  readonly limitMib?: number;
   /** The tasks have ids of their own, so each must be looked up. */
   readonly hasIds: boolean;
   /** So many of them have their result already. */
@@ -45,6 +48,8 @@ export interface TakeoverReport {
   readonly takeovers: readonly TakeoverFigures[];
   /** Of the largest kernel. */
   readonly peakRssMib: number;
+  /** The same as its limit counts it, where there was one. */
+  readonly peakGroupMib?: number;
   /** Leaderships that ended otherwise than by a kill. */
   readonly leasesLost: number;
   /** Tasks in the stream at the end, and how many should be. */
@@ -62,6 +67,7 @@ interface Bench {
   readonly kernels: TestProgram[];
   /** Those that are gone, too. */
   readonly started: TestProgram[];
+  readonly groups: MemoryGroup[];
   peakRssMib: number;
 }
 
@@ -70,7 +76,7 @@ export async function benchTakeover(options: TakeoverOptions): Promise<TakeoverR
   const connection = await connect({ servers: nats.url });
   const manager = await connection.jetstreamManager({ timeout: 60_000 });
   const shared = { options, natsUrl: nats.url, connection, manager };
-  const bench: Bench = { ...shared, kernels: [], started: [], peakRssMib: 0 };
+  const bench: Bench = { ...shared, kernels: [], started: [], groups: [], peakRssMib: 0 };
   let node: FakeNode | undefined;
   try {
     bench.kernels.push(await start(bench, 0));
@@ -89,6 +95,7 @@ export async function benchTakeover(options: TakeoverOptions): Promise<TakeoverR
     for (const kernel of bench.kernels) await kernel.kill();
     await connection.close();
     await nats.stop();
+    for (const group of bench.groups) group.remove();
   }
 }
 
@@ -112,6 +119,9 @@ async function measure(bench: Bench): Promise<TakeoverReport> {
   return {
     takeovers,
     peakRssMib: bench.peakRssMib,
+    ...(bench.groups.length === 0
+      ? {}
+      : { peakGroupMib: Math.max(...bench.groups.map((group) => group.peakMib())) }),
     leasesLost: endings.reduce((sum, count) => sum + count, 0),
     left,
     expected: options.tasks - options.results,
@@ -165,6 +175,12 @@ async function start(bench: Bench, index: number): Promise<TestProgram> {
       NODE_OPTIONS: `--max-old-space-size=${bench.options.heapMib}`,
     },
   });
+  const { limitMib } = bench.options;
+  if (limitMib !== undefined) {
+    const group = MemoryGroup.create(`llmos-${kernel.osPid}`, limitMib);
+    bench.groups.push(group);
+    group.add(kernel.osPid);
+  }
   bench.started.push(kernel);
   return kernel;
 }
