@@ -49,8 +49,8 @@ export const CLOCK_LIMITS = {
 
 /** What can't be read is left out, and told of within bounds. */
 export const GUARD_LIMITS = {
-  /** Between two lines about messages that were left out: who sends them must not fill the log. */
-  skippedLogMs: 10_000,
+  /** Between two lines about messages that were left out: who causes them must not fill the log. */
+  lostLogMs: 10_000,
   /** Of a foreign subject, and of a reason, in a line of the log. */
   maxTextChars: 256,
   /** Of the server about a bucket; after three without a word it is watched anew. */

@@ -219,6 +219,8 @@ export const EDGE_LIMITS = {
   // Foreign text that is stored or forwarded.
   maxMessageChars: 2_048,
   maxHeaderChars: 1_024,
+  /** Of an order to a process, beside the body: ids, names, a trace. */
+  mailFieldsBytes: 16 * 1024,
 
   // Nodes.
   maxNodes: 1_024,

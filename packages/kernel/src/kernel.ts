@@ -10,6 +10,7 @@ import {
   STREAMS,
   ServerTime,
   SkippedMessages,
+  UnsentMessages,
   formatAddress,
   hashText,
   natsListener,
@@ -132,9 +133,12 @@ async function connectTwice(
 ): Promise<Connections> {
   const { config, log, closers } = of;
   const { servers, kernelId, connectWaitMs: waitMs } = config;
-  const onCounted = (): void => counters.add('messages_skipped');
-  const skipped = new SkippedMessages({ log, clock: systemClock, onSkipped: onCounted });
-  const shared = { servers, log, waitMs, onSkipped: skipped.note };
+  const noted = { log, clock: systemClock };
+  const onSkipped = (): void => counters.add('messages_skipped');
+  const skipped = new SkippedMessages({ ...noted, onEach: onSkipped });
+  const onUnsent = (): void => counters.add('messages_unsent');
+  const unsent = new UnsentMessages({ ...noted, onEach: onUnsent });
+  const shared = { servers, log, waitMs, onSkipped: skipped.note, onUnsent: unsent.note };
   let isConnected = true;
   const connection = await connectToNats({
     ...shared,

@@ -9,7 +9,7 @@ import type { ContextCounts } from './actors/thread-protocol';
 /** What the host itself counts; the rest comes from its process. */
 export type MeterCounts = Omit<
   HostCounts,
-  'running' | 'committed' | 'failed' | 'stopped' | 'preempted' | 'skipped'
+  'running' | 'committed' | 'failed' | 'stopped' | 'preempted' | 'skipped' | 'unsent'
 >;
 
 class Histogram {

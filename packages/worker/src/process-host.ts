@@ -53,7 +53,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
   const { spec, log, tell } = options;
   const meter = new HostMeter(systemClock);
   const program = await openProgram(options, meter);
-  const { connection, skipped } = await openConnection({
+  const { connection, skipped, unsent } = await openConnection({
     servers: spec.servers,
     name: `llmos ${spec.target} ${spec.pid}`,
     log,
@@ -74,7 +74,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     if (error instanceof Error) options.crash(`the NATS connection closed: ${error.message}`);
   });
   const tellCounts = (): void => {
-    const counts = { ...countsOf(process, meter), skipped: skipped.count };
+    const counts = { ...countsOf(process, meter), skipped: skipped.count, unsent: unsent.count };
     tell({ kind: 'counts', counts });
   };
   const counting = setInterval(tellCounts, HOST_LIMITS.countsMs);
@@ -90,7 +90,10 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
   };
 }
 
-function countsOf(process: RunningProcess, meter: HostMeter): Omit<HostCounts, 'skipped'> {
+function countsOf(
+  process: RunningProcess,
+  meter: HostMeter,
+): Omit<HostCounts, 'skipped' | 'unsent'> {
   const { running, waiting, committed, failed, stopped, preempted } = process.counts();
   const ended = { committed, failed, stopped, preempted };
   return { running: running + waiting, ...ended, ...meter.counts() };

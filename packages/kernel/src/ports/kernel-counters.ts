@@ -17,6 +17,7 @@ export const COUNTERS = {
   reports_malformed: 'Reports of processes that could not be read',
   reports_dropped: 'Reports dropped because the event queue was full',
   messages_skipped: 'Messages and rows of buckets left out because they could not be read',
+  messages_unsent: 'Messages that could not be sent: larger than the NATS server takes',
   messages_lost_on_purpose: 'Messages dropped by the fault setting',
   announcements_dropped: 'Lifecycle events not published',
   leaderships: 'Leaderships, by began or ended',

@@ -70,6 +70,8 @@ export interface HostCounts {
   readonly chunks: number;
   /** Messages that could not be read. */
   readonly skipped: number;
+  /** Messages that could not be sent. */
+  readonly unsent: number;
   readonly promptTokens: number;
   readonly generatedTokens: number;
   /** Code → attempts whose handler ended in it. */

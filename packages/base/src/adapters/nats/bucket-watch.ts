@@ -11,7 +11,7 @@
  */
 import { GUARD_LIMITS } from '../../limits';
 import type { Logger } from '../../logger';
-import type { OnSkipped } from '../../skipped-messages';
+import type { OnSkipped } from '../../lost-messages';
 import { decodeJson, encodeJson, isRecord } from '../../result';
 import type { Delivery } from './delivery';
 import { parseDelivery } from './delivery';

@@ -85,12 +85,15 @@ class LeanRequests<Message extends AnswerMessage, Body, Headers> {
   private readonly pending = new Map<string, Pending<Message>>();
   private isSubscribed = false;
   private nextRequest = 0;
+  /** That which throws: a request whose message can't be sent fails at once. */
+  private readonly publish: RequestConnection<Message, Body, Headers>['publish'];
 
   constructor(
     private readonly connection: RequestConnection<Message, Body, Headers>,
     private readonly inbox: string,
     private readonly errors: RequestErrors,
   ) {
+    this.publish = connection.publish.bind(connection);
     void this.watchStatus();
     // As the client has it: a request that a close interrupts ran out of time.
     void connection.closed().then(() => this.failAll(() => errors.errorForCode(TIMEOUT)));
@@ -116,7 +119,7 @@ class LeanRequests<Message extends AnswerMessage, Body, Headers> {
       this.pending.set(token, pending);
       try {
         this.subscribe();
-        this.connection.publish(subject, body, {
+        this.publish(subject, body, {
           reply: `${this.inbox}.${token}`,
           ...(options?.headers === undefined ? {} : { headers: options.headers }),
         });

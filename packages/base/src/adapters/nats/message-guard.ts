@@ -5,12 +5,12 @@
  * for good, while everything else looks healthy. And it decodes headers where they are touched, so
  * one foreign message with a name that is not allowed is enough. Behind the guard
  * - G1: nothing that a callback throws reaches the client;
- * - G2: such a message is skipped and told of (see skipped-messages.ts); the next one is heard.
+ * - G2: such a message is skipped and told of (see lost-messages.ts); the next one is heard.
  *
  * What the client reads by itself (watches of buckets, ordered consumers, object stores' lists) is
  * not guarded: programs use bucket-watch.ts and consumers of their own instead.
  */
-import type { OnSkipped } from '../../skipped-messages';
+import type { OnSkipped } from '../../lost-messages';
 
 export interface GuardedMessage {
   readonly subject: string;

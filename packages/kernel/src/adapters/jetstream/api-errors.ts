@@ -49,3 +49,8 @@ export function isUnavailable(error: unknown): boolean {
   if (refusal !== undefined) return refusal.code === 503 && !isApiError(error, 'storeFailed');
   return code === (ErrorCode.Timeout as string) || code === (ErrorCode.NoResponders as string);
 }
+
+/** Larger than the server takes. It will never go as it is. */
+export function isTooLarge(error: unknown): boolean {
+  return error instanceof NatsError && error.code === (ErrorCode.MaxPayloadExceeded as string);
+}

@@ -1,8 +1,14 @@
 /**
  * The kernel's connection to NATS: waits for the server at start, then reconnects for ever.
  */
-import { LlmosError, guardMessages, parseServerUrls, useLeanRequests } from '@llmos/base';
-import type { Logger, OnSkipped } from '@llmos/base';
+import {
+  LlmosError,
+  guardMessages,
+  guardPublishes,
+  parseServerUrls,
+  useLeanRequests,
+} from '@llmos/base';
+import type { Logger, OnSkipped, OnUnsent } from '@llmos/base';
 import { DebugEvents, Events, NatsError, connect, createInbox } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -14,6 +20,7 @@ export interface ConnectionOptions {
   readonly log: Logger;
   readonly waitMs: number;
   readonly onSkipped: OnSkipped;
+  readonly onUnsent: OnUnsent;
   readonly onReconnect?: () => void;
   readonly onDisconnect?: () => void;
 }
@@ -39,6 +46,7 @@ export async function connectToNats(options: ConnectionOptions): Promise<NatsCon
       });
       guardMessages(connection, options.onSkipped);
       useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
+      guardPublishes(connection, options.onUnsent);
       void watchStatus(connection, options);
       void endWithoutIt(connection);
       return connection;

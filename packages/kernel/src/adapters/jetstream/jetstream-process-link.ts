@@ -1,8 +1,9 @@
 /** Mailboxes and reports of processes, over core NATS. */
 import type { Epoch, Logger, ServerTime } from '@llmos/base';
-import { parseNodeProcess, patterns, subjects } from '@llmos/base';
+import { maxBodyBytesOf, parseNodeProcess, patterns, subjects } from '@llmos/base';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import type { CancelReason, ProcessAddress } from '../../kernel-decision';
+import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type { ProcessLink } from '../../ports/process-link';
@@ -46,7 +47,10 @@ export class JetStreamProcessLink implements ProcessLink {
   execute(of: Parameters<ProcessLink['execute']>[0]): void {
     const { time } = this.options;
     const leftMs = of.deadlineWallMs - time.steady.wallMs();
-    this.send(of.to, executeCommand({ ...of, leftMs, deadlineWallMs: time.wallMs() + leftMs }));
+    const filled = { ...of, leftMs, deadlineWallMs: time.wallMs() + leftMs };
+    // A process reads from the stream what does not fit its mailbox.
+    const isLarge = (of.body?.length ?? 0) > this.maxMailBodyBytes();
+    this.send(of.to, executeCommand(isLarge ? { ...filled, body: undefined } : filled));
   }
 
   cancel(to: ProcessAddress, attempt: AttemptRef, reason: CancelReason): void {
@@ -64,6 +68,11 @@ export class JetStreamProcessLink implements ProcessLink {
 
   greet(to: ProcessAddress): void {
     this.send(to, { $case: 'hello', value: {} });
+  }
+
+  /** Beside the other fields of a message. */
+  private maxMailBodyBytes(): number {
+    return maxBodyBytesOf(this.options.connection) - EDGE_LIMITS.mailFieldsBytes;
   }
 
   private send(to: ProcessAddress, command: Command): void {

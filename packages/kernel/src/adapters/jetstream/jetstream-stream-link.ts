@@ -4,14 +4,17 @@
  * Each message to a reader has a reply subject of ours: where nobody listens, the server says so
  * there (503), and a reader that left is found without a word from it.
  */
-import type { Logger, TenantTask } from '@llmos/base';
+import type { TenantTask } from '@llmos/base';
 import {
   HEADERS,
   PROTOBUF_CONTENT_TYPE,
   STREAMS,
+  checkAnswerSize,
+  encodeJson,
+  failure,
   parseChunk,
-  subjects,
   statusOf,
+  subjects,
 } from '@llmos/base';
 import { createInbox, headers as newHeaders } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
@@ -29,7 +32,6 @@ export class JetStreamStreamLink implements StreamLink {
     private readonly options: {
       readonly connection: NatsConnection;
       readonly manager: JetStreamManager;
-      readonly log: Logger;
     },
   ) {
     options.connection.subscribe(`${this.inbox}.*`, {
@@ -73,19 +75,22 @@ export class JetStreamStreamLink implements StreamLink {
 
   private send(
     to: { readonly subject: string; readonly reply: string },
-    message: ReaderMessage,
+    given: ReaderMessage,
   ): void {
-    const { connection, log } = this.options;
-    if (connection.isClosed()) return;
+    const { connection } = this.options;
+    const message = fitting(given, connection);
     const headers = newHeaders();
     headers.set(HEADERS.task, message.task);
     if (message.end !== undefined) headers.set(HEADERS.end, message.end);
     if (message.format === 'protobuf') headers.set(HEADERS.contentType, PROTOBUF_CONTENT_TYPE);
-    try {
-      connection.publish(to.subject, message.body, { headers, reply: to.reply });
-    } catch (error) {
-      // Larger than the server takes now: its limit was lowered since the result was stored.
-      log.warn('reader-message-failed', { subject: to.subject, error });
-    }
+    connection.publish(to.subject, message.body, { headers, reply: to.reply });
   }
+}
+
+/** The limit of the server may have been lowered since a result was stored: then that is told. */
+function fitting(message: ReaderMessage, connection: NatsConnection): ReaderMessage {
+  const tooLarge = checkAnswerSize(message.body.length, connection);
+  if (tooLarge === undefined) return message;
+  const { task, end = 'detached' } = message;
+  return { task, body: encodeJson(failure(tooLarge)), end };
 }

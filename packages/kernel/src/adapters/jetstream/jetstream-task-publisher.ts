@@ -4,7 +4,7 @@ import { ErrorCode, NatsError, headers as newHeaders } from 'nats';
 import type { JetStreamClient, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoredTask, TaskPublisher } from '../../ports/task-publisher';
-import { describeApiError, isApiError } from './api-errors';
+import { describeApiError, isApiError, isTooLarge } from './api-errors';
 
 /** What a server announces if it says nothing. */
 const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
@@ -43,6 +43,10 @@ function publishError(error: unknown): LlmosError {
   if (isApiError(error, 'storeFailed', 'insufficientResources')) {
     const message = `the task queue is full: ${reason}`;
     return new LlmosError('RESOURCE_EXHAUSTED', message, { cause: error, details });
+  }
+  if (isTooLarge(error)) {
+    const message = 'body and headers are more than the NATS server takes (max_payload)';
+    return new LlmosError('INVALID_ARGUMENT', message, { cause: error });
   }
   if (error instanceof NatsError && error.code === (ErrorCode.BadHeader as string)) {
     return new LlmosError('INVALID_ARGUMENT', reason, { cause: error });

@@ -34,6 +34,7 @@ import { readTask, refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import { identityOf } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
+import { isTooLarge } from './api-errors';
 import { AttemptRows } from './attempt-rows';
 import type { KnownOfTask } from './backlog-reads';
 import { BacklogReads } from './backlog-reads';
@@ -63,6 +64,7 @@ export interface TaskStreamOptions {
   readonly encodeResult: (result: Result, format: BodyFormat) => EncodedResult;
 }
 
+const NOTHING = new Uint8Array(0);
 const NO_RECORD: AttemptRecord = { attempt: 0, uncounted: 0, isApart: false, failures: [] };
 /** Of a task that no other leader has seen. */
 const NOT_TRIED: KnownOfTask = { isCommitted: 'unknown', row: undefined };
@@ -187,11 +189,15 @@ export class JetStreamTaskStream implements TaskStream {
     return persistence.run('store-dead-letter', spec.class, async () => {
       const original = await readOriginal(this.options.manager, spec.sequence);
       const headers = deadLetterHeaders(letter, original?.header ?? (() => undefined));
-      await this.jetstream.publish(
-        subjects.dead({ tenant: spec.tenant, function: spec.function }),
-        original?.body ?? new Uint8Array(0),
-        { headers, msgID: `${spec.tenant}/${spec.id}/${spec.sequence}` },
-      );
+      const subject = subjects.dead({ tenant: spec.tenant, function: spec.function });
+      const options = { headers, msgID: `${spec.tenant}/${spec.id}/${spec.sequence}` };
+      try {
+        await this.jetstream.publish(subject, original?.body ?? NOTHING, options);
+      } catch (error) {
+        if (!isTooLarge(error)) throw error;
+        // Its body filled a whole message, and a dead letter has more headers: they say why.
+        await this.jetstream.publish(subject, NOTHING, options);
+      }
     });
   }
 

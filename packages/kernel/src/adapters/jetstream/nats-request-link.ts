@@ -1,6 +1,14 @@
 /** Requests over core NATS, behind a guard: nothing foreign may throw into the client. */
 import type { BodyFormat, Logger } from '@llmos/base';
-import { HEADERS, PROTOBUF_CONTENT_TYPE, isAnswerable, readHeaders } from '@llmos/base';
+import {
+  HEADERS,
+  PROTOBUF_CONTENT_TYPE,
+  checkAnswerSize,
+  encodeJson,
+  failure,
+  isAnswerable,
+  readHeaders,
+} from '@llmos/base';
 import { headers as newHeaders } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { KernelCounters } from '../../ports/kernel-counters';
@@ -54,7 +62,9 @@ export class NatsRequestLink implements RequestLink {
       answer: (body: Uint8Array, format: BodyFormat = 'json'): void => {
         if (isAnswered || reply === undefined || connection.isClosed()) return;
         isAnswered = true;
-        if (format === 'json') connection.publish(reply, body);
+        const tooLarge = checkAnswerSize(body.length, connection);
+        if (tooLarge !== undefined) connection.publish(reply, encodeJson(failure(tooLarge)));
+        else if (format === 'json') connection.publish(reply, body);
         else connection.publish(reply, body, { headers: PROTOBUF_HEADERS });
       },
     };

@@ -31,9 +31,6 @@ export class SlowLane {
     this.timer = undefined;
     const messages = this.waiting;
     this.waiting = [];
-    for (const { subject, body } of messages) {
-      if (this.connection.isClosed()) return;
-      this.connection.publish(subject, body);
-    }
+    for (const { subject, body } of messages) this.connection.publish(subject, body);
   }
 }

@@ -1,10 +1,11 @@
 /** The mailbox subject of one process, and its reports. Core NATS. */
 import type { Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
-import { guardCallback, readClock, subjects } from '@llmos/base';
+import { UnsentMessages, guardCallback, readClock, subjects } from '@llmos/base';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import type { MailboxLink, MailboxMessage } from '../../ports/mailbox-link';
 import type { Report } from '../../report-outbox';
 import { decodeMailboxMessage, encodeReport } from './codec';
+import { messageOf } from './store-error';
 
 export interface MailboxLinkOptions {
   readonly connection: NatsConnection;
@@ -20,6 +21,7 @@ export function createMailboxLink(options: MailboxLinkOptions): MailboxLink {
   const { connection, log } = options;
   const address = { node: options.node, process: options.pid };
   const reportSubject = subjects.report(address);
+  const unsent = new UnsentMessages({ log, clock: options.clock });
   let subscription: Subscription | undefined;
 
   function open(deliver: (message: MailboxMessage) => void): Promise<void> {
@@ -37,9 +39,13 @@ export function createMailboxLink(options: MailboxLinkOptions): MailboxLink {
   return {
     open,
     send(report: Report): void {
-      // A closed connection throws; the leader learns of it by missing heartbeats.
+      // The leader learns of a closed connection by missing heartbeats.
       if (connection.isClosed()) return;
-      connection.publish(reportSubject, encodeReport(options.incarnation, report));
+      try {
+        connection.publish(reportSubject, encodeReport(options.incarnation, report));
+      } catch (error) {
+        unsent.note({ subject: reportSubject, reason: messageOf(error) });
+      }
     },
     close(): void {
       subscription?.unsubscribe();

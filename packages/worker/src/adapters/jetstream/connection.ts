@@ -1,7 +1,9 @@
 /** The worker's NATS connections: they wait for the server and never give up on it. */
 import {
   SkippedMessages,
+  UnsentMessages,
   guardMessages,
+  guardPublishes,
   parseServerUrls,
   systemClock,
   useLeanRequests,
@@ -23,6 +25,8 @@ export interface GuardedConnection {
   readonly connection: NatsConnection;
   /** Counts what came on it and can't be read. */
   readonly skipped: SkippedMessages;
+  /** Counts what it could not send. */
+  readonly unsent: UnsentMessages;
 }
 
 /** Resolves once a server answers. */
@@ -43,11 +47,14 @@ export async function openConnection(options: ConnectionOptions): Promise<Guarde
     // A stack is recorded for every request otherwise.
     noAsyncTraces: true,
   });
-  const skipped = new SkippedMessages({ log: options.log, clock: systemClock });
+  const noted = { log: options.log, clock: systemClock };
+  const skipped = new SkippedMessages(noted);
   guardMessages(connection, skipped.note);
   useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
+  const unsent = new UnsentMessages(noted);
+  guardPublishes(connection, unsent.note);
   void watchStatus(connection, options);
-  return { connection, skipped };
+  return { connection, skipped, unsent };
 }
 
 async function watchStatus(connection: NatsConnection, options: ConnectionOptions): Promise<void> {

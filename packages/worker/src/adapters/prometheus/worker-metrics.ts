@@ -160,6 +160,11 @@ const COUNTERS: readonly CounterOf[] = [
     read: ({ skipped }) => ({ '': skipped }),
   },
   {
+    name: 'messages_unsent',
+    help: 'Messages that could not be sent: larger than the NATS server takes',
+    read: ({ unsent }) => ({ '': unsent }),
+  },
+  {
     name: 'generation_tokens',
     help: 'Tokens that passed the model (decoded, prefilled), needed no run (reused), were guessed (drafted) and right (accepted)',
     label: 'kind',

@@ -1,0 +1,65 @@
+/**
+ * Tells of messages that were left out because they can't be read, or not sent because they can't
+ * be: each is counted, and the log hears of the first at once and of the others together, at a
+ * bounded rate. Whoever causes them must not fill the log.
+ */
+import type { Clock } from './clock';
+import { GUARD_LIMITS } from './limits';
+import type { LogFields, Logger } from './logger';
+
+export interface LostMessage {
+  readonly subject: string;
+  readonly reason: string;
+}
+
+export type OnLost = (message: LostMessage) => void;
+/** Of a message that came. */
+export type OnSkipped = OnLost;
+/** Of a message that was to go. */
+export type OnUnsent = OnLost;
+
+export interface LostMessagesOptions {
+  readonly log: Logger;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  /** Called for each, as for a metric. */
+  readonly onEach?: () => void;
+}
+
+abstract class LostMessages {
+  /** So far. */
+  count = 0;
+  private told = 0;
+  private toldAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(protected readonly options: LostMessagesOptions) {}
+
+  /** Never throws. */
+  readonly note: OnLost = ({ subject, reason }) => {
+    this.count += 1;
+    this.options.onEach?.();
+    const nowMs = this.options.clock.nowMs();
+    if (nowMs - this.toldAtMs < GUARD_LIMITS.lostLogMs) return;
+    const { maxTextChars } = GUARD_LIMITS;
+    this.tell({
+      subject: subject.slice(0, maxTextChars),
+      reason: reason.slice(0, maxTextChars),
+      messages: this.count - this.told,
+    });
+    this.told = this.count;
+    this.toldAtMs = nowMs;
+  };
+
+  protected abstract tell(fields: LogFields): void;
+}
+
+export class SkippedMessages extends LostMessages {
+  protected override tell(fields: LogFields): void {
+    this.options.log.warn('message-skipped', fields);
+  }
+}
+
+export class UnsentMessages extends LostMessages {
+  protected override tell(fields: LogFields): void {
+    this.options.log.warn('message-not-sent', fields);
+  }
+}

@@ -1,0 +1,37 @@
+/** Nothing foreign reaches a program but through its guard (message-guard.ts, publish-guard.ts). */
+import { filesBelow, isTestFile } from './source-files';
+
+/** A command hears its server alone, and ends where something can't be read. */
+const ONE_SHOT = 'packages/cli/src/adapters/jetstream/nats-stream-server.ts';
+
+const sources = filesBelow('packages', ['.ts']).filter(
+  (file) => file.path.includes('/src/') && !isTestFile(file.path) && file.path !== ONE_SHOT,
+);
+
+function namesOf(pattern: RegExp): readonly string[] {
+  return sources.filter((file) => pattern.test(file.text)).map((file) => file.path);
+}
+
+it('guards every connection to NATS where it is opened', () => {
+  const opened = namesOf(/import \{[^}]*\bconnect\b[^}]*\} from 'nats'/);
+  expect([...opened].sort()).toEqual([
+    'packages/kernel/src/adapters/jetstream/connection.ts',
+    'packages/sdk/src/adapters/nats/nats-connect.ts',
+    'packages/worker/src/adapters/jetstream/connection.ts',
+  ]);
+  // The client's link guards its own, and says to its callers what can't be sent.
+  const guarded = [...opened, 'packages/sdk/src/adapters/nats/nats-message-link.ts'];
+  const isGuarding = (name: string): boolean => namesOf(/\bguardMessages\(/).includes(name);
+  expect(guarded.filter(isGuarding)).toHaveLength(3);
+  expect(namesOf(/\bguardPublishes\(connection/).filter((name) => opened.includes(name))).toEqual(
+    opened.filter((name) => !name.startsWith('packages/sdk/')),
+  );
+});
+
+it('reads nothing by what the client decodes or publishes by itself, behind no guard', () => {
+  expect(namesOf(/\bKvEntry\b|\bKvWatchOptions\b/)).toEqual([]);
+  expect(namesOf(/\.respond\(/)).toEqual([]);
+  expect(namesOf(/\bbucket\.(watch|get|keys|history|create)\(/)).toEqual([]);
+  expect(namesOf(/buckets\.\w+\.(watch|get|keys|history|create)\(/)).toEqual([]);
+  expect(namesOf(/\bjetstream\.(subscribe|pullSubscribe|fetch|consumers)\b/)).toEqual([]);
+});
