@@ -3,6 +3,7 @@
  * that it acknowledged, and goes on by itself once there is room again.
  */
 import { delimiter, dirname, join } from 'node:path';
+import { runCli } from '@llmos/cli';
 import { startSystem } from '@llmos/local';
 import type { RunningSystem, SystemNotice } from '@llmos/local';
 import { connect } from '@llmos/sdk';
@@ -42,6 +43,18 @@ async function tryCall(text: string): Promise<string> {
   return String(await task?.result({ timeoutMs: 5_000 }));
 }
 
+async function doctor(data: string): Promise<string> {
+  let text = '';
+  await runCli(['doctor', '--data', data], {
+    out: { write: (part) => (text += part) },
+    err: { write: () => true },
+    env: {},
+    signal: new AbortController().signal,
+    readStdin: async () => '',
+  });
+  return text;
+}
+
 describe.each(natsServerPrograms())('on %s', (_name, program) => {
   it(
     'is told of, costs nothing that was acknowledged, and is over when there is room',
@@ -78,6 +91,12 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
         );
       }
       expect(refused).toBe(3);
+      const said = await doctor(join(disk.folder, 'data'));
+      expect(said).toMatch(/✗ disk .* free in .*; the streams hold .* of /);
+      expect(said).toMatch(
+        /→ the disk of \S+ is full .*make room; a running `llmos up` then goes on/,
+      );
+      expect(said).not.toMatch(/start one|start it,|credentials/);
 
       disk.leaveFree(AMPLE);
       await waitFor(() => notices.some(({ kind }) => kind === 'program-renewed'), {

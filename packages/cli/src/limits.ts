@@ -28,6 +28,8 @@ export const CLI_LIMITS = {
   doctorCallMs: 8_000,
   /** The way round of its task; nothing is loaded for it. */
   doctorTripMs: 15_000,
+  /** Between two looks at the streams: their growth over less is chance. */
+  doctorRateMs: 2_000,
   /** `npm --version` on a busy machine. */
   npmMs: 20_000,
   /** The batch of the tour takes seconds; a system that is stuck must not hang it. */

@@ -1,7 +1,7 @@
 /** `llmos doctor`: what is wrong on this machine or in the system, and what to do. */
 import type { Command } from 'commander';
-import { LlmosError } from '@llmos/base';
-import { defaultStateFolder } from '@llmos/local';
+import { LlmosError, toErrorBody } from '@llmos/base';
+import { defaultStateFolder, freeBytesOf, readRunningSystem, readStoragePlan } from '@llmos/local';
 import type { CommandHost } from '../command-host';
 import { systemCommand, terminalOf, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
@@ -9,6 +9,7 @@ import { findServers } from '../connection';
 import type { Check } from '../doctor/check';
 import { skipped } from '../doctor/check';
 import { checkMachine } from '../doctor/machine-checks';
+import type { LocalDisk } from '../doctor/storage-verdicts';
 import { checkSystem } from '../doctor/system-checks';
 import { safeLine } from '../output/table';
 import type { Terminal } from '../output/terminal';
@@ -26,15 +27,15 @@ export function registerDoctor(program: Command, host: CommandHost): void {
 async function doctor(options: CommonOptions, host: CommandHost): Promise<void> {
   const terminal = terminalOf(host, options);
   const { env, signal } = host;
-  const servers = serversOf(options, host);
+  const { servers, reason } = serversOf(options, host);
   terminal.progress('looking at this machine');
   const stateFolder = options.data ?? defaultStateFolder(env);
   const machine = await checkMachine({ env, stateFolder, hasSystem: servers !== undefined });
   terminal.progress('looking at the system');
+  const disk = servers === undefined ? undefined : ownDisk(stateFolder, servers);
+  const look = { tenant: options.tenant, signal, ...(disk === undefined ? {} : { disk }) };
   const system =
-    servers === undefined
-      ? [skipped('system', 'none runs here and none was named; start one with `llmos up`')]
-      : await checkSystem({ servers, tenant: options.tenant, signal });
+    servers === undefined ? [skipped('system', reason)] : await checkSystem({ servers, ...look });
   if (signal.aborted) throw new LlmosError('CANCELLED', 'interrupted');
   const checks = [...machine, ...system];
   const problems = checks.filter((check) => check.state === 'problem').length;
@@ -43,9 +44,24 @@ async function doctor(options: CommonOptions, host: CommandHost): Promise<void> 
   if (problems > 0) throw new ReportedFailure(count(problems, 'problem'));
 }
 
-function serversOf(options: CommonOptions, host: CommandHost): string | undefined {
+function serversOf(
+  options: CommonOptions,
+  host: CommandHost,
+): { readonly servers?: string; readonly reason: string } {
   try {
-    return findServers(options, host.env);
+    return { servers: findServers(options, host.env), reason: '' };
+  } catch (error) {
+    // None runs, or one is just starting: the message says which.
+    return { reason: toErrorBody(error).message };
+  }
+}
+
+/** The disk of the servers, where the `llmos up` of this folder runs them. */
+function ownDisk(folder: string, servers: string): LocalDisk | undefined {
+  try {
+    const isOwn = readRunningSystem(folder)?.natsUrl === servers;
+    if (!isOwn || readStoragePlan(folder) === undefined) return undefined;
+    return { folder, freeBytes: freeBytesOf(folder) };
   } catch {
     return undefined;
   }

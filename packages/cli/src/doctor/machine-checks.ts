@@ -1,21 +1,25 @@
 /** What `llmos doctor` looks at on this machine. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { toErrorBody } from '@llmos/base';
 import {
   DEFAULT_NATS_PORT,
   findNatsServer,
   formatNatsVersion,
+  freeBytesOf,
   isPortFree,
+  natsStoreFolder,
   probeNats,
+  readStoragePlan,
+  readStoreFiles,
 } from '@llmos/local';
 import type { Environment } from '../connection';
 import { CLI_LIMITS } from '../limits';
 import type { Check } from './check';
 import { ok, problem, skipped, warning } from './check';
-import { checkDisk, checkNode } from './verdicts';
+import type { LocalStore } from './storage-verdicts';
+import { checkDisk } from './storage-verdicts';
+import { checkNode } from './verdicts';
 
 export interface MachineLook {
   readonly env: Environment;
@@ -28,7 +32,7 @@ export async function checkMachine(look: MachineLook): Promise<Check[]> {
   return [
     checkNode(process.version),
     await checkNpm(),
-    await lookAtDisk(look.stateFolder),
+    lookAtDisk(look.stateFolder),
     await lookForNatsServer(look),
     await lookAtPort(look),
   ];
@@ -44,15 +48,21 @@ function checkNpm(): Promise<Check> {
   });
 }
 
-async function lookAtDisk(folder: string): Promise<Check> {
-  let existing = folder;
-  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
+function lookAtDisk(folder: string): Check {
   try {
-    const { bavail, bsize } = await statfs(existing);
-    return checkDisk(existing, bavail * bsize);
+    return checkDisk({ folder, freeBytes: freeBytesOf(folder) }, storeIn(folder));
   } catch (error) {
-    return skipped('disk', toErrorBody(error).message);
+    const { message } = toErrorBody(error);
+    return problem('disk', message, 'see *Stop and start* in docs/operations.md');
   }
+}
+
+/** undefined where no system was begun that has a server of its own. */
+function storeIn(folder: string): LocalStore | undefined {
+  const plan = readStoragePlan(folder);
+  if (plan === undefined) return undefined;
+  const { streamUsedBytes } = readStoreFiles(natsStoreFolder(folder));
+  return { streamBytes: plan.streamBytes, streamUsedBytes };
 }
 
 async function lookForNatsServer(look: MachineLook): Promise<Check> {

@@ -7,19 +7,13 @@ import type { StreamDescription } from '@llmos/sdk';
 import { count, formatBytes, formatMs } from '../output/units';
 import type { Check } from './check';
 import { ok, problem, skipped, warning } from './check';
+import { STORAGE_LIMITS, adviceForFullStream } from './storage-verdicts';
 
-const MIB = 1024 * 1024;
 export const DOCTOR_LIMITS = {
   nodeMajor: 20,
-  /** Less stops JetStream soon: `llmos up` writes queues, results, models and logs. */
-  leastDiskBytes: 512 * MIB,
-  /** The default budget of the streams is 8 GiB; below this it can't be used up. */
-  amplyDiskBytes: 4096 * MIB,
   /** Nothing ends by these clocks; times in logs are off by as much. */
   clockWarningMs: 1_000,
   clockProblemMs: 30_000,
-  /** A full stream of results stops commits, so it is said before. */
-  fillWarning: 0.8,
 } as const;
 
 export function checkNode(version: string): Check {
@@ -27,15 +21,6 @@ export function checkNode(version: string): Check {
   if (major >= DOCTOR_LIMITS.nodeMajor) return ok('node', version);
   const advice = `install Node.js ${DOCTOR_LIMITS.nodeMajor} or newer`;
   return problem('node', version, advice);
-}
-
-export function checkDisk(folder: string, freeBytes: number): Check {
-  const found = `${formatBytes(freeBytes)} free in ${folder}`;
-  const advice = 'make room, or choose another folder with --data DIR or LLMOS_DATA_DIR';
-  if (freeBytes < DOCTOR_LIMITS.leastDiskBytes) return problem('disk', found, advice);
-  return freeBytes < DOCTOR_LIMITS.amplyDiskBytes
-    ? warning('disk', found, advice)
-    : ok('disk', found);
 }
 
 export function checkNatsVersion(name: string, text: string, where: string): Check {
@@ -103,10 +88,9 @@ export function checkStream(stream: StreamDescription): Check {
   }
   const bound = maxBytes > 0 ? ` of ${formatBytes(maxBytes)}` : '';
   const found = `${count(messages, 'message')}, ${formatBytes(bytes)}${bound}`;
-  const isFull = maxBytes > 0 && bytes / maxBytes >= DOCTOR_LIMITS.fillWarning;
+  const isFull = maxBytes > 0 && bytes / maxBytes >= STORAGE_LIMITS.fillWarning;
   if (!isFull || stream.discard !== 'new') return ok(name, found);
-  const advice = 'a full one takes nothing new: raise its limit with `nats stream edit`';
-  return warning(name, found, advice);
+  return warning(name, found, adviceForFullStream(name));
 }
 
 function differences(stream: StreamDescription, wanted: WantedStream | undefined): string[] {
