@@ -1,6 +1,7 @@
 /** `llmos backup` and `llmos restore` on a real NATS server: what they refuse, and going on. */
 import {
   appendFileSync,
+  existsSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -10,6 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '@llmos/cli';
+import { openStoppedSystem } from '@llmos/local';
+import type { StoppedSystem } from '@llmos/local';
 import { connect } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import type { NatsServerOptions, TestNatsServer } from '../support/nats-server';
@@ -51,7 +54,11 @@ async function startEmpty(options: NatsServerOptions = {}): Promise<Bench> {
 /** What a stopped system leaves, small: as kernels make it, but for the sizes. */
 async function startFull(): Promise<Bench> {
   const bench = await startEmpty();
-  const { manager, connection } = bench;
+  await fill(bench);
+  return bench;
+}
+
+async function fill({ manager, connection }: Pick<Bench, 'manager' | 'connection'>): Promise<void> {
   const jetstream = connection.jetstream(PATIENT);
   await manager.streams.add({ name: 'KV_llmos_leader', subjects: ['$KV.llmos_leader.>'] });
   await jetstream.publish('$KV.llmos_leader.leader', '{"epoch":1,"isReleased":true}');
@@ -62,7 +69,6 @@ async function startFull(): Promise<Bench> {
     for (let n = 0; n < 50; n += 1) await jetstream.publish(`${kind}.${n}`, BODY);
   }
   await manager.streams.add({ name: 'SOMEONE_ELSES', subjects: ['other'] });
-  return bench;
 }
 
 async function llmos(args: readonly string[], onTalk: (text: string) => void = () => undefined) {
@@ -225,5 +231,39 @@ describe('restore', () => {
     const other = await startEmpty();
     expect(await fail('restore', other)).toContain('restore into 99.1 or newer');
     expect(await namesAt(other)).toEqual([]);
+  });
+});
+
+describe('of an `llmos up`', () => {
+  const alone = (name: string, mayBegin = true): Promise<StoppedSystem> =>
+    openStoppedSystem({ dataDir: join(folder, name), mayBegin, report: () => undefined });
+  const at = (command: string, name: string) =>
+    llmos([command, backup, '--data', join(folder, name)]);
+
+  it('the store of a stopped one goes into another one, and is that of its next start', async () => {
+    const first = await alone('first');
+    closers.push(() => first.stop());
+    const connection = await connect({ servers: first.natsUrl });
+    closers.push(() => connection.close());
+    await fill({ connection, manager: await connection.jetstreamManager(PATIENT) });
+    await connection.close();
+    expect((await at('backup', 'first')).err).toContain('is starting');
+    await first.stop();
+
+    expect(await at('backup', 'first')).toMatchObject({ exitCode: 0 });
+    expect(await at('restore', 'second')).toMatchObject({ exitCode: 0 });
+    expect((await at('restore', 'second')).out).toContain('4 of them were there already');
+
+    const second = await alone('second', false);
+    closers.push(() => second.stop());
+    const other = await connect({ servers: second.natsUrl });
+    closers.push(() => other.close());
+    const { state } = await (await other.jetstreamManager(PATIENT)).streams.info('LLMOS_TASKS');
+    expect(state.messages).toBe(50);
+  });
+
+  it('a folder without one is no system to back up, and is left as it is', async () => {
+    expect((await at('backup', 'nowhere')).err).toContain('holds no system');
+    expect(existsSync(join(folder, 'nowhere'))).toBe(false);
   });
 });

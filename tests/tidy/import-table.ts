@@ -254,7 +254,7 @@ const local: readonly Area[] = [
   },
   {
     name: 'local/root',
-    files: /^packages\/local\/src\/(index|system)$/,
+    files: /^packages\/local\/src\/(index|system|stopped-system)$/,
     mayImport: ['base', 'local', 'local/adapters', 'sdk/root', 'worker/root'],
     outside: 'any',
   },

@@ -16,3 +16,4 @@ export * from './programs/program-settings';
 export * from './programs/running-system';
 export * from './programs/system-notice';
 export * from './system';
+export * from './stopped-system';

@@ -1,6 +1,8 @@
 /** `llmos backup` and `llmos restore`: all of a stopped system, into a folder and back. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { defaultStateFolder, openStoppedSystem, readRunningSystem } from '@llmos/local';
+import type { StoppedSystem } from '@llmos/local';
 import { openStreamServer } from '../adapters/jetstream/nats-stream-server';
 import { BackupFolder } from '../backup/backup-folder';
 import type { BackedUpStream } from '../backup/manifest';
@@ -11,12 +13,14 @@ import type { CommandHost } from '../command-host';
 import { systemCommand, terminalOf, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
 import { findServers } from '../connection';
-import { versionText } from '../version';
+import { showNotice } from '../output/notices';
 import type { Style } from '../output/style';
 import { formatTable } from '../output/table';
 import type { Terminal } from '../output/terminal';
 import { count, formatBytes } from '../output/units';
 import { folder as folderOf } from '../option-values';
+import { versionText } from '../version';
+import { folderFlag } from './up';
 
 export function registerBackup(program: Command, host: CommandHost): void {
   const backup = systemCommand(program, 'backup <folder>')
@@ -24,10 +28,14 @@ export function registerBackup(program: Command, host: CommandHost): void {
     .action((given: string, options: CommonOptions) => backUp(host, given, options));
   backup.addHelpText(
     'after',
-    '\nStop workers and kernels first; NATS goes on. What was cut short goes on where it stopped,' +
-      '\nwith the same command. The files are read back and compared before it ends.',
+    '\nStop workers and kernels first; NATS goes on. Of an `llmos up` that is stopped, name its' +
+      '\nfolder with --data, where it is not the default. What was cut short goes on where it' +
+      '\nstopped, with the same command. The files are read back and compared before it ends.',
   );
-  withExamples(backup, ['llmos backup ./backup --nats nats://nats.example:4222']);
+  withExamples(backup, [
+    'llmos backup ./backup --nats nats://nats.example:4222',
+    'llmos backup ./backup --data ./my-system',
+  ]);
 
   const restore = systemCommand(program, 'restore <folder>')
     .description('put a backup into NATS servers that hold nothing of llmos')
@@ -37,13 +45,16 @@ export function registerBackup(program: Command, host: CommandHost): void {
     '\nNothing is written over what is there. One server or three: streams get a replica on each,' +
       '\nthree at most. The servers must be as new as those the backup is of. Start kernels after it.',
   );
-  withExamples(restore, ['llmos restore ./backup --nats nats://nats.example:4222']);
+  withExamples(restore, [
+    'llmos restore ./backup --nats nats://nats.example:4222',
+    'llmos restore ./backup --data ./another-system',
+  ]);
 }
 
 async function backUp(host: CommandHost, given: string, options: CommonOptions): Promise<void> {
   const terminal = terminalOf(host, options);
   const folder = new BackupFolder(resolve(folderOf(given)));
-  const manifest = await withServer(host, options, (server) =>
+  const manifest = await withServer({ host, options, mayBegin: false }, ({ server }) =>
     takeBackup({
       ...{ server, folder, llmosVersion: versionText(), createdAt: new Date().toISOString() },
       ...progressOn(terminal),
@@ -63,9 +74,12 @@ async function restoreFrom(
 ): Promise<void> {
   const terminal = terminalOf(host, options);
   const folder = new BackupFolder(resolve(folderOf(given)));
-  const restored = await withServer(host, options, (server) =>
-    restoreBackup({ server, folder, ...progressOn(terminal) }),
-  );
+  const restored = await withServer({ host, options, mayBegin: true }, async (use) => {
+    const { server, stopped } = use;
+    const done = await restoreBackup({ server, folder, ...progressOn(terminal) });
+    stopped?.markInUse();
+    return { ...done, isLocal: stopped !== undefined };
+  });
   const { manifest, replicas, skipped } = restored;
   const { streams } = manifest;
   if (terminal.isJson) {
@@ -75,21 +89,54 @@ async function restoreFrom(
   terminal.line();
   const already = skipped.length === 0 ? '' : `, ${skipped.length} of them were there already`;
   terminal.line(`${summary(streams)} with ${count(replicas, 'replica')} each${already}`);
-  terminal.note(terminal.style.dim('start the kernels now, then the workers'));
+  const next = restored.isLocal
+    ? `start it: llmos up${folderFlag(options.data)}`
+    : 'start the kernels now, then the workers';
+  terminal.note(terminal.style.dim(next));
 }
 
+interface ServerUse {
+  readonly server: StreamServer;
+  /** Of a state folder whose system is stopped; undefined where NATS runs by itself. */
+  readonly stopped: StoppedSystem | undefined;
+}
+
+/** The server that is named, that of the running `up`, or that of a stopped one, started alone. */
 async function withServer<T>(
-  host: CommandHost,
-  options: CommonOptions,
-  use: (server: StreamServer) => Promise<T>,
+  of: { readonly host: CommandHost; readonly options: CommonOptions; readonly mayBegin: boolean },
+  use: (of: ServerUse) => Promise<T>,
 ): Promise<T> {
-  const servers = findServers(options, host.env);
-  const server = await openStreamServer({ servers, signal: host.signal });
+  const { signal, env } = of.host;
+  const dataDir = of.options.data ?? defaultStateFolder(env);
+  const running = readRunningSystem(dataDir, { isStartingToo: true });
+  const isAlone = of.options.nats === undefined && running === undefined;
+  const stopped = isAlone ? await openAlone({ ...of, dataDir }) : undefined;
   try {
-    return await use(server);
+    const servers = stopped?.natsUrl ?? findServers(of.options, env);
+    const server = await openStreamServer({ servers, signal });
+    try {
+      return await use({ server, stopped });
+    } finally {
+      await server.close();
+    }
   } finally {
-    await server.close();
+    await stopped?.stop();
   }
+}
+
+function openAlone(of: {
+  readonly host: CommandHost;
+  readonly options: CommonOptions;
+  readonly mayBegin: boolean;
+  readonly dataDir: string;
+}): Promise<StoppedSystem> {
+  const terminal = terminalOf(of.host, of.options);
+  const { dataDir, mayBegin } = of;
+  const { signal } = of.host;
+  return openStoppedSystem({
+    ...{ dataDir, mayBegin, signal },
+    report: (notice) => showNotice(notice, terminal),
+  });
 }
 
 function progressOn(terminal: Terminal) {
