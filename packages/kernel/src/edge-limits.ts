@@ -228,6 +228,12 @@ export const EDGE_LIMITS = {
   maxKernelMessageBytes: 4 * 1024 * 1024,
   /** A stream that does not register is closed. */
   registerWithinMs: 10_000,
+  /** Connections to the node registry, above the nodes there may be. */
+  maxNodeConnections: 2_048,
+  /** One that serves no node is closed; longer than its stream has to register. */
+  unservedMs: 15_000,
+  /** An agent has one stream, and for a moment a second one. */
+  maxStreamsOfConnection: 8,
   maxDevices: 64,
   maxNodeEntries: 64,
   /** Workers that share a name by mistake, and that the newest of them replaced. */
@@ -240,7 +246,7 @@ export const EDGE_LIMITS = {
   grpcKeepaliveMs: 10_000,
   grpcKeepaliveTimeoutMs: 5_000,
 
-  // The HTTP port.
+  // The HTTP port. Beyond, a new connection takes the place of the one that has waited longest.
   httpConnections: 256,
   /** A client that sends or takes nothing for this long makes room for others. */
   httpIdleMs: 10_000,

@@ -45,7 +45,7 @@ export const AGENT_LIMITS = {
   ownStopMs: 8000,
   /** A kernel that is asked to end a stream has read what was sent before in less. */
   lineCloseMs: 500,
-  /** Of the HTTP port: probes and a scraper need two. */
+  /** Of the HTTP port; beyond, a new one takes the place of the one that has waited longest. */
   httpConnections: 64,
   /** A client that sends or takes nothing for this long makes room for others. */
   httpIdleMs: 10_000,

@@ -8,7 +8,6 @@
  */
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { Epoch, Logger, NodeId } from '@llmos/base';
-import { LlmosError, formatAddress } from '@llmos/base';
 import { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { ProcessAddress } from '../../kernel-decision';
@@ -17,6 +16,7 @@ import type { NodeLink } from '../../ports/node-link';
 import type { Registration } from './codec';
 import { startMessage, stopMessage } from './codec';
 import type { AttachCall } from './node-stream';
+import { ConnectionGate } from './connection-gate';
 import { NodeStream } from './node-stream';
 
 export interface NodeLinkOptions {
@@ -24,6 +24,9 @@ export interface NodeLinkOptions {
   readonly nodeLeaseMs: number;
   /** Where the leader's registry is, as far as this kernel knows; '' if it does not. */
   readonly leaderUrl: () => string;
+  /** Defaults: those of the limits. */
+  readonly connections?: number;
+  readonly unservedMs?: number;
 }
 
 interface Leadership {
@@ -33,7 +36,10 @@ interface Leadership {
 
 export class GrpcNodeLink implements NodeLink {
   private readonly server: Server;
+  private readonly gate: ConnectionGate;
   private readonly streams = new Set<NodeStream>();
+  /** Those that were let in as a node. */
+  private readonly served = new Set<NodeStream>();
   private readonly byNode = new Map<NodeId, NodeStream>();
   /** Sessions that the attached one of their node replaced. */
   private readonly replaced = new Map<NodeId, readonly string[]>();
@@ -46,6 +52,13 @@ export class GrpcNodeLink implements NodeLink {
       'grpc.keepalive_time_ms': EDGE_LIMITS.grpcKeepaliveMs,
       'grpc.keepalive_timeout_ms': EDGE_LIMITS.grpcKeepaliveTimeoutMs,
       'grpc.keepalive_permit_without_calls': 1,
+      'grpc.max_concurrent_streams': EDGE_LIMITS.maxStreamsOfConnection,
+    });
+    const injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.gate = new ConnectionGate({
+      most: options.connections ?? EDGE_LIMITS.maxNodeConnections,
+      unservedMs: options.unservedMs ?? EDGE_LIMITS.unservedMs,
+      onConnection: (socket) => injector.injectConnection(socket),
     });
     this.server.addService(wire.NodeRegistryServiceService, {
       attach: (call: AttachCall) => this.attach(call),
@@ -54,15 +67,7 @@ export class GrpcNodeLink implements NodeLink {
 
   /** Answers the port. Rejects with an LlmosError that names the address. */
   listen(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const address = formatAddress(host, port);
-      this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
-        if (error === null) return resolve(bound);
-        const reason = `the node registry can't listen at ${address}: ${error.message}`;
-        const message = `${reason}; LLMOS_GRPC_PORT chooses another port`;
-        reject(new LlmosError('UNAVAILABLE', message, { cause: error }));
-      });
-    });
+    return this.gate.listen(host, port);
   }
 
   begin(epoch: Epoch, deliver: (event: KernelEvent) => void): void {
@@ -95,6 +100,7 @@ export class GrpcNodeLink implements NodeLink {
   /** Stops taking streams and ends those there are. */
   async close(): Promise<void> {
     this.end();
+    this.gate.close();
     await new Promise<void>((resolve) => {
       const force = setTimeout(() => {
         this.server.forceShutdown();
@@ -105,6 +111,7 @@ export class GrpcNodeLink implements NodeLink {
         resolve();
       });
     });
+    this.gate.destroyAll();
   }
 
   private attach(call: AttachCall): void {
@@ -141,6 +148,8 @@ export class GrpcNodeLink implements NodeLink {
       return false;
     }
     this.byNode.set(nodeId, stream);
+    this.served.add(stream);
+    this.gate.serve(stream.peer);
     before?.close();
     const { nodeLeaseMs } = this.options;
     const welcome = {
@@ -167,6 +176,7 @@ export class GrpcNodeLink implements NodeLink {
 
   private leave(stream: NodeStream): void {
     this.streams.delete(stream);
+    if (this.served.delete(stream)) this.gate.release(stream.peer);
     const { nodeId, session } = stream;
     if (nodeId === undefined || session === undefined) return;
     if (this.byNode.get(nodeId) !== stream) return;

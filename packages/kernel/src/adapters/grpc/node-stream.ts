@@ -34,12 +34,15 @@ export interface NodeStreamOptions {
 
 export class NodeStream {
   private registration: Registration | undefined;
+  /** `address:port` of the other side. */
+  readonly peer: string;
   private isClosed = false;
   private unsentMessages = 0;
   private readonly registerTimer: NodeJS.Timeout;
 
   constructor(private readonly options: NodeStreamOptions) {
     const { call } = options;
+    this.peer = call.getPeer();
     this.registerTimer = setTimeout(() => {
       this.fail(status.DEADLINE_EXCEEDED, 'the first message, register, did not come');
     }, EDGE_LIMITS.registerWithinMs);

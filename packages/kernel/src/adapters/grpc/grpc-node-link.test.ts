@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import { credentials } from '@grpc/grpc-js';
+import { asEpoch, silentLogger } from '@llmos/base';
+import { node as wire } from '@llmos/proto';
+import { EDGE_LIMITS } from '../../edge-limits';
+import { GrpcNodeLink } from './grpc-node-link';
+
+const REGISTER: wire.NodeMessage = {
+  message: {
+    $case: 'register',
+    value: {
+      node: 'n1',
+      session: 's1',
+      cores: 2,
+      memoryBytes: 1_000,
+      devices: [],
+      providers: [],
+      versions: {},
+      labels: {},
+      processes: [],
+    },
+  },
+};
+
+let link: GrpcNodeLink;
+let port: number;
+const sockets: Socket[] = [];
+const ends: (() => void)[] = [];
+
+async function start(bounds: { connections?: number; unservedMs?: number } = {}): Promise<void> {
+  link = new GrpcNodeLink({
+    log: silentLogger,
+    nodeLeaseMs: 1_000,
+    leaderUrl: () => '',
+    ...bounds,
+  });
+  port = await link.listen('127.0.0.1', 0);
+  link.begin(asEpoch(1), () => undefined);
+}
+
+afterEach(async () => {
+  for (const end of ends.splice(0)) end();
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await link.close();
+});
+
+/** A connection that says nothing, or only this. */
+async function open(
+  text = '',
+): Promise<{ readonly socket: Socket; readonly closed: Promise<unknown> }> {
+  const socket = connect(port, '127.0.0.1');
+  sockets.push(socket);
+  socket.on('error', () => undefined);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  await once(socket, 'connect');
+  socket.resume().write(text);
+  return { socket, closed };
+}
+
+/** An agent that attaches; answers what the kernel says first. */
+async function attach(): Promise<string | undefined> {
+  const client = new wire.NodeRegistryServiceClient(
+    `127.0.0.1:${port}`,
+    credentials.createInsecure(),
+  );
+  const call = client.attach();
+  call.on('error', () => undefined);
+  ends.push(() => (call.cancel(), client.close()));
+  call.write(REGISTER);
+  const [first] = (await once(call, 'data')) as [wire.KernelMessage];
+  return first.message?.$case;
+}
+
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+
+it('closes a connection that answers pings and asks for nothing', async () => {
+  await start({ unservedMs: 50 });
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  ends.push(() => session.destroy());
+  session.on('error', () => undefined);
+  await once(session, 'close');
+});
+
+it('closes connections that serve no node: silent ones, and such that only begin', async () => {
+  await start({ unservedMs: 50 });
+  const texts = ['', PREFACE, `${PREFACE}\0\0\0\x04\0\0\0\0\0`, 'GET / HTTP/1.1\r\n\r\n'];
+  const opened = await Promise.all(texts.map((text) => open(text)));
+  await Promise.all(opened.map(({ closed }) => closed));
+});
+
+it('lets a node in however many silent connections there are', async () => {
+  await start({ connections: 8 });
+  const opened = await Promise.all(Array.from({ length: 20 }, () => open()));
+  // The oldest made room.
+  await opened[0]?.closed;
+  expect(await attach()).toBe('welcome');
+  expect(link.nodeCount).toBe(1);
+});
+
+it('keeps the connection of a node, whatever others do', async () => {
+  await start({ connections: 4, unservedMs: 50 });
+  expect(await attach()).toBe('welcome');
+  for (let number = 0; number < 3; number += 1) {
+    const opened = await Promise.all(Array.from({ length: 8 }, () => open()));
+    await Promise.all(opened.map(({ closed }) => closed));
+  }
+  expect(link.nodeCount).toBe(1);
+});
+
+it('the bounds leave room for every node', () => {
+  expect(EDGE_LIMITS.maxNodeConnections).toBeGreaterThan(EDGE_LIMITS.maxNodes);
+  expect(EDGE_LIMITS.unservedMs).toBeGreaterThan(EDGE_LIMITS.registerWithinMs);
+});
