@@ -46,7 +46,8 @@ export interface FaultRules {
 }
 
 export class FaultTable {
-  private readonly faults = new Map<string, Fault>();
+  private readonly byTarget = new Map<string, Map<NodeId, Fault>>();
+  private count = 0;
 
   constructor(
     private readonly rules: FaultRules,
@@ -54,7 +55,7 @@ export class FaultTable {
   ) {}
 
   get size(): number {
-    return this.faults.size;
+    return this.count;
   }
 
   /** @returns the fault as it stands now. */
@@ -87,39 +88,52 @@ export class FaultTable {
    * its failures are remembered for the window.
    */
   recover(target: string, nodeId: NodeId, nowMs: number): void {
-    const fault = this.faults.get(keyOf(target, nodeId));
+    const fault = this.get(target, nodeId);
     if (fault === undefined) return;
     this.store({ ...fault, isPermanent: false, atMs: nowMs, untilMs: nowMs }, nowMs);
   }
 
   /** Undefined where the target may be started on the node now. */
   active(target: string, nodeId: NodeId, nowMs: number): Fault | undefined {
-    const fault = this.faults.get(keyOf(target, nodeId));
+    const fault = this.get(target, nodeId);
     return fault === undefined || fault.untilMs <= nowMs ? undefined : fault;
   }
 
   /** Those that keep the target from being started somewhere now, the oldest first. */
   activeOf(target: string, nowMs: number): Fault[] {
-    return this.all().filter((fault) => fault.target === target && fault.untilMs > nowMs);
+    return oldestFirst([...(this.byTarget.get(target)?.values() ?? [])], nowMs);
   }
 
   /** Those that keep something from being started on the node now, the oldest first. */
   activeOn(nodeId: NodeId, nowMs: number): Fault[] {
-    return this.all().filter((fault) => fault.nodeId === nodeId && fault.untilMs > nowMs);
+    const here = [...this.byTarget.values()].flatMap((faults) => faults.get(nodeId) ?? []);
+    return oldestFirst(here, nowMs);
   }
 
   all(): Fault[] {
-    return [...this.faults.values()];
+    return [...this.byTarget.values()].flatMap((faults) => [...faults.values()]);
   }
 
   /** It is gone, has other files, or somebody asked for another try. */
   clearTarget(target: string): void {
-    for (const [key, fault] of this.faults) if (fault.target === target) this.faults.delete(key);
+    this.count -= this.byTarget.get(target)?.size ?? 0;
+    this.byTarget.delete(target);
   }
 
   /** It went, or its agent started anew. */
   clearNode(nodeId: NodeId): void {
-    for (const [key, fault] of this.faults) if (fault.nodeId === nodeId) this.faults.delete(key);
+    for (const target of [...this.byTarget.keys()]) this.remove(target, nodeId);
+  }
+
+  private get(target: string, nodeId: NodeId): Fault | undefined {
+    return this.byTarget.get(target)?.get(nodeId);
+  }
+
+  private remove(target: string, nodeId: NodeId): void {
+    const faults = this.byTarget.get(target);
+    if (faults?.delete(nodeId) !== true) return;
+    this.count -= 1;
+    if (faults.size === 0) this.byTarget.delete(target);
   }
 
   private waitMs({ hadWork }: Failure, failures: number): number {
@@ -128,7 +142,7 @@ export class FaultTable {
   }
 
   private remembered(target: string, nodeId: NodeId, nowMs: number): Fault | undefined {
-    const fault = this.faults.get(keyOf(target, nodeId));
+    const fault = this.get(target, nodeId);
     return fault === undefined || this.isForgotten(fault, nowMs) ? undefined : fault;
   }
 
@@ -136,22 +150,26 @@ export class FaultTable {
     return nowMs - Math.max(fault.atMs, fault.untilMs) >= this.rules.windowMs;
   }
 
-  /** A full table forgets what has passed, then the oldest: at worst that is tried once more. */
   private store(fault: Fault, nowMs: number): void {
-    const key = keyOf(fault.target, fault.nodeId);
-    this.faults.delete(key);
-    if (this.faults.size >= this.maxFaults) {
-      for (const [other, old] of this.faults) {
-        if (this.isForgotten(old, nowMs)) this.faults.delete(other);
-      }
+    const { target, nodeId } = fault;
+    if (this.get(target, nodeId) === undefined) {
+      if (this.count >= this.maxFaults) this.makeRoom(nowMs);
+      this.count += 1;
     }
-    const [oldest] = this.faults.keys();
-    if (this.faults.size >= this.maxFaults && oldest !== undefined) this.faults.delete(oldest);
-    this.faults.set(key, fault);
+    const faults = this.byTarget.get(target) ?? new Map<NodeId, Fault>();
+    this.byTarget.set(target, faults.set(nodeId, fault));
+  }
+
+  /** Forgets what has passed, else the oldest: at worst that is tried once more. */
+  private makeRoom(nowMs: number): void {
+    const all = this.all();
+    const passed = all.filter((fault) => this.isForgotten(fault, nowMs));
+    const [oldest] = all.sort((a, b) => a.atMs - b.atMs);
+    const leaving = passed.length > 0 || oldest === undefined ? passed : [oldest];
+    for (const { target, nodeId } of leaving) this.remove(target, nodeId);
   }
 }
 
-/** The id of a node has no slash; a target may have one. */
-function keyOf(target: string, nodeId: NodeId): string {
-  return `${nodeId}/${target}`;
+function oldestFirst(faults: readonly Fault[], nowMs: number): Fault[] {
+  return faults.filter(({ untilMs }) => untilMs > nowMs).sort((a, b) => a.atMs - b.atMs);
 }

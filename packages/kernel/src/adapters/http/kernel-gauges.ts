@@ -101,6 +101,11 @@ function taskReadings(gauges: KernelGauges): readonly Reading[] {
     { name: 'running_tasks', help: 'Tasks that run', read: () => one(counts()?.running ?? 0) },
     { name: 'held_tasks', help: 'Tasks of every state', read: () => one(counts()?.tasks ?? 0) },
     {
+      name: 'blocked_tasks',
+      help: 'Tasks that wait for a model that failed wherever it was tried',
+      read: () => one(counts()?.blocked ?? 0),
+    },
+    {
       name: 'queued_tasks',
       help: 'Tasks that wait in the run queue, by class',
       labelNames: ['class'],
