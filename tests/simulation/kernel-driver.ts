@@ -230,7 +230,8 @@ export class KernelDriver {
     const { code, message } = result.error;
     const [target = ''] = message.split(" can't be loaded");
     const known = this.core.nodes(this.now()).map((row) => this.node(row.node));
-    if (target !== message && known.some((node) => node?.canLoad(target) === true)) {
+    const isFailed = code === 'FAILED_PRECONDITION' && target !== message;
+    if (isFailed && known.some((node) => node?.canLoad(target) === true)) {
       this.world.report(`${nameOf(of)} ended although a node can load it: ${message}`);
     }
     if (code === 'UNAVAILABLE' && !this.world.store.deadLetters.has(nameOf(of))) {

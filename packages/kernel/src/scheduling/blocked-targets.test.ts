@@ -72,9 +72,14 @@ describe('a load that fails and may go well later', () => {
     core.store(core.task({ ...embed, deadlineWallMs: core.now().wallMs + 5_000 }));
     failFor(core, 4_000);
     expect(core.take('commit-result')).toEqual([]);
+    failStart(core, true);
     core.advance(1_100);
     expect(core.only('commit-result').result).toMatchObject({
-      error: { code: 'DEADLINE_EXCEEDED' },
+      error: {
+        code: 'DEADLINE_EXCEEDED',
+        message: expect.stringContaining("without a process: mini@1 can't be loaded") as string,
+        details: { because: 'failing' },
+      },
     });
   });
 

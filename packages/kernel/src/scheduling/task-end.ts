@@ -5,6 +5,8 @@
 import type { ErrorBody } from '@llmos/base';
 import { failure } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
+import { isServing } from '../processes/process';
+import type { TargetBlock } from '../processes/target-blocks';
 import { isAnswered, type StopReason, type Task } from '../tasks/task';
 import { stopError } from '../tasks/task-outcomes';
 import { taskName } from '../tasks/task-table';
@@ -23,10 +25,17 @@ export function endTask(state: KernelState, task: Task, error: ErrorBody): void 
  * the result: a client that comes back with the same id is served anew.
  */
 export function endStopped(state: KernelState, task: Task, reason: StopReason): void {
-  const error = stopError(reason, task);
+  const error = stopError(reason, task, blockOf(state, task));
   if (reason !== 'CALLER_GONE') return endTask(state, task, error);
   abandonAttempt(state, task);
   refuseTask(state, task, error);
+}
+
+/** Why no process could take it so far. */
+function blockOf(state: KernelState, task: Task): TargetBlock | undefined {
+  const { target = '' } = task;
+  const isServed = state.processes.ofTarget(target).some(isServing);
+  return task.state.kind !== 'queued' || isServed ? undefined : state.blocks.get(target);
 }
 
 /** Ends a task that a limit keeps out: its id may be used again at once. */

@@ -19,7 +19,14 @@ export function judgeFailure(task: Task, error: ErrorBody, backoff: BackoffPolic
   return { kind: 'retry', afterMs: backoffMs(backoff, failures) };
 }
 
-export function stopError(reason: StopReason, task: Task): ErrorBody {
+/** Why a task could not run. */
+export interface WaitedFor {
+  readonly because: string;
+  readonly message: string;
+}
+
+/** @param waited of one whose time came while it had no process. */
+export function stopError(reason: StopReason, task: Task, waited?: WaitedFor): ErrorBody {
   const { id } = task.spec;
   switch (reason) {
     case 'CANCELLED':
@@ -27,12 +34,21 @@ export function stopError(reason: StopReason, task: Task): ErrorBody {
     case 'CALLER_GONE':
       return errorBody('CANCELLED', `task ${id} was cancelled: its caller is gone`);
     case 'DEADLINE_EXCEEDED':
-      return errorBody('DEADLINE_EXCEEDED', `task ${id} passed its deadline`, {
-        details: { deadlineWallMs: task.deadlineWallMs },
-      });
+      return deadlineError(task, waited);
     default:
       return assertNever(reason);
   }
+}
+
+function deadlineError(task: Task, waited: WaitedFor | undefined): ErrorBody {
+  const { deadlineWallMs } = task;
+  const message = `task ${task.spec.id} passed its deadline`;
+  if (waited === undefined) {
+    return errorBody('DEADLINE_EXCEEDED', message, { details: { deadlineWallMs } });
+  }
+  return errorBody('DEADLINE_EXCEEDED', `${message} without a process: ${waited.message}`, {
+    details: { deadlineWallMs, because: waited.because },
+  });
 }
 
 /** The task's failures and this one, which ended its current attempt; the oldest make room. */
