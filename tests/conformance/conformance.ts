@@ -52,12 +52,24 @@ export async function runConformance(options: ConformanceOptions): Promise<Confo
   return { outcomes, missingModels: [...missing].sort() };
 }
 
+interface ModelsPage {
+  readonly models?: readonly { readonly name: string }[];
+  readonly nextPageToken?: string;
+}
+
 async function registeredModels(options: ConformanceOptions): Promise<ReadonlySet<string>> {
   const subject = `llmos.v1.sys.${options.tenant}.models`;
-  const reply = await request(options.connection, { subject, json: {} });
-  if (reply === undefined) throw new Error(`no kernel listens on ${subject}`);
-  const { output } = reply.body as { output?: { models?: readonly { name: string }[] } };
-  return new Set((output?.models ?? []).map((model) => model.name));
+  const names = new Set<string>();
+  let page: object | undefined = {};
+  while (page !== undefined) {
+    const reply = await request(options.connection, { subject, json: page });
+    if (reply === undefined) throw new Error(`no kernel listens on ${subject}`);
+    const { output } = reply.body as { output?: ModelsPage };
+    for (const { name } of output?.models ?? []) names.add(name);
+    const pageToken = output?.nextPageToken;
+    page = pageToken === undefined ? undefined : { pageToken };
+  }
+  return names;
 }
 
 async function runCase(

@@ -195,12 +195,32 @@ export interface SystemInfo {
   readonly intake: readonly IntakeRow[];
 }
 
+/** Of every call whose answer is a list: which part of it. */
+export interface PageRequest {
+  /** Rows at most, from 1; a page ends earlier where a message would become too large. */
+  readonly pageSize?: number;
+  /** `nextPageToken` of the page before; absent: from the beginning. */
+  readonly pageToken?: string;
+}
+
+/** A list, or a part of it that fits into one message. */
+export type Paged<List> = List & {
+  /** Where the list goes on; absent: this was the end. */
+  readonly nextPageToken?: string;
+};
+
 /** Call name → request and answer. Only the leader answers. */
 export interface SystemCalls {
-  readonly ps: { request: object; output: { processes: readonly ProcessRow[] } };
-  readonly nodes: { request: object; output: { nodes: readonly NodeRow[] } };
-  readonly models: { request: object; output: { models: readonly ModelRegistration[] } };
-  readonly functions: { request: object; output: { functions: readonly FunctionDefinition[] } };
+  readonly ps: { request: PageRequest; output: Paged<{ processes: readonly ProcessRow[] }> };
+  readonly nodes: { request: PageRequest; output: Paged<{ nodes: readonly NodeRow[] }> };
+  readonly models: {
+    request: PageRequest;
+    output: Paged<{ models: readonly ModelRegistration[] }>;
+  };
+  readonly functions: {
+    request: PageRequest;
+    output: Paged<{ functions: readonly FunctionDefinition[] }>;
+  };
   readonly info: { request: object; output: SystemInfo };
   readonly status: { request: { task: string }; output: TaskStatus };
   readonly attach: { request: AttachRequest; output: Attached };
@@ -210,7 +230,11 @@ export interface SystemCalls {
     request: Omit<ModelRegistration, 'version' | 'addedWallMs'> & { version?: string };
     output: { model: ModelRegistration; added: boolean };
   };
-  readonly 'model-remove': { request: { model: string }; output: { removed: readonly string[] } };
+  /** Of very many versions a part is removed; `nextPageToken` says that others are left. */
+  readonly 'model-remove': {
+    request: PageRequest & { model: string };
+    output: Paged<{ removed: readonly string[] }>;
+  };
 }
 export type SystemCallName = keyof SystemCalls;
 

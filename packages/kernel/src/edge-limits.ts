@@ -156,6 +156,14 @@ export const EDGE_LIMITS = {
   retryAfterMs: 1_000,
   maxSystemCallBytes: 1024 * 1024,
 
+  // Lists of system calls, a page each: written in a few milliseconds, while nothing else is done.
+  pageBytes: 256 * 1024,
+  /** Around the rows of a page, with its token. */
+  pageReserveBytes: 2 * 1024,
+  maxPageRows: 10_000,
+  /** Versions that one request removes: their names fit into its answer. */
+  maxRemovedAtOnce: 1_000,
+
   // Readers that attached. Their tokens pass through the kernel, those of nobody else do.
   maxReaders: 512,
   /** One tenant may not take every place. */

@@ -49,6 +49,8 @@ export const SDK_LIMITS = {
   leastPruneAgeMs: 60_000,
   /** Looks at a stream that can't be read before whoever walks through it is told. */
   maxFruitlessReads: 5,
+  /** Rows of a list of a system call: more than any kernel keeps. */
+  maxListedRows: 100_000,
   /** Registering a model checks that every file is there. */
   modelAddTimeoutMs: 5 * 60_000,
 } as const;

@@ -28,6 +28,8 @@ import type { StreamDescription } from './ports/stored-messages';
 import type { ReplyStream } from './reply-iterator';
 import { openReplyStream } from './reply-stream';
 import { streamState } from './stored-walk';
+import type { ListOf } from './system-lists';
+import { listAll } from './system-lists';
 import { systemCall } from './system-requests';
 import type { TaskHandle } from './task-handle';
 import type { StoredResults } from './stored-results';
@@ -157,16 +159,23 @@ type SystemMethods = Pick<
 >;
 
 function systemMethods(context: ClientContext): SystemMethods {
+  const all =
+    <Call extends 'functions' | 'models' | 'ps' | 'nodes'>(
+      call: Call,
+      field: ListOf<Call>['field'],
+    ) =>
+    (options?: WaitOptions) =>
+      listAll(context, { call, field }, options);
   return {
-    functions: async (options) => (await systemCall(context, 'functions', {}, options)).functions,
-    models: async (options) => (await systemCall(context, 'models', {}, options)).models,
-    ps: async (options) => (await systemCall(context, 'ps', {}, options)).processes,
-    nodes: async (options) => (await systemCall(context, 'nodes', {}, options)).nodes,
+    functions: all('functions', 'functions'),
+    models: all('models', 'models'),
+    ps: all('ps', 'processes'),
+    nodes: all('nodes', 'nodes'),
     info: (options) => systemCall(context, 'info', {}, options),
     spawn: (request, options) => systemCall(context, 'spawn', request, options),
     kill: (pid, options) => systemCall(context, 'kill', { pid }, options),
-    removeModel: async (model, options) =>
-      (await systemCall(context, 'model-remove', { model }, options)).removed,
+    removeModel: (model, options) =>
+      listAll(context, { call: 'model-remove', field: 'removed', request: { model } }, options),
   };
 }
 

@@ -101,6 +101,7 @@ export function registerInfo(program: Command, host: CommandHost): void {
 
 export function formatProcesses(processes: readonly ProcessRow[], style: Style): string {
   if (processes.length === 0) return style.dim('no processes; models are loaded when needed');
+  const hasExited = (row: ProcessRow): boolean => row.state === 'exited';
   return formatTable<ProcessRow>(
     [
       { title: 'PID', cell: (row) => style.bold(row.pid) },
@@ -116,7 +117,7 @@ export function formatProcesses(processes: readonly ProcessRow[], style: Style):
       { title: 'STARTS', align: 'right', cell: (row) => String(row.incarnation) },
       { title: '', cell: (row) => row.reason ?? '' },
     ],
-    processes,
+    [...processes.filter((row) => !hasExited(row)), ...processes.filter(hasExited)],
     style,
   );
 }

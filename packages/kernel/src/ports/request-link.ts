@@ -18,6 +18,8 @@ export interface ServedSubject {
  * counted, unless `isAnswerOptional`; then its `answer` does nothing.
  */
 export interface RequestLink {
+  /** The longest body that the server takes at present; it may change with a reconnect. */
+  maxAnswerBytes(): number;
   serve(of: {
     readonly pattern: string;
     /** Each request goes to one kernel of the group; without it every subscriber gets it. */

@@ -15,6 +15,7 @@ function setUp() {
   let handle: (request: ForeignRequest) => void = () => undefined;
   startCallService({
     requests: {
+      maxAnswerBytes: () => 1024 * 1024,
       serve: (of) => {
         handle = of.handle;
         return { stop: () => undefined };

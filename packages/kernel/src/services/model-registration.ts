@@ -10,8 +10,10 @@ import { EDGE_LIMITS } from '../edge-limits';
 import type { PackageStore } from '../ports/package-store';
 import type { RegistryStore } from '../ports/registry-store';
 import type { Registry } from './registry';
+import { pageOfRemovals } from './system-lists';
 
 type AddRequest = SystemCalls['model-add']['request'];
+type RemoveRequest = SystemCalls['model-remove']['request'];
 type AddOutput = SystemCalls['model-add']['output'];
 
 export interface ModelRegistrarOptions {
@@ -28,6 +30,7 @@ export class ModelRegistrar {
     assertSize(request);
     const same = this.sameAs(request);
     if (same !== undefined) return { model: same, added: false };
+    this.assertRoom();
     await this.assertFilesStored(request);
     // Versions that a watch has not shown yet are skipped one by one.
     for (let tries = 0; tries < EDGE_LIMITS.maxVersionTries; tries += 1) {
@@ -43,17 +46,21 @@ export class ModelRegistrar {
     throw new LlmosError('ABORTED', `model ${quoteShort(request.name)} is being added by others`);
   }
 
-  async remove(text: string): Promise<SystemCalls['model-remove']['output']> {
-    const ref = parseModelRef(text);
+  /** Oldest first: while others are left, a name goes on meaning its newest version. */
+  async remove(request: RemoveRequest): Promise<SystemCalls['model-remove']['output']> {
+    const ref = parseModelRef(request.model);
     const versions = ref === undefined ? [] : this.options.registry.versionsOf(ref.name);
     const chosen = versions.filter(
       (model) => ref?.version === undefined || model.version === ref.version,
     );
-    if (chosen.length === 0) {
-      throw new LlmosError('NOT_FOUND', `no model ${quoteShort(text)} is registered`);
+    if (chosen.length === 0 && request.pageToken === undefined) {
+      throw new LlmosError('NOT_FOUND', `no model ${quoteShort(request.model)} is registered`);
     }
-    for (const model of chosen) await this.options.store.removeModel(model.name, model.version);
-    return { removed: chosen.map(formatModelRef) };
+    const { rows, ...next } = pageOfRemovals(chosen, request);
+    await Promise.all(
+      rows.map(({ name, version }) => this.options.store.removeModel(name, version)),
+    );
+    return { removed: rows.map(formatModelRef), ...next };
   }
 
   /** Whoever is told of a model may use it at once: the watch shows it a moment after the write. */
@@ -97,6 +104,14 @@ export class ModelRegistrar {
       // The newest version is the one added last, also where clocks of kernels disagree.
       addedWallMs: Math.max(this.options.wallMs(), newestWallMs + 1),
     };
+  }
+
+  /** What is beyond is not read by any kernel. */
+  private assertRoom(): void {
+    const count = this.options.registry.models().length;
+    if (count < EDGE_LIMITS.maxModels) return;
+    const message = `${count} models are registered, of at most ${EDGE_LIMITS.maxModels}: remove some`;
+    throw new LlmosError('RESOURCE_EXHAUSTED', message, { retryable: false });
   }
 
   private async assertFilesStored(request: AddRequest): Promise<void> {

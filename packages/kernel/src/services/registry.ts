@@ -26,7 +26,8 @@ export const BUILT_IN_PROGRAMS: ReadonlySet<string> = new Set(
   ),
 );
 
-const BUILT_IN_NAMES = new Set(BUILT_IN_FUNCTIONS.map((definition) => definition.name));
+/** In their own order. */
+export const BUILT_IN_NAMES: readonly string[] = BUILT_IN_FUNCTIONS.map(({ name }) => name);
 
 export class Registry {
   private modelList: readonly ModelRegistration[] = [];
@@ -53,7 +54,7 @@ export class Registry {
 
   setFunctions(functions: readonly FunctionDefinition[]): void {
     const next = new Map<string, RegisteredFunction>();
-    const added = functions.filter((definition) => !BUILT_IN_NAMES.has(definition.name));
+    const added = functions.filter((definition) => !BUILT_IN_NAMES.includes(definition.name));
     for (const definition of [...BUILT_IN_FUNCTIONS, ...added]) {
       const known = this.functionsByName.get(definition.name);
       const isSame = known !== undefined && known.definition === definition;

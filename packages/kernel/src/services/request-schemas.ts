@@ -71,19 +71,24 @@ const SPAWN = object({
 });
 
 const NOTHING = object({});
+const PAGE = {
+  pageSize: { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
+  pageToken: { type: 'string', pattern: '^[A-Za-z0-9_-]{1,1024}$' },
+} as const satisfies Record<string, JsonSchema>;
+const LIST = object(PAGE, []);
 
 const CALL_SCHEMAS: Readonly<Record<SystemCallName, JsonSchema>> = {
-  ps: NOTHING,
-  nodes: NOTHING,
-  models: NOTHING,
-  functions: NOTHING,
+  ps: LIST,
+  nodes: LIST,
+  models: LIST,
+  functions: LIST,
   info: NOTHING,
   status: object({ task: TOKEN }),
   attach: object({ task: TOKEN, client: TOKEN, fromIndex: COUNT }, ['task', 'client']),
   spawn: SPAWN,
   kill: object({ pid: TOKEN }),
   'model-add': object(REQUEST_FIELDS, ADDED_FIELDS),
-  'model-remove': object({ model: MODEL }),
+  'model-remove': object({ model: MODEL, ...PAGE }, ['model']),
 };
 
 /** One check for each system call. */

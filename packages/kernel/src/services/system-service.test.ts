@@ -14,6 +14,7 @@ function setUp(more: Pick<SystemServiceOptions, 'store' | 'isLeading'>) {
   startSystemService({
     ...({} as SystemServiceOptions),
     requests: {
+      maxAnswerBytes: () => 1024 * 1024,
       serve: ({ pattern, handle }) => {
         handlers.set(pattern, handle);
         return { stop: () => undefined };

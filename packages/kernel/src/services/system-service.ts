@@ -30,6 +30,7 @@ import type { AttachService } from './attach-service';
 import type { ModelRegistrar } from './model-registration';
 import type { Registry } from './registry';
 import { SYSTEM_CALL_CHECKS, isSystemCall } from './request-schemas';
+import { pageOfFunctions, pageOfModels, pageOfNodes, pageOfProcesses } from './system-lists';
 
 export interface SystemServiceOptions {
   readonly requests: RequestLink;
@@ -141,11 +142,12 @@ function readCall(
 
 function handlersOf(options: SystemServiceOptions): Handlers {
   const { core, registry, registrar, now } = options;
+  const maxBytes = (): number => options.requests.maxAnswerBytes();
   return {
-    ps: () => ({ processes: core.processes(now()) }),
-    nodes: () => ({ nodes: core.nodes(now()) }),
-    models: () => ({ models: registry.models() }),
-    functions: () => ({ functions: registry.functions() }),
+    ps: (request) => pageOfProcesses(core.processes(now()), request, maxBytes()),
+    nodes: (request) => pageOfNodes(core.nodes(now()), request, maxBytes()),
+    models: (request) => pageOfModels(registry.models(), request, maxBytes()),
+    functions: (request) => pageOfFunctions(registry.functions(), request, maxBytes()),
     info: () => options.info(),
     status: (request, principal) => core.statusOf(principal, request.task as TaskId),
     attach: (request, principal) => options.attachService.attach(request, principal),
@@ -174,7 +176,7 @@ function handlersOf(options: SystemServiceOptions): Handlers {
       return { pid: request.pid };
     },
     'model-add': (request) => registrar.add(request),
-    'model-remove': (request) => registrar.remove(request.model),
+    'model-remove': (request) => registrar.remove(request),
   };
 }
 

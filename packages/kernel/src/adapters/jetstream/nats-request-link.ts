@@ -11,6 +11,7 @@ import {
 } from '@llmos/base';
 import { headers as newHeaders } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../../ports/request-link';
 
@@ -25,6 +26,11 @@ export class NatsRequestLink implements RequestLink {
       readonly counters: KernelCounters;
     },
   ) {}
+
+  maxAnswerBytes(): number {
+    const { info } = this.options.connection;
+    return info?.max_payload ?? EDGE_LIMITS.pageBytes;
+  }
 
   serve(of: Parameters<RequestLink['serve']>[0]): ServedSubject {
     const { connection, log } = this.options;
