@@ -15,6 +15,7 @@ import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { startWorker } from '../support/programs';
 import type { TestProgram } from '../support/programs';
+import { publishUnreadable } from '../support/raw-nats';
 import { waitFor } from '../support/wait-for';
 
 const NODE = 'n1' as NodeId;
@@ -115,6 +116,16 @@ async function lead(epoch: number): Promise<AttachPoint> {
   return kernel;
 }
 
+function workerEnv(): Readonly<Record<string, string>> {
+  return {
+    LLMOS_SERVERS: server.url,
+    LLMOS_NODE: NODE,
+    LLMOS_DEVICE: 'cpu',
+    LLMOS_CACHE_DIR: folder,
+    LLMOS_LABELS: 'zone=a',
+  };
+}
+
 beforeEach(async () => {
   server = await startNatsServer();
   connection = await connect({ servers: server.url });
@@ -131,13 +142,7 @@ beforeEach(async () => {
   await connection.flush();
   // Before there is a bucket: the agent must wait for it.
   worker = await startWorker({
-    env: {
-      LLMOS_SERVERS: server.url,
-      LLMOS_NODE: NODE,
-      LLMOS_DEVICE: 'cpu',
-      LLMOS_CACHE_DIR: folder,
-      LLMOS_LABELS: 'zone=a',
-    },
+    env: workerEnv(),
     readyMs: 60_000,
   });
   await waitFor(() => asked.length > 0, { what: 'the agent to ask for the bucket' });
@@ -218,6 +223,52 @@ describe('the node agent', () => {
     kernel.send({ $case: 'stop', value: { process: PID, incarnation: 1, graceMs: 5000 } });
     expect(await kernel.state('exited')).toMatchObject({ reason: 'stopped' });
     await waitFor(() => !isAlive(ready.osPid), { what: 'the host to be gone' });
+  });
+
+  it('follows the leader’s record past one with malformed headers, and counts it', async () => {
+    const kernel = await lead(3);
+    const subject = `$KV.${BUCKETS.leader}.leader`;
+    await publishUnreadable({ url: server.url, subject });
+    const next = await lead(5);
+    expect(kernel.registrations).toHaveLength(1);
+    expect(next.registrations).toHaveLength(1);
+    const metrics = await (await fetch(`${worker.ready.httpUrl}/metrics`)).text();
+    expect(metrics).toContain('llmos_worker_messages_skipped_total 1');
+  });
+
+  it('attaches where the record has malformed headers at its start, once it is replaced', async () => {
+    await worker.stop();
+    await publishUnreadable({ url: server.url, subject: `$KV.${BUCKETS.leader}.leader` });
+    worker = await startWorker({ env: workerEnv(), readyMs: 60_000 });
+    const kernel = await lead(7);
+    expect(kernel.registrations).toHaveLength(1);
+  });
+
+  it('keeps a process whose mailbox is given what can’t be read', async () => {
+    const kernel = await lead(3);
+    kernel.start('echo');
+    const { osPid } = await kernel.state('ready');
+    const address = { node: NODE, process: PID };
+    const beats: number[] = [];
+    connection.subscribe(subjects.report(address), {
+      callback: (_error, message) => {
+        if (decodeReport(message.data).heartbeat !== undefined) beats.push(1);
+      },
+    });
+    const subject = subjects.mailbox(address);
+    await publishUnreadable({ url: server.url, subject, body: 'no mail' });
+    connection.publish(subject, Buffer.from([255, 255, 255]));
+    const hello = { epoch: 3, incarnation: 1, command: { kind: 'hello' as const } };
+    connection.publish(subject, encodeMailboxMessage(hello));
+    await waitFor(() => beats.length > 1, { what: 'heartbeats after it' });
+    expect(isAlive(osPid)).toBe(true);
+    await waitFor(
+      async () => {
+        const metrics = await (await fetch(`${worker.ready.httpUrl}/metrics`)).text();
+        return /llmos_process_messages_skipped_total\{[^}]*\} 2/.test(metrics);
+      },
+      { what: 'both to be counted' },
+    );
   });
 
   it('tells that a host was killed, removes what it left, and starts the next incarnation', async () => {

@@ -94,8 +94,9 @@ export async function readBucket<T>(
   const watch = new RunningWatch({ ...options, onRows: (read) => (rows = read) });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    const error = new Error(`bucket ${options.bucket} can't be read: ${watch.lastReason}`);
-    timer = setTimeout(() => reject(error), limitMs);
+    timer = setTimeout(() => {
+      reject(new Error(`bucket ${options.bucket} can't be read: ${watch.lastReason}`));
+    }, limitMs);
   });
   try {
     await Promise.race([watch.ready, late]);

@@ -7,8 +7,8 @@
  * - G1: nothing that a callback throws reaches the client;
  * - G2: such a message is skipped and told of (see lost-messages.ts); the next one is heard.
  *
- * What the client reads by itself (watches of buckets, ordered consumers, object stores' lists) is
- * not guarded: programs use bucket-watch.ts and consumers of their own instead.
+ * What the client reads by itself (answers to requests, watches of buckets, ordered consumers) is
+ * not guarded: programs use lean-requests.ts, bucket-watch.ts and consumers of their own instead.
  */
 import type { OnSkipped } from '../../lost-messages';
 
