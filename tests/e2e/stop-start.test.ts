@@ -146,6 +146,20 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
   );
 
   it(
+    'a stop while the disk is full: with room again everything is there',
+    onDisk(AMPLE, async () => {
+      await start();
+      await work('stopped-full');
+      disk?.leaveFree(0);
+      await stop();
+      disk?.leaveFree(mebibytes(64));
+      await start();
+      await expectAllOf('stopped-full');
+    }),
+    LIMIT_MS,
+  );
+
+  it(
     'a store folder that was reset: it does not start and says so; put back, everything is there',
     onDisk(AMPLE, async () => {
       await start();
