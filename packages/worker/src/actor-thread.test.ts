@@ -129,6 +129,20 @@ describe('an encoder thread', () => {
     }
   });
 
+  it('refuses an answer that can not fit before it is made', async () => {
+    const small = { maxAnswerBytes: 5000 };
+    const texts = Array.from({ length: 50 }, (_, index) => `text ${index}`);
+    const encoder = await open('mini-encoder');
+    await expect(encoder.ask('embed', { texts }, small)).rejects.toThrow(
+      /answer would have at least \d+ bytes \(50 texts of \d+ values each\), the limit is 5000/,
+    );
+    const intents = await open('support-intents');
+    await expect(intents.ask('classify', { texts }, small)).rejects.toThrow(
+      /\(50 texts of \d+ labels each\), the limit is 5000: send fewer texts, or set topK/,
+    );
+    expect(await intents.ask('classify', { texts, topK: 1 }, small)).toHaveProperty('labels');
+  });
+
   it('reads and answers protobuf', async () => {
     const thread = await open('mini-encoder');
     const body = functions.EmbedInput.encode({ text: 'hello', texts: [] }).finish();

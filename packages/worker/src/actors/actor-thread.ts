@@ -18,6 +18,7 @@ import { readPackageDocuments } from '../adapters/package-files/model-documents-
 import { decodeProtobufBody, encodeProtobufResult } from '../adapters/protobuf/function-codec';
 import { openTokenizer } from '../adapters/tokenizers/hugging-face-tokenizer';
 import { openChatTemplate } from '../adapters/tokenizers/jinja-chat-template';
+import { assertValueFits } from '../engine/answer-room';
 import type { ContinuousEngine, EngineAnswer, EngineCalls, EngineRequest } from '../engine/engine';
 import { failedAnswer, valueAnswer } from '../engine/engine';
 import { decodeJsonBody, encodeJsonResult } from '../engine/json-body';
@@ -350,6 +351,9 @@ function encodeAnswer(request: ThreadRequest, answer: EngineAnswer): EncodedAnsw
     ...(encoded.kind === 'failed' ? { error: encoded.error } : {}),
   });
   try {
+    if (answer.kind === 'done' && answer.output.kind === 'value') {
+      assertValueFits(answer.output.value, roomOf(request));
+    }
     return encode(answer);
   } catch (thrown) {
     if (thrown instanceof LlmosError) return encode(failedAnswer(thrown));

@@ -3,7 +3,7 @@
  * gigabytes must not be computed, or written, to find out that nobody can be sent it. Pure.
  */
 import type { BodyFormat, TensorType } from '@llmos/base';
-import { LlmosError, errorBody } from '@llmos/base';
+import { LlmosError, errorBody, isRecord } from '@llmos/base';
 import { ENGINE_LIMITS } from './limits';
 
 export interface AnswerRoom {
@@ -64,4 +64,37 @@ export function leastTensorBytes(
 /** In memory; of texts the least. */
 export function tensorBytes(type: TensorType, count: number): number {
   return count * ELEMENT_BYTES[type];
+}
+
+/** The least of a label, an entity or a log-probability: its field names, or its tags. */
+export function leastItemBytes(format: AnswerRoom['format']): number {
+  return format === 'protobuf' ? 4 : 24;
+}
+
+/** Throws RESOURCE_EXHAUSTED where a function's output can't fit, before it is written. */
+export function assertValueFits(value: unknown, room: AnswerRoom): void {
+  const bytes = leastValueBytes(value, room);
+  if (bytes <= room.maxBytes) return;
+  const what = isRecord(value) ? Object.keys(value).join(', ') : typeof value;
+  throw answerTooLarge({ bytes, what, room, remedy: 'ask for less at once' });
+}
+
+/** Counts no further than the room. Of protobuf only what is in lists and texts is sure. */
+function leastValueBytes(value: unknown, room: AnswerRoom): number {
+  const isJson = room.format === 'json';
+  if (typeof value === 'string') return value.length + (isJson ? 2 : 0);
+  if (typeof value !== 'object' || value === null) return isJson ? 1 : 0;
+  let bytes = isJson ? 1 : 0;
+  if (Array.isArray(value)) {
+    for (const item of value as readonly unknown[]) {
+      bytes += 1 + leastValueBytes(item, room);
+      if (bytes > room.maxBytes) return bytes;
+    }
+    return bytes;
+  }
+  for (const [name, field] of Object.entries(value)) {
+    if (field !== undefined) bytes += leastValueBytes(field, room) + (isJson ? name.length + 4 : 0);
+    if (bytes > room.maxBytes) return bytes;
+  }
+  return bytes;
 }

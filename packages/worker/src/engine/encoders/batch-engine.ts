@@ -7,6 +7,7 @@
  */
 import { compareUrgency } from '@llmos/base';
 import type { Engine, EngineCalls, EngineRequest } from '../engine';
+import { ANY_ROOM } from '../answer-room';
 import { CANCELLED_ANSWER, failedAnswer, valueAnswer } from '../engine';
 import type { RowOutput } from './encoder-graph';
 import { HeldAnswers } from '../held-answers';
@@ -71,7 +72,7 @@ export class BatchEngine implements Engine {
 
   private open(request: EngineRequest, calls: EngineCalls): OpenRequest[] {
     try {
-      const plan = this.options.function.plan(request.input);
+      const plan = this.options.function.plan(request.input, request.room ?? ANY_ROOM);
       const missing = plan.rows.length;
       return [{ request, plan, outputs: [], missing, isAnswered: false }];
     } catch (thrown) {

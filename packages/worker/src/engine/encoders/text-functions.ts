@@ -13,6 +13,8 @@ import { LlmosError } from '@llmos/base';
 import type { LabelSettings } from '../../models/model-settings';
 import { labelOf } from '../../models/model-settings';
 import type { TextTokenizer, TokenizedWord } from '../../ports/text-tokenizer';
+import type { AnswerRoom } from '../answer-room';
+import { assertFits, leastItemBytes, leastTensorBytes } from '../answer-room';
 import type { RowOutput } from './encoder-graph';
 import type { TaggedWord } from './entities';
 import { mergeEntities } from './entities';
@@ -22,7 +24,10 @@ import { bestWindows, planWindows } from './text-windows';
 
 export interface RowPlan {
   readonly rows: readonly (readonly number[])[];
-  /** What is kept of a row's output until all rows are there; never a view of the batch. */
+  /**
+   * What is kept of a row's output until all rows are there; never a view of the batch. Throws
+   * RESOURCE_EXHAUSTED where the answer can't fit, which the first row tells.
+   */
   keep(output: RowOutput, row: number): RowOutput;
   /** The answer, from what was kept of each row. */
   finish(outputs: readonly RowOutput[]): unknown;
@@ -32,8 +37,8 @@ export interface TextFunction {
   /** Output names to read, best first, and the rank of the output if none has such a name. */
   readonly outputNames: readonly string[];
   readonly outputRank: number;
-  /** Throws INVALID_ARGUMENT where a text can't be read. */
-  plan(input: unknown): RowPlan;
+  /** Throws INVALID_ARGUMENT where a text can't be read. @param room of the answer. */
+  plan(input: unknown, room: AnswerRoom): RowPlan;
 }
 
 export interface TextModel {
@@ -66,13 +71,14 @@ function embedFunction(model: TextModel): TextFunction {
     outputNames:
       pooling === 'none' ? ['sentence_embedding'] : ['last_hidden_state', 'token_embeddings'],
     outputRank: pooling === 'none' ? 2 : 3,
-    plan: (input) => {
+    plan: (input, room) => {
       const { truncate = false, ...texts } = input as EmbedInput;
       const rows = wholeTexts(model, texts, truncate);
       return {
         rows,
         keep: (output, row) => {
           const pooled = pool(output, rows[row]?.length ?? 0);
+          assertRowsFit(rows.length, { count: pooled.length, of: 'values' }, room);
           const vector = normalize ? normalized(pooled) : pooled.slice();
           assertFinite(vector);
           return { dims: [vector.length], values: vector };
@@ -87,11 +93,16 @@ function classifyFunction(model: TextModel): TextFunction {
   return {
     outputNames: ['logits'],
     outputRank: 2,
-    plan: (input) => {
+    plan: (input, room) => {
       const { truncate = false, topK = Infinity, ...texts } = input as ClassifyInput;
+      const rows = wholeTexts(model, texts, truncate);
       return {
-        rows: wholeTexts(model, texts, truncate),
-        keep: copyOf,
+        rows,
+        keep: (output) => {
+          const count = Math.min(topK, output.values.length);
+          assertRowsFit(rows.length, { count, of: 'labels' }, room);
+          return copyOf(output);
+        },
         finish: (outputs) => {
           const labels = outputs.map((output) => rankLabels(output.values, model.labels, topK));
           return { labels: texts.texts === undefined ? labels[0] : labels };
@@ -99,6 +110,22 @@ function classifyFunction(model: TextModel): TextFunction {
       };
     },
   };
+}
+
+/** An answer of so many values or labels for each text. */
+function assertRowsFit(
+  texts: number,
+  each: { readonly count: number; readonly of: 'values' | 'labels' },
+  room: AnswerRoom,
+): void {
+  const total = texts * each.count;
+  const isValues = each.of === 'values';
+  const leastBytes = isValues
+    ? leastTensorBytes('float32', total, room.format)
+    : total * leastItemBytes(room.format);
+  const what = `${texts} texts of ${each.count} ${each.of} each`;
+  const remedy = isValues ? 'send fewer texts' : 'send fewer texts, or set topK';
+  assertFits([{ what, leastBytes }], room, remedy);
 }
 
 function extractFunction(model: TextModel): TextFunction {
@@ -110,7 +137,7 @@ function extractFunction(model: TextModel): TextFunction {
       const plans = textsOf(texts).map((text) => planExtract(model, text));
       return {
         rows: plans.flatMap((plan) => plan.rows),
-        keep: copyOf,
+        keep: bestTagsOf,
         finish: (outputs) => {
           let taken = 0;
           const entities = plans.map((plan) => {
@@ -122,6 +149,24 @@ function extractFunction(model: TextModel): TextFunction {
       };
     },
   };
+}
+
+/** Of each token its best tag and that one's probability: logits of many tags take more. */
+function bestTagsOf(output: RowOutput): RowOutput {
+  const width = output.dims.at(-1) ?? 0;
+  const count = width === 0 ? 0 : Math.floor(output.values.length / width);
+  const values = new Float32Array(count * 2);
+  assertFinite(output.values);
+  for (let token = 0; token < count; token += 1) {
+    const logits = output.values.subarray(token * width, (token + 1) * width);
+    const scores = scoresOf(logits, 'softmax');
+    const best = scores.reduce(
+      (most, score, index) => (score > (scores[most] ?? 0) ? index : most),
+      0,
+    );
+    values.set([best, scores[best] ?? 0], token * 2);
+  }
+  return { dims: [count, 2], values };
 }
 
 function planExtract(model: TextModel, text: string): RowPlan {
@@ -139,7 +184,7 @@ function planExtract(model: TextModel, text: string): RowPlan {
   });
   return {
     rows,
-    keep: copyOf,
+    keep: bestTagsOf,
     finish: (outputs) => {
       const windowOf = bestWindows(windows, words.length);
       const tagged = words.map((word, index) => {
@@ -167,15 +212,9 @@ interface TagPlace {
 
 /** The tag of a word is that of its first piece. */
 function tagOf(place: TagPlace): TaggedWord {
-  const width = place.output.dims.at(-1) ?? 0;
-  const logits = place.output.values.subarray(place.token * width, (place.token + 1) * width);
-  const scores = scoresOf(logits, 'softmax');
-  const best = scores.reduce(
-    (most, score, index) => (score > (scores[most] ?? 0) ? index : most),
-    0,
-  );
+  const [best = 0, score = 0] = place.output.values.subarray(place.token * 2, place.token * 2 + 2);
   const { start, end } = place.word;
-  return { start, end, tag: labelOf(place.model.labels, best), score: scores[best] ?? 0 };
+  return { start, end, tag: labelOf(place.model.labels, best), score };
 }
 
 function copyOf(output: RowOutput): RowOutput {

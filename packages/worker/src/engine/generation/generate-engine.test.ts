@@ -100,6 +100,16 @@ describe('generate', () => {
     expect(error).toMatch(/INVALID_ARGUMENT: the prompt has 10 tokens; .* at most 10/);
   });
 
+  it('ends a request whose log-probabilities can not fit its answer, and no other', async () => {
+    const room = { format: 'json', maxBytes: 2000 } as const;
+    const many = { ...SAMPLED, n: 4, topLogprobs: 5 };
+    const asked = engineOf({});
+    const { error } = await drive(asked, [request(many, { room, stream: false })]);
+    expect(error).toMatch(/RESOURCE_EXHAUSTED: .*\d+ log-probabilities.*the limit is 2000/);
+    const few = { ...SAMPLED, maxTokens: 5, topLogprobs: 1 };
+    expect((await drive(asked, [request(few, { room })])).output.tokens).toHaveLength(5);
+  });
+
   it('refuses a prompt that is far too long before it is split into tokens', async () => {
     const tokenizer = {
       ...characterTokenizer,

@@ -1,5 +1,6 @@
 /** A request of the generate engine that is not answered yet, and its sequences. */
 import type { GenerateChunk } from '@llmos/base';
+import { ANY_ROOM, assertFits, leastItemBytes } from '../answer-room';
 import { CANCELLED_ANSWER, failedAnswer, valueAnswer } from '../engine';
 import type { EngineAnswer, EngineRequest, GenerationCalls } from '../engine';
 import { joinSamples } from './generation';
@@ -11,6 +12,8 @@ export type Demand = 'go-on' | 'cancel' | 'preempt';
 export class OpenRequest {
   demand: Demand = 'go-on';
   isAnswered = false;
+  private tokenCount = 0;
+  private logprobCount = 0;
 
   constructor(
     readonly request: EngineRequest,
@@ -26,7 +29,9 @@ export class OpenRequest {
     return this.sequences.every(({ generation }) => generation.finishReason !== undefined);
   }
 
+  /** Throws RESOURCE_EXHAUSTED once its answer can't fit any more. */
   send(chunk: GenerateChunk): void {
+    this.count(chunk);
     const isEmpty = chunk.tokens.length === 0 && chunk.finishReason === undefined;
     if (this.request.stream && !isEmpty) this.calls.chunk(this.request.requestId, chunk);
   }
@@ -60,6 +65,16 @@ export class OpenRequest {
     this.isAnswered = true;
     const { requestId } = this.request;
     this.calls.preempted(requestId, generation?.tokens ?? [], generation?.textSoFar ?? '');
+  }
+
+  /** Log-probabilities of many samples are far more than their tokens, and all are kept. */
+  private count({ tokens, logprobs = [] }: GenerateChunk): void {
+    const { room = ANY_ROOM } = this.request;
+    this.tokenCount += tokens.length;
+    for (const { top } of logprobs) this.logprobCount += 1 + top.length;
+    const what = `${this.tokenCount} tokens with ${this.logprobCount} log-probabilities`;
+    const leastBytes = this.tokenCount + this.logprobCount * leastItemBytes(room.format);
+    assertFits([{ what, leastBytes }], room, 'ask for fewer samples, tokens or log-probabilities');
   }
 
   private answer(answer: EngineAnswer): void {
