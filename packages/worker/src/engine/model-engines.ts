@@ -82,14 +82,14 @@ function openBatchEngine(parts: ModelParts): Engine {
     throw refuse(`the graph takes ${graph.staticRows} rows at a time; it must take one or any`);
   }
   const maxTokens = Math.min(maxTokensOf(manifest), graph.staticLength ?? Infinity);
+  const isOnCpu = runner.provider === 'cpu';
   return new BatchEngine({
     function: textFunctionOf({ ...model, maxTokens }),
     runRows: (rows) => graph.run(rows),
     limits: {
       maxRows: hasDependentRows(parts.graph) ? 1 : staticRows,
-      maxTokens: ENGINE_LIMITS.maxBatchTokens,
-      runCostTokens:
-        runner.provider === 'cpu' ? ENGINE_LIMITS.runCostTokens : ENGINE_LIMITS.deviceRunCostTokens,
+      maxTokens: isOnCpu ? ENGINE_LIMITS.cpuBatchTokens : ENGINE_LIMITS.maxBatchTokens,
+      runCostTokens: isOnCpu ? ENGINE_LIMITS.runCostTokens : ENGINE_LIMITS.deviceRunCostTokens,
     },
     heldTokens: ENGINE_LIMITS.heldAnswerTokens,
   });
