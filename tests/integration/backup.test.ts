@@ -197,6 +197,24 @@ describe('restore', () => {
     });
   });
 
+  it('replaces the part that a server kept of the stream that was cut short, and only that', async () => {
+    const full = await startFull();
+    await succeed('backup', full);
+    const other = await startEmpty();
+    await succeed('restore', other);
+    // To a backup of more messages of the same stream, what is there is a part.
+    await full.connection.jetstream(PATIENT).publish('dead.more', BODY);
+    backup = join(folder, 'later');
+    await succeed('backup', full);
+    expect(await fail('restore', other)).toContain('has LLMOS_DEAD (50 messages)');
+    writeFileSync(join(backup, 'restoring'), 'LLMOS_TASKS');
+    expect(await fail('restore', other)).toContain('has LLMOS_DEAD (50 messages)');
+    writeFileSync(join(backup, 'restoring'), 'LLMOS_DEAD');
+    await succeed('restore', other);
+    expect((await other.manager.streams.info('LLMOS_DEAD')).state.messages).toBe(51);
+    expect(existsSync(join(backup, 'restoring'))).toBe(false);
+  });
+
   it('refuses a file that is not what was written, before it restores anything', async () => {
     await succeed('backup', await startFull());
     appendFileSync(join(backup, 'LLMOS_DEAD.snapshot'), 'x');

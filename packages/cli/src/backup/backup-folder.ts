@@ -12,6 +12,8 @@ import { CLI_LIMITS } from '../limits';
 import type { BackedUpStream, Manifest } from './manifest';
 import { MANIFEST_FILE, formatManifest, parseManifest, snapshotFile } from './manifest';
 
+const RESTORING_FILE = 'restoring';
+
 export interface WrittenFile {
   readonly fileBytes: number;
   readonly sha256: string;
@@ -56,6 +58,27 @@ export class BackupFolder {
     await this.#write(MANIFEST_FILE, async (file) => {
       await file.writeFile(formatManifest(manifest));
     });
+  }
+
+  /** Which stream a restore is about; undefined: none any more. */
+  async noteRestoring(name: string | undefined): Promise<void> {
+    try {
+      if (name === undefined) await rm(join(this.path, RESTORING_FILE), { force: true });
+      else await this.#write(RESTORING_FILE, (file) => file.writeFile(name));
+    } catch {
+      // A folder that can't be written restores as well; only what is cut short does not go on.
+    }
+  }
+
+  /** The stream that a restore was about when it was cut short. */
+  async readRestoring(): Promise<string | undefined> {
+    try {
+      const path = join(this.path, RESTORING_FILE);
+      if ((await stat(path)).size > CLI_LIMITS.manifestBytes) return undefined;
+      return await readFile(path, 'utf8');
+    } catch {
+      return undefined;
+    }
   }
 
   /** @param fill writes the parts in their order; what it rejects with leaves no file. */

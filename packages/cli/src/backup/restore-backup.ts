@@ -8,6 +8,9 @@
  * R3: each stream comes with one replica and without a maximal age, and is compared with what was
  *     backed up before it gets either: expired messages would look like lost ones, and servers have
  *     lost streams that were restored to three replicas at once.
+ * R4: a server that dies in the middle may come back with a part of the stream. It is removed and
+ *     restored once more where the folder says that a restore was about it, and the server that it
+ *     is of the backed up stream and ends before it: what goes on there has other numbers.
  */
 import { BUCKETS, LlmosError } from '@llmos/base';
 import { CLI_LIMITS } from '../limits';
@@ -43,12 +46,14 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredSy
   if (manifest?.isComplete !== true) throw incomplete(folder, manifest);
   assertVersion({ from: manifest.serverVersion, to: server.version });
   await assertIdle(server, { what: 'restore', onWait: options.onStep });
-  const there = await assertNothingElse(server, manifest);
+  const { there, cutShort } = await assertNothingElse(options, manifest);
   await verifyFiles(options, manifest);
+  if (cutShort !== undefined) await server.remove(cutShort);
   const missing = manifest.streams.filter(({ name }) => !there.has(name)).sort(leaderFirst);
   const replicas = await chooseReplicas(options);
   await assertRoom(server, missing, replicas);
   await restoreAll(options, missing);
+  await folder.noteRestoring(undefined);
   for (const stream of manifest.streams) {
     options.onStep(`${stream.name}: ${replicas === 1 ? 'its settings' : `${replicas} replicas`}`);
     await settle(server, stream, replicas);
@@ -84,27 +89,43 @@ function leaderFirst(one: BackedUpStream, other: BackedUpStream): number {
   return Number(other.name === LEADER_STREAM) - Number(one.name === LEADER_STREAM);
 }
 
-/** The streams that are there already; every other one of llmos must be missing. */
+interface Present {
+  /** Restored already, or never gone. */
+  readonly there: ReadonlySet<string>;
+  /** A part of one (R4). */
+  readonly cutShort: string | undefined;
+}
+
+/** Rejects with ALREADY_EXISTS where any other stream of llmos is there. */
 async function assertNothingElse(
-  server: StreamServer,
+  { server, folder }: RestoreOptions,
   manifest: Manifest,
-): Promise<ReadonlySet<string>> {
+): Promise<Present> {
   const there = new Set<string>();
   const others: string[] = [];
+  let cutShort: string | undefined;
+  const begun = await folder.readRestoring();
   for (const name of (await server.names()).filter(isOwnStream)) {
-    const look = await server.find(name);
-    if (look === undefined) continue;
     const stream = manifest.streams.find((each) => each.name === name);
-    if (stream !== undefined && isSame(stream, look)) there.add(name);
+    const look = name === begun ? await findNow(server, name) : await server.find(name);
+    if (stream !== undefined && name === begun && isCutShort(stream, look)) cutShort = name;
+    else if (look === undefined) continue;
+    else if (stream !== undefined && isSame(stream, look)) there.add(name);
     else others.push(`${name} (${look.state.messages} messages)`);
   }
-  if (others.length === 0) return there;
+  if (others.length === 0) return { there, cutShort };
   throw new LlmosError(
     'ALREADY_EXISTS',
     `this NATS server has ${others.join(', ')}: nothing is restored over what is there. ` +
       'Use servers that are empty',
     { details: { streams: others } },
   );
+}
+
+/** @param look undefined where the cluster lists it, and no server has it. */
+function isCutShort(stream: BackedUpStream, look: StreamLook | undefined): boolean {
+  if (look === undefined) return true;
+  return look.created === stream.created && look.state.lastSequence < stream.state.lastSequence;
 }
 
 /** Equal, but for what has expired since; one that never held anything equals only such a one. */
@@ -132,6 +153,7 @@ async function restoreAll(
   const total = streams.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
   let bytes = 0;
   for (const stream of streams) {
+    await options.folder.noteRestoring(stream.name);
     await restoreOne(options, stream, (more) => {
       bytes += more;
       options.onShare(bytes / total, stream.name);
