@@ -17,6 +17,8 @@ it.each([
   ['a file that went', system('ENOENT')],
   ['a disk that fails', new LlmosError('INTERNAL', 'no', { cause: system('EIO') })],
   ['NATS', Object.assign(new Error('TIMEOUT'), { name: 'NatsError', code: 'TIMEOUT' })],
+  ['a password that NATS refuses', new LlmosError('UNAUTHENTICATED', 'the password is wrong')],
+  ['a store that is slow', new LlmosError('DEADLINE_EXCEEDED', 'no answer in 5 s')],
   ['a download', new LlmosError('UNAVAILABLE', 'the store did not answer')],
   ['a thread that died', new LlmosError('INTERNAL', 'it exited', { retryable: true })],
 ])('a load that fails for %s may go well later', (_name, thrown) => {

@@ -4,7 +4,7 @@
  * So only what lies in the package itself is final; what lies in the machine (its memory, its disk,
  * its network) is not.
  */
-import type { ErrorBody } from '@llmos/base';
+import type { ErrorBody, ErrorCode } from '@llmos/base';
 import { errorBody, toErrorBody } from '@llmos/base';
 
 /** As Node, V8, the C++ library, ONNX Runtime, Dawn and the systems of machines put it. */
@@ -13,10 +13,18 @@ const SHORT_OF_MEMORY =
 /** Of the system of the machine (`ENOSPC`), and of the NATS client. */
 const SYSTEM_CODE = /^E[A-Z0-9]{2,}$/;
 const MAX_CAUSES = 8;
+/** A password that changes, a store that is slow, a stop: none is about the package. */
+const OF_SURROUNDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNAUTHENTICATED',
+  'PERMISSION_DENIED',
+  'DEADLINE_EXCEEDED',
+  'CANCELLED',
+]);
 
 export function loadError(thrown: unknown): ErrorBody {
   const body = toErrorBody(thrown);
   if (body.retryable) return body;
+  if (OF_SURROUNDINGS.has(body.code)) return { ...body, retryable: true };
   const chain = [...causesOf(thrown)];
   const options = { ...(body.details === undefined ? {} : { details: body.details }) };
   if (chain.some(isShortage)) {
