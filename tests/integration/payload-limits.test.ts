@@ -7,27 +7,8 @@ import { startKernelBench } from '../support/kernel-under-test';
 import { PATIENT } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';
 
-const INFO = 'llmos.v1.sys.default.info';
-const FUNCTIONS = 'llmos.v1.sys.default.functions';
-
 let bench: KernelBench;
 afterEach(() => bench.stop());
-
-it('answers with an error that names both sizes where an answer is too large', async () => {
-  bench = await startKernelBench({ config: 'max_payload: 4096' });
-  const kernel = await bench.startKernel();
-  await bench.untilLeading(kernel);
-  const { ok, error } = await bench.request(FUNCTIONS, {}, { timeoutMs: 30_000 });
-  expect(ok).toBe(false);
-  expect(error).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryable: false });
-  const { bytes, limitBytes } = error?.details as { bytes: number; limitBytes: number };
-  expect(bytes).toBeGreaterThan(limitBytes);
-  expect(error?.message).toContain(String(bytes));
-  expect(error?.message).toContain(String(limitBytes));
-  const { output } = await bench.request(INFO, {}, { timeoutMs: 30_000 });
-  expect(output?.['kernel']).toBe(kernel.kernelId);
-  expect(kernel.isLeading()).toBe(true);
-});
 
 it('ends a task whose dead letter no longer fits a message, with a dead letter', async () => {
   bench = await startKernelBench();
@@ -60,6 +41,42 @@ it('ends a task whose dead letter no longer fits a message, with a dead letter',
     );
     expect(letter.header.get('Llmos-Id')).toBe(`s${seq}`);
     expect(letter.data).toHaveLength(0);
+  } finally {
+    await direct.close();
+  }
+});
+
+it('tells a reader that a result no longer fits a message, and both sizes', async () => {
+  bench = await startKernelBench();
+  const kernel = await bench.startKernel();
+  await bench.untilLeading(kernel);
+  const output = { text: 'x'.repeat(500_000), tokens: [1], promptTokens: 1, finishReason: 'stop' };
+  const body = JSON.stringify({ ok: true, output });
+  await bench.jetstream.publish('llmos.v1.result.default.large', body);
+  await bench.nats.restart({ config: 'max_payload: 100000' });
+  const direct = await connect({ servers: bench.nats.url });
+  try {
+    const ends: unknown[] = [];
+    direct.subscribe('llmos.v1.deliver.default.me', {
+      callback: (_error, msg) => {
+        if (msg.headers?.has('Llmos-End') === true) ends.push(msg.json());
+      },
+    });
+    const attach = JSON.stringify({ task: 'large', client: 'me' });
+    await waitFor(
+      async () => {
+        const subject = 'llmos.v1.sys.default.attach';
+        await direct.request(subject, attach, { timeout: 2_000 });
+        return ends.length > 0;
+      },
+      { what: 'the end of the stream', everyMs: 500 },
+    );
+    const limitBytes = 100_000 - 512;
+    expect(ends[0]).toMatchObject({
+      ok: false,
+      error: { code: 'RESOURCE_EXHAUSTED', retryable: false, details: { limitBytes } },
+    });
+    expect(kernel.isLeading()).toBe(true);
   } finally {
     await direct.close();
   }

@@ -87,7 +87,7 @@ export class JetStreamProcessLink implements ProcessLink {
   }
 
   private receive(msg: Msg, deliver: (event: KernelEvent) => void): void {
-    const { counters, log } = this.options;
+    const { counters } = this.options;
     const from = parseNodeProcess('report', msg.subject);
     let events: readonly KernelEvent[];
     try {
@@ -95,8 +95,8 @@ export class JetStreamProcessLink implements ProcessLink {
       events = decodeReport(from, msg.data);
     } catch (error) {
       counters.add('reports_malformed');
-      log.warn('report-refused', { subject: msg.subject.slice(0, 256), error });
-      return;
+      // The guard of the connection tells of it, at a bounded rate.
+      throw error;
     }
     for (const event of events) {
       if (event.kind === 'attempt-finished') counters.add('attempts_ended', event.outcome.kind);

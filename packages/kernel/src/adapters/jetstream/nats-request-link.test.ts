@@ -1,0 +1,39 @@
+import { decodeJson, silentLogger } from '@llmos/base';
+import type { Msg, NatsConnection } from 'nats';
+import { silentCounters } from '../../ports/kernel-counters';
+import type { ForeignRequest } from '../../ports/request-link';
+import { NatsRequestLink } from './nats-request-link';
+
+it('answers an error that names both sizes instead of what the server does not take', () => {
+  const sent: { readonly subject: string; readonly body: Uint8Array }[] = [];
+  let hear: (error: null, msg: Msg) => void = () => undefined;
+  const connection = {
+    info: { max_payload: 4_096 },
+    isClosed: () => false,
+    publish: (subject: string, body: Uint8Array) => sent.push({ subject, body }),
+    subscribe: (_subject: string, of: { callback: typeof hear }) => {
+      hear = of.callback;
+      return { unsubscribe: () => undefined };
+    },
+  } as unknown as NatsConnection;
+  const link = new NatsRequestLink({ connection, log: silentLogger, counters: silentCounters });
+  const bodies = [new Uint8Array(3_584), new Uint8Array(3_585)];
+  const handle = (request: ForeignRequest): void => {
+    request.answer(bodies.shift() ?? new Uint8Array(), 'protobuf');
+  };
+  link.serve({ pattern: 'p', handle });
+  const msg = { subject: 'p', reply: '_INBOX.a', data: new Uint8Array() } as Msg;
+  hear(null, msg);
+  hear(null, msg);
+  expect(sent[0]?.body).toHaveLength(3_584);
+  expect(decodeJson(sent[1]?.body ?? new Uint8Array())).toMatchObject({
+    ok: false,
+    error: {
+      code: 'RESOURCE_EXHAUSTED',
+      retryable: false,
+      message:
+        'the answer has 3585 bytes, and the NATS server takes 3584 beside headers (max_payload)',
+      details: { bytes: 3_585, limitBytes: 3_584 },
+    },
+  });
+});
