@@ -99,7 +99,10 @@ it('counts an attempt that a heartbeat names and nobody knows', async () => {
   const { subject, incarnation } = await reporter();
   const running = [{ tenant: 'default', task: 'unknown-1', attempt: 1 }];
   const batch = { incarnation, accepted: [], finished: [], preempted: [] };
-  const bytes = report.ReportBatch.encode({ ...batch, heartbeat: { running, epoch: 0 } }).finish();
+  const bytes = report.ReportBatch.encode({
+    ...batch,
+    heartbeat: { running, epoch: 0, foreign: 0 },
+  }).finish();
   await waitFor(
     async () => {
       // Refused only once the intake has been quiet for a while.

@@ -1,12 +1,13 @@
 /** A process against a real JetStream: commits, chunks, confirmations, epochs. */
-import { silentLogger, systemClock, subjects, STREAMS } from '@llmos/base';
+import { silentLogger, systemClock, subjects, BUCKETS, STREAMS } from '@llmos/base';
 import type { FunctionName, NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
 import { runProcess } from '@llmos/process';
 import type { Attempt, AttemptHandler, AttemptSpec, RunningProcess } from '@llmos/process';
 import { decodeReport, encodeMailboxMessage } from '@llmos/process/testing';
 import type { DecodedReport, MailboxCommand } from '@llmos/process/testing';
 import { DiscardPolicy, RetentionPolicy, connect, headers } from 'nats';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import type { JetStreamManager, KV, NatsConnection } from 'nats';
+import { writeLeader } from '../support/leader-record';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { rawPublish } from '../support/raw-nats';
@@ -22,6 +23,7 @@ const TASK_SUBJECT = subjects.task({
 let server: TestNatsServer;
 let connection: NatsConnection;
 let jsm: JetStreamManager;
+let leaders: KV;
 let taskCount = 0;
 
 /** A process under test, and the part of a leader that talks to it. */
@@ -137,6 +139,8 @@ beforeAll(async () => {
   server = await startNatsServer();
   connection = await connect({ servers: server.url });
   jsm = await connection.jetstreamManager(PATIENT);
+  leaders = await connection.jetstream(PATIENT).views.kv(BUCKETS.leader);
+  await writeLeader(leaders, { epoch: 5 });
   await jsm.streams.add({
     name: STREAMS.tasks,
     subjects: ['llmos.v1.task.standard.*.*'],
@@ -200,15 +204,33 @@ describe('a process on JetStream', () => {
     await waitFor(() => fixture.process.counts().unconfirmed === 0, { what: 'the confirmation' });
   });
 
+  it('obeys its leader after a message of a huge epoch', async () => {
+    const fixture = await Fixture.start(says('x'), 'p1-1');
+    const [forged, first, later] = [spec(), spec(), spec()];
+    fixture.send({ kind: 'execute', spec: first });
+    await fixture.end(first);
+    fixture.send({ kind: 'execute', spec: forged }, Number.MAX_SAFE_INTEGER);
+    fixture.send({ kind: 'execute', spec: later });
+    await fixture.end(later);
+    const said = (): unknown => fixture.reports.findLast(({ heartbeat }) => heartbeat)?.heartbeat;
+    await waitFor(() => (said() as { foreign: number }).foreign === 1, {
+      what: 'a heartbeat that tells of it',
+    });
+    expect(said()).toMatchObject({ epoch: 5 });
+    expect(fixture.finished(forged)).toEqual([]);
+  });
+
   it('refuses commands of a lower epoch', async () => {
     const fixture = await Fixture.start(says('x'), 'p1-1');
     const [stale, fresh] = [spec(), spec()];
+    await writeLeader(leaders, { epoch: 9 });
     fixture.send({ kind: 'hello' }, 9);
     fixture.send({ kind: 'execute', spec: stale }, 8);
     fixture.send({ kind: 'execute', spec: fresh }, 9);
     await fixture.end(fresh);
     expect(fixture.finished(stale)).toEqual([]);
     await expect(storedResult(stale)).rejects.toThrow('no message found');
+    await writeLeader(leaders, { epoch: 5 });
   });
 
   it('reads a body that the message does not carry, of nearly the largest size', async () => {

@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isAlive } from '../support/is-alive';
+import { writeLeader } from '../support/leader-record';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { startWorker } from '../support/programs';
@@ -102,16 +103,7 @@ async function lead(epoch: number): Promise<AttachPoint> {
   const kernel = new AttachPoint(epoch);
   kernels.push(kernel);
   await kernel.listen();
-  await leaders.put(
-    'leader',
-    JSON.stringify({
-      kernelId: `k${epoch}`,
-      epoch,
-      httpUrl: '',
-      grpcUrl: kernel.url,
-      isReleased: false,
-    }),
-  );
+  await writeLeader(leaders, { epoch, grpcUrl: kernel.url });
   await waitFor(() => kernel.registrations.length > 0, { what: 'the registration' });
   return kernel;
 }

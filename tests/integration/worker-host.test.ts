@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   PACKAGE_STORE,
+  BUCKETS,
   STREAMS,
   packageObjectName,
   silentLogger,
@@ -31,6 +32,7 @@ import {
 import type { FromHost, ProcessHost } from '@llmos/worker/testing';
 import { connect } from 'nats';
 import type { JetStreamManager, NatsConnection, Subscription } from 'nats';
+import { writeLeader } from '../support/leader-record';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';
@@ -72,6 +74,7 @@ beforeAll(async () => {
   server = await startNatsServer();
   connection = await connect({ servers: server.url });
   jsm = await connection.jetstreamManager(PATIENT);
+  await writeLeader(await connection.jetstream(PATIENT).views.kv(BUCKETS.leader), { epoch: 1 });
   await jsm.streams.add({ name: STREAMS.results, subjects: ['llmos.v1.result.*.*'] });
   await jsm.streams.add({ name: STREAMS.streams, subjects: ['llmos.v1.stream.*.*'] });
   folder = mkdtempSync(join(tmpdir(), 'llmos-host-'));

@@ -12,7 +12,7 @@ import type {
   ProcessAddress,
   TaskSpec,
 } from '@llmos/kernel/testing';
-import { errorBody } from '@llmos/base';
+import { asEpoch, errorBody } from '@llmos/base';
 import { nameOf, type StoredTask } from './model-store';
 import type { World } from './world';
 
@@ -38,6 +38,7 @@ interface Ended {
 
 const HEARTBEAT_MS = 1_000;
 const RESEND_MS = 700;
+const LOOK_MS = 250;
 
 export interface HostParts {
   readonly world: World;
@@ -54,7 +55,8 @@ export interface HostParts {
 export class ModelHost {
   isAlive = true;
   isDraining = false;
-  private readonly guard = new EpochGuard();
+  private readonly guard = new EpochGuard(LOOK_MS);
+  private foreignCount = 0;
   private readonly held = new Map<string, Held>();
   private readonly unconfirmed = new Map<string, Ended>();
   private readonly confirmed = new Map<string, Ended>();
@@ -74,19 +76,49 @@ export class ModelHost {
     return this.held.size === 0 && this.unconfirmed.size === 0;
   }
 
+  receiveForged(epoch: number): void {
+    const { address: to } = this.parts;
+    this.receive(epoch, { kind: 'greet-process', to });
+    for (const { ref: attempt } of this.held.values()) {
+      this.receive(epoch, { kind: 'cancel-attempt', to, attempt, reason: 'ABORTED' });
+    }
+  }
+
   receive(epoch: number, decision: MailboxDecision): void {
     if (!this.isAlive || decision.to.incarnation !== this.parts.address.incarnation) return;
-    const verdict = this.guard.check(epoch);
-    if (verdict === 'stale') return;
-    if (verdict === 'newer') {
-      for (const ended of this.unconfirmed.values()) this.sendEnd(ended);
-      this.beat();
+    if (this.guard.judge(epoch) === 'unknown') {
+      const lookInMs = this.guard.lookInMs(this.parts.world.time.nowMs);
+      if (lookInMs > 0) {
+        this.parts.world.time.after(lookInMs, () => this.receive(epoch, decision));
+        return;
+      }
     }
+    if (!this.isOfLeader(epoch)) return;
     if (decision.kind === 'execute') this.accept(epoch, decision);
     else if (decision.kind === 'cancel-attempt') this.cancel(epoch, decision);
     else if (decision.kind === 'preempt-attempt') this.giveBack(decision.attempt);
     else if (decision.kind === 'confirm-finished') this.confirm(decision.attempts);
     else this.beat();
+  }
+
+  /** Of another epoch than the known one, only the leader's record is believed. */
+  private isOfLeader(epoch: number): boolean {
+    const { world } = this.parts;
+    const { nowMs } = world.time;
+    let verdict = this.guard.judge(epoch);
+    if (verdict === 'unknown') {
+      const leader = asEpoch(world.store.consumerEpoch);
+      if (this.guard.learn(leader, nowMs)) {
+        for (const ended of this.unconfirmed.values()) this.sendEnd(ended);
+        this.beat();
+      }
+      verdict = this.guard.settle(epoch);
+    }
+    if (verdict === 'foreign') this.foreignCount += 1;
+    if (verdict === 'current' && epoch > world.store.consumerEpoch) {
+      world.report(`${this.name} obeys epoch ${epoch}, which never led`);
+    }
+    return verdict === 'current';
   }
 
   private accept(epoch: number, decision: Extract<MailboxDecision, { kind: 'execute' }>): void {
@@ -127,7 +159,7 @@ export class ModelHost {
     const ended = this.confirmed.get(id);
     if (ended === undefined) return undefined;
     this.confirmed.delete(id);
-    if (ended.epoch < this.guard.epoch) return undefined;
+    if (ended.epoch !== this.guard.epoch) return undefined;
     this.unconfirmed.set(id, ended);
     return ended;
   }
@@ -237,7 +269,9 @@ export class ModelHost {
 
   private beat(): void {
     const running = [...this.held.values(), ...this.unconfirmed.values()].map(({ ref }) => ref);
-    this.report({ kind: 'process-heartbeat', origin: this.parts.address, running });
+    const { epoch } = this.guard;
+    const said = { epoch, foreign: this.foreignCount };
+    this.report({ kind: 'process-heartbeat', origin: this.parts.address, running, ...said });
   }
 
   private report(event: KernelEvent): void {

@@ -126,6 +126,12 @@ export class ModelNode {
     });
   }
 
+  /** All that runs here is to be given up, in the name of an epoch that there never was. */
+  forge(epoch: number): void {
+    this.world.log(() => `${this.nodeId} is sent commands of epoch ${epoch}`);
+    for (const { host } of this.slots.values()) host?.receiveForged(epoch);
+  }
+
   command(
     from: KernelDriver,
     decision: Extract<KernelDecision, { kind: 'start-process' | 'stop-process' }>,

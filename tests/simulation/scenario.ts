@@ -25,6 +25,8 @@ export interface Faults {
   readonly spawns: number;
   /** A model is removed, and registered again later. */
   readonly removals: number;
+  /** Someone else sends all processes of a node commands with an epoch that no leader had. */
+  readonly forgedEpochs: number;
 }
 
 export interface Scenario {
@@ -58,6 +60,7 @@ export const NO_FAULTS: Faults = {
   kills: 0,
   spawns: 0,
   removals: 0,
+  forgedEpochs: 0,
 };
 
 export function chooseScenario(random: Random): Scenario {
@@ -83,6 +86,7 @@ export function chooseScenario(random: Random): Scenario {
       kills: random.below(2),
       spawns: random.below(4),
       removals: random.below(2),
+      forgedEpochs: random.below(4),
     },
     cancelRate: pick([0, 0.1]),
     duplicateRate: pick([0, 0.1]),

@@ -125,6 +125,10 @@ class System {
     plan(faults.kills, () => this.killSome());
     plan(faults.spawns, () => this.spawnSome());
     plan(faults.removals, () => this.removeModel());
+    plan(faults.forgedEpochs, () => {
+      const next = this.kernels.length + 1;
+      this.anyNode().forge(random.chance(0.5) ? Number.MAX_SAFE_INTEGER : next);
+    });
     time.after(activeMs, () => {
       this.world.stopFaults();
       this.releaseReplicas();

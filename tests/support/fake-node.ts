@@ -34,6 +34,8 @@ export interface FakeNodeOptions {
   readonly forgets?: (execute: mailbox.Execute) => boolean;
   /** Called when an attempt begins; the attempt goes on when it resolves. */
   readonly beforeRun?: (execute: mailbox.Execute) => Promise<void>;
+  /** Says of a process that it obeys this epoch, whoever leads. */
+  readonly obeys?: (incarnation: number, pid: string) => number | undefined;
   /** Ends the attempt without a result instead. */
   readonly fail?: (execute: mailbox.Execute) => report.Failed | undefined;
 }
@@ -158,6 +160,8 @@ class FakeProcess {
   private readonly running = new Map<string, mailbox.AttemptRef>();
   private readonly finished = new Map<string, report.Finished>();
   private reportSubject = '';
+  /** Whoever has the highest epoch. */
+  private obeys = 0;
   private unsubscribe: () => void = () => undefined;
 
   constructor(
@@ -201,11 +205,15 @@ class FakeProcess {
 
   beat(): void {
     const running = [...this.running.values()];
-    this.report({ heartbeat: { running, epoch: 0 }, finished: [...this.finished.values()] });
+    const { incarnation, pid } = this.start;
+    const epoch = this.options.obeys?.(incarnation, pid) ?? this.obeys;
+    const heartbeat = { running, epoch, foreign: 0 };
+    this.report({ heartbeat, finished: [...this.finished.values()] });
   }
 
   private receive(message: mailbox.MailboxMessage): void {
     if (message.incarnation !== this.start.incarnation) return;
+    this.obeys = Math.max(this.obeys, message.epoch);
     switch (message.command?.$case) {
       case 'execute':
         return void this.execute(message.command.value);

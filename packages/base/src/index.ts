@@ -23,6 +23,7 @@ export * from './functions/function-types';
 export * from './functions/json-schema';
 export * from './generate-chunk';
 export * from './ids';
+export * from './leader-record';
 export * from './limits';
 export * from './logger';
 export * from './lost-messages';

@@ -174,6 +174,16 @@ export interface IntakeRow {
   readonly ackPending: number;
 }
 
+/** Someone else writes where only kernels should. */
+export interface ForeignEpochsSeen {
+  /** To mailboxes of processes, since this kernel leads. */
+  readonly messages: number;
+  /** In `llmos_leader`, since this kernel was started; the leader writes over them. */
+  readonly leaderRecords: number;
+  /** Of `LLMOS_TASKS`, since this kernel was started; the leader deletes them. */
+  readonly intakeConsumers: number;
+}
+
 export interface SystemInfo {
   readonly kernel: string;
   readonly epoch: number;
@@ -190,6 +200,8 @@ export interface SystemInfo {
   readonly blocked?: readonly BlockedModel[];
   /** The leader's wall clock and the NATS server's; absent from older kernels. */
   readonly clock?: ClockReading;
+  /** What carried an epoch that no leader had, and was refused; absent from older kernels. */
+  readonly foreignEpochs?: ForeignEpochsSeen;
   /** Empty while JetStream does not answer. */
   readonly streams: readonly StreamLoad[];
   readonly intake: readonly IntakeRow[];

@@ -59,7 +59,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       applyPreempted(state, event.origin, event.attempt);
       return;
     case 'process-heartbeat':
-      applyHeartbeat(state, event.origin, event.running);
+      applyHeartbeat(state, event);
       return;
     case 'node-attached':
       attachNode(state, event);

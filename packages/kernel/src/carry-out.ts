@@ -34,6 +34,9 @@ type StoreDecision = Extract<
   { kind: 'look-up-result' | 'record-attempt' | 'commit-result' | 'store-dead-letter' }
 >;
 
+/** What a person should look at, of what happens to processes. */
+const WARNINGS: ReadonlySet<string> = new Set(['refuses-leader', 'foreign-epoch']);
+
 export class DecisionCarrier {
   private announcementsLeft: number = EDGE_LIMITS.maxAnnouncementsPerTick;
 
@@ -128,7 +131,16 @@ export class DecisionCarrier {
   private announce(decision: Extract<KernelDecision, { kind: 'announce' }>): void {
     const { principal, entity, id, what, fields } = decision;
     if (entity === 'task') this.countEnd(decision);
-    else this.options.log.info(`${entity}-${what}`, { principal, id, ...fields });
+    else
+      this.options.log[WARNINGS.has(what) ? 'warn' : 'info'](`${entity}-${what}`, {
+        principal,
+        id,
+        ...fields,
+      });
+    if (what === 'refuses-leader') this.options.counters.add('processes_deaf');
+    if (what === 'foreign-epoch') {
+      this.options.counters.add('foreign_epochs', 'mailbox', Number(fields['messages']));
+    }
     if (this.announcementsLeft <= 0) return this.options.counters.add('announcements_dropped');
     this.announcementsLeft -= 1;
     this.options.eventLog.publish(decision);

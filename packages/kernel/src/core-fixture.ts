@@ -176,6 +176,11 @@ export class CoreFixture {
     return this.apply({ kind: 'process-heartbeat', origin, running });
   }
 
+  /** A heartbeat of one that obeys this epoch. */
+  obey(origin: ProcessAddress, epoch: number, foreign = 0): this {
+    return this.apply({ kind: 'process-heartbeat', origin, running: [], epoch, foreign });
+  }
+
   /** Answers what the core asked of the stores, until it asks for nothing more. */
   settle(): this {
     for (;;) {

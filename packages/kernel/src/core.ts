@@ -119,5 +119,6 @@ function count(state: KernelState): CoreCounts {
     callerGone: state.callerGoneCount,
     isRecovering: state.recovery.kind === 'recovering',
     reconciled: { ...state.reconciled },
+    foreignMessages: state.foreignMessages,
   };
 }

@@ -7,4 +7,3 @@ export type { CoreCounts, KernelCore } from './kernel-core';
 export type { KernelDecision } from './kernel-decision';
 export type { KernelEvent } from './kernel-event';
 export type { LeaderRecord } from './ports/leadership-store';
-export { epochOf } from './ports/leadership-store';

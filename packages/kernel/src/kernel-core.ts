@@ -38,6 +38,8 @@ export interface CoreCounts {
   readonly callerGone: number;
   /** Attempts that a heartbeat missed and were sent again; those it named and were refused. */
   readonly reconciled: { readonly resent: number; readonly refused: number };
+  /** Commands that processes refused because no leader had their epoch. */
+  readonly foreignMessages: number;
 }
 
 export interface KernelCore {

@@ -143,6 +143,10 @@ export type KernelEvent =
       readonly origin: ReportOrigin;
       /** Accepted and not finished, or finished and not confirmed. */
       readonly running: readonly AttemptRef[];
+      /** Whose commands it obeys; absent where it does not say. */
+      readonly epoch?: number;
+      /** Commands that it has refused, because no leader had their epoch. */
+      readonly foreign?: number;
     }
   // Nodes.
   | {

@@ -33,6 +33,7 @@ import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
 import { FairPublisher } from './services/fair-publisher';
 import { DeliveredAnswers } from './services/delivered-answers';
+import type { ForeignEpochs } from './services/foreign-epochs';
 import { ResultRoom } from './services/result-room';
 import { ResultWaiters } from './services/result-waiters';
 import { StoredIds } from './services/stored-ids';
@@ -57,6 +58,7 @@ export interface KernelNodeParts extends SharedParts {
   readonly encodeResult: CallServiceOptions['encodeResult'];
   readonly readProtobuf: ProtobufBodyReader;
   readonly streams: StreamReadings;
+  readonly foreignEpochs: ForeignEpochs;
   readonly isConnected: () => boolean;
 }
 
@@ -120,6 +122,7 @@ export class KernelNode {
       self: parts.self,
       onGranted: (epoch) => this.beginLeadership(epoch),
       onLost: () => this.endLeadership(),
+      onForeign: () => parts.foreignEpochs.noteRecord(),
     });
     const waiting = {
       clock,
@@ -332,6 +335,7 @@ export class KernelNode {
       isRecovering: counts.isRecovering,
       blocked: this.core()?.blocked(readClock(this.parts.clock)) ?? [],
       clock: this.parts.time.reading(),
+      foreignEpochs: { ...this.parts.foreignEpochs.seen(), messages: counts.foreignMessages },
       streams,
       intake,
     };

@@ -89,6 +89,8 @@ export interface KernelState {
   readonly reconciled: { resent: number; refused: number };
   /** Tasks cancelled because their caller, or that of their parent or root, was gone. */
   callerGoneCount: number;
+  /** Commands that processes refused because no leader had their epoch. */
+  foreignMessages: number;
   runningCount: number;
   lastProcessNumber: number;
   /** Broken rules that can only be seen in the moment. */
@@ -136,6 +138,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     progress: 0,
     reconciled: { resent: 0, refused: 0 },
     callerGoneCount: 0,
+    foreignMessages: 0,
     runningCount: 0,
     lastProcessNumber: 0,
     breaches: [],

@@ -49,6 +49,7 @@ import { budgetFor } from './memory-budget';
 import { createKernelCore } from './core';
 import { KernelNode } from './kernel-node';
 import type { ProcessLink } from './ports/process-link';
+import { ForeignEpochs } from './services/foreign-epochs';
 import { ModelRegistrar } from './services/model-registration';
 import { Registry } from './services/registry';
 
@@ -273,6 +274,11 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   const publisher = new JetStreamTaskPublisher(connection);
   const packages = await JetStreamPackageStore.open(connection);
   const reads = new ResultReads({ ...wire, nowMs: () => systemClock.nowMs() });
+  const foreignEpochs = new ForeignEpochs(wire.counters);
+  const leadershipStore = await JetStreamLeadershipStore.open(wire.leaseConnection, {
+    ...wire,
+    mayLead: wire.isWorking,
+  });
   return new KernelNode({
     self: { kernelId, httpUrl: ports.httpUrl, grpcUrl: ports.grpcUrl },
     leaseMs: config.leaseMs,
@@ -289,10 +295,8 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     results: new JetStreamResultStore({ ...wire, reads }),
     createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs, maxTasks, taskStoreBytes }),
     maxHeldTasks,
-    leadershipStore: await JetStreamLeadershipStore.open(wire.leaseConnection, {
-      ...wire,
-      mayLead: wire.isWorking,
-    }),
+    leadershipStore,
+    foreignEpochs,
     requests: new NatsRequestLink(wire),
     callerLink: new NatsCallerLink(wire),
     eventLog: new JetStreamEventLog({ ...wire, wallMs }),
@@ -302,6 +306,8 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     taskStream: new JetStreamTaskStream({
       ...wire,
       reads,
+      readEpoch: () => leadershipStore.readEpoch(),
+      foreignEpochs,
       bodyCacheBytes: wire.budget.bodyCacheBytes,
       encodeResult,
       intake: {

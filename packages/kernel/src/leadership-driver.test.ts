@@ -22,7 +22,7 @@ class MemoryStore implements LeadershipStore {
       return Promise.resolve({ kind: 'conflict' });
     }
     const revision = expectedRevision + 1;
-    this.stored = { record, revision };
+    this.stored = { record: { ...record, epoch: record.epoch || revision }, revision };
     for (const notify of this.watchers) notify();
     return Promise.resolve({ kind: 'written', revision });
   }
@@ -57,6 +57,7 @@ afterEach(async () => {
 function driverOf(store: LeadershipStore, name: string, leaseMs = 600, clock = wakeful) {
   const granted: Epoch[] = [];
   const lost: string[] = [];
+  const foreign: number[] = [];
   const driver = new LeadershipDriver({
     store,
     clock,
@@ -65,10 +66,11 @@ function driverOf(store: LeadershipStore, name: string, leaseMs = 600, clock = w
     self: { kernelId: name as KernelId, httpUrl: '', grpcUrl: name },
     onGranted: (epoch) => granted.push(epoch),
     onLost: (reason) => lost.push(reason),
+    onForeign: (revision) => foreign.push(revision),
   });
   drivers.push(driver);
   driver.start();
-  return { driver, granted, lost };
+  return { driver, granted, lost, foreign };
 }
 
 async function until(look: () => boolean, what: string): Promise<void> {
@@ -89,6 +91,21 @@ it('grants the lease to one of two, and keeps it there', async () => {
   await until(() => (store.stored?.revision ?? 0) > revision + 3, 'some renewals');
   expect(one.granted.length + two.granted.length).toBe(1);
   expect(one.driver.leader()?.kernelId).toBe(two.driver.leader()?.kernelId);
+});
+
+it('goes on leading over a record that no kernel can have written, and reports it once', async () => {
+  const store = new MemoryStore();
+  const { driver, granted, lost, foreign } = driverOf(store, 'one');
+  const standby = driverOf(store, 'two');
+  await until(() => driver.isLeading() || standby.driver.isLeading(), 'a leader');
+  const before = store.stored?.revision ?? 0;
+  store.stored = { record: undefined, revision: before + 5 };
+  await until(() => store.stored?.record !== undefined, 'the leader to write over it');
+  await until(() => (store.stored?.revision ?? 0) > before + 8, 'some renewals');
+  const grants = [...granted, ...standby.granted];
+  expect([grants.length, lost, standby.lost]).toEqual([1, [], []]);
+  expect(store.stored?.record?.epoch).toBe(grants[0]);
+  expect(new Set([...foreign, ...standby.foreign])).toEqual(new Set([before + 5]));
 });
 
 it('lets a standby in at once after a clean stop, far before the lease ends', async () => {

@@ -17,7 +17,7 @@ import {
   judgeConflict,
   startObserving,
 } from './leadership';
-import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
+import type { LeaderRecord, LeadershipStore, StoredLeader } from './ports/leadership-store';
 
 export interface LeadershipOptions {
   readonly store: LeadershipStore;
@@ -27,6 +27,8 @@ export interface LeadershipOptions {
   readonly self: Pick<LeaderRecord, 'kernelId' | 'httpUrl' | 'grpcUrl'>;
   readonly onGranted: (epoch: Epoch) => void;
   readonly onLost: (reason: string) => void;
+  /** A record was read that no kernel can have written. */
+  readonly onForeign: (revision: number) => void;
 }
 
 type LostReason = 'lease-expired' | 'replaced' | 'gave-up' | 'stopping';
@@ -40,6 +42,7 @@ export class LeadershipDriver {
   private expiry: NodeJS.Timeout | undefined;
   private loop: Promise<void> | undefined;
   private lastRecord: LeaderRecord | undefined;
+  private foreignRevision = 0;
 
   constructor(private readonly options: LeadershipOptions) {
     const predecessor = options.self.kernelId;
@@ -126,11 +129,23 @@ export class LeadershipDriver {
   }
 
   private async read(): Promise<void> {
-    const stored = await this.limited(this.options.store.read());
+    const stored = await this.readStore();
     const { clock, leaseMs } = this.options;
     if (this.state.kind !== 'observing') return;
-    this.lastRecord = stored?.record;
+    if (stored === undefined || stored.record !== undefined) this.lastRecord = stored?.record;
     this.state = applyReading(this.state, stored, { nowMs: clock.nowMs(), leaseMs });
+  }
+
+  private async readStore(): Promise<StoredLeader | undefined> {
+    const stored = await this.limited(this.options.store.read());
+    const { revision } = stored ?? { revision: 0 };
+    if (stored === undefined || stored.record !== undefined) return stored;
+    if (revision !== this.foreignRevision) {
+      this.foreignRevision = revision;
+      this.options.log.warn('leader-record-foreign', { revision });
+      this.options.onForeign(revision);
+    }
+    return stored;
   }
 
   private async take(expectedRevision: number): Promise<void> {
@@ -172,7 +187,7 @@ export class LeadershipDriver {
   }
 
   private async judge(before: Extract<LeaseState, { kind: 'leading' }>): Promise<void> {
-    const stored = await this.limited(this.options.store.read());
+    const stored = await this.readStore();
     if (this.state !== before) return;
     const nowMs = this.options.clock.nowMs();
     const kernelId = this.options.self.kernelId;
@@ -212,7 +227,7 @@ export class LeadershipDriver {
       const first = await this.limited(this.options.store.write(record, before.revision));
       if (first.kind === 'written') return;
       // A renewal of ours was in flight: release on top of it, and only of it.
-      const stored = await this.limited(this.options.store.read());
+      const stored = await this.readStore();
       const at = { nowMs: this.options.clock.nowMs(), kernelId: this.options.self.kernelId };
       const judged = judgeConflict(before, stored, at);
       if (judged.kind === 'leading') {

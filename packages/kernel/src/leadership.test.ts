@@ -10,11 +10,11 @@ import {
   judgeConflict,
   startObserving,
 } from './leadership';
-import type { StoredLeader } from './ports/leadership-store';
+import type { LeaderRecord, StoredLeader } from './ports/leadership-store';
 
 const leaseMs = 1_000;
 
-function stored(revision: number, more: Partial<StoredLeader['record']> = {}): StoredLeader {
+function stored(revision: number, more: Partial<LeaderRecord> = {}): StoredLeader {
   const record = {
     kernelId: 'other' as KernelId,
     epoch: 0,
@@ -103,6 +103,29 @@ it('recognises its own renewal whose answer was lost, and nobody else’s', () =
   expect(judgeConflict(granted, stored(11, { epoch: 9 }), at).kind).toBe('observing');
   expect(judgeConflict(granted, stored(11, { kernelId, epoch: 0 }), at).kind).toBe('observing');
   expect(judgeConflict(granted, undefined, at).kind).toBe('observing');
+});
+
+it('goes on leading over a record that no kernel can have written', () => {
+  const kernelId = 'me' as KernelId;
+  const granted = applyGrant(9, { sentAtMs: 0, leaseMs }) as Leading;
+  const foreign: StoredLeader = { record: undefined, revision: 12 };
+  const judged = judgeConflict(granted, foreign, { nowMs: 500, kernelId });
+  expect(judged).toMatchObject({ kind: 'leading', epoch: 9, revision: 12, validUntilMs: 1_000 });
+  expect(chooseLeaseStep(judged, { nowMs: 500, leaseMs })).toEqual({
+    kind: 'renew',
+    expectedRevision: 12,
+  });
+});
+
+it('takes such a record for no sign of life, and for no release of the lease', () => {
+  const foreign = (revision: number): StoredLeader => ({ record: undefined, revision });
+  let state = observe(startObserving(0), stored(7), 0);
+  state = observe(state, foreign(8), 500);
+  expect(step(state, 1_050)).not.toBe('take');
+  state = observe(state, foreign(9), 1_000);
+  const chosen = chooseLeaseStep(state, { nowMs: 1_101, leaseMs });
+  expect(chosen).toEqual({ kind: 'take', expectedRevision: 9 });
+  expect(step(observe(startObserving(0), foreign(9), 0), 1_050)).not.toBe('take');
 });
 
 it('lets others go first after it gave the lease up', () => {

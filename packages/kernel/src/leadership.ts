@@ -4,7 +4,8 @@
  * Leader and observers never compare clocks. The leader counts its lease from before it sent the
  * write, an observer from after it saw it, so the leader always ends first.
  * L1: at most one kernel believes that it leads. L2: the epoch is the revision of the granting
- * write and every renewal carries it.
+ * write and every renewal carries it. L3: a record that no kernel can have written changes no
+ * leadership: the leader writes over it, and observers go on counting its silence.
  */
 import type { Epoch, KernelId } from '@llmos/base';
 import { asEpoch } from '@llmos/base';
@@ -63,13 +64,15 @@ export function startObserving(
   };
 }
 
-/** A reading of the store; only a new revision counts as a sign of life. */
+/** A reading of the store; only a new revision of a kernel's counts as a sign of life. */
 export function applyReading(
   state: Extract<LeaseState, { kind: 'observing' }>,
   stored: StoredLeader | undefined,
   at: LeaseTiming & { readonly nowMs: number },
 ): LeaseState {
-  const isNews = stored?.revision !== state.seen?.revision || !state.wasRead;
+  const isForeign = stored !== undefined && stored.record === undefined;
+  const isChanged = stored?.revision !== state.seen?.revision;
+  const isNews = (isChanged && !isForeign) || !state.wasRead;
   return {
     ...state,
     seen: stored,
@@ -107,20 +110,21 @@ export function applyRenewalFailure(
 }
 
 /**
- * Someone wrote before us. If it was our own write whose answer was lost, go on from there;
- * epochs are unique, so the record tells.
+ * Someone wrote before us. If it was our own write whose answer was lost, go on from there; epochs
+ * are unique, so the record tells. If it was no kernel (L3), write over it: while our lease holds
+ * nobody can have taken it in between.
  */
 export function judgeConflict(
   state: Extract<LeaseState, { kind: 'leading' }>,
   stored: StoredLeader | undefined,
   at: { readonly nowMs: number; readonly kernelId: KernelId },
 ): LeaseState {
-  const isGrant = stored?.revision === state.epoch;
   const isOurs =
     stored !== undefined &&
-    stored.record.kernelId === at.kernelId &&
-    (stored.record.epoch === state.epoch || isGrant) &&
-    !stored.record.isReleased;
+    (stored.record === undefined ||
+      (stored.record.kernelId === at.kernelId &&
+        stored.record.epoch === state.epoch &&
+        !stored.record.isReleased));
   return isOurs
     ? { ...state, revision: stored.revision, renewAtMs: at.nowMs }
     : startObserving(at.nowMs);
@@ -146,8 +150,8 @@ export function chooseLeaseStep(state: LeaseState, at: LeaseTiming & { nowMs: nu
 
 function freeFromMs(state: Extract<LeaseState, { kind: 'observing' }>, leaseMs: number): number {
   const { seen, predecessor } = state;
-  if (seen === undefined || seen.record.isReleased) return state.seenAtMs;
-  if (seen.record.kernelId === predecessor) return state.seenAtMs;
+  if (seen === undefined || seen.record?.isReleased === true) return state.seenAtMs;
+  if (predecessor !== undefined && seen.record?.kernelId === predecessor) return state.seenAtMs;
   // A tenth more than the leader allows itself: clocks of two machines don't run equally fast.
   return state.seenAtMs + leaseMs * 1.1;
 }

@@ -76,6 +76,10 @@ export const CORE_LIMITS = {
   intakeQuietMs: 2_000,
   /** An agent that was lost and does not say within this that a process ended, has none. */
   leftBehindMs: 10_000,
+  /** It is told of its leader with each heartbeat meanwhile; then it is replaced. */
+  deafMs: 10_000,
+  /** Heartbeats in which it obeyed another epoch: a machine that stood still sends few. */
+  deafBeats: 5,
 } as const;
 
 /** Retries of a task: soon for a hiccup, and no busy loop for what stays broken. */

@@ -14,6 +14,7 @@ function counts(more: Partial<CoreCounts>): CoreCounts {
     callers: 0,
     callerGone: 0,
     reconciled: { resent: 0, refused: 0 },
+    foreignMessages: 0,
     ...more,
   };
 }

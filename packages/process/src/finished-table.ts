@@ -2,8 +2,8 @@
  * Attempts that ended here, until the leader confirms that it knows.
  *
  * Reports can be lost, so an end is repeated with backoff until confirmed. Confirmed ends stay
- * remembered for a while, because a delayed `execute` must not run such an attempt again; a leader
- * of a later epoch may, since it can be one that never heard of the end.
+ * remembered for a while, because a delayed `execute` must not run such an attempt again; another
+ * leader may ask for it, since it can be one that never heard of the end.
  */
 import type { BackoffPolicy, Epoch } from '@llmos/base';
 import { RecentMap, backoffMs } from '@llmos/base';
@@ -80,7 +80,7 @@ export class FinishedTable {
 
   /**
    * Whether an `execute` of this epoch asks for an attempt that ended here. If so, its end is due
-   * again. A confirmed one is forgotten for a later epoch, and so may run again.
+   * again. A confirmed one is forgotten for another epoch, and so may run again.
    */
   recall(ref: AttemptRef, epoch: Epoch, nowMs: number): boolean {
     const id = attemptId(ref);
@@ -92,7 +92,7 @@ export class FinishedTable {
     const closed = this.confirmed.get(id);
     if (closed === undefined) return false;
     this.confirmed.delete(id);
-    if (closed.epoch < epoch) return false;
+    if (closed.epoch !== epoch) return false;
     this.add({ ref: closed.ref, outcome: closed.outcome }, nowMs);
     return true;
   }

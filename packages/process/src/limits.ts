@@ -41,6 +41,14 @@ export const PROCESS_LIMITS = {
   chunkPage: 1000,
   /** Chunks read to resume one generation: a token each of the most that one can have, and an end. */
   maxStoredChunks: 1_000_001,
+  /** Between two readings of the leader's record, whatever epochs messages carry. */
+  epochLookMs: 250,
+  /** A message of another epoch waits for it; its sender repeats what was not accepted. */
+  epochReadMs: 2000,
+  /** Messages that wait for the leader's record; their senders repeat the rest. */
+  maxUnverified: 1024,
+  /** Between two log lines about messages that were refused for their epoch. */
+  refusalLogMs: 1000,
   /** Bytes that headers of our own add to a result or chunk. */
   headerReserveBytes: 4096,
 } as const;

@@ -1,5 +1,5 @@
-import type { FunctionName, GenerateChunk, TaskId, TenantId } from '@llmos/base';
-import { encodeJson, silentLogger, systemClock } from '@llmos/base';
+import type { Epoch, FunctionName, GenerateChunk, TaskId, TenantId } from '@llmos/base';
+import { asEpoch, encodeJson, silentLogger, systemClock } from '@llmos/base';
 import type { Attempt, AttemptHandler, AttemptOutcome, AttemptSpec } from './attempt';
 import { systemPause } from './pause';
 import type { MailboxCommand, MailboxMessage } from './ports/mailbox-link';
@@ -30,6 +30,9 @@ function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
 class Fixture {
   readonly reports: Report[] = [];
   readonly committed: string[] = [];
+  /** What the leader's record says. */
+  leader: Epoch | undefined = asEpoch(5);
+  looks = 0;
   private deliver: (message: MailboxMessage) => void = () => undefined;
   readonly runtime: ProcessRuntime;
 
@@ -43,6 +46,10 @@ class Fixture {
         close: () => undefined,
       },
       store: { ...this.store(), ...store },
+      readEpoch: async () => {
+        this.looks += 1;
+        return this.leader;
+      },
       handler,
       incarnation: 2,
       permits: 4,
@@ -138,12 +145,37 @@ describe('process runtime', () => {
 
   it('refuses the commands of a lower epoch and of another incarnation', async () => {
     const fixture = await start(answer);
+    fixture.leader = asEpoch(7);
     fixture.execute(spec('a'), 7);
     fixture.execute(spec('b'), 6);
     fixture.send({ kind: 'execute', spec: spec('c') }, 8, 1);
     fixture.execute(spec('d'), 7);
     await fixture.until(() => fixture.outcomes('d').length > 0, 'the end of d');
     expect(fixture.committed).toEqual(['a', 'd']);
+  });
+
+  it('believes no epoch that the leader’s record does not name, and says that it was told one', async () => {
+    const fixture = await start(answer);
+    fixture.execute(spec('forged'), Number.MAX_SAFE_INTEGER);
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end of a');
+    const said = (): unknown => fixture.reports.findLast((report) => report.heartbeat)?.heartbeat;
+    fixture.send({ kind: 'hello' });
+    const isSaid = (): boolean => fixture.reports.at(-1)?.heartbeat?.foreign === 1;
+    await fixture.until(isSaid, 'a heartbeat that counts it');
+    expect(said()).toMatchObject({ epoch: 5, foreign: 1 });
+    expect(fixture.committed).toEqual(['a']);
+  });
+
+  it('obeys nobody new while the record can’t be read, and goes on with its leader', async () => {
+    const fixture = await start(answer);
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end of a');
+    fixture.leader = undefined;
+    fixture.execute(spec('b'), 6);
+    fixture.execute(spec('c'));
+    await fixture.until(() => fixture.outcomes('c').length > 0, 'the end of c');
+    expect(fixture.committed).toEqual(['a', 'c']);
   });
 
   it('stops a running attempt that is cancelled and commits nothing', async () => {

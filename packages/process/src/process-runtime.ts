@@ -2,10 +2,10 @@
  * A process at work: takes commands from the mailbox, runs attempts, reports their ends.
  *
  * One writer of the mailbox and the finished table. Invariants: P1 an accepted attempt ends in the
- * finished table, except one that was replaced (ABORTED); P2 a stale leader is never obeyed; P3 a
+ * finished table, except one that was replaced (ABORTED); P2 nobody but the leader is obeyed; P3 a
  * heartbeat names every attempt that is held or unconfirmed.
  */
-import type { Clock, Logger } from '@llmos/base';
+import type { Clock, Epoch, Logger } from '@llmos/base';
 import type {
   AttemptHandler,
   AttemptOutcome,
@@ -15,12 +15,13 @@ import type {
 } from './attempt';
 import { attemptId, refOf } from './attempt';
 import { ChunkPace } from './chunk-pace';
-import { EpochGuard } from './epoch-guard';
+import { EpochGate } from './epoch-gate';
+import type { EpochRefusal } from './epoch-guard';
 import { FinishedTable } from './finished-table';
 import { PROCESS_LIMITS } from './limits';
 import { Mailbox } from './mailbox';
 import type { Pause } from './pause';
-import type { MailboxLink, MailboxMessage } from './ports/mailbox-link';
+import type { MailboxCommand, MailboxLink, MailboxMessage } from './ports/mailbox-link';
 import type { TaskStore } from './ports/task-store';
 import type { Heartbeat } from './report-outbox';
 import { ReportOutbox } from './report-outbox';
@@ -29,6 +30,8 @@ import { runAttempt } from './run-attempt';
 export interface ProcessRuntimeParts {
   readonly link: MailboxLink;
   readonly store: TaskStore;
+  /** See EpochGateParts. */
+  readonly readEpoch: () => Promise<Epoch | undefined>;
   readonly handler: AttemptHandler;
   readonly incarnation: number;
   readonly permits: number;
@@ -60,7 +63,7 @@ interface Running {
 }
 
 export class ProcessRuntime {
-  private readonly guard = new EpochGuard();
+  private readonly gate: EpochGate<MailboxCommand>;
   private readonly mailbox: Mailbox;
   private readonly finished = new FinishedTable(FINISHED_OPTIONS);
   private readonly outbox = new ReportOutbox(PROCESS_LIMITS.maxReportEntries);
@@ -74,8 +77,21 @@ export class ProcessRuntime {
   private isDraining = false;
   private isClosed = false;
   private onQuiet: (() => void) | undefined;
+  private readonly closing = new AbortController();
+  /** Commands with an epoch that no leader had. */
+  private foreignCount = 0;
+  private refusalLogAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: ProcessRuntimeParts) {
+    this.gate = new EpochGate<MailboxCommand>({
+      readEpoch: parts.readEpoch,
+      nowMs: () => parts.clock.nowMs(),
+      wait: (waitMs) => parts.pause(waitMs, this.closing.signal),
+      pass: (command) => this.obey(command),
+      refuse: (_command, of) => this.refuse(of),
+      onNews: () => this.greetLeader(),
+      onUnread: (error) => parts.log.warn('leader-record-unread', { error }),
+    });
     this.chunkPace = new ChunkPace(parts.chunkMs);
     this.mailbox = new Mailbox(parts.permits + PROCESS_LIMITS.mailboxSpare);
   }
@@ -122,6 +138,8 @@ export class ProcessRuntime {
     if (this.flushing !== undefined) clearImmediate(this.flushing);
     clearTimeout(this.flushTimer);
     for (const { abort } of this.running.values()) abort.abort('ABORTED');
+    this.gate.close();
+    this.closing.abort();
     this.parts.link.close();
     this.onQuiet?.();
   }
@@ -129,16 +147,10 @@ export class ProcessRuntime {
   private receive(message: MailboxMessage): void {
     const { command, incarnation, epoch } = message;
     if (this.isClosed || incarnation !== this.parts.incarnation) return;
-    const verdict = this.guard.check(epoch);
-    if (verdict === 'stale') {
-      this.parts.log.warn('stale-leader-refused', { epoch, highest: this.guard.epoch });
-      return;
-    }
-    if (verdict === 'newer') {
-      this.finished.makeAllDue(this.parts.clock.nowMs());
-      this.resend();
-      this.beat();
-    }
+    this.gate.offer(epoch, command);
+  }
+
+  private obey(command: MailboxCommand): void {
     if (command.kind === 'execute') this.accept(command.spec);
     else if (command.kind === 'cancel') this.stop(command.attempt, command.reason);
     else if (command.kind === 'preempt') this.preempt(command.attempt);
@@ -146,8 +158,24 @@ export class ProcessRuntime {
     else this.beat();
   }
 
+  private refuse(of: { readonly epoch: number; readonly why: EpochRefusal }): void {
+    const { log, clock } = this.parts;
+    if (of.why === 'foreign') this.foreignCount += 1;
+    const nowMs = clock.nowMs();
+    if (nowMs < this.refusalLogAtMs) return;
+    this.refusalLogAtMs = nowMs + PROCESS_LIMITS.refusalLogMs;
+    log.warn('epoch-refused', { ...of, leader: this.gate.epoch, foreign: this.foreignCount });
+  }
+
+  /** A new leader hears at once what runs here, and of every end that nobody confirmed. */
+  private greetLeader(): void {
+    this.finished.makeAllDue(this.parts.clock.nowMs());
+    this.resend();
+    this.beat();
+  }
+
   private accept(spec: AttemptSpec): void {
-    if (this.finished.recall(spec, this.guard.epoch, this.parts.clock.nowMs())) {
+    if (this.finished.recall(spec, this.gate.epoch, this.parts.clock.nowMs())) {
       this.resend();
       return;
     }
@@ -219,7 +247,7 @@ export class ProcessRuntime {
   }
 
   private confirm(refs: readonly AttemptRef[]): void {
-    for (const ref of refs) this.finished.confirm(ref, this.guard.epoch);
+    for (const ref of refs) this.finished.confirm(ref, this.gate.epoch);
     this.notifyQuiet();
   }
 
@@ -256,7 +284,8 @@ export class ProcessRuntime {
   private heartbeat(): Heartbeat {
     return {
       running: [...this.mailbox.refs(), ...this.finished.refs()],
-      epoch: this.guard.epoch,
+      epoch: this.gate.epoch,
+      foreign: this.foreignCount,
     };
   }
 

@@ -9,7 +9,10 @@ import type { FinishedAttempt } from './finished-table';
 
 export interface Heartbeat {
   readonly running: readonly AttemptRef[];
+  /** Of the leader that it obeys; 0 before it has heard of one. */
   readonly epoch: Epoch;
+  /** Commands that it refused so far, because no leader had their epoch. */
+  readonly foreign: number;
 }
 
 export interface Report {

@@ -6,6 +6,7 @@
 import type { Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
 import { SkippedMessages } from '@llmos/base';
 import type { NatsConnection } from 'nats';
+import { createLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
 import { createMailboxLink } from './adapters/jetstream/jetstream-mailbox-link';
 import { createTaskStore } from './adapters/jetstream/jetstream-task-store';
 import type { AttemptHandler } from './attempt';
@@ -56,6 +57,7 @@ export async function runProcess(options: ProcessOptions): Promise<RunningProces
       onSkipped: options.onSkipped ?? new SkippedMessages({ log, clock }).note,
     }),
     store: await createTaskStore(options.connection),
+    readEpoch: await createLeaderEpoch(options.connection),
     handler,
     incarnation,
     permits,

@@ -7,7 +7,8 @@ import { cpus, homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger, NodeCapabilities, SkippedMessages } from '@llmos/base';
 import { ServerTime, natsListener, openListeners, systemClock, wrongClock } from '@llmos/base';
-import { EpochGuard } from '@llmos/process';
+import type { ReadLeaderEpoch } from '@llmos/process';
+import { EpochGate, createLeaderEpoch } from '@llmos/process';
 import type { NatsConnection } from 'nats';
 import { hostOwner } from './actors/host-protocol';
 import { createGrpcKernelLink } from './adapters/grpc/grpc-kernel-link';
@@ -92,6 +93,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
   const supervisor = createSupervisor();
   const slots = await createSlots(parts, supervisor, (change) => session.processChanged(change));
   const sessionId = randomUUID();
+  const readEpoch = await createLeaderEpoch(connection);
   const session: KernelSession = new KernelSession({
     link: createGrpcKernelLink(log),
     slots,
@@ -110,7 +112,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
         ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),
       };
     },
-    guard: new EpochGuard(),
+    openGate: (events) => new EpochGate({ ...gateOf(log, readEpoch), ...events }),
     alarm: systemAlarm,
     random: Math.random,
     log,
@@ -149,6 +151,15 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     await connection.close();
   };
   return { httpUrl: health.url, lost: lossOf(connection), close: () => (closing ??= close()) };
+}
+
+function gateOf(log: Logger, readEpoch: ReadLeaderEpoch) {
+  return {
+    readEpoch,
+    nowMs: () => systemClock.nowMs(),
+    wait: delay,
+    onUnread: (error: unknown) => log.warn('leader-record-unread', { error }),
+  };
 }
 
 /** A connection that was closed in order resolves without an error. */

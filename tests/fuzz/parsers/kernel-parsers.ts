@@ -112,7 +112,7 @@ const REPORTS = [
       { ref: attemptOf('c'), outcome: { kind: 'stopped', reason: 'CANCELLED' } },
       { ref: attemptOf('d'), outcome: { kind: 'preempted' } },
     ],
-    heartbeat: { running: [attemptOf('e')], epoch: asEpoch(7) },
+    heartbeat: { running: [attemptOf('e')], epoch: asEpoch(7), foreign: 2 },
   }),
 ];
 
@@ -176,7 +176,10 @@ export const KERNEL_PARSERS: readonly FuzzParser[] = [
     isRefusal: (thrown) => thrown instanceof InvalidNodeMessage || isDecodeError(thrown),
   },
   { name: 'store-record', feed: (source) => void parseStoreRecord(source.json([STORES])) },
-  { name: 'leader-record', feed: (source) => void readLeaderRecord(source.json([LEADER])) },
+  {
+    name: 'leader-record',
+    feed: (source) => void readLeaderRecord({ value: source.json([LEADER]), revision: 9 }),
+  },
   {
     name: 'protobuf-results',
     feed: (source) =>

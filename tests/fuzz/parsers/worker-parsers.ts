@@ -252,7 +252,7 @@ export const WORKER_PARSERS: readonly FuzzParser[] = [
     name: 'leader-address',
     feed: (source) => {
       const value = source.json([{ epoch: 7, grpcUrl: 'kernel.local:9000', isReleased: false }]);
-      readLeader({ value, revision: 3 });
+      readLeader({ value, revision: 9 });
     },
   },
   { name: 'json-bodies', feed: (source) => feedBody(source, 'json') },

@@ -10,7 +10,14 @@ import type { Check } from './check';
 import { ok, problem, skipped } from './check';
 import type { LocalDisk } from './storage-verdicts';
 import { adviceForSilence, checkTimeUntilFull } from './storage-verdicts';
-import { checkClocks, checkModels, checkNatsVersion, checkNodes, checkStream } from './verdicts';
+import {
+  checkClocks,
+  checkEpochs,
+  checkModels,
+  checkNatsVersion,
+  checkNodes,
+  checkStream,
+} from './verdicts';
 
 const DEFAULT_PORT = 4222;
 const SYSTEM_CALL = { timeoutMs: CLI_LIMITS.doctorCallMs } as const;
@@ -81,7 +88,7 @@ async function lookAtSystem(client: LlmosClient, look: SystemLook): Promise<Chec
     ]);
     const room = await lookAtRoom(client, look, { streams, beganMs });
     const node = checkNodes(nodes);
-    const fleet = checkModels({ models, nodes, processes });
+    const fleet = [...checkEpochs(info, processes), ...checkModels({ models, nodes, processes })];
     const trip =
       node.state === 'problem'
         ? [skipped('round trip', 'no node is alive')]

@@ -4,6 +4,7 @@ import type { ModelRegistration, NodeRow, ProcessRow, SystemInfo } from '@llmos/
 import { OLDEST_NATS_VERSION, formatNatsVersion, isNatsVersionAccepted } from '@llmos/local';
 import { parseNatsVersion } from '@llmos/local';
 import type { StreamDescription } from '@llmos/sdk';
+import { foreignTroubles, processTroubles } from '../output/system-overview';
 import { count, formatBytes, formatMs } from '../output/units';
 import type { Check } from './check';
 import { ok, problem, skipped, warning } from './check';
@@ -52,6 +53,14 @@ export function checkClocks(info: SystemInfo, nodes: readonly NodeRow[]): Check[
   if (known.length === 0) return [skipped('clock', 'not measured yet')];
   const found = `${known.length} of ${count(clocks.length, 'program')}: the same as the server’s`;
   return [ok('clock', found)];
+}
+
+/** Whether all obey the one leader; silent where they do. */
+export function checkEpochs(info: SystemInfo, processes: readonly ProcessRow[]): Check[] {
+  const deaf = processes.filter((row) => row.state !== 'backing-off');
+  return [...foreignTroubles(info), ...processTroubles(deaf)].map(({ what, hint }) =>
+    warning('epochs', what, hint),
+  );
 }
 
 /** @param offsetMs of the program's clock to the server's. */

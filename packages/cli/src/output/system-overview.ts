@@ -29,6 +29,7 @@ export function findTroubles({ info, nodes, processes }: SystemOverview): readon
     ...clockTroubles(info, nodes),
     ...blockTroubles(info),
     ...faultTroubles(info, nodes),
+    ...foreignTroubles(info),
     ...processTroubles(processes),
     ...queueTroubles(info, nodes),
     ...streamTroubles(info.streams),
@@ -81,13 +82,35 @@ function faultTroubles(info: SystemInfo, nodes: readonly NodeRow[]): readonly Tr
   );
 }
 
-function processTroubles(processes: readonly ProcessRow[]): readonly Trouble[] {
-  return processes
-    .filter((row) => row.state === 'backing-off')
-    .map((row) => ({
-      what: `${row.model} (${row.pid}) does not stay up`,
-      hint: row.reason ?? 'see the log of its worker',
-    }));
+/** SECURITY.md says how to keep others out. */
+export function foreignTroubles({ foreignEpochs }: SystemInfo): readonly Trouble[] {
+  if (foreignEpochs === undefined) return [];
+  const { messages, leaderRecords, intakeConsumers } = foreignEpochs;
+  const found = [
+    ...(messages === 0 ? [] : [count(messages, 'message to a process', 'messages to processes')]),
+    ...(leaderRecords === 0 ? [] : [count(leaderRecords, 'leader record')]),
+    ...(intakeConsumers === 0 ? [] : [count(intakeConsumers, 'intake consumer')]),
+  ];
+  if (found.length === 0) return [];
+  const what = `${found.join(', ')} refused: no leader had that epoch`;
+  return [{ what, hint: 'someone else writes where only kernels should: SECURITY.md' }];
+}
+
+export function processTroubles(processes: readonly ProcessRow[]): readonly Trouble[] {
+  return processes.flatMap((row) => {
+    const name = `${row.model} (${row.pid})`;
+    if (row.state === 'backing-off') {
+      const hint = row.reason ?? 'see the log of its worker';
+      return [{ what: `${name} does not stay up`, hint }];
+    }
+    if (row.state === 'ready' && row.reason !== undefined) {
+      return [{ what: `${name} ${row.reason}`, hint: 'it is replaced within seconds' }];
+    }
+    if (row.reason === 'refuses-leader') {
+      return [{ what: `${name} refused its leader`, hint: 'it was replaced; see its log' }];
+    }
+    return [];
+  });
 }
 
 function queueTroubles(info: SystemInfo, nodes: readonly NodeRow[]): readonly Trouble[] {

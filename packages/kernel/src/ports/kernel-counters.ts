@@ -20,6 +20,8 @@ export const COUNTERS = {
   messages_unsent: 'Messages that could not be sent: larger than the NATS server takes',
   messages_lost_on_purpose: 'Messages dropped by the fault setting',
   announcements_dropped: 'Lifecycle events not published',
+  foreign_epochs: 'Epochs that no leader had, by where: leader-record, intake-consumer, mailbox',
+  processes_deaf: 'Processes replaced because they obeyed another epoch than the leader’s',
   leaderships: 'Leaderships, by began or ended',
   nats_reconnects: 'Reconnects to NATS',
   store_retries: 'Repeated requests to JetStream, by operation',

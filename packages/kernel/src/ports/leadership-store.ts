@@ -1,9 +1,9 @@
-import type { Epoch, KernelId } from '@llmos/base';
+import type { KernelId } from '@llmos/base';
 
 /** The record of the leader, as every kernel and node agent reads it. */
 export interface LeaderRecord {
   readonly kernelId: KernelId;
-  /** 0 in the granting write itself: the epoch is then the revision of that write. */
+  /** Written as 0 in the granting write itself, and read as the revision of that write. */
   readonly epoch: number;
   readonly httpUrl: string;
   readonly grpcUrl: string;
@@ -12,7 +12,8 @@ export interface LeaderRecord {
 }
 
 export interface StoredLeader {
-  readonly record: LeaderRecord;
+  /** Undefined where no kernel can have written it: it grants nothing and releases nothing. */
+  readonly record: LeaderRecord | undefined;
   /** Bucket-wide, rises with every write. */
   readonly revision: number;
 }
@@ -27,8 +28,4 @@ export interface LeadershipStore {
   ): Promise<{ kind: 'written'; revision: number } | { kind: 'conflict' }>;
   /** Calls back after each change; only a hint to read. Answers how to stop. */
   watch(onChange: () => void): Promise<() => void>;
-}
-
-export function epochOf(stored: StoredLeader): Epoch {
-  return (stored.record.epoch === 0 ? stored.revision : stored.record.epoch) as Epoch;
 }

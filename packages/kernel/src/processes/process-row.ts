@@ -4,12 +4,7 @@ import type { Process } from './process';
 
 export function processRow(process: Process, queued: number): ProcessRow {
   const { state } = process;
-  const reason =
-    state.kind === 'draining'
-      ? state.reason
-      : state.kind === 'backing-off'
-        ? state.message
-        : undefined;
+  const reason = reasonOf(process);
   return {
     pid: process.pid,
     ...(process.osPid === undefined ? {} : { osPid: process.osPid }),
@@ -25,4 +20,12 @@ export function processRow(process: Process, queued: number): ProcessRow {
     ...(process.contexts === undefined ? {} : { contexts: process.contexts }),
     ...(reason === undefined ? {} : { reason }),
   };
+}
+
+function reasonOf({ state, deaf }: Process): string | undefined {
+  if (state.kind === 'draining') return state.reason;
+  if (state.kind === 'backing-off') return state.message;
+  // The first heartbeat to a new leader comes before it has heard of that one.
+  if (deaf === undefined || deaf.beats < 2) return undefined;
+  return `obeys epoch ${deaf.epoch} instead of its leader's`;
 }

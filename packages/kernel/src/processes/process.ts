@@ -16,7 +16,8 @@ export type DrainReason =
   | 'model-removed'
   | 'load-timeout'
   | 'silent'
-  | 'refused';
+  | 'refused'
+  | 'refuses-leader';
 
 /** Stopped for its own fault: it counts against the process, and its tasks lost an attempt. */
 export function isFailure(reason: DrainReason): boolean {
@@ -37,6 +38,13 @@ export type ProcessState =
     }
   /** Holds nothing; its node takes it again from then on, any other one before. */
   | { readonly kind: 'backing-off'; readonly untilMs: number; readonly message: string };
+
+/** It obeys another epoch than the leader's: it may not have heard of us yet. */
+export interface Deafness {
+  readonly epoch: number;
+  readonly sinceMs: number;
+  readonly beats: number;
+}
 
 export interface Process {
   readonly pid: ProcessId;
@@ -69,6 +77,10 @@ export interface Process {
   isReconciled: boolean;
   nextGreetAtMs: number;
   lastHeardMs: number;
+  /** Whose commands it obeys, while that is another epoch than ours. */
+  deaf: Deafness | undefined;
+  /** Commands that it has refused because no leader had their epoch, as it said last. */
+  foreignCount: number;
   /** Since when nothing runs in it; undefined while something does. */
   idleSinceMs: number | undefined;
 }
@@ -101,6 +113,8 @@ export function createProcess(birth: ProcessBirth): Process {
     settled: new Map(),
     nextGreetAtMs: nowMs,
     lastHeardMs: nowMs,
+    deaf: undefined,
+    foreignCount: 0,
     idleSinceMs: nowMs,
   };
 }

@@ -121,6 +121,8 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
   process.isReconciled = false;
   process.permits = 0;
   process.contexts = undefined;
+  process.deaf = undefined;
+  process.foreignCount = 0;
   process.residentBytes = undefined;
   setState(state, process, {
     kind: 'backing-off',

@@ -2,7 +2,7 @@
  * Compares what a process says it runs with what it should run, at every heartbeat: lost messages
  * of either direction are repaired here within two heartbeats.
  */
-import type { ReportOrigin } from '../kernel-event';
+import type { KernelEvent, ReportOrigin } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
@@ -12,17 +12,19 @@ import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { confirmFinished, hear, markAccepted } from './attempts';
 import { sendExecute } from './dispatch';
+import { judgeObedience } from './obedience';
 import { readyTask } from './readiness';
 import { endStopped } from './task-end';
 import { armTask } from './task-moves';
 
 export function applyHeartbeat(
   state: KernelState,
-  origin: ReportOrigin,
-  running: readonly AttemptRef[],
+  event: Extract<KernelEvent, { kind: 'process-heartbeat' }>,
 ): void {
+  const { origin, running } = event;
   const process = hear(state, origin);
   if (process === undefined) return;
+  judgeObedience(state, process, event);
   const named = running.slice(0, CORE_LIMITS.maxReportedAttempts);
   const names = new Set(named.map((attempt) => taskName(attempt.tenant, attempt.task)));
   for (const name of process.settled.keys()) if (!names.has(name)) process.settled.delete(name);

@@ -1,5 +1,6 @@
-import { silentLogger } from '@llmos/base';
+import { asEpoch, silentLogger } from '@llmos/base';
 import type { ProcessId } from '@llmos/base';
+import { EpochGate } from '@llmos/process';
 import type { Alarm } from '../ports/alarm';
 import type { KernelCommand, KernelLineEvents, NodeRegistration } from '../ports/kernel-link';
 import { KernelSession } from './kernel-session';
@@ -38,7 +39,8 @@ function setUp() {
   const alarm = new ManualAlarm();
   const dialled: Dialled[] = [];
   const orders: string[] = [];
-  let highest = 0;
+  /** What the leader's record says. */
+  const leader = { epoch: 1 };
   const session = new KernelSession({
     link: {
       attach: (url, _registration, events) => {
@@ -61,13 +63,14 @@ function setUp() {
     },
     registration: () => ({}) as NodeRegistration,
     beat: () => ({ freeMemoryBytes: 1, contexts: [], memory: [] }),
-    guard: {
-      check: (epoch) => {
-        if (epoch < highest) return 'stale';
-        highest = epoch;
-        return 'current';
-      },
-    },
+    openGate: (events) =>
+      new EpochGate({
+        readEpoch: async () => asEpoch(leader.epoch),
+        nowMs: () => alarm.nowMs,
+        wait: (waitMs) => new Promise<void>((resolve) => void alarm.after(waitMs, resolve)),
+        onUnread: () => undefined,
+        ...events,
+      }),
     alarm,
     random: () => 0,
     log: silentLogger,
@@ -78,29 +81,35 @@ function setUp() {
     return line;
   };
   const welcome: KernelCommand = { kind: 'welcome', heartbeatMs: 1000, leaseMs: 5000 };
-  return { alarm, dialled, orders, session, last, welcome };
+  return { alarm, dialled, orders, session, last, welcome, leader };
 }
 
+/** Until what waits for the leader's record has it. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 describe('kernel session', () => {
-  it('attaches to the leader and beats as it is told', () => {
+  it('attaches to the leader and beats as it is told', async () => {
     const { alarm, session, last, welcome } = setUp();
     session.follow({ url: 'a:1', epoch: 1 });
     expect(session.isAttached).toBe(false);
     last().events.command(1, welcome);
+    await settled();
     alarm.advance(3500);
     expect(last().beats).toBe(4);
     expect(session.isAttached).toBe(true);
   });
 
-  it('follows a new leader at once and hears the old one no more', () => {
+  it('follows a new leader at once and hears the old one no more', async () => {
     const { session, dialled, orders, welcome } = setUp();
     session.follow({ url: 'a:1', epoch: 1 });
     dialled[0]?.events.command(1, welcome);
+    await settled();
     session.follow({ url: 'b:1', epoch: 2 });
     expect(dialled.map((line) => line.url)).toEqual(['a:1', 'b:1']);
     expect(dialled[0]?.isClosed).toBe(true);
     const pid = 'p1-1' as ProcessId;
     dialled[0]?.events.command(1, { kind: 'stop', pid, incarnation: 1, graceMs: 0 });
+    await settled();
     expect(orders).toEqual([]);
   });
 
@@ -136,36 +145,78 @@ describe('kernel session', () => {
     expect(dialled.map((line) => line.url)).toEqual(['a:1', 'c:1']);
   });
 
-  it('obeys no command of a lower epoch', () => {
-    const { session, orders, last, welcome } = setUp();
+  it('obeys no command of a lower epoch', async () => {
+    const { alarm, session, orders, last, welcome, leader } = setUp();
+    leader.epoch = 5;
     session.follow({ url: 'a:1', epoch: 5 });
     last().events.command(5, welcome);
+    await settled();
     const line = last();
     const pid = 'p1-1' as ProcessId;
     line.events.command(4, { kind: 'stop', pid, incarnation: 1, graceMs: 0 });
+    alarm.advance(300);
+    await settled();
     expect(orders).toEqual([]);
     expect(line.isClosed).toBe(true);
   });
 
-  it('refuses an order that it can’t read', () => {
-    const { session, orders, last } = setUp();
+  it('is not won by a kernel with a huge epoch, and obeys the leader after it', async () => {
+    const { alarm, session, dialled, orders, last, welcome } = setUp();
+    session.follow({ url: 'a:1', epoch: 1 });
+    last().events.command(Number.MAX_SAFE_INTEGER, welcome);
+    await settled();
+    expect(session.isAttached).toBe(false);
+    alarm.advance(2_000);
+    expect(dialled).toHaveLength(2);
+    last().events.command(1, welcome);
+    await settled();
+    last().events.command(1, {
+      kind: 'stop',
+      pid: 'p1-1' as ProcessId,
+      incarnation: 1,
+      graceMs: 0,
+    });
+    expect([session.isAttached, orders]).toEqual([true, ['stop p1-1']]);
+  });
+
+  it('obeys the leader of a bucket that was begun anew', async () => {
+    const { alarm, session, last, welcome, leader } = setUp();
+    leader.epoch = 900;
+    session.follow({ url: 'a:1', epoch: 900 });
+    last().events.command(900, welcome);
+    await settled();
+    leader.epoch = 3;
+    session.follow({ url: 'b:1', epoch: 3 });
+    alarm.advance(1_000);
+    last().events.command(3, welcome);
+    await settled();
+    expect(session.isAttached).toBe(true);
+  });
+
+  it('refuses an order that it can’t read', async () => {
+    const { session, orders, last, leader } = setUp();
+    leader.epoch = 5;
     session.follow({ url: 'a:1', epoch: 5 });
     const spec = { unreadable: 'device is "x"', target: 'm@1' };
     last().events.command(5, { kind: 'start', pid: 'p1-1' as ProcessId, incarnation: 1, spec });
+    await settled();
     expect(orders).toEqual(['refuse p1-1: device is "x"']);
   });
 
-  it('tells that it stops at once, with each beat, and to a leader that comes later', () => {
-    const { alarm, session, dialled, welcome } = setUp();
+  it('tells that it stops at once, with each beat, and to a leader that comes later', async () => {
+    const { alarm, session, dialled, welcome, leader } = setUp();
     session.follow({ url: 'a:1', epoch: 1 });
     session.leave();
     expect(dialled[0]?.beats).toBe(0);
     dialled[0]?.events.command(1, welcome);
+    await settled();
     session.leave();
     alarm.advance(1000);
     expect(dialled[0]).toMatchObject({ beats: 3, leavingBeats: 3 });
+    leader.epoch = 2;
     session.follow({ url: 'b:1', epoch: 2 });
     dialled[1]?.events.command(2, welcome);
+    await settled();
     expect(dialled[1]).toMatchObject({ beats: 1, leavingBeats: 1 });
   });
 

@@ -2,7 +2,7 @@
  * Keeps this node attached to whoever leads: finds the leader, registers, beats, obeys, and starts
  * over with backoff when the stream ends. A change of leader is followed at once.
  *
- * Invariants: S1 at most one line is open; S2 commands of a lower epoch are never obeyed; S3 a
+ * Invariants: S1 at most one line is open; S2 nobody but the leader is obeyed; S3 a
  * registration names every process of this node.
  */
 import type { Logger, ProcessId } from '@llmos/base';
@@ -25,13 +25,25 @@ export interface LeaderAddress {
   readonly epoch: number;
 }
 
+/** Lets through what the leader says: a kernel of another epoch only once the record names it. */
+export interface LeaderGate<Message> {
+  /** The leader's, as far as is known. */
+  readonly epoch: number;
+  offer(epoch: number, message: Message): void;
+  close(): void;
+}
+
+export interface LeaderGateEvents<Message> {
+  readonly pass: (message: Message) => void;
+  readonly refuse: (message: Message, of: { readonly epoch: number; readonly why: string }) => void;
+}
+
 export interface KernelSessionParts {
   readonly link: KernelLink;
   readonly slots: Pick<ProcessSlots, 'start' | 'stop' | 'refuse'>;
   readonly registration: () => NodeRegistration;
   readonly beat: () => NodeBeat;
-  /** `stale` for a lower epoch than any seen before. */
-  readonly guard: { check(epoch: number): 'current' | 'newer' | 'stale' };
+  readonly openGate: <Message>(events: LeaderGateEvents<Message>) => LeaderGate<Message>;
   readonly alarm: Alarm;
   /** In [0, 1), for jitter: nodes must not all return in the same moment. */
   readonly random: () => number;
@@ -45,6 +57,14 @@ interface OpenLine {
   cancelWait: () => void;
 }
 
+type LeaderCommand = Exclude<KernelCommand, { readonly kind: 'not-leader' }>;
+
+/** A command waits for the record while its line may be closed and another one opened. */
+interface Received {
+  readonly line: OpenLine;
+  readonly command: LeaderCommand;
+}
+
 export class KernelSession {
   private leader: LeaderAddress | undefined;
   private open: OpenLine | undefined;
@@ -52,8 +72,20 @@ export class KernelSession {
   private failures = 0;
   private isLeaving = false;
   private isClosed = false;
+  private readonly gate: LeaderGate<Received>;
 
-  constructor(private readonly parts: KernelSessionParts) {}
+  constructor(private readonly parts: KernelSessionParts) {
+    this.gate = parts.openGate<Received>({
+      pass: ({ line, command }) => {
+        if (this.open === line) this.obey(command);
+      },
+      refuse: ({ line }, { epoch, why }) => {
+        if (this.open !== line) return;
+        parts.log.warn('epoch-refused', { epoch, why, leader: this.gate.epoch });
+        this.onClosed(`it speaks for epoch ${epoch}, and the leader's is ${this.gate.epoch}`);
+      },
+    });
+  }
 
   get isAttached(): boolean {
     return this.open?.isWelcome === true;
@@ -83,6 +115,7 @@ export class KernelSession {
   /** Resolves when the kernel has heard what was told before, within a bounded time. */
   async close(): Promise<void> {
     this.isClosed = true;
+    this.gate.close();
     this.cancelRetry?.();
     await this.drop('this node stops');
   }
@@ -94,7 +127,7 @@ export class KernelSession {
     const isOpen = (): boolean => this.open === opened;
     const line = this.parts.link.attach(url, this.parts.registration(), {
       command: (epoch, command) => {
-        if (isOpen()) this.obey(epoch, command);
+        if (isOpen()) this.receive(opened, { epoch, command });
       },
       closed: (reason) => {
         if (isOpen()) this.onClosed(reason);
@@ -107,15 +140,16 @@ export class KernelSession {
     });
   }
 
-  private obey(epoch: number, command: KernelCommand): void {
-    if (command.kind === 'not-leader') {
-      this.onClosed('it does not lead', command.leaderUrl);
-      return;
-    }
-    if (this.parts.guard.check(epoch) === 'stale') {
-      this.onClosed(`it leads epoch ${epoch}, which is over`);
-      return;
-    }
+  private receive(
+    line: OpenLine,
+    of: { readonly epoch: number; readonly command: KernelCommand },
+  ): void {
+    const { epoch, command } = of;
+    if (command.kind === 'not-leader') this.onClosed('it does not lead', command.leaderUrl);
+    else this.gate.offer(epoch, { line, command });
+  }
+
+  private obey(command: LeaderCommand): void {
     switch (command.kind) {
       case 'welcome':
         this.onWelcome(command.heartbeatMs);

@@ -13,7 +13,8 @@ export const protobufFileName = "llmos/v1/mailbox.proto";
 
 /**
  * Kernel → process, on llmos.v1.mailbox.<node>.<process> (core NATS).
- * Every message carries the epoch of the leader that sent it: a process refuses lower ones.
+ * Every message carries the epoch of the leader that sent it: a process obeys the epoch alone that
+ * the leader's record names.
  */
 export interface MailboxMessage {
   epoch: number;

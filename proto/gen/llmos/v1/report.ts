@@ -57,7 +57,13 @@ export interface Stopped {
 export interface ProcessHeartbeat {
   /** Attempts accepted and not finished. */
   running: AttemptRef[];
+  /**
+   * Of the leader that it obeys; 0 before it has heard of one. One that names another than the leader
+   * that it reports to, again and again, is replaced.
+   */
   epoch: number;
+  /** Messages that it refused since it started, because no leader had their epoch. */
+  foreign: number;
 }
 
 function createBaseReportBatch(): ReportBatch {
@@ -597,7 +603,7 @@ export const Stopped: MessageFns<Stopped> = {
 };
 
 function createBaseProcessHeartbeat(): ProcessHeartbeat {
-  return { running: [], epoch: 0 };
+  return { running: [], epoch: 0, foreign: 0 };
 }
 
 export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
@@ -607,6 +613,9 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.foreign !== 0) {
+      writer.uint32(24).uint64(message.foreign);
     }
     return writer;
   },
@@ -640,6 +649,14 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
             message.epoch = longToNumber(reader.uint64());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.foreign = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -656,6 +673,7 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
     return {
       running: globalThis.Array.isArray(object?.running) ? object.running.map((e: any) => AttemptRef.fromJSON(e)) : [],
       epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      foreign: isSet(object.foreign) ? globalThis.Number(object.foreign) : 0,
     };
   },
 
@@ -667,6 +685,9 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
     if (message.epoch !== 0) {
       obj.epoch = Math.round(message.epoch);
     }
+    if (message.foreign !== 0) {
+      obj.foreign = Math.round(message.foreign);
+    }
     return obj;
   },
 
@@ -677,6 +698,7 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
     const message = createBaseProcessHeartbeat();
     message.running = object.running?.map((e) => AttemptRef.fromPartial(e)) || [];
     message.epoch = object.epoch ?? 0;
+    message.foreign = object.foreign ?? 0;
     return message;
   },
 };

@@ -44,7 +44,7 @@ it('carries a task to the mailbox with everything that the process needs', () =>
 });
 
 it('reads the facts of a report in their order', () => {
-  const heartbeat = { running: [ref], epoch: 7 };
+  const heartbeat = { running: [ref], epoch: 7, foreign: 2 };
   const finished = [
     { attempt: ref, outcome: { $case: 'committed' as const, value: { ok: true, errorCode: '' } } },
   ];

@@ -78,7 +78,8 @@ export function decodeReport(from: NodeProcess, bytes: Uint8Array): KernelEvent[
   }
   if (batch.heartbeat !== undefined) {
     const running = batch.heartbeat.running.map(readAttempt);
-    events.push({ kind: 'process-heartbeat', origin, running });
+    const { epoch, foreign } = batch.heartbeat;
+    events.push({ kind: 'process-heartbeat', origin, running, epoch, foreign });
   }
   return events;
 }

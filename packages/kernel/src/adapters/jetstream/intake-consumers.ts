@@ -2,8 +2,8 @@
  * The durable pull consumers `intake-<epoch>-<class>`: one set per leadership.
  *
  * The name carries the epoch, so that an old leader's acknowledgements touch nothing. On a work
- * queue two consumers may not overlap: ours can exist only once those of lower epochs are gone,
- * and their unacknowledged messages come to ours at once.
+ * queue two consumers may not overlap: ours can exist only once all others are gone, and their
+ * unacknowledged messages come to ours at once.
  */
 import type { Epoch, Logger, TaskClass } from '@llmos/base';
 import {
@@ -40,9 +40,16 @@ export interface TakeoverOptions {
   readonly log: Logger;
   readonly epoch: Epoch;
   readonly isEnded: () => boolean;
+  /** That of the leader's record now; undefined where it names none. */
+  readonly readEpoch: () => Promise<Epoch | undefined>;
+  /** A consumer that no leader made is about to be deleted. */
+  readonly onForeign: () => void;
 }
 
-/** Rejects with FAILED_PRECONDITION where a higher epoch has consumers: we are not the leader. */
+/**
+ * Rejects with FAILED_PRECONDITION where a later leader has consumers: one is later only if the
+ * leader's record says so, whatever number is in a name.
+ */
 export async function takeOverConsumers(options: TakeoverOptions): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     if (options.isEnded()) throw new LeadershipEnded();
@@ -61,7 +68,7 @@ export async function takeOverConsumers(options: TakeoverOptions): Promise<void>
 /** `done`, or why it must be tried again: a cluster that lost a server needs a moment. */
 async function tryTakeOver(options: TakeoverOptions): Promise<string> {
   try {
-    await deleteLowerEpochs(options);
+    await deleteOthers(options);
     return (await tryCreateAll(options)) ? 'done' : 'consumers of another leader overlap';
   } catch (error) {
     if (!isUnavailable(error)) throw error;
@@ -71,20 +78,32 @@ async function tryTakeOver(options: TakeoverOptions): Promise<string> {
   }
 }
 
-async function deleteLowerEpochs(options: TakeoverOptions): Promise<void> {
+async function deleteOthers(options: TakeoverOptions): Promise<void> {
   const { manager, log, epoch } = options;
   for (const name of await consumerNames(options.connection)) {
     const other = epochOfName(name);
     if (other === epoch) continue;
-    if (other !== undefined && other > epoch) {
-      throw new LlmosError(
-        'FAILED_PRECONDITION',
-        `consumer ${name} belongs to a later leader than epoch ${epoch}`,
-      );
+    if (other === undefined || other > epoch) {
+      await assertLeading(options, name);
+      log.warn('intake-consumer-foreign', { consumer: name, epoch });
+      options.onForeign();
+    } else {
+      log.info('intake-consumer-deleted', { consumer: name, epoch });
     }
-    log.info('intake-consumer-deleted', { consumer: name, epoch });
     await deleteConsumer(manager, name);
   }
+}
+
+/** A later leader wrote its record before it made a consumer, so a reading after tells. */
+async function assertLeading(options: TakeoverOptions, name: string): Promise<void> {
+  const { epoch } = options;
+  const leading = await options.readEpoch();
+  if (leading === epoch) return;
+  throw new LlmosError(
+    'FAILED_PRECONDITION',
+    `consumer ${name} is not of epoch ${epoch}, and the leader's record names ` +
+      `${leading === undefined ? 'none' : `epoch ${leading}`}`,
+  );
 }
 
 async function deleteConsumer(manager: JetStreamManager, name: string): Promise<void> {
@@ -116,7 +135,7 @@ async function consumerNames(connection: NatsConnection): Promise<readonly strin
 
 /** Only kernels consume tasks: a consumer with any other name would take work away unseen. */
 function epochOfName(name: string): number | undefined {
-  const match = /^intake-(\d{1,15})-[a-z]+$/.exec(name);
+  const match = /^intake-(\d{1,16})-[a-z]+$/.exec(name);
   return match === null ? undefined : Number(match[1]);
 }
 

@@ -1,15 +1,32 @@
 /** The leader's record in the bucket `llmos_leader`, written by compare-and-set. */
-import type { BucketRow, KernelId, Logger, OnSkipped, ServerTime, StampHeard } from '@llmos/base';
-import { BUCKETS, decodeJson, encodeJson, isRecord, tryToken, watchBucket } from '@llmos/base';
+import type {
+  BucketRow,
+  Epoch,
+  KernelId,
+  Logger,
+  OnSkipped,
+  ServerTime,
+  StampHeard,
+} from '@llmos/base';
+import {
+  BUCKETS,
+  LEADER_KEY as KEY,
+  LEADER_STREAM,
+  LEADER_SUBJECT as SUBJECT,
+  asEpoch,
+  decodeJson,
+  encodeJson,
+  grantedEpoch,
+  isRecord,
+  tryToken,
+  watchBucket,
+} from '@llmos/base';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { LeaderRecord, LeadershipStore, StoredLeader } from '../../ports/leadership-store';
 import { isConflict } from './api-errors';
 import { readLast } from './leader-reads';
-
-const KEY = 'leader';
-const SUBJECT = `$KV.${BUCKETS.leader}.${KEY}`;
 
 export interface LeadershipStoreParts {
   /** False while this kernel could do nothing with a lease. */
@@ -44,9 +61,16 @@ export class JetStreamLeadershipStore implements LeadershipStore {
   }
 
   async read(): Promise<StoredLeader | undefined> {
-    const stored = await readLast(this.manager, `KV_${BUCKETS.leader}`, SUBJECT);
+    const stored = await readLast(this.manager, LEADER_STREAM, SUBJECT);
     if (stored === undefined) return undefined;
-    return { record: readLeaderRecord(stored.data), revision: stored.seq };
+    const { data: value, seq: revision } = stored;
+    return { record: readLeaderRecord({ value, revision }), revision };
+  }
+
+  /** Whose epoch it is now, by the leader of the stream. */
+  async readEpoch(): Promise<Epoch | undefined> {
+    const record = (await this.read())?.record;
+    return record === undefined ? undefined : asEpoch(record.epoch);
   }
 
   async write(
@@ -99,22 +123,27 @@ export class JetStreamLeadershipStore implements LeadershipStore {
   }
 }
 
-/** A record that can't be read counts as released: nobody can lead by it. */
-export function readLeaderRecord(bytes: Uint8Array): LeaderRecord {
-  let value: unknown;
+/** Undefined where no kernel can have written it. */
+export function readLeaderRecord(stored: {
+  readonly value: Uint8Array;
+  readonly revision: number;
+}): LeaderRecord | undefined {
+  let fields: unknown;
   try {
-    value = decodeJson(bytes);
+    fields = decodeJson(stored.value);
   } catch {
-    value = undefined;
+    return undefined;
   }
-  const fields = isRecord(value) ? value : {};
-  const { kernelId, epoch, httpUrl, grpcUrl, isReleased } = fields;
-  const isEpoch = typeof epoch === 'number' && Number.isSafeInteger(epoch) && epoch >= 0;
+  if (!isRecord(fields)) return undefined;
+  const kernelId = tryToken<KernelId>(fields['kernelId']);
+  const epoch = grantedEpoch(fields['epoch'], stored.revision);
+  if (kernelId === undefined || epoch === undefined) return undefined;
+  const { httpUrl, grpcUrl, isReleased } = fields;
   return {
-    kernelId: tryToken<KernelId>(kernelId) ?? ('unknown' as KernelId),
-    epoch: isEpoch ? epoch : 0,
+    kernelId,
+    epoch,
     httpUrl: typeof httpUrl === 'string' ? httpUrl : '',
     grpcUrl: typeof grpcUrl === 'string' ? grpcUrl : '',
-    isReleased: isReleased === true || !isRecord(value),
+    isReleased: isReleased === true,
   };
 }

@@ -29,6 +29,7 @@ import type {
   LookedUp,
   TaskStream,
 } from '../../ports/task-stream';
+import type { ForeignEpochs } from '../../services/foreign-epochs';
 import type { IntakeContext, IntakeEvent } from '../../services/task-intake';
 import { readTask, refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
@@ -62,6 +63,9 @@ export interface TaskStreamOptions {
   readonly bodyCacheBytes: number;
   readonly time: ServerTime;
   readonly encodeResult: (result: Result, format: BodyFormat) => EncodedResult;
+  /** See TakeoverOptions. */
+  readonly readEpoch: () => Promise<Epoch | undefined>;
+  readonly foreignEpochs: ForeignEpochs;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -106,9 +110,10 @@ export class JetStreamTaskStream implements TaskStream {
     deliver: (event: KernelEvent) => void,
   ): Promise<{ lastSequence: number }> {
     const generation = ++this.generation;
-    const { manager, log, counters, connection } = this.options;
+    const { manager, log, counters, foreignEpochs } = this.options;
     const isEnded = (): boolean => generation !== this.generation;
-    await takeOverConsumers({ connection, manager, log, epoch, isEnded });
+    const onForeign = (): void => foreignEpochs.noteConsumer();
+    await takeOverConsumers({ ...this.options, epoch, isEnded, onForeign });
     // After the old consumers are gone: no other leader was given anything later.
     const waiting = { log, waitMs: EDGE_LIMITS.takeoverWaitMs };
     const info = await whileUnavailable(waiting, () => manager.streams.info(STREAMS.tasks));

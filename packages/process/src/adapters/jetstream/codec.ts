@@ -115,7 +115,7 @@ export function encodeReport(incarnation: number, of: Report): Uint8Array {
     heartbeat:
       of.heartbeat === undefined
         ? undefined
-        : { running: [...of.heartbeat.running], epoch: of.heartbeat.epoch },
+        : { ...of.heartbeat, running: [...of.heartbeat.running] },
   }).finish();
 }
 
@@ -194,7 +194,11 @@ export interface DecodedReport {
   readonly incarnation: number;
   readonly accepted: readonly AttemptRef[];
   readonly finished: readonly FinishedAttempt[];
-  readonly heartbeat?: { readonly running: readonly AttemptRef[]; readonly epoch: number };
+  readonly heartbeat?: {
+    readonly running: readonly AttemptRef[];
+    readonly epoch: number;
+    readonly foreign: number;
+  };
 }
 
 export function decodeReport(bytes: Uint8Array): DecodedReport {
@@ -212,7 +216,7 @@ export function decodeReport(bytes: Uint8Array): DecodedReport {
     finished: [...batch.finished.flatMap(readFinished), ...preempted],
     ...(heartbeat === undefined
       ? {}
-      : { heartbeat: { running: refs(heartbeat.running), epoch: heartbeat.epoch } }),
+      : { heartbeat: { ...heartbeat, running: refs(heartbeat.running) } }),
   };
 }
 

@@ -4,6 +4,7 @@ import { NatsError } from 'nats';
 /** JSStreamWrongLastSequenceErrF. */
 const WRONG_LAST_SEQUENCE = 10071;
 const NO_MESSAGE_FOUND = 10037;
+const STREAM_NOT_FOUND = 10059;
 /** JSStreamMessageExceedsMaximumErr: the stream's own limit, below the server's. */
 const MESSAGE_EXCEEDS_MAXIMUM = 10054;
 
@@ -13,6 +14,10 @@ export function isWrongLastSequence(thrown: unknown): boolean {
 
 export function isNotFound(thrown: unknown): boolean {
   return apiErrorCode(thrown) === NO_MESSAGE_FOUND;
+}
+
+export function isStreamNotFound(thrown: unknown): boolean {
+  return apiErrorCode(thrown) === STREAM_NOT_FOUND;
 }
 
 export function isTooLarge(thrown: unknown): boolean {

@@ -1,6 +1,6 @@
 /** Follows the leader's record. The bucket may not exist yet (kernels create it): then it waits. */
 import type { BucketRow, Logger, OnSkipped, ServerTime } from '@llmos/base';
-import { BUCKETS, decodeJson, isRecord, watchBucket } from '@llmos/base';
+import { BUCKETS, LEADER_KEY, decodeJson, grantedEpoch, isRecord, watchBucket } from '@llmos/base';
 import type { NatsConnection } from 'nats';
 import { createInbox } from 'nats';
 import type { LeaderAddress } from '../../agent/kernel-session';
@@ -20,8 +20,6 @@ export interface LeaderWatchOptions {
   readonly onLeader: (leader: LeaderAddress | undefined) => void;
 }
 
-const LEADER_KEY = 'leader';
-
 export function watchLeader(options: LeaderWatchOptions): LeaderWatch {
   const { time, onLeader, ...shared } = options;
   return watchBucket<BucketRow>({
@@ -37,28 +35,28 @@ export function watchLeader(options: LeaderWatchOptions): LeaderWatch {
         time.hear({ stampWallMs: change.storedWallMs, heardAtMs: time.steady.nowMs() });
       }
       const row = rows.get(LEADER_KEY);
-      onLeader(row === undefined ? undefined : readLeader(row));
+      const leader = row === undefined ? undefined : readLeader(row);
+      // Whoever led goes on leading: it writes its record again.
+      if (leader !== 'foreign') onLeader(leader);
+      else options.log.warn('leader-record-foreign', { revision: row?.revision });
     },
   });
 }
 
-/** Undefined where nobody leads or the record can't be read. */
+/** Undefined where nobody leads, `foreign` where no kernel can have written the record. */
 export function readLeader(entry: {
   readonly value: Uint8Array;
   readonly revision: number;
-}): LeaderAddress | undefined {
+}): LeaderAddress | 'foreign' | undefined {
   let record: unknown;
   try {
     record = decodeJson(entry.value);
   } catch {
-    return undefined;
+    return 'foreign';
   }
-  if (!isRecord(record) || record['isReleased'] === true) return undefined;
+  if (!isRecord(record)) return 'foreign';
+  const epoch = grantedEpoch(record['epoch'], entry.revision);
   const url = readAddress(record['grpcUrl']);
-  const epoch = record['epoch'];
-  if (url === undefined || typeof epoch !== 'number' || !Number.isSafeInteger(epoch)) {
-    return undefined;
-  }
-  // The granting write does not know its own revision yet, which is the epoch.
-  return { url, epoch: epoch === 0 ? entry.revision : epoch };
+  if (epoch === undefined || url === undefined) return 'foreign';
+  return record['isReleased'] === true ? undefined : { url, epoch };
 }
