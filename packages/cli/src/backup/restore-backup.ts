@@ -108,7 +108,8 @@ async function assertNothingElse(
   for (const name of (await server.names()).filter(isOwnStream)) {
     const stream = manifest.streams.find((each) => each.name === name);
     const look = name === begun ? await findNow(server, name) : await server.find(name);
-    if (stream !== undefined && name === begun && isCutShort(stream, look)) cutShort = name;
+    if (stream !== undefined && name === begun && isCutShort(manifest, stream, look))
+      cutShort = name;
     else if (look === undefined) continue;
     else if (stream !== undefined && isSame(stream, look)) there.add(name);
     else others.push(`${name} (${look.state.messages} messages)`);
@@ -122,10 +123,21 @@ async function assertNothingElse(
   );
 }
 
-/** @param look undefined where the cluster lists it, and no server has it. */
-function isCutShort(stream: BackedUpStream, look: StreamLook | undefined): boolean {
+/**
+ * A single server keeps the time at which the stream was first made, a cluster takes that of the
+ * restore: later than the backup, which the stream that was backed up never is.
+ *
+ * @param look undefined where the cluster lists it, and no server has it.
+ */
+function isCutShort(
+  { createdAt }: Manifest,
+  stream: BackedUpStream,
+  look: StreamLook | undefined,
+): boolean {
   if (look === undefined) return true;
-  return look.created === stream.created && look.state.lastSequence < stream.state.lastSequence;
+  const isRestored = Date.parse(look.created) > Date.parse(createdAt);
+  if (look.created !== stream.created && !isRestored) return false;
+  return look.state.lastSequence < stream.state.lastSequence;
 }
 
 /** Equal, but for what has expired since; one that never held anything equals only such a one. */
