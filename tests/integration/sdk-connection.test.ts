@@ -19,6 +19,10 @@ authorization {
         publish: ["llmos.v1.call.default.echo", "$JS.API.DIRECT.GET.LLMOS_RESULTS.>"]
         subscribe: ["_INBOX.>", "llmos.v1.result.default.*"]
     } }
+    { user: bound, password: b, permissions: {
+        publish: ["llmos.v1.call.default.echo", "llmos.v1.alive.default.*"]
+        subscribe: ["_INBOX.>", "llmos.v1.caller.default.*"]
+    } }
     { user: private, password: p, permissions: {
         publish: ["llmos.v1.call.default.echo"]
         subscribe: ["_INBOX.private.>"]
@@ -29,9 +33,16 @@ authorization {
 describe('on a server with permissions', () => {
   let server: TestNatsServer;
   let kernel: FakeKernel;
+  /** To whom the tasks were bound. */
+  const callers: unknown[] = [];
   beforeAll(async () => {
     server = await startNatsServer({ config: AUTHORIZATION });
-    const functions = { echo: (task: FakeTask): unknown => task.input };
+    const functions = {
+      echo: (task: FakeTask): unknown => {
+        callers.push(task.header('Llmos-Caller') ?? '');
+        return task.input;
+      },
+    };
     kernel = await FakeKernel.start({ url: server.url, user: 'kernel', pass: 'k', functions });
   });
   afterAll(async () => {
@@ -63,6 +74,18 @@ describe('on a server with permissions', () => {
       await os.close();
       await outside.close();
     }
+  });
+
+  it('binds calls to the client only where it may listen for the questions to it', async () => {
+    const ask = async (user: string, options = {}): Promise<unknown> => {
+      const os = await connect({ servers: server.url.replace('//', `//${user}@`) });
+      callers.length = 0;
+      await os.echo('mine', options).finally(() => os.close());
+      return callers;
+    };
+    expect(await ask('caller:c')).toEqual(['']);
+    expect(await ask('bound:b')).toEqual([expect.stringMatching(/^[0-9a-f]{24}$/)]);
+    expect(await ask('bound:b', { detached: true })).toEqual(['']);
   });
 
   it('ends with UNAUTHENTICATED where the server refuses the credentials', async () => {

@@ -184,6 +184,20 @@ export interface ForeignEpochsSeen {
   readonly intakeConsumers: number;
 }
 
+/** How much of one thing the tenant that asks may have, and how much of it is left now. */
+export interface LimitRow {
+  /**
+   * `tasks`: live ones. `calls`: that wait at this kernel. `readers`: that attached. `resultBytes`,
+   * `answerBytes`: stored results, kept long and briefly; of these all tenants share the limit.
+   */
+  readonly name: 'tasks' | 'calls' | 'readers' | 'resultBytes' | 'answerBytes';
+  readonly limit: number;
+  /** 0: what needs it is refused now. It may be taken by others, too. */
+  readonly remaining: number;
+  /** When some of it comes back by time alone; absent where only an end of something gives it back. */
+  readonly resetMs?: number;
+}
+
 export interface SystemInfo {
   readonly kernel: string;
   readonly epoch: number;
@@ -234,6 +248,7 @@ export interface SystemCalls {
     output: Paged<{ functions: readonly FunctionDefinition[] }>;
   };
   readonly info: { request: object; output: SystemInfo };
+  readonly limits: { request: object; output: { limits: readonly LimitRow[] } };
   readonly status: { request: { task: string }; output: TaskStatus };
   readonly attach: { request: AttachRequest; output: Attached };
   readonly spawn: { request: SpawnRequest; output: { model: string; replicas: number } };

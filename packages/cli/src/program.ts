@@ -11,7 +11,7 @@ import { registerDoctor } from './commands/doctor';
 import { registerEvents } from './commands/events';
 import { registerLogs } from './commands/logs';
 import { registerModel } from './commands/model';
-import { registerInfo, registerProcesses } from './commands/processes';
+import { registerInfo, registerLimits, registerProcesses } from './commands/processes';
 import { registerResults } from './commands/results';
 import { registerRun } from './commands/run';
 import { registerStatus } from './commands/status';
@@ -43,6 +43,7 @@ export function createProgram(host: CommandHost): Command {
   registerProcesses(program, host);
   registerModel(program, host);
   registerInfo(program, host);
+  registerLimits(program, host);
   registerEvents(program, host);
   registerLogs(program, host);
   registerBench(program, host);

@@ -4,7 +4,16 @@
  * Begins when the lease is granted and ends at once when it is lost; nothing of it outlives the
  * epoch. What was begun is ended in reverse order.
  */
-import type { Clock, Epoch, ErrorBody, KernelId, Logger, SystemInfo } from '@llmos/base';
+import type {
+  Clock,
+  Epoch,
+  ErrorBody,
+  KernelId,
+  Logger,
+  LimitRow,
+  SystemInfo,
+  TenantId,
+} from '@llmos/base';
 import { LlmosError, readClock } from '@llmos/base';
 import { DecisionCarrier } from './carry-out';
 import { ControlLoop } from './control-loop';
@@ -44,6 +53,7 @@ export interface ActiveKernelParts {
   readonly log: Logger;
   readonly kernelId: KernelId;
   readonly info: (epoch: Epoch, counts: CoreCounts) => Promise<SystemInfo>;
+  readonly limits: (tenant: TenantId) => readonly LimitRow[];
   readonly isLeading: () => boolean;
   /** Tasks beyond it wait in their stream. */
   readonly maxHeldTasks: number;
@@ -200,6 +210,7 @@ export class ActiveKernel {
       store: registryStore,
       deliver: (event) => this.loop.deliver(event),
       now: () => readClock(clock),
+      limits: (tenant) => this.parts.limits(tenant),
       info: () => this.parts.info(this.epoch, this.core.counts()),
       isLeading: () => !this.isEnded && this.parts.isLeading(),
     });

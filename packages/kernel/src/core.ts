@@ -9,6 +9,7 @@ import { createKernelState, type KernelState } from './kernel-state';
 import { CORE_LIMITS } from './limits';
 import type { Node } from './nodes/node';
 import { processRow } from './processes/process-row';
+import { taskRoom } from './scheduling/admission';
 import { identityOf } from './tasks/task-spec';
 import { nextTickMs, planTick } from './scheduling/plan-tick';
 import { isShort } from './scheduling/provisioning';
@@ -36,6 +37,7 @@ export function createKernelCore(options: CoreOptions = {}): KernelCore {
       return live === undefined ? undefined : identityOf(live.spec);
     },
     boundTasks: () => state.callers.all(),
+    taskRoom: (tenant) => taskRoom(state, tenant),
     counts: () => count(state),
   };
 }

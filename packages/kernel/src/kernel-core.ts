@@ -61,5 +61,7 @@ export interface KernelCore {
   identityOf(tenant: TenantId, task: TaskId): TaskIdentity | undefined;
   /** The live tasks that are bound to callers. */
   boundTasks(): BoundTasks;
+  /** How many tasks a tenant may have, and how many more. */
+  taskRoom(tenant: TenantId): { readonly limit: number; readonly remaining: number };
   counts(): CoreCounts;
 }

@@ -6,6 +6,7 @@ import type {
   ClockReading,
   DiskWord,
   Epoch,
+  LimitRow,
   NodeRow,
   ProcessRow,
   ServerTime,
@@ -44,7 +45,14 @@ import { KERNEL_VERSION } from './version';
 
 type SharedParts = Omit<
   ActiveKernelParts,
-  'kernelId' | 'attachService' | 'info' | 'isLeading' | 'hasResultRoom' | 'refusalOf' | 'onFailure'
+  | 'kernelId'
+  | 'attachService'
+  | 'info'
+  | 'limits'
+  | 'isLeading'
+  | 'hasResultRoom'
+  | 'refusalOf'
+  | 'onFailure'
 >;
 
 export interface KernelNodeParts extends SharedParts {
@@ -277,6 +285,7 @@ export class KernelNode {
         kernelId: parts.self.kernelId,
         attachService: this.attachService,
         info: (of, counts) => this.info(of, counts),
+        limits: (tenant) => this.limits(tenant),
         isLeading: () => this.leadership.isLeading(),
         hasResultRoom: () => this.room.hasRoom(),
         refusalOf: (spec) => this.room.refusalOf(spec),
@@ -319,6 +328,16 @@ export class KernelNode {
     this.parts.log.error('leader-without-progress', { counts, boundMs: this.stuckBoundMs });
     this.stuckBoundMs = Math.min(2 * this.stuckBoundMs, EDGE_LIMITS.maxStuckMs);
     this.giveUp();
+  }
+
+  private limits(tenant: TenantId): readonly LimitRow[] {
+    const tasks = this.core()?.taskRoom(tenant);
+    return [
+      ...(tasks === undefined ? [] : [{ name: 'tasks', ...tasks } as const]),
+      { name: 'calls', ...this.waiters.roomOf(tenant) },
+      { name: 'readers', ...this.attachService.roomOf(tenant) },
+      ...this.room.limitsOf(tenant),
+    ];
   }
 
   private async info(epoch: Epoch, counts: CoreCounts): Promise<SystemInfo> {

@@ -31,6 +31,7 @@ export type {
   ProcessRow,
   SpawnRequest,
   StreamLoad,
+  LimitRow,
   SystemInfo,
   TaskClass,
   TaskId,

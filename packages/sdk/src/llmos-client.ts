@@ -1,6 +1,7 @@
 /** What a client can do, put together from the parts that do it. */
 import type {
   FunctionDefinition,
+  LimitRow,
   ModelRegistration,
   NodeRow,
   ProcessRow,
@@ -80,6 +81,8 @@ export interface LlmosClient extends BuiltInCalls {
   nodes(options?: WaitOptions): Promise<readonly NodeRow[]>;
   /** The leading kernel, its queues and the load of the streams. */
   info(options?: WaitOptions): Promise<SystemInfo>;
+  /** What the client's tenant may have at once, and how much of it is left. */
+  limits(options?: WaitOptions): Promise<readonly LimitRow[]>;
   /** Keeps `replicas` processes of a model running from now on; 0 stops them. */
   spawn(request: SpawnRequest, options?: WaitOptions): Promise<SpawnRequest>;
   /** Ends one process; its tasks run elsewhere. */
@@ -155,7 +158,7 @@ async function describeStreams(
 
 type SystemMethods = Pick<
   LlmosClient,
-  'functions' | 'models' | 'ps' | 'nodes' | 'info' | 'spawn' | 'kill' | 'removeModel'
+  'functions' | 'models' | 'ps' | 'nodes' | 'info' | 'limits' | 'spawn' | 'kill' | 'removeModel'
 >;
 
 function systemMethods(context: ClientContext): SystemMethods {
@@ -172,6 +175,11 @@ function systemMethods(context: ClientContext): SystemMethods {
     ps: all('ps', 'processes'),
     nodes: all('nodes', 'nodes'),
     info: (options) => systemCall(context, 'info', {}, options),
+    limits: async (options) => {
+      // They are the tenant's, in whosever name other system calls are made.
+      const own = { ...context, principal: context.tenant };
+      return (await systemCall(own, 'limits', {}, options)).limits;
+    },
     spawn: (request, options) => systemCall(context, 'spawn', request, options),
     kill: (pid, options) => systemCall(context, 'kill', { pid }, options),
     removeModel: (model, options) =>

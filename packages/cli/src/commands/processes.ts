@@ -1,6 +1,6 @@
-/** `ps`, `nodes`, `spawn`, `kill`, `functions`, `info`: what runs where. */
+/** `ps`, `nodes`, `spawn`, `kill`, `functions`, `info`, `limits`: what runs where. */
 import type { Command } from 'commander';
-import type { FunctionDefinition, NodeRow, ProcessRow } from '@llmos/base';
+import type { FunctionDefinition, LimitRow, NodeRow, ProcessRow } from '@llmos/base';
 import type { CommandHost } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
@@ -97,6 +97,40 @@ export function registerInfo(program: Command, host: CommandHost): void {
         terminal.line(`running  ${info.running}`);
       }),
     );
+}
+
+export function registerLimits(program: Command, host: CommandHost): void {
+  withExamples(
+    systemCommand(program, 'limits')
+      .description('show what the tenant may have at once, and how much of it is left')
+      .action((options: CommonOptions) =>
+        useSystem(host, options, async ({ client, terminal }) => {
+          const limits = await client.limits(SYSTEM_CALL);
+          if (terminal.isJson) terminal.json(limits);
+          else terminal.line(formatLimits(limits, terminal.style));
+        }),
+      ),
+    ['llmos limits', 'llmos limits --tenant acme --json'],
+  );
+}
+
+export function formatLimits(limits: readonly LimitRow[], style: Style): string {
+  const amount = ({ name }: LimitRow, value: number): string =>
+    name.endsWith('Bytes') ? formatBytes(value) : value.toLocaleString('en-US');
+  return formatTable<LimitRow>(
+    [
+      { title: 'OF', cell: (row) => row.name.replace('Bytes', 's') },
+      { title: 'LIMIT', align: 'right', cell: (row) => amount(row, row.limit) },
+      { title: 'LEFT', align: 'right', cell: (row) => amount(row, row.remaining) },
+      {
+        title: 'FREES IN',
+        align: 'right',
+        cell: ({ resetMs }) => (resetMs === undefined ? '–' : formatMs(resetMs)),
+      },
+    ],
+    limits,
+    style,
+  );
 }
 
 export function formatProcesses(processes: readonly ProcessRow[], style: Style): string {

@@ -2,7 +2,7 @@
  * Intake: every stored message becomes a live task, shares a live one's result, or ends at once.
  * Idempotent by stream sequence; one live task per tenant and id (K4).
  */
-import type { ErrorBody, TaskIdentity } from '@llmos/base';
+import type { ErrorBody, TaskIdentity, TenantId } from '@llmos/base';
 import {
   WIRE_LIMITS,
   errorBody,
@@ -243,6 +243,16 @@ function limitError(state: KernelState, spec: TaskSpec, { refusal }: Flaws): Err
     return errorBody('RESOURCE_EXHAUSTED', message, { details });
   }
   return storeShareError(state, spec);
+}
+
+/** How many tasks the tenant may have, and how many more just now. */
+export function taskRoom(
+  state: KernelState,
+  tenant: TenantId,
+): { readonly limit: number; readonly remaining: number } {
+  const { maxTasks, maxTasksPerTenant: limit } = state.config;
+  const left = Math.min(limit - state.tasks.sizeOf(tenant), maxTasks - state.tasks.size);
+  return { limit, remaining: Math.max(0, left) };
 }
 
 /** While the stream of tasks is nearly full, a tenant that has its share of it adds no more. */

@@ -108,6 +108,14 @@ export class AttachService {
     return reader;
   }
 
+  /** How many readers the tenant may have, and how many more. */
+  roomOf(tenant: TenantId): { readonly limit: number; readonly remaining: number } {
+    const { maxReaders, maxReadersPerTenant: limit } = EDGE_LIMITS;
+    const ofTenant = this.countByTenant.get(tenant) ?? 0;
+    const left = Math.min(limit - ofTenant, maxReaders - this.readers.size);
+    return { limit, remaining: Math.max(0, left) };
+  }
+
   private addTo(tenant: TenantId, change: number): void {
     const count = (this.countByTenant.get(tenant) ?? 0) + change;
     if (count > 0) this.countByTenant.set(tenant, count);

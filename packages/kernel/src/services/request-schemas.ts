@@ -83,6 +83,7 @@ const CALL_SCHEMAS: Readonly<Record<SystemCallName, JsonSchema>> = {
   models: LIST,
   functions: LIST,
   info: NOTHING,
+  limits: NOTHING,
   status: object({ task: TOKEN }),
   attach: object({ task: TOKEN, client: TOKEN, fromIndex: COUNT }, ['task', 'client']),
   spawn: SPAWN,

@@ -99,3 +99,20 @@ it('refuses the tenant that has filled one store, there alone, and no other tena
   expect(await publisher.publish({ ...task, headers })).toEqual({ sequence: 2 });
   expect(room.refusalOf({ tenant: task.subject.tenant })).toBeDefined();
 });
+
+it('says what is left of the store, and that nothing is for a tenant that is kept out', async () => {
+  const { load, shares, room } = setUp();
+  const acme = task.subject.tenant;
+  expect(room.limitsOf(acme)).toEqual([]);
+  load.bytes = 5 * MIB;
+  load.freesInMs = 7_000;
+  await room.look();
+  const remaining = 11 * MIB - EDGE_LIMITS.resultRoomBytes;
+  const row = { name: 'resultBytes', limit: 16 * MIB, remaining, resetMs: 7_000 };
+  expect(room.limitsOf(acme)).toEqual([row]);
+  load.bytes = 15 * MIB;
+  shares.set(acme, { bytes: 15 * MIB, oldestWallMs: 0 });
+  await room.look();
+  await new Promise(setImmediate);
+  expect(room.limitsOf(acme)).toMatchObject([{ remaining: 0 }]);
+});

@@ -4,7 +4,7 @@
  * no more, and what was published straight to the stream waits there: nothing unread is evicted.
  * Before it comes to that, a tenant that has taken more than its share is refused alone.
  */
-import type { ErrorBody, StreamLoad, TenantId, TenantTask } from '@llmos/base';
+import type { ErrorBody, LimitRow, StreamLoad, TenantId, TenantTask } from '@llmos/base';
 import { HEADERS, LlmosError, STREAMS, WIRE_LIMITS, resultStream } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import { CORE_LIMITS } from '../limits';
@@ -62,6 +62,20 @@ export class ResultRoom {
     return load === undefined
       ? undefined
       : this.shares.get(load.stream)?.refusalOf(of.tenant, load);
+  }
+
+  /** What the stores of results may hold, and have left for this tenant; none without a limit. */
+  limitsOf(tenant: TenantId): readonly LimitRow[] {
+    return [...this.loads.values()].flatMap((load): LimitRow[] => {
+      const { stream, bytes, maxBytes, freesInMs } = load;
+      if (maxBytes <= 0) return [];
+      const name = stream === STREAMS.answers ? 'answerBytes' : 'resultBytes';
+      const isKeptOut = this.shares.get(stream)?.refusalOf(tenant, load) !== undefined;
+      // What is kept free for the largest result is nobody's.
+      const leftBytes = Math.max(0, maxBytes - bytes - EDGE_LIMITS.resultRoomBytes);
+      const reset = freesInMs === undefined ? {} : { resetMs: Math.max(0, freesInMs) };
+      return [{ name, limit: maxBytes, remaining: isKeptOut ? 0 : leftBytes, ...reset }];
+    });
   }
 
   /** The same publisher, which refuses while there is no room. */

@@ -50,8 +50,14 @@ export class ResultWaiters {
   }
 
   isFull(tenant: TenantId): boolean {
+    return this.roomOf(tenant).remaining === 0;
+  }
+
+  /** How many may wait for the tenant, and how many more. */
+  roomOf(tenant: TenantId): { readonly limit: number; readonly remaining: number } {
+    const { maxWaiters, maxWaitersPerTenant: limit } = this.options;
     const ofTenant = this.countByTenant.get(tenant) ?? 0;
-    return this.count >= this.options.maxWaiters || ofTenant >= this.options.maxWaitersPerTenant;
+    return { limit, remaining: Math.max(0, Math.min(limit - ofTenant, maxWaiters - this.count)) };
   }
 
   /** Between the publish of a task without an id and its acknowledgement. */

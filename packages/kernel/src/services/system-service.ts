@@ -3,7 +3,15 @@
  *
  * Started with each leadership and stopped with it. A mutating call answers after its write.
  */
-import type { ErrorBody, Instant, Logger, ProcessId, Result, SystemCallName } from '@llmos/base';
+import type {
+  ErrorBody,
+  Instant,
+  LimitRow,
+  Logger,
+  ProcessId,
+  Result,
+  SystemCallName,
+} from '@llmos/base';
 import type { SystemCalls, SystemInfo, TaskId, TenantId } from '@llmos/base';
 import {
   LlmosError,
@@ -42,6 +50,7 @@ export interface SystemServiceOptions {
   readonly deliver: (event: KernelEvent) => void;
   readonly now: () => Instant;
   readonly info: () => Promise<SystemInfo>;
+  readonly limits: (tenant: TenantId) => readonly LimitRow[];
   readonly isLeading: () => boolean;
   readonly counters: KernelCounters;
   readonly log: Logger;
@@ -149,6 +158,7 @@ function handlersOf(options: SystemServiceOptions): Handlers {
     models: (request) => pageOfModels(registry.models(), request, maxBytes()),
     functions: (request) => pageOfFunctions(registry.functions(), request, maxBytes()),
     info: () => options.info(),
+    limits: (_request, principal) => ({ limits: options.limits(principal) }),
     status: (request, principal) => core.statusOf(principal, request.task as TaskId),
     attach: (request, principal) => options.attachService.attach(request, principal),
     spawn: async (request) => {
