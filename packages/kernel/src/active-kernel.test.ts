@@ -19,6 +19,7 @@ function beginning(more: Partial<ActiveKernelParts>): ActiveKernel {
     createCore: () => ({}),
     isLeading: () => true,
     onFailure: nothing,
+    packageCollector: { begin: nothing, end: nothing },
     attachService: { detachAll: nothing },
     callerLink: { begin: nothing, ask: nothing, mark: nothing, end: nothing },
     registryStore: { readDesired: () => Promise.resolve([]) },

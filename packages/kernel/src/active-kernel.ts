@@ -32,6 +32,7 @@ import type { CallerLink } from './ports/caller-link';
 import type { AttachService } from './services/attach-service';
 import { CallerWatch } from './services/caller-watch';
 import type { ModelRegistrar } from './services/model-registration';
+import type { PackageCollector } from './services/package-collector';
 import type { Registry } from './services/registry';
 import { startSystemService } from './services/system-service';
 import type { TaskSpec } from './tasks/task-spec';
@@ -46,6 +47,7 @@ export interface ActiveKernelParts {
   readonly registry: Registry;
   readonly registryStore: RegistryStore;
   readonly registrar: ModelRegistrar;
+  readonly packageCollector: Pick<PackageCollector, 'begin' | 'end'>;
   readonly attachService: AttachService;
   readonly callerLink: CallerLink;
   readonly counters: KernelCounters;
@@ -148,6 +150,7 @@ export class ActiveKernel {
     clearInterval(this.callerTimer);
     this.loop.end();
     this.served?.stop();
+    this.parts.packageCollector.end();
     this.callers.end();
     this.parts.attachService.detachAll();
     this.unlisten();
@@ -199,6 +202,7 @@ export class ActiveKernel {
   private serve(): void {
     const { requests, registry, registrar, attachService, registryStore } = this.parts;
     const { counters, clock, log } = this.parts;
+    const isLeading = (): boolean => !this.isEnded && this.parts.isLeading();
     this.served = startSystemService({
       requests,
       registry,
@@ -212,8 +216,9 @@ export class ActiveKernel {
       now: () => readClock(clock),
       limits: (tenant) => this.parts.limits(tenant),
       info: () => this.parts.info(this.epoch, this.core.counts()),
-      isLeading: () => !this.isEnded && this.parts.isLeading(),
+      isLeading,
     });
+    this.parts.packageCollector.begin(isLeading);
     this.callers.start();
     this.callerTimer = setInterval(() => this.callers.look(), EDGE_LIMITS.callerLookMs);
   }

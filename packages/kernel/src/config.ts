@@ -36,6 +36,8 @@ export interface KernelConfig {
   readonly bodyCacheBytes: number | undefined;
   readonly resultMaxAgeMs: number;
   readonly connectWaitMs: number;
+  /** How long package files that no model names are kept. */
+  readonly packageGraceMs: number;
   /** Tests only: share of mailbox and report messages that are dropped. */
   readonly faultDropRate: number;
   /** Tests only: so much is this program's wall clock ahead. */
@@ -83,6 +85,10 @@ export function readKernelConfig(environment: Environment): KernelConfig {
     connectWaitMs: read.integer('LLMOS_CONNECT_WAIT_MS', {
       fallback: EDGE_LIMITS.connectWaitMs,
       least: 0,
+    }),
+    packageGraceMs: read.integer('LLMOS_PACKAGE_GRACE_MS', {
+      fallback: EDGE_LIMITS.packageGraceMs,
+      least: 1_000,
     }),
     faultDropRate: read.share('LLMOS_FAULT_DROP_RATE'),
     faultClockMs: read.aheadMs('LLMOS_FAULT_CLOCK_MS'),

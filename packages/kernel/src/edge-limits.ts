@@ -197,6 +197,12 @@ export const EDGE_LIMITS = {
   maxAskedPerTenant: 1_024,
   maxReplicasPerModel: 256,
   maxModels: 10_000,
+  /** Longer than a large package is on its way: its files are stored first, its row last. */
+  packageGraceMs: 6 * 60 * 60_000,
+  /** How often the leader looks for package files that no model names. */
+  packageLookMs: 10 * 60_000,
+  /** Removed after one look: models are added again after them. */
+  maxRemovedFiles: 256,
   maxFunctions: 10_000,
   maxPackageFiles: 2_048,
   /** Of one registration, which travels inside one message. */

@@ -50,6 +50,8 @@ import { createKernelCore } from './core';
 import { KernelNode } from './kernel-node';
 import type { ProcessLink } from './ports/process-link';
 import { ForeignEpochs } from './services/foreign-epochs';
+import { PackageCollector } from './services/package-collector';
+import { PackageTurns } from './services/package-turns';
 import { ModelRegistrar } from './services/model-registration';
 import { Registry } from './services/registry';
 
@@ -272,7 +274,8 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   const wallMs = (): number => time.wallMs();
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
-  const packages = await JetStreamPackageStore.open(connection);
+  const packages = await JetStreamPackageStore.open(wire);
+  const turns = new PackageTurns();
   const reads = new ResultReads({ ...wire, nowMs: () => systemClock.nowMs() });
   const foreignEpochs = new ForeignEpochs(wire.counters);
   const leadershipStore = await JetStreamLeadershipStore.open(wire.leaseConnection, {
@@ -300,7 +303,15 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     requests: new NatsRequestLink(wire),
     callerLink: new NatsCallerLink(wire),
     eventLog: new JetStreamEventLog({ ...wire, wallMs }),
-    registrar: new ModelRegistrar({ registry, store: registryStore, packages, wallMs }),
+    registrar: new ModelRegistrar({ registry, store: registryStore, packages, turns, wallMs }),
+    packageCollector: new PackageCollector({
+      packages,
+      store: registryStore,
+      turns,
+      graceMs: config.packageGraceMs,
+      nowMs: () => systemClock.nowMs(),
+      log,
+    }),
     processLink: processLinkOf(config, wire),
     streamLink: new JetStreamStreamLink(wire),
     taskStream: new JetStreamTaskStream({

@@ -35,6 +35,8 @@ export const SDK_LIMITS = {
   maxPiecesInFlight: 16,
   uploadAckMs: 30_000,
   maxUploadAttempts: 5,
+  /** Looks for missing files before `addModel` fails: one may leave the store between two. */
+  maxUploadRounds: 3,
   /** Events looked at where no number is given: a screen or two. */
   defaultEvents: 100,
   /** The kernel says something each 10 s: three times without a word, and it is asked again. */

@@ -1,6 +1,13 @@
 /** Adds a model package: its files to the object store, by digest, then its registration. */
 import type { ModelRegistration, PackageFile, SystemCalls } from '@llmos/base';
-import { isModelName, isModelVersion, isRecord, packageObjectName, quoteShort } from '@llmos/base';
+import {
+  LlmosError,
+  isModelName,
+  isModelVersion,
+  isRecord,
+  packageObjectName,
+  quoteShort,
+} from '@llmos/base';
 import type { WaitOptions } from './call-options';
 import { checkWait, invalid } from './call-options';
 import type { ClientContext } from './client-context';
@@ -62,14 +69,20 @@ export async function addModel(
   if (!isRecord(description) || !Array.isArray(description['files'])) {
     throw invalid(`description is ${quoteShort(description)}: not that of a package`);
   }
-  await uploadFiles(context, parts, options);
   const { digest, files, manifest, footprintBytes } = description;
   const wanted = version === undefined ? {} : { version };
   const request = { name, ...wanted, digest, files, manifest, footprintBytes };
-  return systemCall(context, 'model-add', request, {
-    timeoutMs,
-    ...(signal === undefined ? {} : { signal }),
-  });
+  const wait = { timeoutMs, ...(signal === undefined ? {} : { signal }) };
+  for (let round = 1; ; round += 1) {
+    await uploadFiles(context, parts, options);
+    try {
+      return await systemCall(context, 'model-add', request, wait);
+    } catch (error) {
+      // A file that no model named may have left the store since it was found there.
+      const isMissing = error instanceof LlmosError && error.code === 'FAILED_PRECONDITION';
+      if (!isMissing || round >= SDK_LIMITS.maxUploadRounds) throw error;
+    }
+  }
 }
 
 async function uploadFiles(

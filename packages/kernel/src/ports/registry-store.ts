@@ -9,6 +9,11 @@ export interface RegistryStore {
   writeDesired(request: SpawnRequest): Promise<void>;
   /** `conflict` where NAME/VERSION exists already. */
   addModel(model: ModelRegistration): Promise<'added' | 'conflict'>;
+  /**
+   * Digests of the files that any row names, also rows that this kernel can't read. Undefined while
+   * no row was ever stored. Rejects where a row can't be looked at.
+   */
+  usedFiles(): Promise<ReadonlySet<string> | undefined>;
   removeModel(name: string, version: string): Promise<void>;
   close(): Promise<void>;
 }

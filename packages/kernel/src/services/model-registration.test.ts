@@ -2,6 +2,7 @@ import type { ModelRegistration } from '@llmos/base';
 import { silentLogger } from '@llmos/base';
 import type { RegistryStore } from '../ports/registry-store';
 import { ModelRegistrar } from './model-registration';
+import { PackageTurns } from './package-turns';
 import { Registry } from './registry';
 
 const request = {
@@ -25,6 +26,7 @@ function setUp() {
       },
     } as Partial<RegistryStore> as RegistryStore,
     packages: { missing: async () => [] },
+    turns: new PackageTurns(),
     wallMs: () => 0,
   });
   return { registry, registrar, show: () => registry.setModels(stored), stored };

@@ -10,6 +10,7 @@ import { EDGE_LIMITS } from '../edge-limits';
 import type { PackageStore } from '../ports/package-store';
 import type { RegistryStore } from '../ports/registry-store';
 import type { Registry } from './registry';
+import type { PackageTurns } from './package-turns';
 import { pageOfRemovals } from './system-lists';
 
 type AddRequest = SystemCalls['model-add']['request'];
@@ -19,14 +20,19 @@ type AddOutput = SystemCalls['model-add']['output'];
 export interface ModelRegistrarOptions {
   readonly registry: Registry;
   readonly store: RegistryStore;
-  readonly packages: PackageStore;
+  readonly packages: Pick<PackageStore, 'missing'>;
+  readonly turns: PackageTurns;
   readonly wallMs: () => number;
 }
 
 export class ModelRegistrar {
   constructor(private readonly options: ModelRegistrarOptions) {}
 
-  async add(request: AddRequest): Promise<AddOutput> {
+  add(request: AddRequest): Promise<AddOutput> {
+    return this.options.turns.add(() => this.addInTurn(request));
+  }
+
+  private async addInTurn(request: AddRequest): Promise<AddOutput> {
     assertSize(request);
     const same = this.sameAs(request);
     if (same !== undefined) return { model: same, added: false };

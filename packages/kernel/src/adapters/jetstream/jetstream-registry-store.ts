@@ -8,7 +8,15 @@ import type {
   OnSkipped,
   SpawnRequest,
 } from '@llmos/base';
-import { BUCKETS, decodeJson, encodeJson, readBucket, readHeaders, watchBucket } from '@llmos/base';
+import {
+  BUCKETS,
+  LlmosError,
+  decodeJson,
+  encodeJson,
+  readBucket,
+  readHeaders,
+  watchBucket,
+} from '@llmos/base';
 import type { JetStreamClient, JetStreamManager, KV, NatsConnection, StoredMsg } from 'nats';
 import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -20,6 +28,9 @@ import {
 } from '../../services/request-schemas';
 import { isConflict } from './api-errors';
 import { readLast } from './leader-reads';
+
+/** A sha256, wherever a row has it. */
+const DIGEST = /[0-9a-f]{64}/g;
 
 type Check = (value: unknown) => { readonly message: string } | undefined;
 
@@ -87,6 +98,28 @@ export class JetStreamRegistryStore implements RegistryStore {
       if (isConflict(error)) return 'conflict';
       throw error;
     }
+  }
+
+  async usedFiles(): Promise<ReadonlySet<string> | undefined> {
+    const { state } = await this.options.manager.streams.info(`KV_${BUCKETS.models}`);
+    if (state.last_seq === 0) return undefined;
+    const used = new Set<string>();
+    let skipped: string | undefined;
+    const reading: BucketReading<never> = {
+      ...this.options,
+      createInbox,
+      bucket: BUCKETS.models,
+      maxRows: 0,
+      onSkipped: ({ reason }) => (skipped = reason),
+      read: ({ value }) => {
+        for (const [digest] of Buffer.from(value).toString('latin1').matchAll(DIGEST))
+          used.add(digest);
+        return undefined;
+      },
+    };
+    await readBucket(reading, EDGE_LIMITS.takeoverWaitMs);
+    if (skipped === undefined) return used;
+    throw new LlmosError('DATA_LOSS', `a row of ${BUCKETS.models} can't be read: ${skipped}`);
   }
 
   async removeModel(name: string, version: string): Promise<void> {
