@@ -139,7 +139,7 @@ function announceEnd(state: KernelState, task: Task, how: EndSummary): void {
       function: spec.function,
       class: spec.class,
       attempts: task.attempt,
-      ageMs: Math.max(0, state.now.wallMs - spec.storedWallMs),
+      ageMs: Math.max(0, Math.round(state.now.wallMs - spec.storedWallMs)),
       ...(how.code === undefined ? {} : { code: how.code }),
     },
   });
