@@ -9,6 +9,9 @@ import { waitFor } from '../support/wait-for';
 
 const WATCHED = [BUCKETS.models, BUCKETS.functions, BUCKETS.processes, BUCKETS.leader];
 
+/** As a kernel leaves it; anything else would have to be silent for a lease first. */
+const RELEASED = '{"kernelId":"gone","epoch":1,"isReleased":true}';
+
 const FUNCTIONS = 'llmos.v1.sys.default.functions';
 
 let bench: KernelBench;
@@ -48,7 +51,7 @@ it('starts and leads beside a row with malformed headers in each of its buckets'
   await first.close();
   for (const bucket of WATCHED) {
     const subject = `$KV.${bucket}.${keyOf(bucket)}`;
-    await publishUnreadable({ url: bench.nats.url, subject, body: '{"isReleased":true}' });
+    await publishUnreadable({ url: bench.nats.url, subject, body: RELEASED });
   }
   await bench.untilLeading(await bench.startKernel());
   await putFunction('good');
