@@ -143,6 +143,8 @@ export class KernelDriver {
       case 'record-attempt':
       case 'commit-result':
       case 'store-dead-letter':
+        // By the nodes there were: another one may come before the result is stored.
+        if (decision.kind === 'commit-result') this.judgeEnd(decision);
         // JetStream does it after a while, in any order.
         this.world.time.after(0.5 + this.world.random.next() * 20, () => {
           if (this.isAlive) this.store(decision);
@@ -208,7 +210,6 @@ export class KernelDriver {
       case 'commit-result': {
         const { tenant, id } = decision.of;
         const { ok } = decision.result;
-        this.judgeEnd(decision);
         store.tryCommit(nameOf({ tenant, id }), { by: 'kernel', ok });
         this.answer({ kind: 'result-committed', tenant, task: id });
         return;
