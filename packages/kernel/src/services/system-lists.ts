@@ -13,9 +13,7 @@ export function pageOfProcesses(
   request: PageRequest,
   maxAnswerBytes: number,
 ): Paged<{ processes: readonly ProcessRow[] }> {
-  const keyed = processes
-    .map((row) => ({ row, key: processKey(row) }))
-    .sort((a, b) => comparePageKeys(a.key, b.key));
+  const keyed = inOrder(processes, processKey);
   const list = { call: 'ps', rows: keyed, keyOf: keyIn, shownAs: rowIn<ProcessRow> };
   const { rows, ...next } = choosePage(list, request, maxAnswerBytes);
   return { processes: rows.map(rowIn), ...next };
@@ -59,9 +57,7 @@ export function pageOfFunctions(
   request: PageRequest,
   maxAnswerBytes: number,
 ): Paged<{ functions: readonly FunctionDefinition[] }> {
-  const keyed = functions
-    .map((row) => ({ row, key: functionKey(row) }))
-    .sort((a, b) => comparePageKeys(a.key, b.key));
+  const keyed = inOrder(functions, functionKey);
   const list = { call: 'functions', rows: keyed, keyOf: keyIn, shownAs: rowIn<FunctionDefinition> };
   const { rows, ...next } = choosePage(list, request, maxAnswerBytes);
   return { functions: rows.map(rowIn), ...next };
@@ -70,6 +66,12 @@ export function pageOfFunctions(
 interface Keyed<Row> {
   readonly row: Row;
   readonly key: PageKey;
+}
+
+function inOrder<Row>(rows: readonly Row[], keyOf: (row: Row) => PageKey): Keyed<Row>[] {
+  return rows
+    .map((row) => ({ row, key: keyOf(row) }))
+    .sort((a, b) => comparePageKeys(a.key, b.key));
 }
 
 function keyIn({ key }: Keyed<unknown>): PageKey {
