@@ -225,6 +225,8 @@ export const EDGE_LIMITS = {
   countPauseFactor: 20,
   /** Results that are stored while a count is under way; what is beyond them shows in the next. */
   maxNotedMeanwhile: 65_536,
+  /** Of a store of results: when so much was stored since the last look, it is looked at again. */
+  unseenShare: 0.05,
   /** How full the results are is looked at this often. */
   resultRoomLookMs: 5_000,
   /** Scrapes and `status` within this time share one look at the streams. */

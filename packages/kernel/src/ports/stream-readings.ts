@@ -9,4 +9,6 @@ export interface StreamReading {
 export interface StreamReadings {
   /** Never rejects; empty where JetStream does not answer. */
   read(): Promise<StreamReading>;
+  /** One stream as it is now. Never rejects; undefined where JetStream does not answer. */
+  loadOf(stream: string): Promise<StreamLoad | undefined>;
 }

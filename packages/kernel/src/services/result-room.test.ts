@@ -1,5 +1,5 @@
-import type { StreamLoad, TenantId } from '@llmos/base';
-import { HEADERS, STREAMS, WIRE_LIMITS } from '@llmos/base';
+import type { StreamLoad, TaskId, TenantId } from '@llmos/base';
+import { HEADERS, STREAMS, WIRE_LIMITS, asToken } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { StoredShare } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
@@ -21,9 +21,16 @@ function setUp() {
     maxBytes: 16 * MIB,
   };
   const readings = { streams: [load] };
+  const looks: string[] = [];
   const shares = new Map<TenantId, StoredShare>();
   const room = new ResultRoom({
-    readings: { read: async () => ({ ...readings, intake: [] }) },
+    readings: {
+      read: async () => ({ ...readings, intake: [] }),
+      loadOf: async (stream) => {
+        looks.push(stream);
+        return readings.streams.find((of) => of.stream === stream);
+      },
+    },
     results: { countShares: async () => new Map(shares) },
     nowMs: () => 0,
     wallMs: () => 0,
@@ -33,7 +40,12 @@ function setUp() {
     maxBodyBytes: () => 7,
     publish: async () => ({ sequence: (published += 1) }),
   });
-  return { load, readings, shares, room, publisher, published: () => published };
+  const store = (bytes: number): void => {
+    const of = { tenant: task.subject.tenant, task: asToken<TaskId>('t-1') };
+    const place = { stream: STREAMS.results, sequence: 1 };
+    room.noteStored(of, { body: new Uint8Array(bytes), format: 'json', place });
+  };
+  return { load, readings, looks, shares, room, store, publisher, published: () => published };
 }
 
 it('publishes nothing while the largest result may not fit, and goes on once it does', async () => {
@@ -67,6 +79,29 @@ it('keeps what it saw last where JetStream does not answer', async () => {
   await room.look();
   readings.streams = [];
   await room.look();
+  await expect(publisher.publish(task)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+});
+
+it('refuses nobody for what was stored and has left again', async () => {
+  const { looks, room, store, publisher } = setUp();
+  await room.look();
+  for (let stored = 0; stored < 2 * 16; stored += 1) {
+    store(MIB);
+    await new Promise(setImmediate);
+  }
+  expect(looks.length).toBeGreaterThan(8);
+  expect(await publisher.publish(task)).toEqual({ sequence: 1 });
+});
+
+it('looks again as soon as much was stored, and once at a time', async () => {
+  const { load, looks, room, store, publisher } = setUp();
+  await room.look();
+  store(1_000);
+  expect(looks).toHaveLength(0);
+  load.bytes = load.maxBytes;
+  for (let stored = 0; stored < 4; stored += 1) store(MIB);
+  expect(looks).toEqual([STREAMS.results]);
+  await new Promise(setImmediate);
   await expect(publisher.publish(task)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
 });
 

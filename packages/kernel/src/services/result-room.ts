@@ -26,8 +26,11 @@ export interface ResultRoomOptions {
 }
 
 export class ResultRoom {
-  /** As they were seen last, with what was stored since. */
+  /** As they were seen last: what was deleted since is not known here, so nothing is added up. */
   private readonly loads = new Map<string, StreamLoad>();
+  /** What was stored since the last look, by stream. */
+  private readonly unseenBytes = new Map<string, number>();
+  private readonly looking = new Set<string>();
   private readonly shares: ReadonlyMap<string, TenantShares>;
 
   constructor(private readonly options: ResultRoomOptions) {
@@ -52,8 +55,11 @@ export class ResultRoom {
     if (load === undefined) return;
     const bytes = body.length + CORE_LIMITS.storedOverheadBytes;
     this.shares.get(load.stream)?.noteStored(of.tenant, bytes);
-    // Not only at the next look: a small store fills within moments.
-    this.take({ ...load, bytes: load.bytes + bytes });
+    const unseenBytes = (this.unseenBytes.get(load.stream) ?? 0) + bytes;
+    this.unseenBytes.set(load.stream, unseenBytes);
+    // Not only at the next look of all: a small store fills within moments.
+    const isMuch = load.maxBytes > 0 && unseenBytes > load.maxBytes * EDGE_LIMITS.unseenShare;
+    if (isMuch && !this.looking.has(load.stream)) void this.lookAgain(load.stream);
   }
 
   /** Why a task of this tenant is kept out while those of others are not; undefined: it is not. */
@@ -99,6 +105,14 @@ export class ResultRoom {
   /** What the answers may take; undefined while it is not known, or without a limit. */
   answersCapacityBytes(): number | undefined {
     return this.loads.get(STREAMS.answers)?.maxBytes || undefined;
+  }
+
+  private async lookAgain(stream: string): Promise<void> {
+    this.looking.add(stream);
+    this.unseenBytes.set(stream, 0);
+    const load = await this.options.readings.loadOf(stream);
+    this.looking.delete(stream);
+    if (load !== undefined) this.take(load);
   }
 
   private take(load: StreamLoad): void {

@@ -65,9 +65,17 @@ it('adds what is stored after the count, and what was stored while it was under 
   shares.noteStored(acme, 10);
   counts[0]?.answer(true);
   await looked;
-  expect(shares.refusalOf(acme, nearlyFull)).toBeUndefined();
+  const grownBy = (bytes: number) => ({ ...nearlyFull, bytes: nearlyFull.bytes + bytes });
+  expect(shares.refusalOf(acme, grownBy(10))).toBeUndefined();
   shares.noteStored(acme, 1);
-  expect(shares.refusalOf(acme, nearlyFull)).toBeDefined();
+  expect(shares.refusalOf(acme, grownBy(11))).toBeDefined();
+});
+
+it('adds no more than the store has grown by: what is delivered leaves as fast as it comes', async () => {
+  const { shares, nearlyFull, look } = setUp({ acme: MOST - 10 });
+  await look();
+  for (let stored = 0; stored < MAX; stored += 1_000) shares.noteStored(acme, 1_000);
+  expect(shares.refusalOf(acme, nearlyFull)).toBeUndefined();
 });
 
 it('counts again after a while, and forgets it all once there is room', async () => {

@@ -3,7 +3,8 @@
  *
  * Counting all the time would cost memory for every result; while there is room for everybody,
  * nobody needs to know. So the store is counted once it is nearly full, again every now and then
- * (what left meanwhile is only known by that), and in between what is stored is added.
+ * (what left meanwhile is only known by that), and in between what is stored is added: but never
+ * more than the store has grown by, since delivered answers leave as fast as they come.
  */
 import type { ErrorBody, TenantId } from '@llmos/base';
 import { errorBody } from '@llmos/base';
@@ -18,8 +19,15 @@ export interface StoreLevel {
   readonly maxBytes: number;
 }
 
+interface Share extends StoredShare {
+  /** Stored since the count; some of it may have left again. */
+  readonly addedBytes: number;
+}
+
 export class TenantShares {
-  private counted: Map<TenantId, StoredShare> | undefined;
+  private counted: Map<TenantId, Share> | undefined;
+  /** Of the store, when the count began. */
+  private countedLevelBytes = 0;
   private countAgainAtMs = 0;
   private isCounting = false;
   /** Stored while a count is under way, which may have passed by it. */
@@ -47,7 +55,9 @@ export class TenantShares {
     this.isCounting = true;
     this.meanwhile = [];
     try {
-      this.counted = await this.options.count();
+      const shares = await this.options.count();
+      this.counted = new Map([...shares].map(([name, of]) => [name, { ...of, addedBytes: 0 }]));
+      this.countedLevelBytes = level.bytes;
       for (const { tenant, bytes } of this.meanwhile) this.add(tenant, bytes);
     } catch {
       // What was counted before, and added since, counts until the next look.
@@ -72,19 +82,22 @@ export class TenantShares {
     const share = this.counted?.get(tenant);
     if (share === undefined || !isNearlyFull(level)) return undefined;
     const mostBytes = Math.floor(level.maxBytes * CORE_LIMITS.tenantStoreShare);
-    if (share.bytes <= mostBytes) return undefined;
+    const grownBytes = Math.max(0, level.bytes - this.countedLevelBytes);
+    const bytes = share.bytes + Math.min(share.addedBytes, grownBytes);
+    if (bytes <= mostBytes) return undefined;
     const freesInMs = share.oldestWallMs + this.options.maxAgeMs - this.options.wallMs();
     return errorBody(
       'RESOURCE_EXHAUSTED',
-      `tenant ${tenant} has ${share.bytes} of ${level.maxBytes} bytes in ${level.stream}; ` +
+      `tenant ${tenant} has ${bytes} of ${level.maxBytes} bytes in ${level.stream}; ` +
         `while it is nearly full, a tenant with more than ${mostBytes} stores no more`,
       { details: { retryAfterMs: Math.max(EDGE_LIMITS.resultRoomLookMs, Math.round(freesInMs)) } },
     );
   }
 
   private add(tenant: TenantId, bytes: number): void {
-    const share = this.counted?.get(tenant) ?? { bytes: 0, oldestWallMs: this.options.wallMs() };
-    this.counted?.set(tenant, { ...share, bytes: share.bytes + bytes });
+    const none = { bytes: 0, oldestWallMs: this.options.wallMs(), addedBytes: 0 };
+    const share = this.counted?.get(tenant) ?? none;
+    this.counted?.set(tenant, { ...share, addedBytes: share.addedBytes + bytes });
   }
 }
 

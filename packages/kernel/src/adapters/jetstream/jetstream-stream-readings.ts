@@ -1,5 +1,5 @@
 /** Asks JetStream how full the streams are, at most once in a while however often it is read. */
-import type { Clock, IntakeRow, Logger, TaskClass } from '@llmos/base';
+import type { Clock, IntakeRow, Logger, StreamLoad, TaskClass } from '@llmos/base';
 import { STREAMS, TASK_CLASSES } from '@llmos/base';
 import { millis } from 'nats';
 import type { ConsumerInfo, JetStreamManager, StreamInfo } from 'nats';
@@ -28,25 +28,42 @@ export class JetStreamStreamReadings implements StreamReadings {
     return this.current.reading;
   }
 
+  async loadOf(stream: string): Promise<StreamLoad | undefined> {
+    try {
+      return this.toLoad(await this.options.manager.streams.info(stream));
+    } catch (error) {
+      this.tell(error);
+      return undefined;
+    }
+  }
+
   private async ask(): Promise<StreamReading> {
-    const { manager, log } = this.options;
+    const { manager } = this.options;
     try {
       const [infos, consumers] = await Promise.all([
         Promise.all(Object.values(STREAMS).map((name) => manager.streams.info(name))),
         manager.consumers.list(STREAMS.tasks).next(),
       ]);
-      const streams = infos.map(({ config, state }) => ({
-        stream: config.name,
-        messages: state.messages,
-        bytes: state.bytes,
-        maxBytes: Math.max(0, config.max_bytes),
-        ...freesIn({ config, state }, this.options.clock.wallMs()),
-      }));
+      const streams = infos.map((info) => this.toLoad(info));
       return { streams, intake: TASK_CLASSES.map((name) => intakeOf(name, consumers)) };
     } catch (error) {
-      log.warn('stream-reading-failed', { reason: describeApiError(error) });
+      this.tell(error);
       return NOTHING;
     }
+  }
+
+  private toLoad({ config, state }: StreamInfo): StreamLoad {
+    return {
+      stream: config.name,
+      messages: state.messages,
+      bytes: state.bytes,
+      maxBytes: Math.max(0, config.max_bytes),
+      ...freesIn({ config, state }, this.options.clock.wallMs()),
+    };
+  }
+
+  private tell(error: unknown): void {
+    this.options.log.warn('stream-reading-failed', { reason: describeApiError(error) });
   }
 }
 
