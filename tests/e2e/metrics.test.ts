@@ -196,6 +196,10 @@ const ROSE_IN_WORKER: readonly MetricOf[] = [
   ['llmos_process_step_requests_sum', { model: 'mini-encoder@1' }],
   ['llmos_process_tokens_total', { model: 'storyteller@1', kind: 'prompt' }],
   ['llmos_process_tokens_total', { model: 'storyteller@1', kind: 'generated' }],
+  ['llmos_process_time_to_first_token_seconds_count', { model: 'storyteller@1' }],
+  ['llmos_process_time_to_first_token_seconds_sum', { model: 'storyteller@1' }],
+  ['llmos_process_time_per_output_token_seconds_count', { model: 'storyteller@1' }],
+  ['llmos_process_time_per_output_token_seconds_sum', { model: 'storyteller@1' }],
   ['llmos_process_chunks_total', { model: 'storyteller@1' }],
   ...['decoded', 'prefilled', 'reused', 'drafted', 'accepted'].map(
     (kind) => ['llmos_process_generation_tokens_total', { kind }] as const,

@@ -34,6 +34,8 @@ export interface AttemptSpec extends ResultOwner {
   readonly sequence: number;
   /** By the monotonic clock of this program; Infinity where there is none. */
   readonly deadlineAtMs: number;
+  /** When the task was stored, by the same clock; absent where the kernel does not say. */
+  readonly storedAtMs?: number;
   readonly stream: boolean;
   readonly format: BodyFormat;
   readonly root: TaskId;

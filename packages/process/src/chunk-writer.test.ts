@@ -63,6 +63,7 @@ interface WriterOptions {
 
 function createWriter(stream: FakeStream, options: WriterOptions = {}) {
   const ends: ChunkEnd[] = [];
+  let firsts = 0;
   const abort = new AbortController();
   const writer = new ChunkWriter({
     store: { ...stream.store(), ...options.broken },
@@ -74,8 +75,9 @@ function createWriter(stream: FakeStream, options: WriterOptions = {}) {
       ends.push(end);
       abort.abort('REPLACED');
     },
+    onFirstToken: () => (firsts += 1),
   });
-  return { writer, ends };
+  return { writer, ends, firsts: () => firsts };
 }
 
 /** Turns of the event loop until the condition holds, at most a thousand. */
@@ -249,6 +251,53 @@ describe('chunk writer', () => {
     await until(() => stream.puts === 3);
     await writer.flush();
     expect(waits).toEqual([7, 7]);
+  });
+
+  it('tells once of the first token of a stream, when it is stored', async () => {
+    const stream = new FakeStream();
+    const { writer, firsts } = createWriter(stream);
+    await writer.open();
+    writer.emit(token(0));
+    expect(firsts()).toBe(0);
+    await writer.flush();
+    writer.emit(token(1));
+    await writer.flush();
+    expect(firsts()).toBe(1);
+  });
+
+  it('tells of a first token whose acknowledgement was lost', async () => {
+    const stream = new FakeStream();
+    stream.loseNextAck = true;
+    const { writer, firsts } = createWriter(stream, { pause: async () => undefined });
+    await writer.open();
+    writer.emit(token(0));
+    await writer.flush();
+    expect([stream.tokens(), firsts()]).toEqual([[0], 1]);
+  });
+
+  it('tells of no first token where there is none, or another attempt stored it', async () => {
+    const empty = createWriter(new FakeStream());
+    await empty.writer.open();
+    empty.writer.emit({ index: 0, text: '', tokens: [], finishReason: 'stop' });
+    await empty.writer.flush();
+
+    const resumed = new FakeStream();
+    resumed.append(1, token(0));
+    const second = createWriter(resumed, { attempt: 2 });
+    await second.writer.open();
+    second.writer.emit(token(1));
+    await second.writer.flush();
+
+    // The one before it still lives, and was faster.
+    const contested = new FakeStream();
+    const late = createWriter(contested, { attempt: 2 });
+    await late.writer.open();
+    contested.append(1, token(0));
+    late.writer.emit(token(0));
+    late.writer.emit(token(1));
+    await late.writer.flush();
+    expect(contested.tokens()).toEqual([0, 1]);
+    expect([empty.firsts(), second.firsts(), late.firsts()]).toEqual([0, 0, 0]);
   });
 
   it('does not wait where it is flushed', async () => {

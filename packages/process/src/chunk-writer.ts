@@ -12,7 +12,7 @@ import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced } from './chunk-chain'
 import type { ChunkPace } from './chunk-pace';
 import { PROCESS_LIMITS } from './limits';
 import type { Pause } from './pause';
-import type { ChunksOutcome, TaskStore } from './ports/task-store';
+import type { ChunksOutcome, StoredChunk, TaskStore } from './ports/task-store';
 
 export interface ChunkWriterParts {
   readonly store: TaskStore;
@@ -23,6 +23,8 @@ export interface ChunkWriterParts {
   readonly pace: ChunkPace;
   /** Called once, when nothing more can be streamed: the attempt must stop. */
   readonly onEnd: (end: ChunkEnd) => void;
+  /** Called once, when the first token of the stream is stored, where it is this attempt's. */
+  readonly onFirstToken?: () => void;
 }
 
 export type ChunkEnd =
@@ -153,7 +155,7 @@ export class ChunkWriter {
       const put = await store.putChunk(ref, chunk, this.chain.lastSequence);
       if (put.kind === 'stored') {
         const stored = { sequence: put.sequence, attempt: ref.attempt, chunk };
-        this.chain = applyStored(this.chain, [stored], put.sequence);
+        this.advance([stored], put.sequence);
         this.dropStored();
         return;
       }
@@ -176,6 +178,15 @@ export class ChunkWriter {
     }
   }
 
+  private advance(chunks: readonly StoredChunk[], lastSequence: number): void {
+    const wasEmpty = this.chain.nextIndex === 0;
+    this.chain = applyStored(this.chain, chunks, lastSequence);
+    // What was there before this writer stored anything is nothing that it wrote.
+    if (!wasEmpty || this.chain.nextIndex === 0 || this.sending === 0) return;
+    const isOwn = chunks.some(({ attempt }) => attempt === this.parts.ref.attempt);
+    if (isOwn) this.parts.onFirstToken?.();
+  }
+
   private async catchUp(): Promise<void> {
     for (let count = 0, hasMore = true; hasMore && !this.isOver();) {
       const read = await this.readAfter(this.chain.lastSequence);
@@ -184,7 +195,7 @@ export class ChunkWriter {
         this.endWith({ kind: 'replaced' });
         return;
       }
-      this.chain = applyStored(this.chain, read.chunks, read.lastSequence);
+      this.advance(read.chunks, read.lastSequence);
       count += read.chunks.length;
       hasMore = read.hasMore;
       if (hasMore && count >= PROCESS_LIMITS.maxStoredChunks) this.endAsOverfull();

@@ -33,6 +33,8 @@ class Fixture {
   /** What the leader's record says. */
   leader: Epoch | undefined = asEpoch(5);
   looks = 0;
+  /** Tasks whose first token was told. */
+  readonly begun: string[] = [];
   private deliver: (message: MailboxMessage) => void = () => undefined;
   readonly runtime: ProcessRuntime;
 
@@ -58,6 +60,7 @@ class Fixture {
       clock: systemClock,
       pause: systemPause,
       log: silentLogger,
+      onFirstToken: ({ task }) => this.begun.push(task),
     });
   }
 
@@ -228,6 +231,25 @@ describe('process runtime', () => {
     expect(fixture.outcomes('again')[0]).toMatchObject({ kind: 'failed' });
     expect(fixture.outcomes('final')[0]).toMatchObject({ kind: 'committed', ok: false });
     expect(fixture.committed).toEqual(['final']);
+  });
+
+  it('tells of the first token of a stream, and not of what is kept where nobody reads', async () => {
+    const fixture = await start(async (attempt) => {
+      attempt.emitChunk({ index: 0, text: 'a', tokens: [7] });
+      if (attempt.spec.task === 'kept')
+        return { kind: 'preempted', state: { tokens: [7, 8], text: 'ab' } };
+      return { kind: 'answered', result: RESULT };
+    });
+    const generate = 'generate' as FunctionName;
+    fixture.execute(spec('kept', { function: generate }));
+    fixture.execute(spec('silent'));
+    fixture.execute(spec('streams', { function: generate, stream: true }));
+    const tasks = ['kept', 'silent', 'streams'];
+    await fixture.until(
+      () => tasks.every((task) => fixture.outcomes(task).length > 0),
+      'the ends of all',
+    );
+    expect(fixture.begun).toEqual(['streams']);
   });
 
   it('keeps trying to commit while the store is full, and loses nothing', async () => {

@@ -42,6 +42,8 @@ export interface ProcessRuntimeParts {
   readonly clock: Clock;
   readonly pause: Pause;
   readonly log: Logger;
+  /** See ProcessOptions. */
+  readonly onFirstToken?: (of: AttemptSpec) => void;
 }
 
 export interface ProcessCounts {
@@ -203,14 +205,18 @@ export class ProcessRuntime {
   }
 
   private async run({ spec, abort, preemption }: Running): Promise<void> {
-    const { store, handler, pause, clock, log } = this.parts;
+    const { store, handler, pause, clock, log, onFirstToken } = this.parts;
     const { chunkPace } = this;
     const leftMs = spec.deadlineAtMs - clock.nowMs();
     const timer = setTimeout(() => abort.abort('DEADLINE_EXCEEDED'), boundedDelay(leftMs));
     // A handler that never ends must not keep the timer, and with it the program, alive.
     abort.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
     const outcome = await runAttempt(
-      { store, handler, pause, clock, log, chunkPace, abort, preemption: preemption.signal },
+      {
+        ...{ store, handler, pause, clock, log, chunkPace, abort },
+        ...(onFirstToken === undefined ? {} : { onFirstToken }),
+        preemption: preemption.signal,
+      },
       spec,
     );
     clearTimeout(timer);

@@ -32,6 +32,8 @@ export interface AttemptParts {
   readonly abort: AbortController;
   /** Aborts where the attempt should be given back. */
   readonly preemption: AbortSignal;
+  /** See ProcessOptions. */
+  readonly onFirstToken?: (of: AttemptSpec) => void;
 }
 
 export async function runAttempt(parts: AttemptParts, spec: AttemptSpec): Promise<AttemptOutcome> {
@@ -92,6 +94,10 @@ class AttemptRun {
         this.chunkEnd = end;
         this.parts.log.warn('stream-ended', { ...refOf(this.spec), end });
         this.parts.abort.abort('REPLACED');
+      },
+      // What is kept of a generation that nobody reads is no token for a reader.
+      onFirstToken: () => {
+        if (this.spec.stream) this.parts.onFirstToken?.(this.spec);
       },
     });
   }

@@ -9,7 +9,7 @@ import type { NatsConnection } from 'nats';
 import { createLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
 import { createMailboxLink } from './adapters/jetstream/jetstream-mailbox-link';
 import { createTaskStore } from './adapters/jetstream/jetstream-task-store';
-import type { AttemptHandler } from './attempt';
+import type { AttemptHandler, AttemptSpec } from './attempt';
 import { PROCESS_LIMITS } from './limits';
 import { systemPause } from './pause';
 import type { ProcessCounts } from './process-runtime';
@@ -34,6 +34,8 @@ export interface ProcessOptions {
   readonly chunkMs?: number;
   /** Told of messages that can't be read and are left out; default: the log, at a bounded rate. */
   readonly onSkipped?: OnSkipped;
+  /** Told when the first token of a stream is stored: once for a task that is not begun anew. */
+  readonly onFirstToken?: (of: AttemptSpec) => void;
 }
 
 export interface RunningProcess {
@@ -66,6 +68,7 @@ export async function runProcess(options: ProcessOptions): Promise<RunningProces
     clock,
     pause: systemPause,
     log,
+    ...(options.onFirstToken === undefined ? {} : { onFirstToken: options.onFirstToken }),
   });
   await runtime.start();
   return {

@@ -60,11 +60,28 @@ function attemptOf(task: string, taskClass: TaskClass = 'standard', functionName
 
 function setUp(maxOpen = 2) {
   const thread = new FakeThread();
-  const meter = new HostMeter(systemClock);
-  return { thread, dispatcher: new GenerateDispatcher({ thread, maxOpen, meter }) };
+  const meter = new HostMeter(systemClock, { generates: true });
+  return { thread, meter, dispatcher: new GenerateDispatcher({ thread, maxOpen, meter }) };
 }
 
 describe('generate dispatcher', () => {
+  it('times the first token of what does not stream, as long as that is open', async () => {
+    const { thread, meter, dispatcher } = setUp();
+    const of = attemptOf('a');
+    const answer = dispatcher.handle({
+      ...of.attempt,
+      spec: { ...of.attempt.spec, storedAtMs: 0 },
+    });
+    const counted = () =>
+      meter.counts().firstTokenSeconds?.counts.reduce((sum, count) => sum + count, 0);
+    expect(counted()).toBe(0);
+    thread.events?.began(1);
+    thread.answer(1);
+    await answer;
+    thread.events?.began(1);
+    expect(counted()).toBe(1);
+  });
+
   it('hands requests over at once, with their urgency, and their chunks and answers back', async () => {
     const { thread, dispatcher } = setUp();
     const of = attemptOf('a', 'interactive');

@@ -22,7 +22,7 @@ export interface GenerateDispatcherParts {
   readonly thread: GenerateThread;
   /** Requests that the thread has at once. */
   readonly maxOpen: number;
-  readonly meter: Pick<HostMeter, 'addChunk' | 'addTokens'>;
+  readonly meter: Pick<HostMeter, 'addChunk' | 'addFirstToken' | 'addTokens'>;
 }
 
 interface Asked {
@@ -39,6 +39,10 @@ export class GenerateDispatcher {
     chunk: (requestId, chunk) => {
       this.parts.meter.addChunk();
       this.open.get(requestId)?.attempt.emitChunk(chunk);
+    },
+    began: (requestId) => {
+      const asked = this.open.get(requestId);
+      if (asked !== undefined) this.parts.meter.addFirstToken(asked.attempt.spec);
     },
     answered: (answer) => this.answered(answer),
     preempted: (given) => this.givenBack(given),

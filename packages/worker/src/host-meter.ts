@@ -1,10 +1,10 @@
 /** Counts what a process host does, for the metrics of its agent. */
 import type { Clock } from '@llmos/base';
 import { toErrorBody } from '@llmos/base';
-import type { AttemptHandler } from '@llmos/process';
+import type { AttemptHandler, AttemptSpec } from '@llmos/process';
 import type { HistogramCounts, HostCounts } from './actors/host-protocol';
 import { HOST_BOUNDS } from './actors/host-protocol';
-import type { ContextCounts } from './actors/thread-protocol';
+import type { ContextCounts, ThreadAnswer } from './actors/thread-protocol';
 
 /** What the host itself counts; the rest comes from its process. */
 export type MeterCounts = Omit<
@@ -32,6 +32,11 @@ class Histogram {
   }
 }
 
+interface Generations {
+  readonly firstTokenSeconds: Histogram;
+  readonly tokenSeconds: Histogram;
+}
+
 export class HostMeter {
   private readonly attemptSeconds = new Histogram(HOST_BOUNDS.seconds);
   private readonly stepSeconds = new Histogram(HOST_BOUNDS.seconds);
@@ -40,7 +45,19 @@ export class HostMeter {
   private contexts: ContextCounts | undefined;
   private readonly totals = { chunks: 0, promptTokens: 0, generatedTokens: 0 };
 
-  constructor(private readonly clock: Clock) {}
+  /** Of a model that generates. */
+  private readonly generation: Generations | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    of: { readonly generates: boolean } = { generates: false },
+  ) {
+    if (!of.generates) return;
+    this.generation = {
+      firstTokenSeconds: new Histogram(HOST_BOUNDS.firstTokenSeconds),
+      tokenSeconds: new Histogram(HOST_BOUNDS.tokenSeconds),
+    };
+  }
 
   /** The same handler, measured. */
   measured(handler: AttemptHandler): AttemptHandler {
@@ -70,9 +87,17 @@ export class HostMeter {
     this.totals.chunks += 1;
   }
 
-  addTokens(of: { readonly promptTokens: number; readonly generatedTokens: number }): void {
+  addTokens(of: NonNullable<ThreadAnswer['tokens']>): void {
     this.totals.promptTokens += of.promptTokens;
     this.totals.generatedTokens += of.generatedTokens;
+    for (const ms of of.tokenMs) this.generation?.tokenSeconds.observe(ms / 1_000);
+  }
+
+  /** Of a task, however often it was tried before; nothing where its kernel does not say when it came. */
+  addFirstToken({ storedAtMs }: Pick<AttemptSpec, 'storedAtMs'>): void {
+    if (storedAtMs === undefined) return;
+    const seconds = Math.max(0, this.clock.nowMs() - storedAtMs) / 1_000;
+    this.generation?.firstTokenSeconds.observe(seconds);
   }
 
   /** What its thread holds now, and did so far. */
@@ -88,6 +113,12 @@ export class HostMeter {
       attemptSeconds: this.attemptSeconds.read(),
       stepSeconds: this.stepSeconds.read(),
       stepRequests: this.stepRequests.read(),
+      ...(this.generation === undefined
+        ? {}
+        : {
+            firstTokenSeconds: this.generation.firstTokenSeconds.read(),
+            tokenSeconds: this.generation.tokenSeconds.read(),
+          }),
     };
   }
 

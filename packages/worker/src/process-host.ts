@@ -51,7 +51,8 @@ interface Program {
 /** Throws the typed error of a model that can't be loaded. */
 export async function startProcessHost(options: ProcessHostOptions): Promise<ProcessHost> {
   const { spec, log, tell } = options;
-  const meter = new HostMeter(systemClock);
+  const generates = spec.model?.manifest.task === 'generate';
+  const meter = new HostMeter(systemClock, { generates });
   const program = await openProgram(options, meter);
   const { connection, skipped, unsent } = await openConnection({
     servers: spec.servers,
@@ -69,6 +70,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     clock: wrongClock(spec.faultClockMs ?? 0),
     log,
     onSkipped: skipped.note,
+    onFirstToken: (of) => meter.addFirstToken(of),
   });
   void connection.closed().then((error) => {
     if (error instanceof Error) options.crash(`the NATS connection closed: ${error.message}`);

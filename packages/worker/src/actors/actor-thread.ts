@@ -195,6 +195,7 @@ class ActorThread {
     engine.join(group, {
       answer: (requestId, answer) => this.answer(requestId, answer),
       chunk: (requestId, chunk) => this.post({ kind: 'chunk', requestId, chunk }),
+      began: (requestId) => this.post({ kind: 'began', requestId }),
       preempted: (requestId, tokens, text) => {
         this.forget(requestId);
         this.post({ kind: 'preempted', requestId, tokens, text });
@@ -334,7 +335,8 @@ function tokensOf(request: ThreadRequest, answer: EngineAnswer): ThreadAnswer['t
   const { samples, tokens, promptTokens } = answer.output.value as GenerateOutput;
   const resumed = request.resumeTokens?.length ?? 0;
   const made = samples?.reduce((sum, sample) => sum + sample.tokens.length, 0) ?? tokens.length;
-  return { promptTokens, generatedTokens: Math.max(0, made - resumed) };
+  const { tokenMs = [] } = answer;
+  return { promptTokens, generatedTokens: Math.max(0, made - resumed), tokenMs };
 }
 
 interface EncodedAnswer {

@@ -56,6 +56,11 @@ export interface HistogramCounts {
 export const HOST_BOUNDS = {
   seconds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
   requests: [1, 2, 4, 8, 16, 32, 64],
+  /** Both as OpenTelemetry's conventions for generative models have them: dashboards rely on them. */
+  firstTokenSeconds: [
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+  ],
+  tokenSeconds: [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5],
 } as const;
 
 /** Totals since the host started. */
@@ -81,6 +86,10 @@ export interface HostCounts {
   /** Of the batches of models that don't generate. */
   readonly stepSeconds: HistogramCounts;
   readonly stepRequests: HistogramCounts;
+  /** Of a model that generates: from the storage of a task to its first token. */
+  readonly firstTokenSeconds?: HistogramCounts;
+  /** Of a model that generates: mean time of a token after the first, of each sample that ended well. */
+  readonly tokenSeconds?: HistogramCounts;
   /** Of a model that generates, once its thread has said it. */
   readonly contexts?: ContextCounts;
 }

@@ -52,6 +52,7 @@ export interface StepEvents {
 export type GivenBack = Omit<Extract<FromThread, { kind: 'preempted' }>, 'kind'>;
 
 export interface GenerationEvents extends StepEvents {
+  began(requestId: number): void;
   preempted(given: GivenBack): void;
 }
 
@@ -194,6 +195,10 @@ export class ThreadClient {
         this.watchLife();
         this.open.get(message.requestId)?.events.chunk(message.requestId, message.chunk);
         return;
+      case 'began':
+        this.watchLife();
+        this.began(message.requestId);
+        return;
       case 'answered':
         this.settle(message.answer.requestId)?.answered(message.answer);
         return;
@@ -224,6 +229,11 @@ export class ThreadClient {
     open.cancelLimit();
     this.watchLife();
     return open.events;
+  }
+
+  private began(requestId: number): void {
+    const { events } = this.open.get(requestId) ?? {};
+    if (events !== undefined && 'began' in events) events.began(requestId);
   }
 
   private givenBack(given: GivenBack): void {

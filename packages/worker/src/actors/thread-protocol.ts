@@ -75,7 +75,12 @@ export interface ThreadAnswer {
   /** The encoded result, in the request's format: what will be committed. */
   readonly result: Uint8Array;
   /** Of a generation: what this attempt read and made; tokens that it resumed after don't count. */
-  readonly tokens?: { readonly promptTokens: number; readonly generatedTokens: number };
+  readonly tokens?: {
+    readonly promptTokens: number;
+    readonly generatedTokens: number;
+    /** Mean time of a token after the first, of each sample that has more than one. */
+    readonly tokenMs: readonly number[];
+  };
   /** Set where the result is an error. */
   readonly error?: {
     readonly code: ErrorCode;
@@ -118,6 +123,8 @@ export type FromThread =
       readonly retryable: boolean;
     }
   | { readonly kind: 'chunk'; readonly requestId: number; readonly chunk: GenerateChunk }
+  /** A generation has its first token; one that streams says it by that chunk. */
+  | { readonly kind: 'began'; readonly requestId: number }
   | { readonly kind: 'answered'; readonly answer: ThreadAnswer }
   | {
       readonly kind: 'preempted';

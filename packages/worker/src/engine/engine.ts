@@ -18,7 +18,12 @@ export type EngineOutput =
   | { readonly kind: 'tensors'; readonly tensors: ReadonlyMap<string, HostTensor> };
 
 export type EngineAnswer =
-  | { readonly kind: 'done'; readonly output: EngineOutput }
+  | {
+      readonly kind: 'done';
+      readonly output: EngineOutput;
+      /** Of a generation: see TokenPace; one for each sample that has it. */
+      readonly tokenMs?: readonly number[];
+    }
   | { readonly kind: 'failed'; readonly error: ErrorBody };
 
 /** A request whose input was checked against the function's schema. */
@@ -65,6 +70,8 @@ export interface Engine {
 export interface GenerationCalls {
   answer(requestId: number, answer: EngineAnswer): void;
   chunk(requestId: number, chunk: GenerateChunk): void;
+  /** The first token is there, of one that neither streams nor goes on after others. */
+  began(requestId: number): void;
   /** The answer of a request that was given back. */
   preempted(requestId: number, tokens: readonly number[], text: string): void;
   contexts(counts: ContextCounts): void;

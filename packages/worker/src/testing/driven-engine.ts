@@ -113,6 +113,8 @@ export interface Outcome {
   readonly answers: ReadonlyMap<number, EngineAnswer>;
   readonly preempted: ReadonlyMap<number, GivenBack>;
   readonly chunks: readonly GenerateChunk[];
+  /** Requests whose first token was told without a chunk. */
+  readonly began: readonly number[];
   readonly counts: ContextCounts;
   /** Of the first request. */
   readonly output: GenerateOutput;
@@ -133,6 +135,7 @@ export async function drive(
   const answers = new Map<number, EngineAnswer>();
   const { engine } = driven;
   const { preempted, chunks } = driven.heard;
+  const began: number[] = [];
   preempted.clear();
   chunks.length = 0;
   let nowMs = 0;
@@ -154,6 +157,7 @@ export async function drive(
         preempted.set(requestId, { tokens: [...tokens], text });
       },
       chunk: (_: number, chunk: GenerateChunk): void => void chunks.push(chunk),
+      began: (requestId: number): void => void began.push(requestId),
       contexts: () => undefined,
       nowMs: () => (nowMs += 1),
       pause: async (): Promise<void> => {
@@ -180,7 +184,7 @@ export async function drive(
   const answer = answers.get(first);
   const error = answer?.kind === 'failed' ? `${answer.error.code}: ${answer.error.message}` : '';
   return {
-    ...{ answers, preempted, chunks: [...chunks], error, outputOf },
+    ...{ answers, preempted, chunks: [...chunks], began, error, outputOf },
     counts: engine.counts,
     output: outputOf(first),
   };

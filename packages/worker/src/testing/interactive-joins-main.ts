@@ -61,6 +61,7 @@ async function main(): Promise<void> {
       // The first one comes in the step that is not counted yet.
       chunk: () => (report.steps ||= steps + 1 - JOINS_AT),
       preempted: () => undefined,
+      began: () => undefined,
       contexts: (counts) => {
         steps = counts.steps;
         if (steps === JOINS_AT) report.running = counts.running;

@@ -68,7 +68,11 @@ export interface Execute {
   /** Llmos-Not-Before, 0 where it is absent. */
   notBeforeWallMs: number;
   /** Milliseconds that were left when this was sent: no clock of two machines is compared. */
-  leftMs?: number | undefined;
+  leftMs?:
+    | number
+    | undefined;
+  /** Milliseconds since the task was stored, when this was sent: what its first token is timed from. */
+  ageMs?: number | undefined;
 }
 
 export interface AttemptRef {
@@ -314,6 +318,7 @@ function createBaseExecute(): Execute {
     flow: "",
     notBeforeWallMs: 0,
     leftMs: undefined,
+    ageMs: undefined,
   };
 }
 
@@ -378,6 +383,9 @@ export const Execute: MessageFns<Execute> = {
     }
     if (message.leftMs !== undefined) {
       writer.uint32(161).double(message.leftMs);
+    }
+    if (message.ageMs !== undefined) {
+      writer.uint32(169).double(message.ageMs);
     }
     return writer;
   },
@@ -555,6 +563,14 @@ export const Execute: MessageFns<Execute> = {
             message.leftMs = reader.double();
             continue;
           }
+          case 21: {
+            if (tag !== 169) {
+              break;
+            }
+
+            message.ageMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -608,6 +624,11 @@ export const Execute: MessageFns<Execute> = {
         ? globalThis.Number(object.leftMs)
         : isSet(object.left_ms)
         ? globalThis.Number(object.left_ms)
+        : undefined,
+      ageMs: isSet(object.ageMs)
+        ? globalThis.Number(object.ageMs)
+        : isSet(object.age_ms)
+        ? globalThis.Number(object.age_ms)
         : undefined,
     };
   },
@@ -674,6 +695,9 @@ export const Execute: MessageFns<Execute> = {
     if (message.leftMs !== undefined) {
       obj.leftMs = floatToJson(message.leftMs);
     }
+    if (message.ageMs !== undefined) {
+      obj.ageMs = floatToJson(message.ageMs);
+    }
     return obj;
   },
 
@@ -702,6 +726,7 @@ export const Execute: MessageFns<Execute> = {
     message.flow = object.flow ?? "";
     message.notBeforeWallMs = object.notBeforeWallMs ?? 0;
     message.leftMs = object.leftMs ?? undefined;
+    message.ageMs = object.ageMs ?? undefined;
     return message;
   },
 };

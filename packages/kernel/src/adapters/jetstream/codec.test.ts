@@ -31,13 +31,17 @@ it('carries a task to the mailbox with everything that the process needs', () =>
     model: { name: 'mini', version: '1' },
   };
   const body = new Uint8Array([9, 1, 2, 3, 9]).subarray(1, 4);
-  const command = executeCommand({ spec, attempt: 2, deadlineWallMs: 5, leftMs: 3, body });
+  const times = { deadlineWallMs: 5, leftMs: 3, ageMs: 250 };
+  const command = executeCommand({ spec, attempt: 2, ...times, body });
   const bytes = encodeMailbox({ epoch: asEpoch(7), incarnation: 3, command });
   const read = mailbox.MailboxMessage.decode(bytes);
   expect([read.epoch, read.incarnation]).toEqual([7, 3]);
   expect(read.command).toMatchObject({
     $case: 'execute',
     value: { task: 't1', attempt: 2, model: 'mini@1', sequence: 77, root: 't1', stream: true },
+  });
+  expect(read.command).toMatchObject({
+    value: { deadlineWallMs: 5, leftMs: 3, ageMs: 250 },
   });
   const value = read.command?.$case === 'execute' ? read.command.value.body : undefined;
   expect([...(value ?? [])]).toEqual([1, 2, 3]);

@@ -22,9 +22,11 @@ export function executeCommand(of: {
   /** By the clock of the NATS server. */
   readonly deadlineWallMs: number;
   readonly leftMs: number;
+  /** Since the task was stored. */
+  readonly ageMs: number;
   readonly body: Uint8Array | undefined;
 }): Command {
-  const { spec, attempt, deadlineWallMs, leftMs, body } = of;
+  const { spec, attempt, deadlineWallMs, leftMs, ageMs, body } = of;
   const value: mailbox.Execute = {
     tenant: spec.tenant,
     task: spec.id,
@@ -35,6 +37,7 @@ export function executeCommand(of: {
     sequence: spec.sequence,
     deadlineWallMs,
     leftMs,
+    ageMs,
     stream: spec.stream,
     key: spec.key ?? '',
     model: spec.model === undefined ? '' : formatModelRef(spec.model),

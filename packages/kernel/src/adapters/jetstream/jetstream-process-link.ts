@@ -46,8 +46,10 @@ export class JetStreamProcessLink implements ProcessLink {
 
   execute(of: Parameters<ProcessLink['execute']>[0]): void {
     const { time } = this.options;
-    const leftMs = of.deadlineWallMs - time.steady.wallMs();
-    const filled = { ...of, leftMs, deadlineWallMs: time.wallMs() + leftMs };
+    const steadyMs = time.steady.wallMs();
+    const leftMs = of.deadlineWallMs - steadyMs;
+    const ageMs = Math.max(0, steadyMs - of.spec.storedWallMs);
+    const filled = { ...of, leftMs, ageMs, deadlineWallMs: time.wallMs() + leftMs };
     // A process reads from the stream what does not fit its mailbox.
     const isLarge = (of.body?.length ?? 0) > this.maxMailBodyBytes();
     this.send(of.to, executeCommand(isLarge ? { ...filled, body: undefined } : filled));

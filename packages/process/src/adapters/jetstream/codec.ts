@@ -75,7 +75,7 @@ function readExecute(execute: mailbox.Execute, now: Instant): AttemptSpec | unde
   if (execute.format !== 'json' && execute.format !== 'protobuf') return undefined;
   const key = tryToken<TaskKey>(execute.key);
   const flow = tryToken<FlowName>(execute.flow);
-  const { keepMs, digest, notBeforeWallMs } = execute;
+  const { keepMs, digest, notBeforeWallMs, ageMs } = execute;
   return {
     ...ref,
     function: name,
@@ -83,6 +83,7 @@ function readExecute(execute: mailbox.Execute, now: Instant): AttemptSpec | unde
     priority: execute.priority,
     sequence: execute.sequence,
     deadlineAtMs: now.nowMs + leftOf(execute, now.wallMs),
+    ...(isAge(ageMs) ? { storedAtMs: now.nowMs - ageMs } : {}),
     stream: execute.stream,
     format: execute.format,
     root: tryToken<TaskId>(execute.root) ?? ref.task,
@@ -95,6 +96,11 @@ function readExecute(execute: mailbox.Execute, now: Instant): AttemptSpec | unde
     ...(notBeforeWallMs === 0 ? {} : { notBeforeWallMs }),
     ...(execute.body === undefined ? {} : { body: execute.body }),
   };
+}
+
+/** Absent: of a kernel of before `age_ms`. */
+function isAge(ageMs: number | undefined): ageMs is number {
+  return ageMs !== undefined && Number.isFinite(ageMs) && ageMs >= 0;
 }
 
 /** A kernel of before `left_ms` compares its clock with ours. */
@@ -176,6 +182,7 @@ function writeExecute(spec: AttemptSpec): mailbox.Execute {
     sequence: spec.sequence,
     deadlineWallMs: 0,
     leftMs: Number.isFinite(spec.deadlineAtMs) ? spec.deadlineAtMs : undefined,
+    ageMs: spec.storedAtMs === undefined ? undefined : -spec.storedAtMs,
     stream: spec.stream,
     key: spec.key ?? '',
     model: spec.model ?? '',

@@ -4,7 +4,7 @@
  */
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { LOOP_MONITOR_MS, LOOP_SECONDS, UNWANTED_METRICS } from '@llmos/base';
-import type { HostCounts } from '../../actors/host-protocol';
+import type { HistogramCounts, HostCounts } from '../../actors/host-protocol';
 import { HOST_BOUNDS } from '../../actors/host-protocol';
 import type { ContextCounts } from '../../actors/thread-protocol';
 import type { ProcessChange } from '../../ports/kernel-link';
@@ -261,24 +261,61 @@ function addProcessCounters(registry: Registry, readings: WorkerReadings): void 
   }
 }
 
+interface HistogramOf {
+  readonly name: string;
+  readonly help: string;
+  readonly bounds: readonly number[];
+  /** Undefined where the process has no such thing. */
+  readonly read: (counts: HostCounts) => HistogramCounts | undefined;
+}
+
+const HISTOGRAMS: readonly HistogramOf[] = [
+  {
+    name: 'attempt_seconds',
+    help: 'From the start of an attempt to its answer',
+    bounds: HOST_BOUNDS.seconds,
+    read: (counts) => counts.attemptSeconds,
+  },
+  {
+    name: 'step_seconds',
+    help: 'Time of a step of an actor thread',
+    bounds: HOST_BOUNDS.seconds,
+    read: (counts) => counts.stepSeconds,
+  },
+  {
+    name: 'step_requests',
+    help: 'Requests in a step: the batch size',
+    bounds: HOST_BOUNDS.requests,
+    read: (counts) => counts.stepRequests,
+  },
+  {
+    name: 'time_to_first_token_seconds',
+    help: 'From the storage of a generation’s task to its first token',
+    bounds: HOST_BOUNDS.firstTokenSeconds,
+    read: (counts) => counts.firstTokenSeconds,
+  },
+  {
+    name: 'time_per_output_token_seconds',
+    help: 'Mean time of a token after the first, of generations that ended well',
+    bounds: HOST_BOUNDS.tokenSeconds,
+    read: (counts) => counts.tokenSeconds,
+  },
+];
+
 function addProcessHistograms(registry: Registry, readings: WorkerReadings): void {
-  const histogram = (
-    name: string,
-    help: string,
-    field: 'attemptSeconds' | 'stepSeconds' | 'stepRequests',
-  ): void => {
+  for (const { name, help, bounds, read } of HISTOGRAMS) {
     new ReadHistogram({
       name: `llmos_process_${name}`,
       help,
-      bounds: field === 'stepRequests' ? HOST_BOUNDS.requests : HOST_BOUNDS.seconds,
+      bounds,
       registry,
       read: () =>
-        hostsOf(readings).map(({ labels, counts }) => ({ labels, counted: counts[field] })),
+        hostsOf(readings).flatMap(({ labels, counts }) => {
+          const counted = read(counts);
+          return counted === undefined ? [] : [{ labels, counted }];
+        }),
     });
-  };
-  histogram('attempt_seconds', 'From the start of an attempt to its answer', 'attemptSeconds');
-  histogram('step_seconds', 'Time of a step of an actor thread', 'stepSeconds');
-  histogram('step_requests', 'Requests in a step: the batch size', 'stepRequests');
+  }
 }
 
 interface ReadHost {

@@ -37,6 +37,35 @@ describe('generate', () => {
     expect([silent.chunks, silent.output]).toEqual([[], output]);
   });
 
+  it('says how fast tokens came, of each sample that has more than one', async () => {
+    const paceOf = async (input: GenerateInput, more: Partial<EngineRequest> = {}) => {
+      const { answers } = await run({}, [request(input, { stream: false, ...more })]);
+      const answer = answers.get(1);
+      return answer?.kind === 'done' ? answer.tokenMs : undefined;
+    };
+    expect(await paceOf(SAMPLED)).toEqual([expect.any(Number)]);
+    expect(await paceOf({ ...SAMPLED, maxTokens: 1 })).toEqual([]);
+    expect(await paceOf({ ...SAMPLED, n: 3 })).toHaveLength(3);
+    // One token is left for this attempt: what came before had a pace of its own.
+    const { tokens } = (await run({}, [request(SAMPLED)])).output;
+    expect(await paceOf(SAMPLED, { resumeTokens: tokens.slice(0, -1) })).toEqual([]);
+    expect(await paceOf(SAMPLED, { resumeTokens: tokens.slice(0, -2) })).toHaveLength(1);
+    expect(await paceOf(SAMPLED, { resumeTokens: tokens })).toEqual([]);
+  });
+
+  it('tells of the first token of a request that does not stream, and only there', async () => {
+    const beganOf = async (input: GenerateInput, more: Partial<EngineRequest> = {}) =>
+      (await run({}, [request(input, { stream: false, ...more })])).began;
+    expect(await beganOf(SAMPLED)).toEqual([1]);
+    expect(await beganOf({ ...SAMPLED, n: 3 })).toEqual([1]);
+    expect(await beganOf(SAMPLED, { stream: true })).toEqual([]);
+    const { tokens } = (await run({}, [request(SAMPLED)])).output;
+    expect(await beganOf(SAMPLED, { resumeTokens: tokens.slice(0, 3) })).toEqual([]);
+    const endIds = new Set(tokens.slice(0, 1));
+    const empty = await run(own({ endIds }), [request(SAMPLED, { stream: false })]);
+    expect([empty.output.tokens, empty.began]).toEqual([[], []]);
+  });
+
   it('resumes after any number of tokens as if it had never stopped', async () => {
     const input = { ...SAMPLED, stop: ['qqqq'], repetitionPenalty: 1.3 };
     const whole = await run({}, [request(input)]);

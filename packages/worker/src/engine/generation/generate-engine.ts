@@ -143,7 +143,7 @@ export class GenerateEngine implements ContinuousEngine {
     // An earlier attempt may have streamed everything but its end.
     const [first] = sequences;
     if (first?.generation.finishReason === undefined) return;
-    opened.send(first.generation.endChunk());
+    opened.send(first.generation.endChunk(), first);
     for (const sample of opened.heldBack()) sample.isHeldBack = false;
   }
 

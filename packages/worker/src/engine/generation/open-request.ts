@@ -1,7 +1,7 @@
 /** A request of the generate engine that is not answered yet, and its sequences. */
 import type { GenerateChunk } from '@llmos/base';
 import { ANY_ROOM, assertFits, leastItemBytes } from '../answer-room';
-import { CANCELLED_ANSWER, failedAnswer, valueAnswer } from '../engine';
+import { CANCELLED_ANSWER, failedAnswer } from '../engine';
 import type { EngineAnswer, EngineRequest, GenerationCalls } from '../engine';
 import { joinSamples } from './generation';
 import type { Sequence } from './sequence';
@@ -13,6 +13,7 @@ export class OpenRequest {
   demand: Demand = 'go-on';
   isAnswered = false;
   private tokenCount = 0;
+  private hasBegun = false;
   private logprobCount = 0;
 
   constructor(
@@ -29,9 +30,11 @@ export class OpenRequest {
     return this.sequences.every(({ generation }) => generation.finishReason !== undefined);
   }
 
-  /** Throws RESOURCE_EXHAUSTED once its answer can't fit any more. */
-  send(chunk: GenerateChunk): void {
+  /** What a sequence of it adds. Throws RESOURCE_EXHAUSTED once its answer can't fit any more. */
+  send(chunk: GenerateChunk, from: Sequence): void {
     this.count(chunk);
+    from.pace.add(chunk.tokens.length, this.calls.nowMs());
+    this.tellBegun();
     const isEmpty = chunk.tokens.length === 0 && chunk.finishReason === undefined;
     if (this.request.stream && !isEmpty) this.calls.chunk(this.request.requestId, chunk);
   }
@@ -46,7 +49,9 @@ export class OpenRequest {
   }
 
   finish(): void {
-    this.answer(valueAnswer(joinSamples(this.sequences.map((each) => each.generation.output()))));
+    const output = joinSamples(this.sequences.map((each) => each.generation.output()));
+    const tokenMs = this.sequences.flatMap(({ pace }) => pace.tokenMs ?? []);
+    this.answer({ kind: 'done', output: { kind: 'value', value: output }, tokenMs });
   }
 
   fail(thrown: unknown): void {
@@ -65,6 +70,14 @@ export class OpenRequest {
     this.isAnswered = true;
     const { requestId } = this.request;
     this.calls.preempted(requestId, generation?.tokens ?? [], generation?.textSoFar ?? '');
+  }
+
+  /** A stream says so itself; what an earlier attempt began is not begun again. */
+  private tellBegun(): void {
+    if (this.hasBegun || this.tokenCount === 0) return;
+    this.hasBegun = true;
+    const { stream, resumeTokens, requestId } = this.request;
+    if (!stream && resumeTokens.length === 0) this.calls.began(requestId);
   }
 
   /** Log-probabilities of many samples are far more than their tokens, and all are kept. */

@@ -5,6 +5,7 @@ import type { EngineRequest } from '../engine';
 import type { Generation } from './generation';
 import type { Drafting } from './drafting';
 import type { Fed } from './step-plan';
+import { TokenPace } from './token-pace';
 
 /**
  * Which tokens may be fed together, so that a generation gives the same tokens however it was
@@ -27,6 +28,7 @@ export class Sequence implements Fed {
   /** Waits until the prompt that it shares is read. */
   isHeldBack = false;
   readonly drafting: Drafting;
+  readonly pace = new TokenPace();
 
   constructor(private readonly parts: SequenceParts) {
     this.drafting = parts.drafting;

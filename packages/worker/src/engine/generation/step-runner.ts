@@ -142,7 +142,7 @@ export class StepRunner {
     const opened = this.parts.requestOf(sequence);
     if (opened === undefined || opened.isAnswered) return false;
     try {
-      opened.send(sequence.generation.advance(logits));
+      opened.send(sequence.generation.advance(logits), sequence);
     } catch (thrown) {
       opened.fail(thrown);
       return false;
