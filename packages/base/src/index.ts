@@ -43,3 +43,4 @@ export * from './system-calls';
 export * from './task-class';
 export * from './task-digest';
 export * from './task-headers';
+export * from './told-bytes';

@@ -58,6 +58,8 @@ type SharedParts = Omit<
 export interface KernelNodeParts extends SharedParts {
   readonly self: Pick<LeaderRecord, 'kernelId' | 'httpUrl' | 'grpcUrl'>;
   readonly leaseMs: number;
+  /** How long results are kept that are no answers. */
+  readonly resultMaxAgeMs: number;
   readonly time: ServerTime;
   readonly leadershipStore: LeadershipStore;
   readonly results: ResultStore;
@@ -114,6 +116,7 @@ export class KernelNode {
     this.room = new ResultRoom({
       readings: parts.streams,
       results,
+      resultMaxAgeMs: parts.resultMaxAgeMs,
       nowMs: () => clock.nowMs(),
       wallMs: () => parts.time.wallMs(),
     });

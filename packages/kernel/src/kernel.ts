@@ -266,11 +266,10 @@ async function openRegistry(
 async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
   const { config, connection, log } = wire;
   const { kernelId, nodeLeaseMs, processSilenceMs } = config;
-  const { taskStoreBytes } = wire;
+  const { taskStoreBytes, time } = wire;
   const { maxHeldTasks } = wire.budget;
   // Beyond what intake brings even of the most urgent class.
   const maxTasks = maxHeldTasks + EDGE_LIMITS.refusedHeldTasks;
-  const { time } = wire;
   const wallMs = (): number => time.wallMs();
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
@@ -285,6 +284,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   return new KernelNode({
     self: { kernelId, httpUrl: ports.httpUrl, grpcUrl: ports.grpcUrl },
     leaseMs: config.leaseMs,
+    resultMaxAgeMs: config.resultMaxAgeMs,
     time,
     clock: time.steady,
     log,

@@ -12,7 +12,7 @@
  *     restored once more where the folder says that a restore was about it, and the server that it
  *     is of the backed up stream and ends before it: what goes on there has other numbers.
  */
-import { BUCKETS, LlmosError } from '@llmos/base';
+import { BUCKETS, LlmosError, tellingBytes } from '@llmos/base';
 import { CLI_LIMITS } from '../limits';
 import type { BackupFolder } from './backup-folder';
 import { assertIdle } from './idle-system';
@@ -181,7 +181,7 @@ async function restoreOne(
   const { name, rawState } = stream;
   const config = { ...stream.config, num_replicas: 1, max_age: 0 };
   const parts = folder.readSnapshot(name, server.partBytes);
-  await server.restore({ config, rawState }, counted(parts, onBytes));
+  await server.restore({ config, rawState }, tellingBytes(parts, onBytes));
   const look = await untilFound(server, name);
   if (isEqual(stream, look)) return;
   // It is ours, made a moment ago, and would be taken for the whole.
@@ -192,16 +192,6 @@ async function restoreOne(
       `${look.state.bytes} of ${stream.state.bytes} bytes, up to ${look.state.lastSequence} of ` +
       `${stream.state.lastSequence}, and removed again: nothing of it is used`,
   );
-}
-
-async function* counted(
-  parts: AsyncIterable<Uint8Array>,
-  onBytes: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const part of parts) {
-    yield part;
-    onBytes(part.byteLength);
-  }
 }
 
 /** A cluster needs a moment before its new stream has a leader. */

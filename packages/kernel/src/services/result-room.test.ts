@@ -1,11 +1,12 @@
 import type { StreamLoad, TaskId, TenantId } from '@llmos/base';
-import { HEADERS, STREAMS, WIRE_LIMITS, asToken } from '@llmos/base';
+import { HEADERS, STREAMS, asToken } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { StoredShare } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
 import { ResultRoom } from './result-room';
 
 const MIB = 1024 * 1024;
+const MAX_AGE_MS = 1_000_000;
 const task: Parameters<TaskPublisher['publish']>[0] = {
   subject: { class: 'standard', tenant: 'acme' as never, function: 'echo' as never },
   headers: new Map(),
@@ -32,6 +33,7 @@ function setUp() {
       },
     },
     results: { countShares: async () => new Map(shares) },
+    resultMaxAgeMs: MAX_AGE_MS,
     nowMs: () => 0,
     wallMs: () => 0,
   });
@@ -125,7 +127,7 @@ it('refuses the tenant that has filled one store, there alone, and no other tena
   await new Promise(setImmediate);
   await expect(publisher.publish(task)).rejects.toMatchObject({
     message: expect.stringContaining('tenant acme has') as unknown,
-    details: { retryAfterMs: WIRE_LIMITS.resultMaxAgeMs },
+    details: { retryAfterMs: MAX_AGE_MS },
   });
   const subject = { ...task.subject, tenant: 'zenith' as never };
   expect(await publisher.publish({ ...task, subject })).toEqual({ sequence: 1 });

@@ -13,14 +13,11 @@ import type { StreamReadings } from '../ports/stream-readings';
 import type { TaskPublisher } from '../ports/task-publisher';
 import { TenantShares } from './tenant-shares';
 
-const MAX_AGE_MS: ReadonlyMap<string, number> = new Map([
-  [STREAMS.results, WIRE_LIMITS.resultMaxAgeMs],
-  [STREAMS.answers, WIRE_LIMITS.answerMaxAgeMs],
-]);
-
 export interface ResultRoomOptions {
   readonly readings: StreamReadings;
   readonly results: Pick<ResultStore, 'countShares'>;
+  /** How long results are kept that are no answers. */
+  readonly resultMaxAgeMs: number;
   readonly nowMs: () => number;
   readonly wallMs: () => number;
 }
@@ -35,11 +32,14 @@ export class ResultRoom {
 
   constructor(private readonly options: ResultRoomOptions) {
     const { results, nowMs, wallMs } = options;
-    const sharesOf = ([stream, maxAgeMs]: [string, number]): [string, TenantShares] => {
+    const sharesOf = (stream: string, maxAgeMs: number): [string, TenantShares] => {
       const count = () => results.countShares(stream);
       return [stream, new TenantShares({ nowMs, wallMs, maxAgeMs, count })];
     };
-    this.shares = new Map([...MAX_AGE_MS].map(sharesOf));
+    this.shares = new Map([
+      sharesOf(STREAMS.results, options.resultMaxAgeMs),
+      sharesOf(STREAMS.answers, WIRE_LIMITS.answerMaxAgeMs),
+    ]);
   }
 
   /** Never rejects; where JetStream does not answer, what was seen last counts. */

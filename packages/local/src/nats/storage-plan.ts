@@ -9,8 +9,9 @@
  * - P3: a folder that was in use and has no store any more is not begun anew;
  * - P4: a server that misreads what a newer one wrote is never started on it.
  */
-import { LlmosError, isRecord, quoteShort } from '@llmos/base';
+import { LlmosError, quoteShort } from '@llmos/base';
 import { LOCAL_LIMITS } from '../limits';
+import { parseStoredRecord } from '../stored-record';
 import { formatNatsVersion, isAtLeast, parseNatsVersion } from './nats-version';
 import type { NatsVersion } from './nats-version';
 
@@ -179,13 +180,8 @@ export function formatStoragePlan(plan: StoragePlan): string {
 
 /** undefined for whatever is no such plan. */
 export function parseStoragePlan(text: string): StoragePlan | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(value) || value['version'] !== 1) return undefined;
+  const value = parseStoredRecord(text);
+  if (value === undefined) return undefined;
   const { streamBytes, storeBytes, isInUse, server } = value;
   if (!isByteCount(streamBytes) || !isByteCount(storeBytes)) return undefined;
   if (typeof isInUse !== 'boolean') return undefined;

@@ -1,5 +1,5 @@
 /** The record that a running `llmos up` leaves in its state folder, so that commands find it. */
-import { isRecord } from '@llmos/base';
+import { parseStoredRecord } from '../stored-record';
 
 export interface RunningSystemRecord {
   readonly version: 1;
@@ -14,13 +14,8 @@ export interface RunningSystemRecord {
 
 /** undefined for whatever is not such a record. */
 export function parseRunningSystem(text: string): RunningSystemRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(value) || value['version'] !== 1) return undefined;
+  const value = parseStoredRecord(text);
+  if (value === undefined) return undefined;
   const { state, osPid, startMark, natsUrl, kernelUrl } = value;
   if (state !== 'starting' && state !== 'ready') return undefined;
   if (typeof osPid !== 'number' || !Number.isInteger(osPid) || osPid < 1) return undefined;

@@ -6,7 +6,7 @@
  * other, so that several at once keep the limit. One writer: the agent.
  */
 import type { Clock, Logger, ModelRegistration } from '@llmos/base';
-import { LlmosError, quoteShort } from '@llmos/base';
+import { LlmosError, quoteShort, tellingBytes } from '@llmos/base';
 import { PACKAGE_LIMITS } from '../limits';
 import type { ModelStore } from '../ports/model-store';
 import type { PackageDisk } from '../ports/package-disk';
@@ -116,7 +116,7 @@ export class ModelCache {
         let fetchedBytes = 0;
         for (const file of model.files) {
           const count = (bytes: number): void => tell((fetchedBytes += bytes), totalBytes);
-          await draft.write(file, counted(store.read(file.sha256), count));
+          await draft.write(file, tellingBytes(store.read(file.sha256), count));
         }
         await draft.publish();
       } finally {
@@ -163,14 +163,4 @@ export class ModelCache {
 
 function sumOf(amounts: readonly number[]): number {
   return amounts.reduce((sum, amount) => sum + amount, 0);
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  count: (bytes: number) => void,
-): AsyncIterable<Uint8Array> {
-  for await (const piece of source) {
-    yield piece;
-    count(piece.length);
-  }
 }

@@ -6,20 +6,13 @@
  * another one starts after the last result seen. Foreign headers are read behind our own guard.
  */
 import type { Logger, TenantId, TenantTask } from '@llmos/base';
-import { parseDelivery, parseResultSubject, readHeaders, statusOf } from '@llmos/base';
-import {
-  AckPolicy,
-  DeliverPolicy,
-  Events,
-  JsHeaders,
-  ReplayPolicy,
-  createInbox,
-  nanos,
-} from 'nats';
+import { parseDelivery, parseResultSubject, readHeaders } from '@llmos/base';
+import { DeliverPolicy, Events, JsHeaders, createInbox } from 'nats';
 import type { JetStreamManager, Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { ResultStore, StoredPlace, StoredResult, StoredShare } from '../../ports/result-store';
+import { answerFlowControl, pushedTo } from './push-consumer';
 import type { ResultReads } from './result-reads';
 import { RESULT_STREAMS, resultOf } from './result-reads';
 import { walkStream } from './stream-walk';
@@ -61,7 +54,7 @@ export class JetStreamResultStore implements ResultStore {
   /** The server tells the sizes instead of sending the bodies. */
   async countShares(stream: string): Promise<Map<TenantId, StoredShare>> {
     const shares = new Map<TenantId, { bytes: number; readonly oldestWallMs: number }>();
-    await walkStream({
+    const isComplete = await walkStream({
       ...this.options,
       stream,
       isHeadersOnly: true,
@@ -76,6 +69,7 @@ export class JetStreamResultStore implements ResultStore {
         shares.set(of.tenant, share);
       },
     });
+    if (!isComplete) throw new Error(`${stream} was not read to its end`);
     return shares;
   }
 
@@ -128,18 +122,10 @@ class ResultFeed {
     });
     this.subscription = subscription;
     await this.options.manager.consumers.add(this.stream, {
-      deliver_subject: inbox,
-      ack_policy: AckPolicy.None,
-      replay_policy: ReplayPolicy.Instant,
+      ...pushedTo(inbox),
       ...(this.lastSequence === 0
         ? { deliver_policy: DeliverPolicy.New }
         : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: this.lastSequence + 1 }),
-      mem_storage: true,
-      num_replicas: 1,
-      max_deliver: 1,
-      flow_control: true,
-      idle_heartbeat: nanos(EDGE_LIMITS.resultHeartbeatMs),
-      inactive_threshold: nanos(EDGE_LIMITS.resultConsumerIdleMs),
     });
   }
 
@@ -171,8 +157,7 @@ class ResultFeed {
     try {
       const delivery = parseDelivery(msg.reply ?? '');
       if (delivery === undefined) {
-        // Flow control is answered, a heartbeat is not.
-        if (statusOf(msg) === 100 && msg.reply) this.options.connection.publish(msg.reply);
+        answerFlowControl(this.options.connection, msg);
         return;
       }
       if (delivery.consumerSequence !== this.consumerSequence + 1) {

@@ -9,6 +9,7 @@
  * The order is the proof (S1–S4): read the record, look at the stores, make what is missing, write
  * the record.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
 import type { JetStreamManager, NatsConnection, StreamConfig } from 'nats';
@@ -62,7 +63,7 @@ export async function prepareStores(options: PrepareOptions): Promise<Budgets> {
     }
     // Another kernel makes the same: what it has made shows in the next look.
     if (tries === EDGE_LIMITS.prepareTries) throw crowded(look.missing);
-    await pause();
+    await pause(EDGE_LIMITS.prepareRetryMs);
   }
   const made = await lookAtStores(options.manager, wanted);
   const jetstream = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
@@ -157,12 +158,8 @@ async function make(
 }
 
 async function comesSoon(options: PrepareOptions, name: string): Promise<boolean> {
-  await pause();
+  await pause(EDGE_LIMITS.prepareRetryMs);
   return (await findStore(options.manager, name)) !== undefined;
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.prepareRetryMs));
 }
 
 function notMade(config: WantedStore['config'], cause: unknown): unknown {

@@ -4,6 +4,7 @@
  *
  * Several kernels may do so at once: they share the name, so that one of them sees the other's.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { JetStreamManager } from 'nats';
 import { StorageType } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -51,7 +52,8 @@ export class StoreRoom {
     for (let tries = 1; this.#replicas === undefined && count > 1; tries += 1) {
       const outcome = await this.#try(EDGE_LIMITS.leastStreamBytes, count);
       if (outcome === 'fits') break;
-      if (outcome === 'busy' && tries < EDGE_LIMITS.prepareTries) await pause();
+      if (outcome === 'busy' && tries < EDGE_LIMITS.prepareTries)
+        await pause(EDGE_LIMITS.prepareRetryMs);
       else count -= 1;
     }
     return (this.#replicas = count);
@@ -106,8 +108,4 @@ export function isLackOfRoom(error: unknown): boolean {
     isApiError(error, 'insufficientStorage', 'insufficientResources') ||
     isApiError(error, 'noSuitablePeers', 'replicasNotSupported')
   );
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.prepareRetryMs));
 }

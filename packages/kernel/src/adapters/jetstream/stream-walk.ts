@@ -3,10 +3,11 @@
  * without acknowledgements, instead of a request for each message (440,000 results: 1 s of the
  * kernel's time instead of 17 s; asking for the list of subjects holds the server up for seconds).
  */
-import { parseDelivery, statusOf } from '@llmos/base';
-import { AckPolicy, DeliverPolicy, ReplayPolicy, createInbox, nanos } from 'nats';
+import { parseDelivery } from '@llmos/base';
+import { DeliverPolicy, createInbox } from 'nats';
 import type { JetStreamManager, Msg, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
+import { answerFlowControl, pushedTo } from './push-consumer';
 
 export interface StreamWalk {
   readonly connection: NatsConnection;
@@ -27,18 +28,9 @@ export async function walkStream(of: StreamWalk): Promise<boolean> {
   });
   try {
     const { num_pending: pending } = await of.manager.consumers.add(of.stream, {
-      deliver_subject: inbox,
-      ack_policy: AckPolicy.None,
+      ...pushedTo(inbox),
       deliver_policy: DeliverPolicy.All,
-      replay_policy: ReplayPolicy.Instant,
       headers_only: of.isHeadersOnly,
-      mem_storage: true,
-      num_replicas: 1,
-      max_deliver: 1,
-      flow_control: true,
-      idle_heartbeat: nanos(EDGE_LIMITS.resultHeartbeatMs),
-      // The server drops it soon after nobody listens any more.
-      inactive_threshold: nanos(EDGE_LIMITS.resultConsumerIdleMs),
     });
     // What came before this answer is in `pending` no more.
     if (pending === 0 && walking.count === 0) walking.end(true);
@@ -64,8 +56,7 @@ class Walking {
     if (this.of.isEnded()) return this.end(false);
     const delivery = parseDelivery(msg.reply ?? '');
     if (delivery === undefined) {
-      // Flow control is answered, a heartbeat is not.
-      if (statusOf(msg) === 100 && msg.reply) this.of.connection.publish(msg.reply);
+      answerFlowControl(this.of.connection, msg);
       return;
     }
     if (delivery.consumerSequence !== this.count + 1) return this.end(false);

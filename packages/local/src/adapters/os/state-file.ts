@@ -3,11 +3,12 @@
  *
  * A record whose process is gone (or whose pid now belongs to another process) is ignored.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LlmosError } from '@llmos/base';
 import { parseRunningSystem } from '../../programs/running-system';
 import type { RunningSystemRecord } from '../../programs/running-system';
+import { writeWholeFile } from './whole-file';
 
 const FILE_NAME = 'llmos-up.json';
 
@@ -41,8 +42,7 @@ export function claimStateFolder(folder: string): StateClaim {
   return {
     update: (urls) => {
       const ready: RunningSystemRecord = { ...own, ...urls, state: 'ready' };
-      writeFileSync(`${file}.new`, JSON.stringify(ready));
-      renameSync(`${file}.new`, file);
+      writeWholeFile(file, JSON.stringify(ready));
     },
     release: () => rmSync(file, { force: true }),
   };

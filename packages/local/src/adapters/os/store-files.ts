@@ -1,20 +1,10 @@
 /** What lies on the disk of a system on one machine: its plan of storage, and its server's store. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  statSync,
-  statfsSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, statfsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { LlmosError, isRecord } from '@llmos/base';
 import { formatStoragePlan, parseStoragePlan } from '../../nats/storage-plan';
 import type { StoragePlan, StoreFiles } from '../../nats/storage-plan';
+import { writeWholeFile } from './whole-file';
 
 /** Of the NATS server that `up` starts. */
 export function natsStoreFolder(dataFolder: string): string {
@@ -43,17 +33,8 @@ export function readStoragePlan(folder: string): StoragePlan | undefined {
   throw new LlmosError('FAILED_PRECONDITION', message);
 }
 
-/** Whole or not at all, also where power fails in between. */
 export function writeStoragePlan(folder: string, plan: StoragePlan): void {
-  const file = join(folder, PLAN_FILE);
-  const draft = openSync(`${file}.new`, 'w');
-  try {
-    writeSync(draft, formatStoragePlan(plan));
-    fsyncSync(draft);
-  } finally {
-    closeSync(draft);
-  }
-  renameSync(`${file}.new`, file);
+  writeWholeFile(join(folder, PLAN_FILE), formatStoragePlan(plan));
 }
 
 /** Reads the folder that a NATS server was given: `jetstream/ACCOUNT/streams/NAME/meta.inf`. */

@@ -1,0 +1,25 @@
+/** What all consumers share that only read along: they live in the server's memory and end soon. */
+import { statusOf } from '@llmos/base';
+import { AckPolicy, ReplayPolicy, nanos } from 'nats';
+import type { ConsumerConfig, Msg, NatsConnection } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
+
+export function pushedTo(inbox: string): Partial<ConsumerConfig> {
+  return {
+    deliver_subject: inbox,
+    ack_policy: AckPolicy.None,
+    replay_policy: ReplayPolicy.Instant,
+    mem_storage: true,
+    num_replicas: 1,
+    max_deliver: 1,
+    flow_control: true,
+    idle_heartbeat: nanos(EDGE_LIMITS.resultHeartbeatMs),
+    // The server drops it soon after nobody listens any more.
+    inactive_threshold: nanos(EDGE_LIMITS.resultConsumerIdleMs),
+  };
+}
+
+/** For a message that is no delivery: flow control is answered, a heartbeat is not. */
+export function answerFlowControl(connection: NatsConnection, msg: Msg): void {
+  if (statusOf(msg) === 100 && msg.reply) connection.publish(msg.reply);
+}
