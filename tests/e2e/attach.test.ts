@@ -2,6 +2,7 @@
 import { decodeJson, parseResult } from '@llmos/base';
 import type { GenerateChunk, GenerateOutput } from '@llmos/base';
 import type { LlmosClient } from '@llmos/sdk';
+import { uncached } from '../support/generations';
 import type { Ledger } from '../support/ledger';
 import { openLedger } from '../support/ledger';
 import type { TestSystem } from '../support/test-system';
@@ -25,7 +26,7 @@ beforeAll(async () => {
   system = await startTestSystem({ models: ['storyteller'], workerEnv });
   second = await system.connectAs('default');
   ledger = await openLedger(system.nats.url);
-  expected = await system.os.generate(story);
+  expected = uncached(await system.os.generate(story));
 });
 afterAll(async () => {
   await ledger?.close();
@@ -61,7 +62,7 @@ async function* plainChunks(task: string, client: string): AsyncGenerator<Genera
     expect(message.headers?.get('Llmos-Task')).toBe(task);
     if (message.headers?.get('Llmos-End') === 'result') {
       const result = parseResult(message.data);
-      if (result.ok) expect(result.output).toEqual(expected);
+      if (result.ok) expect(uncached(result.output as GenerateOutput)).toEqual(expected);
       return;
     }
     if (message.data.length > 0) yield decodeJson(message.data) as GenerateChunk;

@@ -27,3 +27,18 @@ it('refuses an output without tokens', () => {
   expect(parseGenerateOutput(output)).toBeUndefined();
   expect(parseGenerateOutput({ ...output, tokens: [1] })).toEqual({ ...output, tokens: [1] });
 });
+
+it('has the usage of an output, where it is one', () => {
+  const output = { text: 'a', tokens: [1], promptTokens: 1, finishReason: 'stop' };
+  const usage = { inputTokens: 5, cachedTokens: 0, outputTokens: 1 };
+  expect(parseGenerateOutput({ ...output, usage })).toEqual({ ...output, usage });
+  for (const wrong of [
+    null,
+    5,
+    {},
+    { ...usage, inputTokens: -1 },
+    { ...usage, cachedTokens: 0.5 },
+  ]) {
+    expect(parseGenerateOutput({ ...output, usage: wrong })).toEqual(output);
+  }
+});

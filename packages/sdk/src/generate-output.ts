@@ -1,4 +1,4 @@
-import type { GenerateOutput, GenerateSample } from '@llmos/base';
+import type { GenerateOutput, GenerateSample, GenerateUsage } from '@llmos/base';
 import { areLogprobs, areTokens, isFinishReason, isRecord } from '@llmos/base';
 
 /** Reads the committed output of a generation; undefined where it is none. */
@@ -7,11 +7,26 @@ export function parseGenerateOutput(value: unknown): GenerateOutput | undefined 
   if (sample === undefined || !isRecord(value)) return undefined;
   const { promptTokens, samples } = value;
   if (typeof promptTokens !== 'number') return undefined;
-  if (samples === undefined) return { ...sample, promptTokens };
+  const usage = parseUsage(value['usage']);
+  const rest = { promptTokens, ...(usage && { usage }) };
+  if (samples === undefined) return { ...sample, ...rest };
   if (!Array.isArray(samples)) return undefined;
   const all = samples.map(parseSample);
   if (!all.every((one) => one !== undefined)) return undefined;
-  return { ...sample, promptTokens, samples: all };
+  return { ...sample, ...rest, samples: all };
+}
+
+/** One that is none is left out: the text is what was asked for. */
+function parseUsage(value: unknown): GenerateUsage | undefined {
+  if (!isRecord(value)) return undefined;
+  const { inputTokens, cachedTokens, outputTokens } = value;
+  return isCount(inputTokens) && isCount(cachedTokens) && isCount(outputTokens)
+    ? { inputTokens, cachedTokens, outputTokens }
+    : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function parseSample(value: unknown): GenerateSample | undefined {

@@ -58,4 +58,5 @@ export function memoryMessage(
 
 // What reads foreign bytes, for the fuzzer.
 export { packEmbedInput, unpackEmbedInput, unpackResult } from './functions/packed-embed';
+export { floatsOf, readFields } from './functions/packed-reader';
 export { parseGenerateOutput } from './generate-output';

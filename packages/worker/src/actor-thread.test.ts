@@ -1,11 +1,19 @@
 /** The actor thread against hostile requests: one answer each, and its mates are left in peace. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import type { EmbedOutput, GenerateChunk, GenerateOutput, Result } from '@llmos/base';
+import type {
+  ClassifyOutput,
+  EmbedOutput,
+  ExtractOutput,
+  GenerateChunk,
+  GenerateOutput,
+  Result,
+} from '@llmos/base';
 import { parseResult } from '@llmos/base';
 import { functions } from '@llmos/proto';
 import type { ThreadRequest } from './actors/thread-protocol';
 import { DrivenThread, jsonRequest } from './testing/driven-thread';
+import { uncached } from './testing/mixed-generations';
 import { shippedModel } from './testing/model-folders';
 
 const threads: DrivenThread[] = [];
@@ -143,6 +151,30 @@ describe('an encoder thread', () => {
     expect(await intents.ask('classify', { texts, topK: 1 }, small)).toHaveProperty('labels');
   });
 
+  it('tells how many tokens the model read', async () => {
+    const encoder = await open('mini-encoder');
+    const { usage: one } = await encoder.ask<EmbedOutput>('embed', { text: 'a' });
+    const { usage: two } = await encoder.ask<EmbedOutput>('embed', { texts: ['a', 'a a'] });
+    // [CLS] a [SEP], and one more.
+    expect([one, two]).toEqual([{ inputTokens: 3 }, { inputTokens: 7 }]);
+    const intents = await open('support-intents');
+    const { usage } = await intents.ask<ClassifyOutput>('classify', { text: 'a', topK: 1 });
+    expect(usage).toEqual({ inputTokens: 3 });
+    const entities = await open('contract-entities');
+    const found = await entities.ask<ExtractOutput>('extract', { texts: ['a', 'a a'] });
+    expect(found.usage).toEqual({ inputTokens: 7 });
+  });
+
+  it('tells the same as protobuf', async () => {
+    const thread = await open('support-intents');
+    const body = functions.ClassifyInput.encode({ text: 'a', texts: [], topK: 1 }).finish();
+    const { answers } = await thread.run([
+      { ...jsonRequest(1, 'classify', {}), format: 'protobuf', body },
+    ]);
+    const { usage } = functions.TaskResult.decode(answers[0]?.result ?? new Uint8Array(0));
+    expect(usage).toEqual({ inputTokens: 3, cachedTokens: 0, outputTokens: 0 });
+  });
+
   it('reads and answers protobuf', async () => {
     const thread = await open('mini-encoder');
     const body = functions.EmbedInput.encode({ text: 'hello', texts: [] }).finish();
@@ -196,7 +228,8 @@ describe('a generating thread', () => {
     expect(whole.tokens.length).toBeGreaterThan(5);
     for (const count of [1, 7, whole.tokens.length - 1, whole.tokens.length]) {
       const resumeTokens = whole.tokens.slice(0, count);
-      expect(await thread.ask('generate', input, { resumeTokens })).toEqual(whole);
+      const output = await thread.ask<GenerateOutput>('generate', input, { resumeTokens });
+      expect(uncached(output)).toEqual(whole);
     }
   });
 

@@ -146,7 +146,10 @@ const PACKED: readonly PackedResult[] = [
   { $case: 'error', value: PACKED_ERROR },
   { $case: 'echo', value: { value: 'a' } },
 ];
-const PACKED_RESULTS = PACKED.map((result) => functions.TaskResult.encode({ result }).finish());
+const PACKED_USAGE = { inputTokens: 7, cachedTokens: 0, outputTokens: 0 };
+const PACKED_RESULTS = PACKED.map((result) =>
+  functions.TaskResult.encode({ usage: PACKED_USAGE, result }).finish(),
+);
 const PACKED_INPUTS = [
   functions.EmbedInput.encode({
     model: 'mini-encoder',

@@ -78,6 +78,14 @@ const tensor: JsonSchema = {
 };
 const tensors: JsonSchema = { type: 'object', additionalProperties: tensor, maxProperties: 256 };
 
+/** Of a function that reads texts. */
+const count: JsonSchema = { type: 'integer', minimum: 0 };
+const usage = object({ inputTokens: count }, ['inputTokens']);
+const generateUsage = object({ inputTokens: count, cachedTokens: count, outputTokens: count }, [
+  'inputTokens',
+  'cachedTokens',
+  'outputTokens',
+]);
 const label = object({ label: string, score: number }, ['label', 'score']);
 const entity = object({ type: string, text: string, start: integer, end: integer, score: number }, [
   'type',
@@ -103,7 +111,7 @@ const embed: FunctionDefinition = {
   name: 'embed',
   description: 'Embeds texts as vectors',
   input: textsInput({ truncate }),
-  output: object({ embeddings: list(list(number)) }, ['embeddings']),
+  output: object({ embeddings: list(list(number)), usage }, ['embeddings']),
   runs: 'model',
 };
 
@@ -114,7 +122,7 @@ const classify: FunctionDefinition = {
     topK: { type: 'integer', minimum: 1, maximum: 10_000, description: 'default: every label' },
     truncate,
   }),
-  output: object({ labels: { anyOf: [list(label), list(list(label))] } }, ['labels']),
+  output: object({ labels: { anyOf: [list(label), list(list(label))] }, usage }, ['labels']),
   runs: 'model',
 };
 
@@ -122,7 +130,7 @@ const extract: FunctionDefinition = {
   name: 'extract',
   description: 'Finds entities; offsets count UTF-16 units; longer texts are read in windows',
   input: textsInput({}),
-  output: object({ entities: { anyOf: [list(entity), list(list(entity))] } }, ['entities']),
+  output: object({ entities: { anyOf: [list(entity), list(list(entity))] }, usage }, ['entities']),
   runs: 'model',
 };
 
@@ -239,6 +247,7 @@ const generate: FunctionDefinition = {
       ...sample,
       promptTokens: integer,
       samples: list(object(sample, ['text', 'tokens', 'finishReason'])),
+      usage: generateUsage,
     },
     ['text', 'tokens', 'promptTokens', 'finishReason'],
   ),

@@ -9,8 +9,22 @@ export interface TextsInput {
 export interface EmbedInput extends TextsInput {
   readonly truncate?: boolean;
 }
+/** What the model read. */
+export interface TextUsage {
+  /** Tokens of all texts, those that the model puts around them included. */
+  readonly inputTokens: number;
+}
+/** What a generation read and made. */
+export interface GenerateUsage extends TextUsage {
+  /** Of `inputTokens`, those that the model had read for an earlier prompt that begins alike. */
+  readonly cachedTokens: number;
+  /** Of all samples. */
+  readonly outputTokens: number;
+}
 export interface EmbedOutput {
   readonly embeddings: readonly (readonly number[])[];
+  /** Absent in answers of older workers. */
+  readonly usage?: TextUsage;
 }
 export interface ClassifyInput extends TextsInput {
   readonly topK?: number;
@@ -22,6 +36,7 @@ export interface Label {
 }
 export interface ClassifyOutput {
   readonly labels: readonly Label[] | readonly (readonly Label[])[];
+  readonly usage?: TextUsage;
 }
 export type ExtractInput = TextsInput;
 /** `start` and `end` count UTF-16 units of the input. */
@@ -34,6 +49,7 @@ export interface Entity {
 }
 export interface ExtractOutput {
   readonly entities: readonly Entity[] | readonly (readonly Entity[])[];
+  readonly usage?: TextUsage;
 }
 export interface ChatMessage {
   readonly role: string;
@@ -99,6 +115,8 @@ export interface GenerateOutput extends GenerateSample {
   readonly promptTokens: number;
   /** Where `n` is more than 1: all of them. The first one is also the output itself. */
   readonly samples?: readonly GenerateSample[];
+  /** Absent in answers of older workers. */
+  readonly usage?: GenerateUsage;
 }
 /** One message of a running generation. */
 export interface GenerateChunk {

@@ -2,13 +2,16 @@
  * The input of `embed` and task results as protobuf (proto/llmos/v1/functions.proto). An embedding
  * takes a fifth of its JSON, and is neither written nor read as text.
  */
-import type { EmbedInput, Result } from '@llmos/base';
+import type { EmbedInput, Result, TextUsage } from '@llmos/base';
 import { errorBody, failure, isErrorCode, isRecord, success } from '@llmos/base';
 import type { PackedField } from './packed-reader';
 import { doubleOf, floatsOf, readFields, textOf } from './packed-reader';
 
 const INPUT = { model: 1, text: 2, texts: 3, truncate: 4 } as const;
-const RESULT = { error: 1, embed: 3 } as const;
+/** Outputs are 2 to 7. */
+const RESULT = { error: 1, embed: 3, lastOutput: 7, usage: 8 } as const;
+const USAGE = { inputTokens: 1 } as const;
+const EMBEDDINGS = 1;
 const ERROR = { code: 1, retryable: 2, message: 3, details: 4 } as const;
 
 const encoder = new TextEncoder();
@@ -60,8 +63,12 @@ export function unpackEmbedInput(bytes: Uint8Array): EmbedInput | undefined {
 /** Errors of any task and the output of `embed`; other outputs are UNIMPLEMENTED. */
 export function unpackResult(bytes: Uint8Array): Result {
   try {
-    const result = readFields(bytes).at(-1);
-    if (result?.number === RESULT.embed) return success({ embeddings: embeddingsOf(result.bytes) });
+    const fields = readFields(bytes);
+    const result = fields.findLast(({ number }) => number <= RESULT.lastOutput);
+    if (result?.number === RESULT.embed) {
+      const usage = usageOf(fields.findLast(({ number }) => number === RESULT.usage));
+      return success({ embeddings: embeddingsOf(result.bytes), ...(usage && { usage }) });
+    }
     if (result?.number === RESULT.error) return unpackError(result.bytes);
   } catch {
     return failure(errorBody('INTERNAL', 'the result is not protobuf'));
@@ -71,10 +78,18 @@ export function unpackResult(bytes: Uint8Array): Result {
 }
 
 function embeddingsOf(output: Uint8Array): number[][] {
-  return readFields(output).map((vector) => {
+  const vectors = readFields(output).filter(({ number }) => number === EMBEDDINGS);
+  return vectors.map((vector) => {
     const [values] = readFields(vector.bytes);
     return values === undefined ? [] : floatsOf(values);
   });
+}
+
+/** Zero is not written. Workers of earlier versions tell no usage. */
+function usageOf(field: PackedField | undefined): TextUsage | undefined {
+  if (field === undefined) return undefined;
+  const count = readFields(field.bytes).findLast(({ number }) => number === USAGE.inputTokens);
+  return { inputTokens: count?.value ?? 0 };
 }
 
 function unpackError(bytes: Uint8Array): Result<never> {

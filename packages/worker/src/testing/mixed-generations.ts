@@ -120,8 +120,14 @@ export async function generateMixed(
   return { outputs, returns };
 }
 
+/** How much of a prompt was known already depends on what ran before. */
+export function uncached(output: GenerateOutput): GenerateOutput {
+  const { usage } = output;
+  return usage === undefined ? output : { ...output, usage: { ...usage, cachedTokens: 0 } };
+}
+
 function outputOf(bytes: Uint8Array | undefined): GenerateOutput | string {
   if (bytes === undefined) throw new LlmosError('INTERNAL', 'a generation was not answered');
   const result = parseResult(bytes) as Result<GenerateOutput>;
-  return result.ok ? result.output : `${result.error.code}: ${result.error.message}`;
+  return result.ok ? uncached(result.output) : `${result.error.code}: ${result.error.message}`;
 }

@@ -182,8 +182,21 @@ export interface Error {
   details: { [key: string]: any } | undefined;
 }
 
+/** What the model read and made; the last two of generate alone. */
+export interface Usage {
+  inputTokens: number;
+  cachedTokens: number;
+  outputTokens: number;
+}
+
 /** The one committed result of a task whose body was protobuf. */
 export interface TaskResult {
+  /**
+   * The `usage` of the output's JSON namesake; never beside an error. It stands here and is written
+   * first, because clients of before it take the last field for the result, and every field of
+   * EmbedOutput for a vector.
+   */
+  usage: Usage | undefined;
   result:
     | { $case: "error"; value: Error }
     | { $case: "echo"; value: EchoOutput }
@@ -3155,12 +3168,128 @@ export const Error: MessageFns<Error> = {
   },
 };
 
+function createBaseUsage(): Usage {
+  return { inputTokens: 0, cachedTokens: 0, outputTokens: 0 };
+}
+
+export const Usage: MessageFns<Usage> = {
+  encode(message: Usage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.inputTokens !== 0) {
+      writer.uint32(8).uint32(message.inputTokens);
+    }
+    if (message.cachedTokens !== 0) {
+      writer.uint32(16).uint32(message.cachedTokens);
+    }
+    if (message.outputTokens !== 0) {
+      writer.uint32(24).uint32(message.outputTokens);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Usage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.inputTokens = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cachedTokens = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.outputTokens = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Usage {
+    return {
+      inputTokens: isSet(object.inputTokens)
+        ? globalThis.Number(object.inputTokens)
+        : isSet(object.input_tokens)
+        ? globalThis.Number(object.input_tokens)
+        : 0,
+      cachedTokens: isSet(object.cachedTokens)
+        ? globalThis.Number(object.cachedTokens)
+        : isSet(object.cached_tokens)
+        ? globalThis.Number(object.cached_tokens)
+        : 0,
+      outputTokens: isSet(object.outputTokens)
+        ? globalThis.Number(object.outputTokens)
+        : isSet(object.output_tokens)
+        ? globalThis.Number(object.output_tokens)
+        : 0,
+    };
+  },
+
+  toJSON(message: Usage): unknown {
+    const obj: any = {};
+    if (message.inputTokens !== 0) {
+      obj.inputTokens = Math.round(message.inputTokens);
+    }
+    if (message.cachedTokens !== 0) {
+      obj.cachedTokens = Math.round(message.cachedTokens);
+    }
+    if (message.outputTokens !== 0) {
+      obj.outputTokens = Math.round(message.outputTokens);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Usage>): Usage {
+    return Usage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Usage>): Usage {
+    const message = createBaseUsage();
+    message.inputTokens = object.inputTokens ?? 0;
+    message.cachedTokens = object.cachedTokens ?? 0;
+    message.outputTokens = object.outputTokens ?? 0;
+    return message;
+  },
+};
+
 function createBaseTaskResult(): TaskResult {
-  return { result: undefined };
+  return { usage: undefined, result: undefined };
 }
 
 export const TaskResult: MessageFns<TaskResult> = {
   encode(message: TaskResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.usage !== undefined) {
+      Usage.encode(message.usage, writer.uint32(66).fork()).join();
+    }
     switch (message.result?.$case) {
       case "error":
         Error.encode(message.result.value, writer.uint32(10).fork()).join();
@@ -3200,6 +3329,14 @@ export const TaskResult: MessageFns<TaskResult> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.usage = Usage.decode(reader, reader.uint32());
+            continue;
+          }
           case 1: {
             if (tag !== 10) {
               break;
@@ -3270,6 +3407,7 @@ export const TaskResult: MessageFns<TaskResult> = {
 
   fromJSON(object: any): TaskResult {
     return {
+      usage: isSet(object.usage) ? Usage.fromJSON(object.usage) : undefined,
       result: isSet(object.error)
         ? { $case: "error", value: Error.fromJSON(object.error) }
         : isSet(object.echo)
@@ -3290,6 +3428,9 @@ export const TaskResult: MessageFns<TaskResult> = {
 
   toJSON(message: TaskResult): unknown {
     const obj: any = {};
+    if (message.usage !== undefined) {
+      obj.usage = Usage.toJSON(message.usage);
+    }
     if (message.result?.$case === "error") {
       obj.error = Error.toJSON(message.result.value);
     } else if (message.result?.$case === "echo") {
@@ -3313,6 +3454,7 @@ export const TaskResult: MessageFns<TaskResult> = {
   },
   fromPartial(object: DeepPartial<TaskResult>): TaskResult {
     const message = createBaseTaskResult();
+    message.usage = (object.usage !== undefined && object.usage !== null) ? Usage.fromPartial(object.usage) : undefined;
     switch (object.result?.$case) {
       case "error": {
         if (object.result?.value !== undefined && object.result?.value !== null) {

@@ -15,7 +15,8 @@ export function encodeResult(result: Result, format: BodyFormat): EncodedResult 
   if (format === 'json' || result.ok) return { body: encodeJson(result) };
   const { code, retryable, message, details } = result.error;
   const value = { code, retryable, message, details: plain(details) };
-  const body = functions.TaskResult.encode({ result: { $case: 'error', value } }).finish();
+  const error = { $case: 'error', value } as const;
+  const body = functions.TaskResult.encode({ usage: undefined, result: error }).finish();
   return { body, contentType: PROTOBUF_CONTENT_TYPE };
 }
 

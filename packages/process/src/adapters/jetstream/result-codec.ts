@@ -8,6 +8,7 @@ export function encodeErrorResult(error: ErrorBody, format: BodyFormat): Uint8Ar
   if (format === 'json') return encodeJson(failure(error));
   const { code, retryable, message, details } = error;
   return functions.TaskResult.encode({
+    usage: undefined,
     result: { $case: 'error', value: { code, retryable, message, details } },
   }).finish();
 }

@@ -12,5 +12,6 @@ export function echoProtobuf(body: Uint8Array): Uint8Array {
     throw new LlmosError('INVALID_ARGUMENT', `input of echo: not an EchoInput: ${why}`, { cause });
   }
   const value: unknown = input.value;
-  return functions.TaskResult.encode({ result: { $case: 'echo', value: { value } } }).finish();
+  const result = { $case: 'echo', value: { value } } as const;
+  return functions.TaskResult.encode({ usage: undefined, result }).finish();
 }

@@ -16,8 +16,21 @@ describe('the packed result of embed', () => {
     ]) {
       const embeddings = lengths.map(vector);
       const value = { embeddings: embeddings.map((values) => ({ values })) };
-      const generated = functions.TaskResult.encode({ result: { $case: 'embed', value } }).finish();
-      expect(Buffer.from(encodeEmbedResult({ embeddings }))).toEqual(Buffer.from(generated));
+      for (const inputTokens of [undefined, 0, 5, 70_000]) {
+        const usage = inputTokens === undefined ? undefined : { inputTokens };
+        const generated = functions.TaskResult.encode({
+          usage: usage && { ...usage, cachedTokens: 0, outputTokens: 0 },
+          result: { $case: 'embed', value },
+        }).finish();
+        const output = { embeddings, ...(usage && { usage }) };
+        expect(Buffer.from(encodeEmbedResult(output))).toEqual(Buffer.from(generated));
+      }
     }
+  });
+
+  it('ends with the vectors, where clients of before its usage look for them', () => {
+    const output = { embeddings: [[1, -0.5]], usage: { inputTokens: 5 } };
+    const bytes = Buffer.from(encodeEmbedResult(output)).toString('hex');
+    expect(bytes).toBe('42020805' + '1a0c' + '0a0a' + '0a08' + '0000803f000000bf');
   });
 });

@@ -2,18 +2,22 @@
  * The TaskResult of `embed`, written by hand: the generated code makes two objects for each float,
  * which takes as long as JSON. Three messages in one another, and the floats as one block.
  */
-import type { EmbedOutput } from '@llmos/base';
+import type { EmbedOutput, GenerateUsage, TextUsage } from '@llmos/base';
+import { functions } from '@llmos/proto';
 
 /** `embed` of TaskResult, `embeddings` of EmbedOutput, `values` of Vector: all length-delimited. */
 const EMBED_TAG = (3 << 3) | 2;
 const EMBEDDINGS_TAG = (1 << 3) | 2;
 const VALUES_TAG = (1 << 3) | 2;
 
-export function encodeEmbedResult({ embeddings }: EmbedOutput): Uint8Array {
+export function encodeEmbedResult({ embeddings, usage }: EmbedOutput): Uint8Array {
   const outputBytes = embeddings.reduce((sum, values) => sum + fieldBytes(vectorBytes(values)), 0);
-  const result = new Uint8Array(fieldBytes(outputBytes));
+  // A few bytes, written by the generated code; first, as functions.proto says.
+  const counts = encodeUsage(usage);
+  const result = new Uint8Array(counts.length + fieldBytes(outputBytes));
   const floats = new DataView(result.buffer);
-  let at = writeHead(result, 0, EMBED_TAG, outputBytes);
+  result.set(counts);
+  let at = writeHead(result, counts.length, EMBED_TAG, outputBytes);
   for (const values of embeddings) {
     at = writeHead(result, at, EMBEDDINGS_TAG, vectorBytes(values));
     // An empty list is not written at all.
@@ -24,6 +28,17 @@ export function encodeEmbedResult({ embeddings }: EmbedOutput): Uint8Array {
     }
   }
   return result;
+}
+
+function encodeUsage(usage: EmbedOutput['usage']): Uint8Array {
+  return functions.TaskResult.encode({ usage: usageMessage(usage), result: undefined }).finish();
+}
+
+/** Of what has no count of it: nothing, or none. */
+export function usageMessage(
+  usage: TextUsage | GenerateUsage | undefined,
+): functions.Usage | undefined {
+  return usage && { cachedTokens: 0, outputTokens: 0, ...usage };
 }
 
 function vectorBytes(values: ArrayLike<number>): number {

@@ -107,6 +107,21 @@ describe('protobuf bodies', () => {
     expect(read(plain)).toEqual({ ...plain, logprobs: [], samples: [] });
   });
 
+  it('writes what the model read and made beside the output', () => {
+    const read = (name: string, value: unknown) =>
+      TaskResult.decode(encodeProtobufResult(name, valueAnswer(value))).usage;
+    const usage = { inputTokens: 7 };
+    const written = { inputTokens: 7, cachedTokens: 0, outputTokens: 0 };
+    expect(read('embed', { embeddings: [[1]], usage })).toEqual(written);
+    expect(read('classify', { labels: [], usage })).toEqual(written);
+    expect(read('extract', { entities: [], usage })).toEqual(written);
+    expect(read('extract', { entities: [] })).toBeUndefined();
+    const made = { inputTokens: 7, cachedTokens: 4, outputTokens: 2 };
+    const plain = { text: '', tokens: [], finishReason: 'stop', promptTokens: 7, usage: made };
+    expect(read('generate', plain)).toEqual(made);
+    expect(read('echo', { usage: 'the caller’s own' })).toBeUndefined();
+  });
+
   it('writes errors with their details, and tensors as bytes', () => {
     const error = {
       code: 'RESOURCE_EXHAUSTED' as const,

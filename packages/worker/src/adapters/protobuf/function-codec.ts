@@ -18,7 +18,7 @@ import type { EngineAnswer } from '../../engine/engine';
 import { assertBodySize } from '../../engine/json-body';
 import { bytesOf } from '../../engine/tensors/tensor-values';
 import type { HostTensor } from '../../ports/model-runner';
-import { encodeEmbedResult } from './embed-result';
+import { encodeEmbedResult, usageMessage } from './embed-result';
 
 type Decoder = (body: Uint8Array) => unknown;
 
@@ -67,11 +67,18 @@ export function encodeProtobufResult(functionName: string, answer: EngineAnswer)
   if (functionName === 'embed' && answer.kind === 'done' && answer.output.kind === 'value') {
     return encodeEmbedResult(answer.output.value as EmbedOutput);
   }
-  const result =
-    answer.kind === 'failed'
-      ? ({ $case: 'error', value: errorMessage(answer.error) } as const)
-      : outputMessage(functionName, answer);
-  return functions.TaskResult.encode({ result }).finish();
+  if (answer.kind === 'failed') {
+    const result = { $case: 'error', value: errorMessage(answer.error) } as const;
+    return functions.TaskResult.encode({ usage: undefined, result }).finish();
+  }
+  const result = outputMessage(functionName, answer);
+  return functions.TaskResult.encode({ usage: usageOf(functionName, answer), result }).finish();
+}
+
+/** Of `echo` the output is the caller's own, whatever it has. */
+function usageOf(functionName: string, { output }: DoneAnswer): functions.Usage | undefined {
+  if (functionName === 'echo' || output.kind !== 'value') return undefined;
+  return usageMessage((output.value as ClassifyOutput | ExtractOutput | GenerateOutput).usage);
 }
 
 function errorMessage(error: ErrorBody): functions.Error {
@@ -79,12 +86,10 @@ function errorMessage(error: ErrorBody): functions.Error {
   return { code, retryable, message, details: details === undefined ? undefined : { ...details } };
 }
 
+type DoneAnswer = Extract<EngineAnswer, { kind: 'done' }>;
 type ResultMessage = functions.TaskResult['result'];
 
-function outputMessage(
-  functionName: string,
-  answer: Extract<EngineAnswer, { kind: 'done' }>,
-): ResultMessage {
+function outputMessage(functionName: string, answer: DoneAnswer): ResultMessage {
   if (answer.output.kind === 'tensors') {
     const outputs = [...answer.output.tensors].map(([name, tensor]) => [name, tensorOf(tensor)]);
     const value = { outputs: Object.fromEntries(outputs) as Record<string, functions.Tensor> };

@@ -7,6 +7,7 @@ import type {
   EmbedInput,
   ExtractInput,
   ModelManifest,
+  TextUsage,
   TextsInput,
 } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
@@ -83,7 +84,10 @@ function embedFunction(model: TextModel): TextFunction {
           assertFinite(vector);
           return { dims: [vector.length], values: vector };
         },
-        finish: (outputs) => ({ embeddings: outputs.map((output) => Array.from(output.values)) }),
+        finish: (outputs) => ({
+          embeddings: outputs.map((output) => Array.from(output.values)),
+          usage: usageOf(rows),
+        }),
       };
     },
   };
@@ -105,11 +109,16 @@ function classifyFunction(model: TextModel): TextFunction {
         },
         finish: (outputs) => {
           const labels = outputs.map((output) => rankLabels(output.values, model.labels, topK));
-          return { labels: texts.texts === undefined ? labels[0] : labels };
+          return { labels: texts.texts === undefined ? labels[0] : labels, usage: usageOf(rows) };
         },
       };
     },
   };
+}
+
+/** Where windows of a long text overlap, a token counts in each: the model reads it in each. */
+function usageOf(rows: RowPlan['rows']): TextUsage {
+  return { inputTokens: rows.reduce((sum, row) => sum + row.length, 0) };
 }
 
 /** An answer of so many values or labels for each text. */
@@ -135,8 +144,9 @@ function extractFunction(model: TextModel): TextFunction {
     plan: (input) => {
       const texts = input as ExtractInput;
       const plans = textsOf(texts).map((text) => planExtract(model, text));
+      const rows = plans.flatMap((plan) => plan.rows);
       return {
-        rows: plans.flatMap((plan) => plan.rows),
+        rows,
         keep: bestTagsOf,
         finish: (outputs) => {
           let taken = 0;
@@ -144,7 +154,8 @@ function extractFunction(model: TextModel): TextFunction {
             taken += plan.rows.length;
             return plan.finish(outputs.slice(taken - plan.rows.length, taken));
           });
-          return { entities: texts.texts === undefined ? entities[0] : entities };
+          const found = texts.texts === undefined ? entities[0] : entities;
+          return { entities: found, usage: usageOf(rows) };
         },
       };
     },

@@ -2,6 +2,7 @@
 import { seededRandom } from '@llmos/base';
 import { drive, engineOf, generateRequest as request } from '../../testing/driven-engine';
 import type { EngineOptions } from '../../testing/driven-engine';
+import { uncached } from '../../testing/mixed-generations';
 
 const options = (more: EngineOptions['model'] = {}): EngineOptions => ({
   isShared: true,
@@ -135,6 +136,9 @@ describe('continuous batching', () => {
     expect(output.samples).toHaveLength(12);
     expect(new Set(output.samples?.map(({ text }) => text)).size).toBeGreaterThan(8);
     expect(counts.prefilledTokens).toBe(output.promptTokens);
+    const made = output.samples?.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    const { promptTokens: inputTokens } = output;
+    expect(output.usage).toEqual({ inputTokens, cachedTokens: 0, outputTokens: made });
     const { output: single } = await drive(engineOf(options()), [request(sampled(1))]);
     expect(output.samples?.[0]?.tokens).toEqual(single.tokens);
   });
@@ -145,8 +149,11 @@ describe('continuous batching', () => {
     const ask = async (end: string, tenant: string, requestId: number) => {
       const before = driven.engine.counts.reusedTokens;
       const input = { prompt: long + end, maxTokens: 3 };
-      await drive(driven, [request(input, { requestId, tenant })]);
-      return driven.engine.counts.reusedTokens - before;
+      const { output } = await drive(driven, [request(input, { requestId, tenant })]);
+      const reused = driven.engine.counts.reusedTokens - before;
+      const inputTokens = output.promptTokens;
+      expect(output.usage).toEqual({ inputTokens, cachedTokens: reused, outputTokens: 3 });
+      return reused;
     };
     expect(await ask('one', 'a', 1)).toBe(0);
     expect(await ask('two', 'a', 2)).toBe(long.length);
@@ -164,7 +171,7 @@ describe('continuous batching', () => {
       const alone = await drive(engineOf({ ...options(more), ...decoder }), [
         request({ prompt, maxTokens: 3 }, { requestId: 2 }),
       ]);
-      expect(next.output).toEqual(alone.output);
+      expect(uncached(next.output)).toEqual(alone.output);
       return driven.engine.counts.prefilledTokens - before;
     };
     // The last token of an answer was never fed.

@@ -23,6 +23,8 @@ export interface KvReuseParts {
 interface Known {
   readonly saved: SavedKv;
   readonly tokenCount: number;
+  /** Read for another prompt that begins alike, not for this sequence's own. */
+  readonly isPrefix: boolean;
 }
 
 export class KvReuse {
@@ -40,6 +42,10 @@ export class KvReuse {
     // Only now: where no row could be opened, the sequence comes back for it.
     contexts.drop(sequence.key);
     this.reusedTokens += known?.tokenCount ?? 0;
+    const { promptCount } = sequence.generation;
+    const cached = known?.isPrefix === true ? Math.min(known.tokenCount, promptCount) : 0;
+    // A sequence that gets a row again read its prompt itself, as far as it was not known then.
+    sequence.cachedTokens ??= cached;
     return row;
   }
 
@@ -117,7 +123,7 @@ export class KvReuse {
     if (own !== undefined) {
       const tokenCount = this.usable(sequence, commonLength(own.ids, history));
       const isUsable = this.sharesParts || tokenCount === history.length - 1;
-      if (tokenCount > 0 && isUsable) return { saved: own.saved, tokenCount };
+      if (tokenCount > 0 && isUsable) return { saved: own.saved, tokenCount, isPrefix: false };
     }
     if (!this.sharesParts) return undefined;
     const isFree = this.parts.feeding === 'freely';
@@ -125,7 +131,7 @@ export class KvReuse {
     const found = prefixes.find(this.scopeOf(request), ids);
     if (found === undefined) return undefined;
     const tokenCount = this.usable(sequence, found.tokenCount);
-    return tokenCount === 0 ? undefined : { saved: found.saved, tokenCount };
+    return tokenCount === 0 ? undefined : { saved: found.saved, tokenCount, isPrefix: true };
   }
 
   /** Of tokens that are known: the rest of a prompt must be fed as it would be without them. */

@@ -1,5 +1,5 @@
 /** A request of the generate engine that is not answered yet, and its sequences. */
-import type { GenerateChunk } from '@llmos/base';
+import type { GenerateChunk, GenerateUsage } from '@llmos/base';
 import { ANY_ROOM, assertFits, leastItemBytes } from '../answer-room';
 import { CANCELLED_ANSWER, failedAnswer } from '../engine';
 import type { EngineAnswer, EngineRequest, GenerationCalls } from '../engine';
@@ -51,7 +51,8 @@ export class OpenRequest {
   finish(): void {
     const output = joinSamples(this.sequences.map((each) => each.generation.output()));
     const tokenMs = this.sequences.flatMap(({ pace }) => pace.tokenMs ?? []);
-    this.answer({ kind: 'done', output: { kind: 'value', value: output }, tokenMs });
+    const value = { ...output, usage: this.usage() };
+    this.answer({ kind: 'done', output: { kind: 'value', value }, tokenMs });
   }
 
   fail(thrown: unknown): void {
@@ -78,6 +79,15 @@ export class OpenRequest {
     this.hasBegun = true;
     const { stream, resumeTokens, requestId } = this.request;
     if (!stream && resumeTokens.length === 0) this.calls.began(requestId);
+  }
+
+  private usage(): GenerateUsage {
+    const [first] = this.sequences;
+    return {
+      inputTokens: first?.generation.promptCount ?? 0,
+      cachedTokens: first?.cachedTokens ?? 0,
+      outputTokens: this.sequences.reduce((sum, { generation }) => sum + generation.tokenCount, 0),
+    };
   }
 
   /** Log-probabilities of many samples are far more than their tokens, and all are kept. */

@@ -25,6 +25,8 @@ export interface SequenceParts {
 
 export class Sequence implements Fed {
   row: KvRow | undefined;
+  /** Of its prompt, what others had read before; undefined until it had a row. */
+  cachedTokens: number | undefined;
   /** Waits until the prompt that it shares is read. */
   isHeldBack = false;
   readonly drafting: Drafting;
