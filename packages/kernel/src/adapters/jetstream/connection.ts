@@ -121,7 +121,10 @@ export async function openJetStream(
   });
 }
 
-/** Repeats what the server can't do just now, at most for `waitMs`; other errors pass. */
+/**
+ * Repeats what the server can't do just now; UNAVAILABLE with its reason where that lasts longer
+ * than `waitMs`. Other errors pass.
+ */
 export async function whileUnavailable<T>(
   waiting: { readonly log: Logger; readonly waitMs: number },
   operation: () => Promise<T>,
@@ -131,9 +134,18 @@ export async function whileUnavailable<T>(
     try {
       return await operation();
     } catch (error) {
-      if (!isUnavailable(error) || performance.now() >= untilMs) throw error;
+      if (!isUnavailable(error)) throw error;
+      if (performance.now() >= untilMs) throw jetStreamAway(waiting.waitMs, error);
       waiting.log.info('waiting-for-jetstream', { reason: describeApiError(error) });
       await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.reconnectWaitMs));
     }
   }
+}
+
+function jetStreamAway(waitMs: number, cause: unknown): LlmosError {
+  const message =
+    `JetStream of the NATS server did not serve this kernel within ${waitMs} ms ` +
+    `(LLMOS_CONNECT_WAIT_MS): ${describeApiError(cause)}. It wants JetStream enabled for the ` +
+    'account, a majority of its servers, and for a user with permissions $JS.API.> and _INBOX.>';
+  return new LlmosError('UNAVAILABLE', message, { cause });
 }

@@ -12,9 +12,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
+import { NatsError } from 'nats';
 import type { JetStreamManager, NatsConnection, StreamConfig } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { describeApiError, isApiError } from './api-errors';
+import { apiErrorCode, describeApiError, isApiError, isUnavailable } from './api-errors';
 import type { Budgets } from './store-budgets';
 import { gainOf, growthOf, leastBudgets, sumOf } from './store-budgets';
 import { assertNothingHidden, forgetHidden } from './hidden-streams';
@@ -44,8 +45,19 @@ interface Look {
   readonly existed: Budgets;
 }
 
-/** Idempotent; answers what each store may hold. Rejects with FAILED_PRECONDITION where something was lost, or is of another kind. */
+/**
+ * Idempotent; answers what each store may hold. Rejects with FAILED_PRECONDITION where something was
+ * lost, is of another kind, or is refused by the server.
+ */
 export async function prepareStores(options: PrepareOptions): Promise<Budgets> {
+  try {
+    return await prepare(options);
+  } catch (error) {
+    throw inPlainWords(error);
+  }
+}
+
+async function prepare(options: PrepareOptions): Promise<Budgets> {
   const wanted = wantedStores(options);
   const replicas = replicasOf(options.connection);
   const room = new StoreRoom({ manager: options.manager, replicas });
@@ -162,13 +174,26 @@ async function comesSoon(options: PrepareOptions, name: string): Promise<boolean
   return (await findStore(options.manager, name)) !== undefined;
 }
 
-function notMade(config: WantedStore['config'], cause: unknown): unknown {
-  if (!isApiError(cause, 'subjectsOverlap')) return cause;
-  const reason = describeApiError(cause);
+/** What the server can't do just now passes as it is: it is tried again. */
+function inPlainWords(error: unknown): unknown {
+  if (!(error instanceof NatsError) || isUnavailable(error)) return error;
+  const reason = describeApiError(error);
   const message =
-    `stream ${config.name} can't be created: ${reason}: ` +
-    `another stream listens to one of ${config.subjects.join(', ')}`;
-  return new LlmosError('FAILED_PRECONDITION', message, { cause });
+    `the streams, buckets and object stores of llmos can't be prepared: ${reason}. ` +
+    'The kernel needs every subject that begins with llmos., $KV.llmos_ and $O.llmos_ for itself, ' +
+    'and an account whose limits leave room for them';
+  return new LlmosError('FAILED_PRECONDITION', message, { cause: error });
+}
+
+function notMade(config: WantedStore['config'], cause: unknown): unknown {
+  return refusal(`${config.name} can't be created`, config, cause);
+}
+
+function refusal(what: string, config: WantedStore['config'], cause: unknown): unknown {
+  if (apiErrorCode(cause) === undefined || isUnavailable(cause)) return cause;
+  const others = `: another stream listens to one of ${config.subjects.join(', ')}`;
+  const reason = describeApiError(cause) + (isApiError(cause, 'subjectsOverlap') ? others : '');
+  return new LlmosError('FAILED_PRECONDITION', `stream ${what}: ${reason}`, { cause });
 }
 
 function tooSmall(wanted: Budgets, options: StoreOptions): LlmosError {
@@ -211,7 +236,24 @@ function assertKinds(wanted: readonly WantedStore[], look: Look): void {
           `but must have ${String(config[field])}: remove it, or use another server`,
       );
     }
+    const oddity = oddityOf(existing);
+    if (oddity === undefined) continue;
+    throw new LlmosError(
+      'FAILED_PRECONDITION',
+      `stream ${config.name} exists and ${oddity}: copy what it holds, and remove it, ` +
+        'or use another server',
+    );
   }
+}
+
+/** What would keep the system from its work, or mix in what others write, and stays for good. */
+function oddityOf(config: StreamConfig): string | undefined {
+  if (config.sealed) return 'is sealed, so it takes nothing more';
+  if (config.mirror !== undefined) return `is a mirror of ${config.mirror.name}`;
+  const [source] = config.sources ?? [];
+  if (source !== undefined) return `takes in what ${source.name} holds`;
+  const most = config.max_consumers;
+  return most > 0 ? `allows ${most} consumers only` : undefined;
 }
 
 interface Existing {
@@ -229,10 +271,23 @@ async function alignExisting(
     const changes = changesOf(existing, store);
     if (changes !== undefined) {
       options.log.info('stream-updated', { stream: existing.name });
-      await options.manager.streams.update(existing.name, changes);
+      await align(options.manager, store.config, changes);
     }
     if (existing.num_replicas < of.replicas)
       await raiseReplicas(options, existing.name, of.replicas);
+  }
+}
+
+async function align(
+  manager: JetStreamManager,
+  config: WantedStore['config'],
+  changes: Partial<StreamConfig>,
+): Promise<void> {
+  try {
+    await manager.streams.update(config.name, changes);
+  } catch (error) {
+    const fields = Object.keys(changes).join(', ');
+    throw refusal(`${config.name} can't be given the right ${fields}`, config, error);
   }
 }
 
@@ -245,7 +300,9 @@ function changesOf(existing: StreamConfig, wanted: WantedStore): Partial<StreamC
   return Object.fromEntries(changed.map((field) => [field, wanted.config[field]]));
 }
 
+/** A server leaves out what is false. */
 function comparable(value: unknown): string {
+  if (value === false) return comparable(undefined);
   return JSON.stringify(Array.isArray(value) ? [...(value as unknown[])].sort() : (value ?? null));
 }
 

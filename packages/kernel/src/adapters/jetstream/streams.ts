@@ -48,18 +48,24 @@ export function wantedStores(options: StoreOptions): readonly WantedStore[] {
   ];
 }
 
-const STREAM_FIELDS = [
-  ...(['subjects', 'discard', 'duplicate_window', 'allow_direct'] as const),
-  ...(['max_age', 'max_msgs_per_subject', 'discard_new_per_subject'] as const),
-];
+/** Whatever bounds a store beside its bytes would drop or refuse what must be kept. */
+const BOUNDS = ['max_age', 'max_msgs', 'max_msg_size', 'max_msgs_per_subject'] as const;
+const COMMON_FIELDS = ['subjects', 'discard', 'no_ack', 'allow_direct', ...BOUNDS] as const;
+const STREAM_FIELDS = [...COMMON_FIELDS, 'duplicate_window', 'discard_new_per_subject'] as const;
+const BUCKET_FIELDS = [...COMMON_FIELDS, 'allow_rollup_hdrs'] as const;
+
+const UNBOUNDED = { max_age: 0, max_msgs: -1, max_msg_size: -1, max_msgs_per_subject: -1 };
 
 function common(name: string, subjects: readonly string[], maxBytes: number) {
   return {
+    ...UNBOUNDED,
     name,
     subjects: [...subjects],
     storage: StorageType.File,
     max_bytes: Math.floor(maxBytes),
     duplicate_window: nanos(EDGE_LIMITS.duplicateWindowMs),
+    discard_new_per_subject: false,
+    no_ack: false,
     allow_direct: true,
   };
 }
@@ -116,6 +122,7 @@ export function wantedStreams(options: StoreOptions): readonly WantedStore['conf
 function bucketStore(bucket: string, maxAgeMs = 0): WantedStore {
   return {
     config: {
+      ...UNBOUNDED,
       name: `KV_${bucket}`,
       subjects: [`$KV.${bucket}.>`],
       retention: RetentionPolicy.Limits,
@@ -123,10 +130,11 @@ function bucketStore(bucket: string, maxAgeMs = 0): WantedStore {
       discard: DiscardPolicy.New,
       max_msgs_per_subject: 1,
       max_age: nanos(maxAgeMs),
+      no_ack: false,
       allow_direct: true,
       allow_rollup_hdrs: true,
     },
-    aligned: ['max_age'],
+    aligned: BUCKET_FIELDS,
   };
 }
 
@@ -134,16 +142,17 @@ function bucketStore(bucket: string, maxAgeMs = 0): WantedStore {
 function packageStore(): WantedStore {
   return {
     config: {
+      ...UNBOUNDED,
       name: `OBJ_${PACKAGE_STORE}`,
       subjects: [`$O.${PACKAGE_STORE}.C.>`, `$O.${PACKAGE_STORE}.M.>`],
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
       discard: DiscardPolicy.New,
-      max_age: 0,
+      no_ack: false,
       allow_direct: true,
       allow_rollup_hdrs: true,
     },
-    aligned: ['max_age'],
+    aligned: BUCKET_FIELDS,
   };
 }
 
