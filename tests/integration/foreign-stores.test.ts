@@ -127,4 +127,46 @@ describe('refuses to start, in one message,', () => {
       message: expect.stringMatching(message) as string,
     });
   });
+
+  it('on a server that takes small messages only, and names its setting', async () => {
+    await open({ config: 'max_payload: 8192' });
+    await expect(bench.startKernel()).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringMatching(/at most 8192 bytes.*max_payload/) as string,
+    });
+  });
+
+  it('in an account without JetStream, after a while', async () => {
+    await open({
+      config: `accounts {
+        A { users: [{ user: a, password: p }] }
+        B { jetstream: enabled, users: [{ user: b, password: p }] }
+      }\nno_auth_user: b`,
+    });
+    const url = bench.nats.url.replace('nats://', 'nats://a:p@');
+    const settings = { LLMOS_SERVERS: url, LLMOS_CONNECT_WAIT_MS: '1000' };
+    await expect(bench.startKernel(settings)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringMatching(/within 1000 ms.*JetStream not enabled for account/) as string,
+    });
+  });
+
+  it.each([
+    ['the API of JetStream', '$JS.API.INFO'],
+    ['the subjects of a bucket', '$KV.llmos_leader.stores'],
+  ])('for a user who may not publish to %s', async (_name, subject) => {
+    await open({
+      config: `authorization { users: [
+        { user: a, password: p, permissions: { publish: { deny: "${subject}" }, subscribe: ">" } }
+        { user: b, password: p }
+      ] }\nno_auth_user: b`,
+    });
+    const url = bench.nats.url.replace('nats://', 'nats://a:p@');
+    await expect(bench.startKernel({ LLMOS_SERVERS: url })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining(
+        `Permissions Violation for Publish to "${subject}"`,
+      ) as string,
+    });
+  });
 });

@@ -7,6 +7,8 @@ export const EDGE_LIMITS = {
   /** A reconnect soon enough to keep the lease; the client adds jitter. */
   reconnectWaitMs: 250,
   pingIntervalMs: 5_000,
+  /** Of the server's max_payload: room for headers, fields of orders, and bodies of some size. */
+  leastPayloadBytes: 96 * 1024,
   /** One JetStream request; shorter than a lease, so that a stuck one is repeated in time. */
   requestTimeoutMs: 3_000,
 

@@ -23,7 +23,12 @@ import type { JetStreamManager, NatsConnection } from 'nats';
 import { GrpcNodeLink } from './adapters/grpc/grpc-node-link';
 import { HttpStatusServer } from './adapters/http/http-status-server';
 import { PrometheusMetrics } from './adapters/http/prometheus-metrics';
-import { connectToNats, openJetStream, whileUnavailable } from './adapters/jetstream/connection';
+import {
+  connectToNats,
+  openJetStream,
+  refusedAtStart,
+  whileUnavailable,
+} from './adapters/jetstream/connection';
 import { JetStreamEventLog } from './adapters/jetstream/jetstream-event-log';
 import { JetStreamLeadershipStore } from './adapters/jetstream/jetstream-leadership-store';
 import { JetStreamPackageStore } from './adapters/jetstream/jetstream-package-store';
@@ -100,7 +105,7 @@ export async function startKernel(config: KernelConfig, log: Logger): Promise<Ru
     return await compose({ config, log, closers });
   } catch (error) {
     await closers.closeAll();
-    throw error;
+    throw refusedAtStart(error);
   }
 }
 

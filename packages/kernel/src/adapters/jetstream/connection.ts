@@ -94,6 +94,18 @@ async function watchStatus(connection: NatsConnection, options: ConnectionOption
   }
 }
 
+/** Rejects with FAILED_PRECONDITION where hardly any body fits beside the room for headers. */
+function assertPayload({ info }: NatsConnection): void {
+  const leastBytes = EDGE_LIMITS.leastPayloadBytes;
+  const bytes = info?.max_payload ?? leastBytes;
+  if (bytes >= leastBytes) return;
+  throw new LlmosError(
+    'FAILED_PRECONDITION',
+    `the NATS server takes messages of at most ${bytes} bytes, and llmos needs ${leastBytes}: ` +
+      'raise its max_payload',
+  );
+}
+
 /**
  * Rejects with FAILED_PRECONDITION where the server runs without JetStream; waits while it has
  * JetStream that is not up yet (a cluster first chooses a leader).
@@ -102,6 +114,7 @@ export async function openJetStream(
   connection: NatsConnection,
   waiting: { readonly log: Logger; readonly waitMs: number },
 ): Promise<JetStreamManager> {
+  assertPayload(connection);
   return whileUnavailable(waiting, async () => {
     const manager = await connection.jetstreamManager({
       timeout: EDGE_LIMITS.requestTimeoutMs,
@@ -140,6 +153,13 @@ export async function whileUnavailable<T>(
       await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.reconnectWaitMs));
     }
   }
+}
+
+/** Of what a server refused at the start, for people; other errors pass as they are. */
+export function refusedAtStart(error: unknown): unknown {
+  if (!(error instanceof NatsError)) return error;
+  const message = `the NATS server refuses what a kernel needs: ${describeApiError(error)}`;
+  return new LlmosError('FAILED_PRECONDITION', message, { cause: error });
 }
 
 function jetStreamAway(waitMs: number, cause: unknown): LlmosError {

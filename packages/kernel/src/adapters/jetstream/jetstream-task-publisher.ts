@@ -18,7 +18,7 @@ export class JetStreamTaskPublisher implements TaskPublisher {
 
   maxBodyBytes(): number {
     const maxPayload = this.connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES;
-    return maxPayload - WIRE_LIMITS.bodyReserveBytes;
+    return Math.max(0, maxPayload - WIRE_LIMITS.bodyReserveBytes);
   }
 
   async publish(of: Parameters<TaskPublisher['publish']>[0]): Promise<StoredTask> {

@@ -46,8 +46,8 @@ interface Look {
 }
 
 /**
- * Idempotent; answers what each store may hold. Rejects with FAILED_PRECONDITION where something was
- * lost, is of another kind, or is refused by the server.
+ * Idempotent; answers what each store may hold. Rejects with FAILED_PRECONDITION where something
+ * was lost, is of another kind, or is refused by the server.
  */
 export async function prepareStores(options: PrepareOptions): Promise<Budgets> {
   try {
