@@ -46,7 +46,7 @@ class FakeThread implements StepThread {
   }
 }
 
-function attemptOf(task: string, taskClass: TaskClass = 'interactive') {
+function attemptOf(task: string, taskClass: TaskClass = 'interactive', functionName = 'embed') {
   const abort = new AbortController();
   const chunks: GenerateChunk[] = [];
   const attempt: Attempt = {
@@ -54,7 +54,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive') {
       tenant: 'acme' as TenantId,
       task: task as TaskId,
       attempt: 1,
-      function: 'embed' as FunctionName,
+      function: functionName as FunctionName,
       class: taskClass,
       priority: 5,
       sequence: 1,
@@ -90,6 +90,15 @@ function setUp(threadCount = 1, maxRequests = 8) {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const bodies = (step: readonly ThreadRequest[] | undefined) =>
   (step ?? []).map((request) => Buffer.from(request.body).toString());
+
+/** Bulk waits a moment for mates. */
+async function untilStepsOf(thread: FakeThread | undefined, count: number): Promise<void> {
+  const limitMs = performance.now() + 10_000;
+  while ((thread?.steps.length ?? 0) < count) {
+    if (performance.now() > limitMs) throw new Error(`no step ${count}`);
+    await turn();
+  }
+}
 
 describe('batch dispatcher', () => {
   it('runs what arrives together in one step', async () => {
@@ -163,6 +172,38 @@ describe('batch dispatcher', () => {
         .map(bodies)
         .sort(),
     ).toEqual(['urgent', 'urgent too'].map((text) => [text]));
+  });
+
+  it('keeps a thread from batch work that nothing can interrupt, where there are several', async () => {
+    const { dispatcher, threads, thread } = setUp(2, 4);
+    const infer = (task: string, taskClass?: TaskClass) => {
+      void dispatcher.handle(attemptOf(task, taskClass, 'infer').attempt);
+      return turn();
+    };
+    await infer('bulk', 'batch');
+    await untilStepsOf(thread, 1);
+    await infer('more bulk', 'batch');
+    await infer('urgent');
+    const kept = threads.find((each) => each !== thread);
+    expect(kept?.steps.map(bodies)).toEqual([['urgent']]);
+    kept?.finish();
+    // Of bulk that gives way it may run as much as it likes.
+    void dispatcher.handle(attemptOf('texts', 'batch').attempt);
+    await untilStepsOf(kept, 2);
+    expect(kept?.steps.map(bodies)).toEqual([['urgent'], ['texts']]);
+    await infer('urgent again');
+    expect(kept?.joined.map(bodies)).toEqual([['urgent again']]);
+    expect(thread.joined).toEqual([]);
+    thread.finish();
+    await untilStepsOf(thread, 2);
+    expect(thread.steps.map(bodies)).toEqual([['bulk'], ['more bulk']]);
+  });
+
+  it('runs batch work that nothing can interrupt on the only thread', async () => {
+    const { dispatcher, thread } = setUp(1, 4);
+    void dispatcher.handle(attemptOf('bulk', 'batch', 'infer').attempt);
+    await untilStepsOf(thread, 1);
+    expect(thread.steps.map(bodies)).toEqual([['bulk']]);
   });
 
   it('answers a cancelled request that waits, and cancels one that runs', async () => {

@@ -5,8 +5,9 @@
  * Waiting attempts are ordered by urgency, so that an urgent one is in the very next batch. If no
  * thread is idle, what is more urgent than all that a thread runs joins it: the thread runs it
  * before the next model run of its step, which then goes on. So bulk may use every thread and holds
- * none for longer than one model run. A cancelled attempt leaves the queue at once, or its step as
- * soon as the thread can.
+ * none for longer than one model run; what is one single run, however long, leaves a thread to the
+ * classes above batch. A cancelled attempt leaves the queue at once, or its step as soon as the
+ * thread can.
  */
 import type { Clock } from '@llmos/base';
 import { compareUrgency, mayInterrupt } from '@llmos/base';
@@ -14,7 +15,7 @@ import type { Attempt, HandlerAnswer } from '@llmos/process';
 import type { StepEvents } from './actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from './actors/thread-protocol';
 import type { BatchBounds, WaitingRequest } from './engine/batch-policy';
-import { planBatch } from './engine/batch-policy';
+import { isOneRun, planBatch } from './engine/batch-policy';
 import type { HostMeter } from './host-meter';
 import type { Alarm } from './ports/alarm';
 
@@ -120,7 +121,7 @@ export class BatchDispatcher {
     for (const thread of this.parts.threads) {
       if (!thread.isIdle) continue;
       const idleThreads = this.parts.threads.filter((each) => each.isIdle).length;
-      const batch = this.nextBatch(this.waiting, idleThreads);
+      const batch = this.nextBatch(this.allowedOn(thread), idleThreads);
       if (batch === undefined) return;
       const requests = this.begin(thread, batch);
       void thread.run(requests, this.events).then(() => this.pump());
@@ -128,29 +129,47 @@ export class BatchDispatcher {
     this.interrupt();
   }
 
-  /** No thread is idle. */
+  /** No thread is idle, but one that is kept. */
   private interrupt(): void {
-    for (let [leader] = this.waiting; leader !== undefined; [leader] = this.waiting) {
-      const victim = this.leastUrgentThread();
-      if (victim === undefined || !mayInterrupt(leader, victim.head)) return;
-      const able = this.waiting.filter((waiting) => mayInterrupt(waiting, victim.head));
-      const batch = this.nextBatch(able, 1);
-      if (batch === undefined) return;
+    for (;;) {
+      const victim = this.victims().find(({ able }) => able.length > 0);
+      const batch = victim && this.nextBatch(victim.able, 1);
+      if (victim === undefined || batch === undefined) return;
       victim.thread.join(this.begin(victim.thread, batch), this.events);
     }
   }
 
-  /** The thread whose most urgent request is the least urgent of all. */
-  private leastUrgentThread(): { readonly thread: StepThread; readonly head: Waiting } | undefined {
+  /** What waits, without what would take from the classes above batch the last thread. */
+  private allowedOn(thread: StepThread): readonly Waiting[] {
+    const held = new Set<StepThread | undefined>([thread]);
+    for (const running of this.running.values()) {
+      if (isOneBulkRun(running)) held.add(running.step?.thread);
+    }
+    const { threads } = this.parts;
+    if (threads.length === 1 || held.size < threads.length) return this.waiting;
+    return this.waiting.filter((waiting) => !isOneBulkRun(waiting));
+  }
+
+  /**
+   * Busy threads with what may interrupt them: first those that soon give way, of these first the
+   * one whose most urgent request is the least urgent.
+   */
+  private victims(): { readonly thread: StepThread; readonly able: readonly Waiting[] }[] {
     const heads = new Map<StepThread, Waiting>();
-    for (const waiting of this.running.values()) {
-      const thread = waiting.step?.thread;
+    for (const running of this.running.values()) {
+      const thread = running.step?.thread;
       const head = thread && heads.get(thread);
       if (thread === undefined || thread.isIdle) continue;
-      if (head === undefined || isBefore(waiting, head)) heads.set(thread, waiting);
+      if (head === undefined || isBefore(running, head)) heads.set(thread, running);
     }
-    const [least] = [...heads].toSorted(([, a], [, b]) => (isBefore(a, b) ? 1 : -1));
-    return least && { thread: least[0], head: least[1] };
+    const ordered = [...heads].toSorted(
+      ([, a], [, b]) =>
+        Number(isOneBulkRun(a)) - Number(isOneBulkRun(b)) || (isBefore(a, b) ? 1 : -1),
+    );
+    return ordered.map(([thread, head]) => ({
+      thread,
+      able: this.allowedOn(thread).filter((waiting) => mayInterrupt(waiting, head)),
+    }));
   }
 
   /** Undefined where nothing waits, or it waits for mates until an alarm pumps again. */
@@ -209,6 +228,11 @@ export class BatchDispatcher {
 
 function isBefore(a: Waiting, b: Waiting): boolean {
   return compareUrgency(a.attempt.spec, b.attempt.spec) < 0;
+}
+
+/** Nothing can interrupt it. */
+function isOneBulkRun(waiting: Waiting): boolean {
+  return waiting.class === 'batch' && isOneRun(waiting.function);
 }
 
 const CANCELLED: HandlerAnswer = {

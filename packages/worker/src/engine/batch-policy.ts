@@ -35,6 +35,11 @@ export interface BatchMoment {
   readonly idleThreads: number;
 }
 
+/** Whether a request of this function is one model run, however long: nothing can come in between. */
+export function isOneRun(functionName: string): boolean {
+  return functionName === 'infer';
+}
+
 /** @param waiting most urgent first; this order decides among equals. */
 export function planBatch<Request extends WaitingRequest>(
   waiting: readonly Request[],
