@@ -6,6 +6,7 @@ export const API_ERRORS = {
   noMessageFound: 10037,
   messageDeleteFailed: 10057,
   insufficientStorage: 10047,
+  streamCreateFailed: 10049,
   streamNameInUse: 10058,
   streamNotFound: 10059,
   subjectsOverlap: 10065,

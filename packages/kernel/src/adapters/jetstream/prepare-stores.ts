@@ -74,7 +74,7 @@ async function prepare(options: PrepareOptions): Promise<Budgets> {
       break;
     }
     // Another kernel makes the same: what it has made shows in the next look.
-    if (tries === EDGE_LIMITS.prepareTries) throw crowded(look.missing);
+    if (tries === EDGE_LIMITS.prepareTries) throw crowded(look.missing, room.failure);
     await pause(EDGE_LIMITS.prepareRetryMs);
   }
   const made = await lookAtStores(options.manager, wanted);
@@ -207,11 +207,12 @@ function tooSmall(wanted: Budgets, options: StoreOptions): LlmosError {
   );
 }
 
-function crowded(missing: readonly WantedStore[]): LlmosError {
+function crowded(missing: readonly WantedStore[], failure?: string): LlmosError {
   const names = missing.map(({ config }) => config.name).join(', ');
+  const why = failure === undefined ? '' : ` (it says: ${failure})`;
   return new LlmosError(
     'UNAVAILABLE',
-    `${names} can't be made: others take the room or the names at the NATS server; start again`,
+    `${names} can't be made: others take the room or the names at the NATS server${why}; start again`,
     { retryable: true },
   );
 }

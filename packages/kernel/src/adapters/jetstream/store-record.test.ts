@@ -1,6 +1,7 @@
 import { BUCKETS, PACKAGE_STORE, STREAMS, encodeJson } from '@llmos/base';
 import { assertNoneLost } from './lost-stores';
-import { LEADER_STORE, parseStoreRecord, storesThatExisted } from './store-record';
+import type { JetStreamManager } from 'nats';
+import { LEADER_STORE, parseStoreRecord, readStoreRecord, storesThatExisted } from './store-record';
 
 const FIRST = [
   ...Object.values(STREAMS),
@@ -50,6 +51,14 @@ describe('a record', () => {
     'is none where it says %j',
     (text) => expect(parseStoreRecord(Buffer.from(text))).toBeUndefined(),
   );
+
+  it('is not asked for in a bucket that is only being made: nats-server 2.9 would end', async () => {
+    const getMessage = jest.fn();
+    const info = () => Promise.resolve({ created: '0001-01-01T00:00:00Z' });
+    const manager = { streams: { info, getMessage } } as unknown as JetStreamManager;
+    expect(await readStoreRecord(manager)).toEqual({ stores: undefined, revision: 0 });
+    expect(getMessage).not.toHaveBeenCalled();
+  });
 
   it('is read no further than its bound', () => {
     const stores = Object.fromEntries(Array.from({ length: 9_999 }, (_, n) => [`S${n}`, 1]));

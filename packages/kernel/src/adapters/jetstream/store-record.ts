@@ -39,6 +39,9 @@ export interface StoredRecord {
 
 export async function readStoreRecord(manager: JetStreamManager): Promise<StoredRecord> {
   try {
+    // nats-server 2.9 ends itself where a message is read from a stream that is only being made.
+    const { created } = await manager.streams.info(LEADER_STORE);
+    if (isUnfinished(created)) return { stores: undefined, revision: 0 };
     const message = await manager.streams.getMessage(LEADER_STORE, { last_by_subj: SUBJECT });
     return { stores: parseStoreRecord(message.data), revision: message.seq };
   } catch (error) {
@@ -46,6 +49,11 @@ export async function readStoreRecord(manager: JetStreamManager): Promise<Stored
     if (isAbsent) return { stores: undefined, revision: 0 };
     throw error;
   }
+}
+
+/** A server gives a stream its time and its store in one; before, it has the zero time of Go. */
+export function isUnfinished(created: string): boolean {
+  return created.startsWith('0001-');
 }
 
 /** undefined for whatever is no such record; names that are none are left out. */

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { JetStreamManager } from 'nats';
 import { StorageType } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { isApiError } from './api-errors';
+import { describeApiError, isApiError } from './api-errors';
 import type { Budgets } from './store-budgets';
 import { budgetTries } from './store-budgets';
 
@@ -24,8 +24,14 @@ const PROBE_SUBJECT = 'llmos.probe.room';
 
 export class StoreRoom {
   #replicas: number | undefined;
+  #failure: string | undefined;
 
   constructor(private readonly options: StoreRoomOptions) {}
+
+  /** What the server last said of a probe that it could not make. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
 
   /**
    * The largest budgets that fit the server, all scaled alike; `busy` where another kernel probes,
@@ -87,7 +93,10 @@ export class StoreRoom {
         return 'busy';
       }
       if (isLackOfRoom(error)) return 'too-small';
-      throw error;
+      if (!isApiError(error, 'streamCreateFailed', 'storeFailed')) throw error;
+      // So it says, too, where another kernel removes the probe while it is being made.
+      this.#failure = describeApiError(error);
+      return 'busy';
     }
     await this.#remove();
     return 'fits';
