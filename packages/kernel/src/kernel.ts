@@ -176,7 +176,7 @@ async function compose(of: {
   const counters = new PrometheusMetrics();
   const connections = await connectTwice(of, counters);
   const { connection } = connections;
-  const waiting = { log, waitMs: config.connectWaitMs };
+  const waiting = waitingOf(of);
   const manager = await openJetStream(connection, waiting);
   const budgets = await whileUnavailable(waiting, () =>
     prepareStores({ ...config, connection, manager, log }),
@@ -217,6 +217,11 @@ async function compose(of: {
     },
     close: () => closers.closeAll(),
   };
+}
+
+/** How long a start waits for a server that is busy, as when many kernels start at once. */
+function waitingOf({ log, config }: { readonly log: Logger; readonly config: KernelConfig }) {
+  return { log, waitMs: config.connectWaitMs };
 }
 
 interface ListeningPorts {
@@ -261,7 +266,9 @@ async function openRegistry(
   closers: Closers,
 ): Promise<{ registry: Registry; registryStore: JetStreamRegistryStore }> {
   const registry = new Registry(wire.log);
-  const registryStore = await JetStreamRegistryStore.open(wire);
+  const registryStore = await whileUnavailable(waitingOf(wire), () =>
+    JetStreamRegistryStore.open(wire),
+  );
   closers.push('registry', () => registryStore.close());
   await registryStore.watchFunctions((functions) => registry.setFunctions(functions));
   await registryStore.watchModels((models) => registry.setModels(models));
@@ -278,7 +285,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   const wallMs = (): number => time.wallMs();
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
-  const packages = await JetStreamPackageStore.open(wire);
+  const packages = await whileUnavailable(waitingOf(wire), () => JetStreamPackageStore.open(wire));
   const turns = new PackageTurns();
   const reads = new ResultReads({ ...wire, nowMs: () => systemClock.nowMs() });
   const foreignEpochs = new ForeignEpochs(wire.counters);
