@@ -1,0 +1,74 @@
+/** The measured tenant, in an OS process of its own: calls at a fixed rate, whatever they take. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { LlmosError } from '@llmos/base';
+import { connect } from '@llmos/sdk';
+import type { LlmosClient } from '@llmos/sdk';
+import type { Phase, ToVictim, VictimReport } from './hostile-messages';
+
+const MODEL = 'mini-encoder';
+const TEXT = 'When will the card that I ordered be here?';
+/** Of this many calls one is `embed`, the others are `echo`. */
+const EMBED_EVERY = 5;
+
+class Victim {
+  private phase: Phase;
+  private readonly latenciesMs: Record<string, number[]> = {};
+  private readonly failures: Record<string, number> = {};
+  private isEnded = false;
+  private openCalls = 0;
+
+  constructor(
+    private readonly os: LlmosClient,
+    private readonly perSecond: number,
+  ) {}
+
+  hear(message: ToVictim): void {
+    if (message.say === 'phase') this.phase = message.phase;
+    else this.isEnded = true;
+  }
+
+  async run(): Promise<VictimReport> {
+    const startMs = performance.now();
+    for (let count = 0; !this.isEnded; count += 1) {
+      const dueMs = startMs + (count * 1_000) / this.perSecond;
+      const waitMs = dueMs - performance.now();
+      if (waitMs > 0) await pause(waitMs);
+      void this.measure(count % EMBED_EVERY === 0 ? 'embed' : 'echo', dueMs);
+    }
+    while (this.openCalls > 0) await pause(20);
+    return { latenciesMs: this.latenciesMs, failures: this.failures };
+  }
+
+  private async measure(name: 'echo' | 'embed', dueMs: number): Promise<void> {
+    const { phase } = this;
+    this.openCalls += 1;
+    try {
+      await (name === 'echo'
+        ? this.os.echo({ text: TEXT })
+        : this.os.embed({ model: MODEL, text: TEXT }));
+      if (phase === undefined) return;
+      (this.latenciesMs[`${phase} ${name}`] ??= []).push(performance.now() - dueMs);
+    } catch (error) {
+      const code = error instanceof LlmosError ? error.code : String(error);
+      const key = `${phase ?? 'between'} ${name} ${code}`;
+      this.failures[key] = (this.failures[key] ?? 0) + 1;
+    } finally {
+      this.openCalls -= 1;
+    }
+  }
+}
+
+/** `hostile-victim-main.js <natsUrl> <calls per second>` */
+async function main(): Promise<void> {
+  const [servers = '', perSecond = '50'] = process.argv.slice(2);
+  const os = await connect({ servers, tenant: 'victim' });
+  const victim = new Victim(os, Number(perSecond));
+  process.on('message', (message) => victim.hear(message as ToVictim));
+  process.once('disconnect', () => process.exit());
+  process.send?.('ready');
+  const report = await victim.run();
+  await os.close();
+  process.send?.(report);
+}
+
+void main();
