@@ -27,7 +27,7 @@ export type Phase = 'quiet' | 'attacked' | undefined;
 
 export type ToVictim =
   | { readonly say: 'phase'; readonly phase: Phase }
-  /** Answered with all that was measured, once every call is answered. */
+  /** Answered with all that was measured so far. */
   | { readonly say: 'report' };
 
 export interface VictimReport {

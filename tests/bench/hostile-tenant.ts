@@ -82,6 +82,7 @@ export async function benchHostileTenant(
   const dataDir = mkdtempSync(join(tmpdir(), 'llmos-hostile-'));
   const modelsDir = join(repositoryFolder, 'models');
   const system = await startSystem({ dataDir, modelsDir, device: 'cpu' });
+  options.say('started', { natsUrl: system.natsUrl, kernelUrl: system.kernelUrl });
   const children: ChildProcess[] = [];
   const start = async (program: string, ...args: string[]): Promise<ChildProcess> => {
     const file = join(__dirname, program);
@@ -105,7 +106,7 @@ export async function benchHostileTenant(
 }
 
 async function measure(bench: Bench): Promise<Omit<HostileTenantReport, 'kernelLogBytes'>> {
-  const { options, victim, totals } = bench;
+  const { options, totals } = bench;
   // Models are loaded, V8 compiles.
   await phase(bench, undefined, options.phaseSeconds);
   const before = await countsOf(bench.system);
@@ -113,31 +114,34 @@ async function measure(bench: Bench): Promise<Omit<HostileTenantReport, 'kernelL
   for (let round = 1; round <= rounds; round += 1) {
     await phase(bench, 'quiet', options.phaseSeconds);
     await attack(bench);
-    options.say('round', { round, of: rounds, drainMs: totals.slowestDrainMs });
+    const { ratios, figures } = await figuresOf(bench);
+    options.say('round', { round, of: rounds, ...totals, ratios, figures });
   }
   const counted = differenceOf(await countsOf(bench.system), before);
-  victim.send({ say: 'report' });
-  const { latenciesMs, failures } = (await answerOf(victim)) as VictimReport;
-  const names = Object.keys(latenciesMs).toSorted();
-  const figures = Object.fromEntries(
-    names.map((name) => [name, figuresOf(latenciesMs[name] ?? [])]),
-  );
-  const p99 = (name: string): number => figures[name]?.p99Ms ?? Number.NaN;
-  const ratio = (name: string): number => round2(p99(`attacked ${name}`) / p99(`quiet ${name}`));
   const attackedSeconds = rounds * options.phaseSeconds;
   const cpu = Object.entries(totals.cpu).map(([name, s]) => [name, round2(s / attackedSeconds)]);
   return {
     kind: options.kind,
-    figures,
-    ratios: { echo: ratio('echo'), embed: ratio('embed') },
-    failures,
+    ...(await figuresOf(bench)),
     sentPerSecond: Math.round(totals.sent / attackedSeconds),
     heard: totals.heard,
     counted,
     cpu: Object.fromEntries(cpu) as Record<string, number>,
     slowestDrainMs: totals.slowestDrainMs,
-    leaderships: counted['leaderships'] ?? 0,
+    leaderships: counted['leaderships began'] ?? 0,
   };
+}
+
+async function figuresOf({
+  victim,
+}: Bench): Promise<Pick<HostileTenantReport, 'figures' | 'ratios' | 'failures'>> {
+  victim.send({ say: 'report' });
+  const { latenciesMs, failures } = (await answerOf(victim)) as VictimReport;
+  const named = Object.entries(latenciesMs).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const figures = Object.fromEntries(named.map(([name, values]) => [name, callFigures(values)]));
+  const p99 = (name: string): number => figures[name]?.p99Ms ?? Number.NaN;
+  const ratio = (name: string): number => round2(p99(`attacked ${name}`) / p99(`quiet ${name}`));
+  return { figures, ratios: { echo: ratio('echo'), embed: ratio('embed') }, failures };
 }
 
 async function phase({ victim }: Bench, name: Phase, seconds: number): Promise<void> {
@@ -224,7 +228,7 @@ function cpuSeconds(system: RunningSystem): Record<string, number> {
   return seconds;
 }
 
-function figuresOf(latenciesMs: readonly number[]): CallFigures {
+function callFigures(latenciesMs: readonly number[]): CallFigures {
   return {
     calls: latenciesMs.length,
     p50Ms: round2(quantile(latenciesMs, 0.5)),

@@ -14,8 +14,6 @@ class Victim {
   private phase: Phase;
   private readonly latenciesMs: Record<string, number[]> = {};
   private readonly failures: Record<string, number> = {};
-  private isEnded = false;
-  private openCalls = 0;
 
   constructor(
     private readonly os: LlmosClient,
@@ -24,24 +22,26 @@ class Victim {
 
   hear(message: ToVictim): void {
     if (message.say === 'phase') this.phase = message.phase;
-    else this.isEnded = true;
+    else
+      process.send?.({
+        latenciesMs: this.latenciesMs,
+        failures: this.failures,
+      } satisfies VictimReport);
   }
 
-  async run(): Promise<VictimReport> {
+  /** Until the process is killed. */
+  async run(): Promise<never> {
     const startMs = performance.now();
-    for (let count = 0; !this.isEnded; count += 1) {
+    for (let count = 0; ; count += 1) {
       const dueMs = startMs + (count * 1_000) / this.perSecond;
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await pause(waitMs);
       void this.measure(count % EMBED_EVERY === 0 ? 'embed' : 'echo', dueMs);
     }
-    while (this.openCalls > 0) await pause(20);
-    return { latenciesMs: this.latenciesMs, failures: this.failures };
   }
 
   private async measure(name: 'echo' | 'embed', dueMs: number): Promise<void> {
     const { phase } = this;
-    this.openCalls += 1;
     try {
       await (name === 'echo'
         ? this.os.echo({ text: TEXT })
@@ -52,8 +52,6 @@ class Victim {
       const code = error instanceof LlmosError ? error.code : String(error);
       const key = `${phase ?? 'between'} ${name} ${code}`;
       this.failures[key] = (this.failures[key] ?? 0) + 1;
-    } finally {
-      this.openCalls -= 1;
     }
   }
 }
@@ -66,9 +64,7 @@ async function main(): Promise<void> {
   process.on('message', (message) => victim.hear(message as ToVictim));
   process.once('disconnect', () => process.exit());
   process.send?.('ready');
-  const report = await victim.run();
-  await os.close();
-  process.send?.(report);
+  await victim.run();
 }
 
 void main();

@@ -15,6 +15,7 @@ export * from './chunk-assembly';
 export * from './clock';
 export * from './errors';
 export * from './exposure';
+export * from './fair-fifo';
 export * from './fifo';
 export * from './float16';
 export * from './functions/built-in';

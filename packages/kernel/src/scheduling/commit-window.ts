@@ -3,11 +3,11 @@
  *
  * Tasks may end by the 100,000 at once (a removed model, a cancelled family, deadlines in one
  * moment), and each end is a request that somebody must hold until it is answered. So only so many
- * are on their way at a time; the others wait here, the more urgent class first, in order within
- * it. Sole writer of its lines.
+ * are on their way at a time; the others wait here, the more urgent class first, within it the
+ * tenants in turn, and the tasks of each in order. Sole writer of its lines.
  */
-import type { TaskClass } from '@llmos/base';
-import { Fifo, TASK_CLASSES } from '@llmos/base';
+import type { TaskClass, TenantId } from '@llmos/base';
+import { FairFifo, TASK_CLASSES } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import type { Task } from '../tasks/task';
 
@@ -19,10 +19,10 @@ const MOST_OPEN: Readonly<Record<TaskClass, number>> = {
 };
 
 export class CommitWindow {
-  private readonly lines: Readonly<Record<TaskClass, Fifo<Task>>> = {
-    interactive: new Fifo(),
-    standard: new Fifo(),
-    batch: new Fifo(),
+  private readonly lines: Readonly<Record<TaskClass, FairFifo<TenantId, Task>>> = {
+    interactive: new FairFifo(),
+    standard: new FairFifo(),
+    batch: new FairFifo(),
   };
   private openCount = 0;
 
@@ -47,7 +47,8 @@ export class CommitWindow {
   }
 
   push(task: Task): void {
-    this.lines[task.spec.class].push(task);
+    const { spec } = task;
+    this.lines[spec.class].push(spec.tenant, task);
   }
 
   /** Counts one that is asked for without a task. */

@@ -152,6 +152,35 @@ it('cancels a large family in parts', () => {
   expect(core.counts().tasks).toBe(0);
 });
 
+it('cancels a member with more children than one call can take as arguments', () => {
+  const core = new Core();
+  const root = asToken<TaskId>('root');
+  const member = asToken<TaskId>('member');
+  const many = 130_000;
+  core.store(many, (sequence) =>
+    sequence === 1 ? { id: member, hasOwnId: true, parent: root } : { parent: member },
+  );
+  const decisions = core.tick({ kind: 'cancel-requested', tenant: TENANT, task: root });
+  const commits = decisions.filter((each) => each.kind === 'commit-result');
+  // The root's own, and those of the first part.
+  expect(commits.map(({ of }) => of.id)).toEqual(expect.arrayContaining([root, member]));
+});
+
+it('ends a task of one tenant while another’s end by the thousands', () => {
+  const core = new Core();
+  const nosuch = asToken<FunctionName>('nosuch');
+  core.store(MANY, () => ({ function: nosuch }));
+  const tenant = asToken<TenantId>('other');
+  core.tick({ kind: 'task-stored', spec: specOf(MANY + 1, { tenant, function: nosuch }) });
+  const answers = ['s1', 's2'].map((id) => ({
+    kind: 'result-committed' as const,
+    tenant: TENANT,
+    task: asToken<TaskId>(id),
+  }));
+  const commits = core.tick(...answers).filter((each) => each.kind === 'commit-result');
+  expect(commits.map(({ of }) => of.tenant)).toEqual([TENANT, tenant]);
+});
+
 it('lets deadlines that end together end in parts', () => {
   const core = new Core();
   core.store(MANY, () => ({ deadlineWallMs: WALL_MS + 1_000 }));

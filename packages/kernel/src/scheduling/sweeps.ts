@@ -146,7 +146,9 @@ function cancelMembers(
     if (family.seen.has(member)) continue;
     family.seen.add(member);
     budget.left -= 1;
-    family.waiting.push(...state.tasks.descendantsOf(family.tenant, member.spec.id));
+    for (const child of state.tasks.descendantsOf(family.tenant, member.spec.id)) {
+      family.waiting.push(child);
+    }
     acts.cancel(member, family.reason);
   }
   return family.waiting.length === 0;

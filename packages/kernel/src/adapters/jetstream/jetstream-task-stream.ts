@@ -159,7 +159,7 @@ export class JetStreamTaskStream implements TaskStream {
     const mayHaveRun = spec.sequence <= lastSequence;
     const known = mayHaveRun ? await backlog.of(spec) : NOT_TRIED;
     if (known.isCommitted === false && known.row !== 'unknown') return untried(known.row);
-    return persistence.run('look-up-result', spec.class, async () => {
+    return persistence.run('look-up-result', spec, async () => {
       const [found, row] = await Promise.all([
         known.isCommitted === 'unknown' ? this.resultOf(of, mayHaveRun) : undefined,
         known.row === 'unknown' ? this.attempts.read(spec.tenant, spec.id) : known.row,
@@ -178,20 +178,22 @@ export class JetStreamTaskStream implements TaskStream {
 
   recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void> {
     const { persistence } = this.leadership();
-    return persistence.run('record-attempt', spec.class, () =>
+    return persistence.run('record-attempt', spec, () =>
       this.attempts.write(spec.tenant, spec.id, record),
     );
   }
 
   commitResult(of: CommittedResult): Promise<void> {
     const { persistence } = this.leadership();
-    return persistence.run('commit-result', of.class, () => this.commits.commit(of));
+    return persistence.run('commit-result', { class: of.class, tenant: of.of.tenant }, () =>
+      this.commits.commit(of),
+    );
   }
 
   storeDeadLetter(letter: DeadLetter): Promise<void> {
     const { persistence } = this.leadership();
     const { spec } = letter;
-    return persistence.run('store-dead-letter', spec.class, async () => {
+    return persistence.run('store-dead-letter', spec, async () => {
       const original = await readOriginal(this.options.manager, spec.sequence);
       const headers = deadLetterHeaders(letter, original?.header ?? (() => undefined));
       const subject = subjects.dead({ tenant: spec.tenant, function: spec.function });

@@ -1,3 +1,4 @@
+import type { TaskClass, TenantId } from '@llmos/base';
 import { silentLogger } from '@llmos/base';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { silentCounters } from '../../ports/kernel-counters';
@@ -9,9 +10,9 @@ const { maxStoreRequests } = EDGE_LIMITS;
 function requestsOf(persistence: Persistence) {
   const begun: string[] = [];
   const answers: (() => void)[] = [];
-  const ask = (name: string, taskClass: 'interactive' | 'standard' | 'batch'): void => {
+  const ask = (name: string, taskClass: TaskClass, tenant = 'some' as TenantId): void => {
     void persistence
-      .run(name, taskClass, () => {
+      .run(name, { class: taskClass, tenant }, () => {
         begun.push(name);
         return new Promise<void>((resolve) => answers.push(resolve));
       })
@@ -55,4 +56,19 @@ it('sends what waits as others are answered, in order', async () => {
   await turn();
   expect(begun).toEqual(Array.from({ length: 1_000 }, (_, index) => String(index)));
   expect(persistence.waiting('standard')).toBe(0);
+});
+
+it('answers one tenant while thousands of requests of another one wait', async () => {
+  const persistence = new Persistence(silentLogger, silentCounters);
+  const { begun, answers, ask } = requestsOf(persistence);
+  for (let index = 0; index < 5_000; index += 1) {
+    ask(`flood-${index}`, 'interactive', 'flood' as TenantId);
+  }
+  for (const name of ['other-1', 'other-2']) ask(name, 'interactive', 'other' as TenantId);
+  await turn();
+  // The class has all its places: each answer makes room for one.
+  for (const answer of answers.slice(0, 4)) answer();
+  await turn();
+  expect(begun.slice(maxStoreRequests)).toEqual(expect.arrayContaining(['other-1', 'other-2']));
+  persistence.end();
 });

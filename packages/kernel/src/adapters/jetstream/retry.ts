@@ -2,8 +2,8 @@
  * Requests to JetStream that must succeed: repeated with backoff until they do or the leadership
  * ends, a bounded number at once.
  */
-import type { Logger, TaskClass } from '@llmos/base';
-import { Fifo, LlmosError, TASK_CLASSES, backoffMs } from '@llmos/base';
+import type { Logger, TaskClass, TenantId } from '@llmos/base';
+import { FairFifo, LlmosError, TASK_CLASSES, backoffMs } from '@llmos/base';
 import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import { describeApiError } from './api-errors';
@@ -16,11 +16,11 @@ export class LeadershipEnded extends LlmosError {
 
 interface Lane {
   inFlight: number;
-  readonly waiting: Fifo<() => void>;
+  readonly waiting: FairFifo<TenantId, () => void>;
 }
 
 function emptyLane(): Lane {
-  return { inFlight: 0, waiting: new Fifo() };
+  return { inFlight: 0, waiting: new FairFifo() };
 }
 
 /** Requests of all classes that may be in flight when one of this class begins. */
@@ -32,7 +32,16 @@ const MOST_IN_FLIGHT: Readonly<Record<TaskClass, number>> = {
 /** So many a class may always have, or the more urgent ones could stop it for ever. */
 const LEAST_IN_FLIGHT = Math.floor(EDGE_LIMITS.maxStoreRequests / 16);
 
-/** A lane for each class: what is urgent never waits behind what is many. */
+/** Whom a request is for. */
+export interface RequestOwner {
+  readonly class: TaskClass;
+  readonly tenant: TenantId;
+}
+
+/**
+ * A lane for each class, in which tenants take turns: what is urgent never waits behind what is
+ * many, and nobody behind the masses of another tenant.
+ */
 export class Persistence {
   private isEnded = false;
   private inFlight = 0;
@@ -54,8 +63,9 @@ export class Persistence {
   }
 
   /** Rejects with LeadershipEnded only. */
-  async run<T>(name: string, taskClass: TaskClass, operation: () => Promise<T>): Promise<T> {
-    await this.enter(taskClass);
+  async run<T>(name: string, owner: RequestOwner, operation: () => Promise<T>): Promise<T> {
+    const { class: taskClass } = owner;
+    await this.enter(owner);
     try {
       return await this.repeat(name, operation);
     } finally {
@@ -86,13 +96,13 @@ export class Persistence {
     }
   }
 
-  private enter(taskClass: TaskClass): Promise<void> | undefined {
+  private enter({ class: taskClass, tenant }: RequestOwner): Promise<void> | undefined {
     if (this.isEnded || this.mayBegin(taskClass)) {
       this.begin(taskClass);
       return undefined;
     }
     return new Promise((resolve) => {
-      this.lanes[taskClass].waiting.push(() => {
+      this.lanes[taskClass].waiting.push(tenant, () => {
         this.begin(taskClass);
         resolve();
       });
