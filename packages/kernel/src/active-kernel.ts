@@ -143,6 +143,17 @@ export class ActiveKernel {
     }
   }
 
+  /** The lease has lapsed: nothing is done until it is regained. */
+  suspend(): void {
+    this.loop.suspend();
+    this.parts.taskStream.suspend();
+  }
+
+  resume(): void {
+    this.parts.taskStream.resume();
+    this.loop.resume();
+  }
+
   async end(): Promise<void> {
     if (this.isEnded) return;
     this.isEnded = true;

@@ -5,11 +5,13 @@
  * Events that arrive in one turn of Node's event loop are taken together; a timer runs only for
  * the core's own wake-up. A loop that was held up (a paused machine) first hears what came in
  * meanwhile: the core judges nodes and processes by their silence, and this silence was its own.
+ * While the lease has lapsed, events wait; once it is regained all of them are applied before the
+ * core judges.
  * Whatever throws in here ends the leadership: a core that failed once is never trusted again, and
  * the next leader rebuilds everything from the streams.
  */
 import type { Clock, Instant } from '@llmos/base';
-import { LlmosError, readClock } from '@llmos/base';
+import { readClock } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import type { KernelCore } from './kernel-core';
 import type { KernelDecision } from './kernel-decision';
@@ -24,7 +26,7 @@ export interface ControlLoopOptions {
   readonly carryOut: (decision: KernelDecision) => void;
   /** Called after each tick, with its counts. */
   readonly afterTick: () => void;
-  /** False: the lease ran out while this program did not run. */
+  /** False: the lease has lapsed; `suspend` says so too, a moment later perhaps. */
   readonly isLeading: () => boolean;
   /** Called once; nothing is applied or carried out after it. */
   readonly onFailure: (error: unknown) => void;
@@ -35,7 +37,9 @@ const EVENTS_PER_LOOK = 32;
 
 export class ControlLoop {
   private events: KernelEvent[] = [];
-  private state: 'held' | 'running' | 'ended' = 'held';
+  private state: 'held' | 'running' | 'suspended' | 'ended' = 'held';
+  /** Events that waited for the lease are not all applied yet. */
+  private isBehind = false;
   private isTickDue = false;
   private wasLong = false;
   private timer: NodeJS.Timeout | undefined;
@@ -56,6 +60,21 @@ export class ControlLoop {
     if (this.state === 'ended') return;
     this.events.push(event);
     if (this.state === 'running') this.wake();
+  }
+
+  /** Events wait until `resume`. */
+  suspend(): void {
+    if (this.state !== 'running') return;
+    this.state = 'suspended';
+    clearTimeout(this.timer);
+  }
+
+  resume(): void {
+    if (this.state !== 'suspended') return;
+    this.state = 'running';
+    this.isBehind = true;
+    this.wakeAtMs = Number.POSITIVE_INFINITY;
+    this.wake();
   }
 
   /** Events that no tick has taken yet. */
@@ -96,13 +115,12 @@ export class ControlLoop {
 
   private turn(): void {
     const { core, clock, counters, carryOut } = this.options;
-    // Thrown, so that the leadership ends with the loop: a lease that is renewed by a leader whose
-    // loop has ended would keep every other kernel out.
-    if (!this.options.isLeading()) throw new LlmosError('ABORTED', 'the lease ran out');
+    if (!this.options.isLeading()) return this.suspend();
     const now = readClock(clock);
     if (now.nowMs - this.wakeAtMs > EDGE_LIMITS.heldUpMs) return this.catchUp();
     const count = this.applyEvents(now);
-    const decisions = core.plan(now);
+    this.isBehind &&= this.events.length > 0;
+    const decisions = this.isBehind ? [] : core.plan(now);
     for (const decision of decisions) carryOut(decision);
     counters.add('ticks');
     counters.add('events', undefined, count);

@@ -120,6 +120,11 @@ export const EDGE_LIMITS = {
   maxTimerMs: 60_000,
 
   // Leadership.
+  /**
+   * A lapsed lease may be regained this long: servers choose new leaders in less, and with the
+   * lease it stays below the silence for which a process is killed.
+   */
+  lapseMs: 20_000,
   /** Queued work, free hands, and nothing happens: longer than a model takes to load. */
   stuckMs: 180_000,
   maxStuckMs: 60 * 60_000,

@@ -132,6 +132,8 @@ export class KernelNode {
       leaseMs: parts.leaseMs,
       self: parts.self,
       onGranted: (epoch) => this.beginLeadership(epoch),
+      onLapsed: () => this.suspendLeadership(),
+      onRegained: () => this.resumeLeadership(),
       onLost: () => this.endLeadership(),
       onForeign: () => parts.foreignEpochs.noteRecord(),
     });
@@ -298,6 +300,18 @@ export class KernelNode {
     );
     this.active = active;
     void active.begin();
+  }
+
+  /** One that has only begun to take over has nothing to keep. */
+  private suspendLeadership(): void {
+    if (this.active?.isRunning() !== true) return this.giveUp();
+    this.active.suspend();
+  }
+
+  private resumeLeadership(): void {
+    // The time without the lease was no time without progress.
+    this.progress = undefined;
+    this.active?.resume();
   }
 
   private endLeadership(): void {

@@ -1,5 +1,6 @@
 import type { Clock, Epoch, KernelId } from '@llmos/base';
 import { silentLogger, systemClock } from '@llmos/base';
+import { EDGE_LIMITS } from './edge-limits';
 import { LeadershipDriver } from './leadership-driver';
 import type { LeaderRecord, LeadershipStore, StoredLeader } from './ports/leadership-store';
 
@@ -58,6 +59,7 @@ function driverOf(store: LeadershipStore, name: string, leaseMs = 600, clock = w
   const granted: Epoch[] = [];
   const lost: string[] = [];
   const foreign: number[] = [];
+  const lapses: string[] = [];
   const driver = new LeadershipDriver({
     store,
     clock,
@@ -65,12 +67,14 @@ function driverOf(store: LeadershipStore, name: string, leaseMs = 600, clock = w
     leaseMs,
     self: { kernelId: name as KernelId, httpUrl: '', grpcUrl: name },
     onGranted: (epoch) => granted.push(epoch),
+    onLapsed: () => lapses.push('lapsed'),
+    onRegained: () => lapses.push('regained'),
     onLost: (reason) => lost.push(reason),
     onForeign: (revision) => foreign.push(revision),
   });
   drivers.push(driver);
   driver.start();
-  return { driver, granted, lost, foreign };
+  return { driver, granted, lost, foreign, lapses };
 }
 
 async function until(look: () => boolean, what: string): Promise<void> {
@@ -120,24 +124,66 @@ it('lets a standby in at once after a clean stop, far before the lease ends', as
   expect(two.granted[0]).toBeGreaterThan(one.granted[0] ?? 0);
 });
 
-it('steps down in time while the store does not answer, and leads again afterwards', async () => {
+it('does nothing while the store does not answer, and goes on with its leadership then', async () => {
   const store = new MemoryStore();
-  const { driver, granted, lost } = driverOf(store, 'one');
+  const one = driverOf(store, 'one');
+  await until(() => one.driver.isLeading(), 'the leader');
+  const two = driverOf(store, 'two');
+  await until(() => two.driver.leader() !== undefined, 'the standby to watch');
+  store.isHanging = true;
+  await until(() => one.lapses.length === 1, 'the end of the lease');
+  expect(one.driver.isLeading()).toBe(false);
+  // Silent for two leases, for the standby too.
+  const untilMs = wakeful.nowMs() + 1_200;
+  await until(() => wakeful.nowMs() > untilMs, 'the store to be away for longer than a lease');
+  store.isHanging = false;
+  await until(() => one.driver.isLeading(), 'the same leadership to go on');
+  expect([one.granted.length, one.lost, one.lapses]).toEqual([1, [], ['lapsed', 'regained']]);
+  expect(store.stored?.record?.epoch).toBe(one.granted[0]);
+  expect(two.granted).toEqual([]);
+});
+
+it('ends a lapsed leadership as soon as it sees that another kernel took the lease', async () => {
+  const store = new MemoryStore();
+  const { driver, granted, lost, lapses } = driverOf(store, 'one');
   await until(() => driver.isLeading(), 'the leader');
   store.isHanging = true;
+  await until(() => lapses.length === 1, 'the end of the lease');
+  const before = store.stored;
+  if (before?.record === undefined) throw new Error('no record');
+  const revision = before.revision + 1;
+  store.stored = {
+    record: { ...before.record, kernelId: 'two' as KernelId, epoch: revision },
+    revision,
+  };
+  store.isHanging = false;
+  await until(() => lost.length === 1, 'the end of the leadership');
+  expect([lost, lapses, granted.length]).toEqual([['replaced'], ['lapsed'], 1]);
+});
+
+it('ends a lapsed leadership after a bound, and takes its own former lease without waiting', async () => {
+  const store = new MemoryStore();
+  let nowMs = 0;
+  const clock = { ...systemClock, nowMs: () => nowMs };
+  const { driver, granted, lost, lapses } = driverOf(store, 'one', 600, clock);
+  await until(() => driver.isLeading(), 'the leader');
+  store.isHanging = true;
+  nowMs = 650;
+  await until(() => lapses.length === 1, 'the end of the lease');
+  nowMs += EDGE_LIMITS.lapseMs;
   await until(() => lost.length === 1, 'the end of the leadership');
   expect(lost).toEqual(['lease-expired']);
-  expect(driver.isLeading()).toBe(false);
   store.isHanging = false;
+  // The clock stands still: nothing is waited out.
   await until(() => granted.length === 2, 'the next leadership');
   expect(granted[1]).toBeGreaterThan(granted[0] ?? 0);
 });
 
-it('does not revive a lease that ended before the answer to its renewal came', async () => {
+it('acts no more on a lease that ended before the answer to its renewal came', async () => {
   const store = new MemoryStore();
   let nowMs = 0;
   const clock = { ...systemClock, nowMs: () => nowMs };
-  const { driver, granted, lost } = driverOf(store, 'one', 600, clock);
+  const { driver, granted, lost, lapses } = driverOf(store, 'one', 600, clock);
   await until(() => driver.isLeading(), 'the leader');
   const write = store.write.bind(store);
   store.write = async (record, expectedRevision) => {
@@ -149,10 +195,8 @@ it('does not revive a lease that ended before the answer to its renewal came', a
   };
   nowMs = 590;
   await until(() => nowMs === 650, 'the renewal');
-  await until(() => lost.length + granted.length > 1, 'an end of the leadership');
-  expect(lost).toEqual(['lease-expired']);
-  nowMs = 2_000;
-  await until(() => granted.length === 2, 'a new leadership, with a new epoch');
+  await until(() => lapses.length === 2, 'the lease to be regained');
+  expect([lapses, lost, granted.length]).toEqual([['lapsed', 'regained'], [], 1]);
 });
 
 it('gives the lease up to whoever stands by', async () => {

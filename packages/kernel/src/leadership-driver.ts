@@ -1,14 +1,16 @@
 /**
  * Drives leadership.ts against the store: reads, takes, renews, steps down, releases.
  *
- * One loop, one write in flight. `onGranted` and `onLost` alternate; after `onLost` (or once
- * `isLeading()` is false) nothing may be done in the name of the epoch. The loop never ends before
- * `stop`: what fails is tried again.
+ * One loop, one write in flight. `onGranted` and `onLost` alternate; between them, `onLapsed` and
+ * `onRegained` do. After `onLapsed` or `onLost` (or once `isLeading()` is false) nothing may be done
+ * in the name of the epoch. The loop never ends before `stop`: what fails is tried again.
  */
 import type { Clock, Epoch, Logger } from '@llmos/base';
-import type { LeaseState } from './leadership';
+import { EDGE_LIMITS } from './edge-limits';
+import type { HeldLease, LeaseState } from './leadership';
 import {
   applyGrant,
+  applyLapse,
   applyReading,
   applyRenewal,
   applyRenewalFailure,
@@ -26,6 +28,10 @@ export interface LeadershipOptions {
   readonly leaseMs: number;
   readonly self: Pick<LeaderRecord, 'kernelId' | 'httpUrl' | 'grpcUrl'>;
   readonly onGranted: (epoch: Epoch) => void;
+  /** The lease ran out, and nobody is known to have taken it: what is begun waits. */
+  readonly onLapsed: () => void;
+  /** Nobody took it: the same leadership goes on. */
+  readonly onRegained: () => void;
   readonly onLost: (reason: string) => void;
   /** A record was read that no kernel can have written. */
   readonly onForeign: (revision: number) => void;
@@ -123,6 +129,8 @@ export class LeadershipDriver {
         return this.take(step.expectedRevision);
       case 'renew':
         return this.renew(step.expectedRevision);
+      case 'lapse':
+        return this.lapse();
       case 'step-down':
         return this.lose('lease-expired', clock.nowMs());
     }
@@ -166,18 +174,16 @@ export class LeadershipDriver {
   private async renew(expectedRevision: number): Promise<void> {
     const { clock, leaseMs, store, log } = this.options;
     const before = this.state;
-    if (before.kind !== 'leading') return;
+    if (before.kind === 'observing') return;
     const sentAtMs = clock.nowMs();
     try {
       const record = this.record(before.epoch);
       const written = await this.limited(store.write(record, expectedRevision));
       if (this.state !== before) return;
-      // An expired lease is not revived by an answer that comes late: whoever looked meanwhile
-      // saw it end, and has acted on it.
-      if (!isLeaseValid(before, clock.nowMs())) return this.lose('lease-expired', clock.nowMs());
+      // Whoever looked meanwhile saw it end, and has acted on it.
+      if (before.kind === 'leading' && !isLeaseValid(before, clock.nowMs())) return this.lapse();
       if (written.kind === 'conflict') return await this.judge(before);
-      this.state = applyRenewal(before, written.revision, { sentAtMs, leaseMs });
-      if (this.state.kind === 'leading') this.watchExpiry(this.state.validUntilMs);
+      this.applyRenewed(before, applyRenewal(before, written.revision, { sentAtMs, leaseMs }));
     } catch (error) {
       log.warn('lease-renewal-failed', { epoch: before.epoch, reason: reasonOf(error) });
       if (this.state === before) {
@@ -186,13 +192,27 @@ export class LeadershipDriver {
     }
   }
 
-  private async judge(before: Extract<LeaseState, { kind: 'leading' }>): Promise<void> {
+  private applyRenewed(before: HeldLease, renewed: LeaseState): void {
+    const { clock, log, onRegained } = this.options;
+    if (renewed.kind !== 'leading') return;
+    if (!isLeaseValid(renewed, clock.nowMs())) {
+      this.state = { ...before, revision: renewed.revision };
+      return;
+    }
+    this.state = renewed;
+    this.watchExpiry(renewed.validUntilMs);
+    if (before.kind === 'leading') return;
+    log.info('leadership-regained', { epoch: before.epoch });
+    onRegained();
+  }
+
+  private async judge(before: HeldLease): Promise<void> {
     const stored = await this.readStore();
     if (this.state !== before) return;
     const nowMs = this.options.clock.nowMs();
     const kernelId = this.options.self.kernelId;
     const judged = judgeConflict(before, stored, { nowMs, kernelId });
-    if (judged.kind === 'leading') this.state = judged;
+    if (judged.kind !== 'observing') this.state = judged;
     else this.lose('replaced', nowMs);
   }
 
@@ -202,17 +222,29 @@ export class LeadershipDriver {
     const waitMs = Math.max(1, validUntilMs - this.options.clock.nowMs());
     this.expiry = setTimeout(() => {
       const nowMs = this.options.clock.nowMs();
-      if (this.state.kind === 'leading' && nowMs >= this.state.validUntilMs) {
-        this.lose('lease-expired', nowMs);
-      }
+      if (this.state.kind === 'leading' && nowMs >= this.state.validUntilMs) this.lapse();
     }, waitMs);
   }
 
-  private lose(reason: LostReason, notBeforeMs: number): void {
+  private lapse(): void {
+    const { clock, log, onLapsed } = this.options;
     if (this.state.kind !== 'leading') return;
     const { epoch } = this.state;
     clearTimeout(this.expiry);
-    this.state = startObserving(this.options.clock.nowMs(), { notBeforeMs });
+    const at = { nowMs: clock.nowMs(), lapseMs: EDGE_LIMITS.lapseMs };
+    this.state = applyLapse(this.state, at);
+    log.warn('leadership-lapsed', { epoch });
+    onLapsed();
+  }
+
+  private lose(reason: LostReason, notBeforeMs: number): void {
+    if (this.state.kind === 'observing') return;
+    const { epoch } = this.state;
+    clearTimeout(this.expiry);
+    // A lease of our own that ran out need not be waited for.
+    const { kernelId } = this.options.self;
+    const own = reason === 'lease-expired' ? { predecessor: kernelId } : {};
+    this.state = startObserving(this.options.clock.nowMs(), { notBeforeMs, ...own });
     const level = reason === 'stopping' ? 'info' : 'warn';
     this.options.log[level]('leadership-ended', { epoch, reason });
     this.options.onLost(reason);
@@ -220,7 +252,7 @@ export class LeadershipDriver {
 
   private async release(reason: LostReason, notBeforeMs: number): Promise<void> {
     const before = this.state;
-    if (before.kind !== 'leading') return;
+    if (before.kind === 'observing') return;
     this.lose(reason, notBeforeMs);
     const record: LeaderRecord = { ...this.record(before.epoch), isReleased: true };
     try {
@@ -230,7 +262,7 @@ export class LeadershipDriver {
       const stored = await this.readStore();
       const at = { nowMs: this.options.clock.nowMs(), kernelId: this.options.self.kernelId };
       const judged = judgeConflict(before, stored, at);
-      if (judged.kind === 'leading') {
+      if (judged.kind !== 'observing') {
         await this.limited(this.options.store.write(record, judged.revision));
       }
     } catch (error) {

@@ -1,7 +1,8 @@
 import type { KernelId } from '@llmos/base';
-import type { LeaseState } from './leadership';
+import type { HeldLease, LeaseState } from './leadership';
 import {
   applyGrant,
+  applyLapse,
   applyReading,
   applyRenewal,
   applyRenewalFailure,
@@ -60,10 +61,12 @@ it('takes at once, after a restart, the lease that its own predecessor left behi
 
 it('waits a lease of its own clock after the last new revision, not after the last reading', () => {
   let state = observe(startObserving(0), stored(7), 0);
+  state = observe(state, stored(7), 450);
   state = observe(state, stored(7), 900);
   expect(step(state, 1_050)).not.toBe('take');
   expect(step(state, 1_101)).toBe('take');
   state = observe(state, stored(8), 1_000);
+  for (const nowMs of [1_400, 1_800]) state = observe(state, stored(8), nowMs);
   expect(step(state, 2_000)).not.toBe('take');
   expect(step(state, 2_101)).toBe('take');
 });
@@ -78,14 +81,49 @@ it('ends the leader’s own view before any observer’s', () => {
   }
 });
 
-it('renews after a third of the lease and steps down when it could not', () => {
+it('renews after a third of the lease, and lapses where it could not', () => {
   let state: LeaseState = applyGrant(9, { sentAtMs: 0, leaseMs });
   expect(step(state, 300)).toBe('wait');
   expect(step(state, 334)).toBe('renew');
   state = applyRenewalFailure(state as Leading, { nowMs: 400, leaseMs });
   expect(step(state, 450)).toBe('wait');
   expect(step(state, 500)).toBe('renew');
-  expect(step(state, 1_000)).toBe('step-down');
+  expect(step(state, 1_000)).toBe('lapse');
+  state = applyLapse(state as Leading, { nowMs: 1_000, lapseMs: 5_000 });
+  expect(isLeaseValid(state, 1_000)).toBe(false);
+  expect(chooseLeaseStep(state, { nowMs: 1_000, leaseMs })).toEqual({
+    kind: 'renew',
+    expectedRevision: 9,
+  });
+  state = applyRenewalFailure(state as HeldLease, { nowMs: 1_000, leaseMs });
+  expect(step(state, 1_050)).toBe('wait');
+  expect(step(state, 6_000)).toBe('step-down');
+  const regained = applyRenewal(state as HeldLease, 10, { sentAtMs: 2_000, leaseMs });
+  expect(regained).toMatchObject({ kind: 'leading', epoch: 9, revision: 10, validUntilMs: 3_000 });
+});
+
+it('counts silence only while the store answers, and lets the leader go first then', () => {
+  let state = observe(startObserving(0), stored(7), 0);
+  // Nothing was read for three leases: what is known is old.
+  expect(step(state, 3_000)).toBe('read');
+  state = observe(state, stored(7), 3_000);
+  expect(step(state, 3_050)).not.toBe('take');
+  for (const nowMs of [3_100, 3_200, 3_300, 3_400, 3_450]) state = observe(state, stored(7), nowMs);
+  expect(step(state, 3_490)).not.toBe('take');
+  expect(step(state, 3_501)).toBe('take');
+  // The leader was back.
+  state = observe(state, stored(8), 3_501);
+  expect(step(state, 4_600)).not.toBe('take');
+});
+
+it('ends a lapsed leadership over a record that no kernel can have written', () => {
+  const kernelId = 'me' as KernelId;
+  const granted = applyGrant(9, { sentAtMs: 0, leaseMs }) as Leading;
+  const lapsed = applyLapse(granted, { nowMs: 1_000, lapseMs: 5_000 }) as HeldLease;
+  const at = { nowMs: 1_500, kernelId };
+  // Another kernel may have led before it.
+  expect(judgeConflict(lapsed, { record: undefined, revision: 12 }, at).kind).toBe('observing');
+  expect(judgeConflict(lapsed, stored(11, { kernelId, epoch: 9 }), at).kind).toBe('lapsed');
 });
 
 it('keeps the epoch of the granting write through renewals', () => {
@@ -129,11 +167,9 @@ it('takes such a record for no sign of life, and for no release of the lease', (
 });
 
 it('lets others go first after it gave the lease up', () => {
-  const state = observe(
-    startObserving(0, { notBeforeMs: 5_000 }),
-    stored(9, { isReleased: true }),
-    10,
-  );
+  const released = stored(9, { isReleased: true });
+  let state = observe(startObserving(0, { notBeforeMs: 5_000 }), released, 10);
   expect(step(state, 4_000)).not.toBe('take');
+  state = observe(state, released, 4_900);
   expect(step(state, 5_000)).toBe('take');
 });

@@ -63,6 +63,9 @@ export interface TaskStream {
    * may come. Says whether tasks are held back, for this reason or one of its own.
    */
   setIntakeOpen(open: IntakeOpening): { readonly isHeldBack: boolean };
+  /** The lease has lapsed: nothing more is asked for or written until `resume`. */
+  suspend(): void;
+  resume(): void;
   /** Stops delivering; unacknowledged messages go to the next leader. */
   end(): Promise<void>;
   lookUp(spec: TaskSpec): Promise<LookedUp>;

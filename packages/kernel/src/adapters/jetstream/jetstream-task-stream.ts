@@ -16,7 +16,15 @@ import type {
   TenantTask,
   Delivery,
 } from '@llmos/base';
-import { STREAMS, TASK_CLASSES, failure, isOther, subjects, readHeaders } from '@llmos/base';
+import {
+  LlmosError,
+  STREAMS,
+  TASK_CLASSES,
+  failure,
+  isOther,
+  subjects,
+  readHeaders,
+} from '@llmos/base';
 import { Events } from 'nats';
 import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -94,6 +102,7 @@ export class JetStreamTaskStream implements TaskStream {
   private readonly subjects = new SubjectMemory();
   private readonly recentAcks = new RecentAcks();
   private open = ALL_OPEN;
+  private isSuspended = false;
   /** Rises with every begin and end, so that a late begin notices that it was ended. */
   private generation = 0;
 
@@ -126,6 +135,7 @@ export class JetStreamTaskStream implements TaskStream {
     const strays = new StrayTasks({ manager, log, onStray });
     const backlog = new BacklogReads({ ...this.options, waiting: info.state.messages });
     this.open = ALL_OPEN;
+    this.isSuspended = false;
     this.recentAcks.takeAll();
     this.active = { epoch, deliver, pulls, persistence, held, strays, backlog, lastSequence };
     backlog.begin();
@@ -138,6 +148,17 @@ export class JetStreamTaskStream implements TaskStream {
     this.open = open;
     for (const pull of this.active?.pulls ?? []) pull.pump();
     return { isHeldBack: !TASK_CLASSES.every((taskClass) => this.isOpen(taskClass)) };
+  }
+
+  suspend(): void {
+    this.isSuspended = true;
+    this.active?.persistence.suspend();
+  }
+
+  resume(): void {
+    this.isSuspended = false;
+    this.active?.persistence.resume();
+    for (const pull of this.active?.pulls ?? []) pull.pump();
   }
 
   async end(): Promise<void> {
@@ -234,12 +255,15 @@ export class JetStreamTaskStream implements TaskStream {
         const { delivered } = await manager.consumers.info(STREAMS.tasks, consumer);
         return delivered.consumer_seq;
       },
-      remake: () => remakeConsumer({ manager, epoch }, taskClass),
+      remake: () =>
+        this.isSuspended
+          ? Promise.reject(new LlmosError('ABORTED', 'the lease has lapsed'))
+          : remakeConsumer({ manager, epoch }, taskClass),
     });
   }
 
   private isOpen(taskClass: TaskClass): boolean {
-    if (!this.open[taskClass]) return false;
+    if (!this.open[taskClass] || this.isSuspended) return false;
     if (this.active === undefined) return true;
     const { backlog, persistence } = this.active;
     if (backlog.isReading && taskClass !== 'interactive') return false;

@@ -1,10 +1,14 @@
 import type { TaskClass, TenantId } from '@llmos/base';
 import { silentLogger } from '@llmos/base';
-import { EDGE_LIMITS } from '../../edge-limits';
+import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import { silentCounters } from '../../ports/kernel-counters';
 import { Persistence } from './retry';
 
 const { maxStoreRequests } = EDGE_LIMITS;
+
+function ownerOf(taskClass: TaskClass) {
+  return { class: taskClass, tenant: 'default' as TenantId };
+}
 
 /** Requests that are answered when told. */
 function requestsOf(persistence: Persistence) {
@@ -71,4 +75,31 @@ it('answers one tenant while thousands of requests of another one wait', async (
   await turn();
   expect(begun.slice(maxStoreRequests)).toEqual(expect.arrayContaining(['other-1', 'other-2']));
   persistence.end();
+});
+
+it('sends nothing while the lease has lapsed, neither anew nor again, and all of it then', async () => {
+  const persistence = new Persistence(silentLogger, silentCounters);
+  const { begun, ask } = requestsOf(persistence);
+  let tries = 0;
+  const repeated = persistence.run('repeated', ownerOf('standard'), () => {
+    tries += 1;
+    return tries === 1 ? Promise.reject(new Error('no leader')) : Promise.resolve('stored');
+  });
+  await turn();
+  persistence.suspend();
+  ask('new', 'interactive');
+  await new Promise((resolve) => setTimeout(resolve, 2 * STORE_RETRY.firstMs));
+  expect([begun, tries]).toEqual([[], 1]);
+  persistence.resume();
+  await expect(repeated).resolves.toBe('stored');
+  expect(begun).toEqual(['new']);
+  persistence.end();
+});
+
+it('lets go of what waits for the lease when the leadership ends', async () => {
+  const persistence = new Persistence(silentLogger, silentCounters);
+  persistence.suspend();
+  const waiting = persistence.run('waiting', ownerOf('batch'), () => Promise.resolve());
+  persistence.end();
+  await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' });
 });

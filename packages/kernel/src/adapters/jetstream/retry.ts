@@ -44,6 +44,8 @@ export interface RequestOwner {
  */
 export class Persistence {
   private isEnded = false;
+  /** Set while the lease has lapsed: those who wait to go on. */
+  private held: (() => void)[] | undefined;
   private inFlight = 0;
   private readonly lanes: Readonly<Record<TaskClass, Lane>> = {
     interactive: emptyLane(),
@@ -73,8 +75,20 @@ export class Persistence {
     }
   }
 
+  /** What is not sent yet waits until `resume`. */
+  suspend(): void {
+    this.held ??= [];
+  }
+
+  resume(): void {
+    const { held } = this;
+    this.held = undefined;
+    for (const go of held ?? []) go();
+  }
+
   end(): void {
     this.isEnded = true;
+    this.resume();
     for (const resume of this.pauses) resume();
     for (const taskClass of TASK_CLASSES) {
       for (const go of this.lanes[taskClass].waiting.takeAll()) go();
@@ -83,6 +97,7 @@ export class Persistence {
 
   private async repeat<T>(name: string, operation: () => Promise<T>): Promise<T> {
     for (let failures = 1; ; failures += 1) {
+      if (this.held !== undefined) await this.resumed();
       if (this.isEnded) throw new LeadershipEnded();
       try {
         return await operation();
@@ -93,6 +108,13 @@ export class Persistence {
         this.log.warn('store-request-repeated', { operation: name, failures, reason });
         await this.pause(backoffMs(STORE_RETRY, failures));
       }
+    }
+  }
+
+  private async resumed(): Promise<void> {
+    while (this.held !== undefined) {
+      const { held } = this;
+      await new Promise<void>((resolve) => held.push(resolve));
     }
   }
 
