@@ -6,7 +6,8 @@ export const EDGE_LIMITS = {
   connectTryMs: 2_000,
   /** A reconnect soon enough to keep the lease; the client adds jitter. */
   reconnectWaitMs: 250,
-  pingIntervalMs: 5_000,
+  /** A server that hangs is found after three of these: after about as long as a lease. */
+  pingIntervalMs: 2_000,
   /** Of the server's max_payload: room for headers, fields of orders, and bodies of some size. */
   leastPayloadBytes: 96 * 1024,
   /** One JetStream request; shorter than a lease, so that a stuck one is repeated in time. */
@@ -44,8 +45,8 @@ export const EDGE_LIMITS = {
   /** The same by size: bodies may have a megabyte each. */
   pullBytes: 4 * 1024 * 1024,
   pullExpiresMs: 30_000,
-  /** An unanswered pull is given up this long after it should have ended. */
-  pullGraceMs: 3_000,
+  /** The server says so often that a pull is still known; after three without a word, it is not. */
+  pullHeartbeatMs: 1_000,
   /** What the server has delivered comes within moments; what did not come by then is lost. */
   intakeCheckMs: 1_000,
   /** Beyond this, tasks wait in the stream; a little below what the core refuses to hold. */

@@ -5,7 +5,7 @@ export const SDK_LIMITS = {
   /** Reaching the server when `connect` was called: longer is no server, not a slow one. */
   connectTimeoutMs: 10_000,
   /** A half-open connection is found out after three of these. */
-  pingIntervalMs: 10_000,
+  pingIntervalMs: 3_000,
   reconnectWaitMs: 250,
   /** `close()` gives the server this long to take what was written. */
   closeTimeoutMs: 5_000,

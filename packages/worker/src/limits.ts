@@ -25,8 +25,8 @@ export const AGENT_LIMITS = {
   mostHeartbeatMs: 60_000,
   /** Of the NATS connection; as much again is added at random, so that not all come at once. */
   reconnectWaitMs: 250,
-  /** A server that hangs is found within ten seconds: two pings. */
-  pingIntervalMs: 5000,
+  /** A server that hangs is found after three of these. */
+  pingIntervalMs: 2000,
   maxPingsOut: 2,
   /** A registration with thousands of files stays below. */
   maxGrpcMessageBytes: 8 * MIB,

@@ -1,18 +1,23 @@
-import { silentLogger } from '@llmos/base';
+import { decodeJson, silentLogger } from '@llmos/base';
 import type { Msg, NatsConnection } from 'nats';
+import { EDGE_LIMITS } from '../../edge-limits';
 import { IntakePull } from './intake-pull';
 
 /** A consumer whose deliveries the test makes, on whatever inboxes are open. */
 function setUp() {
   const inboxes: { callback: (error: null, msg: Msg) => void; isOpen: boolean }[] = [];
   const pulls: string[] = [];
+  const requests: { readonly expires: number; readonly idle_heartbeat: number }[] = [];
   const connection = {
     subscribe: (_subject: string, options: { callback: (error: null, msg: Msg) => void }) => {
       const inbox = { callback: options.callback, isOpen: true };
       inboxes.push(inbox);
       return { unsubscribe: () => void (inbox.isOpen = false) };
     },
-    publish: (subject: string) => pulls.push(subject),
+    publish: (subject: string, body: Uint8Array) => {
+      pulls.push(subject);
+      requests.push(decodeJson(body) as { expires: number; idle_heartbeat: number });
+    },
   } as unknown as NatsConnection;
   const taken: number[] = [];
   const remakes: (() => void)[] = [];
@@ -30,7 +35,12 @@ function setUp() {
     const msg = { reply, data: new Uint8Array(1) } as Msg;
     inboxes.find(({ isOpen }) => isOpen)?.callback(null, msg);
   };
-  return { pull, taken, remakes, pulls, deliver };
+  /** A word of the server on each open inbox that the pull is still known. */
+  const beat = (): void => {
+    const msg = { reply: '', data: new Uint8Array(0), headers: { code: 100 } } as unknown as Msg;
+    for (const { callback, isOpen } of inboxes) if (isOpen) callback(null, msg);
+  };
+  return { pull, taken, remakes, pulls, requests, deliver, beat };
 }
 
 it('hands on what comes in the order of its deliveries', () => {
@@ -67,4 +77,26 @@ it('goes on where the server has forgotten its last deliveries', () => {
   expect(taken).toEqual([11, 12, 13, 12, 13, 14]);
   expect(remakes).toEqual([]);
   pull.end();
+});
+
+describe('a server that says nothing', () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  it('is asked again long before the pull would end by itself', () => {
+    const { pull, pulls, requests, beat } = setUp();
+    pull.pump();
+    expect(pulls).toHaveLength(2);
+    const heartbeatMs = EDGE_LIMITS.pullHeartbeatMs;
+    expect(requests[0]?.idle_heartbeat).toBe(heartbeatMs * 1e6);
+    for (let beats = 0; beats < 10; beats += 1) {
+      jest.advanceTimersByTime(heartbeatMs);
+      beat();
+    }
+    expect(pulls).toHaveLength(2);
+    jest.advanceTimersByTime(4 * heartbeatMs);
+    expect(pulls).toHaveLength(4);
+    expect(15 * heartbeatMs).toBeLessThan(EDGE_LIMITS.pullExpiresMs);
+    pull.end();
+  });
 });

@@ -3,7 +3,8 @@
  *
  * Written on core NATS, not on the client's consumers, for three reasons: no promise per message,
  * fetching stops exactly when asked (backpressure), and no foreign header is decoded outside our
- * own guard. A pull ends when it is full, by a status of the server, or after its time.
+ * own guard. A pull ends when it is full, by a status of the server, after its time, or where the
+ * server falls silent: one that hangs, or whose successor leads the consumer, knows it no longer.
  *
  * What is lost on its way with a connection is delivered for the server, and comes again after a
  * day only. But deliveries are numbered: where one is missing, the consumer is made anew, and
@@ -156,6 +157,7 @@ interface PullSlotOptions extends Pick<
   readonly onPullEnded: () => void;
 }
 
+const SILENT_MS = 3 * EDGE_LIMITS.pullHeartbeatMs;
 const STATUS_ROUTINE: ReadonlySet<number> = new Set([404, 408]);
 
 class PullSlot {
@@ -165,6 +167,7 @@ class PullSlot {
   /** Messages that the pull in flight may still bring; 0: none is in flight. */
   private wanted = 0;
   private hasBrought = false;
+  private heardAtMs = 0;
   private timer: NodeJS.Timeout | undefined;
   private isEnded = false;
 
@@ -188,8 +191,9 @@ class PullSlot {
       batch: this.wanted,
       max_bytes: Math.max(EDGE_LIMITS.pullBytes, largest),
       expires: nanos(EDGE_LIMITS.pullExpiresMs),
+      idle_heartbeat: nanos(EDGE_LIMITS.pullHeartbeatMs),
     };
-    this.watch(EDGE_LIMITS.pullExpiresMs + EDGE_LIMITS.pullGraceMs);
+    this.watchSilence();
     this.options.connection.publish(this.subject, encodeJson(request), { reply: this.inbox });
   }
 
@@ -210,11 +214,13 @@ class PullSlot {
     if (status > 0) return this.endPull(status);
     if (this.wanted > 0) this.wanted -= 1;
     this.hasBrought = true;
+    this.heardAtMs = performance.now();
     this.options.onMessage(msg);
     if (this.wanted === 0) this.tryPull();
   }
 
   private endPull(status: number): void {
+    this.heardAtMs = performance.now();
     if (status === 100) return;
     this.reset();
     this.options.onPullEnded();
@@ -223,6 +229,25 @@ class PullSlot {
     // A deleted consumer, no responder, a change of the stream's leader: not at full speed.
     this.options.log.debug('intake-pull-ended', { consumer: this.options.consumer, status });
     this.watch(EDGE_LIMITS.takeoverRetryMs * 5);
+  }
+
+  /** A timer for each message would cost more than the messages. */
+  private watchSilence(): void {
+    this.heardAtMs = performance.now();
+    const look = (): void => {
+      const silentMs = performance.now() - this.heardAtMs;
+      if (silentMs < SILENT_MS) return this.look(look, SILENT_MS - silentMs);
+      this.options.log.debug('intake-pull-silent', { consumer: this.options.consumer });
+      this.wanted = 0;
+      this.options.onPullEnded();
+      this.tryPull();
+    };
+    this.look(look, SILENT_MS);
+  }
+
+  private look(look: () => void, waitMs: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(look, waitMs);
   }
 
   private watch(waitMs: number): void {
