@@ -99,3 +99,21 @@ it('a client whose NATS server starts anew keeps its calls', async () => {
   for (const { tokens } of await Promise.all(calls)) expect(tokens).toHaveLength(450);
   expect(await goneTasks()).toBe(before);
 });
+
+it('a client that dies while nobody leads is missed by the next leader; others keep their calls', async () => {
+  const client = startClient(`
+    for (let n = 0; n < ${STREAMS}; n += 1) {
+      os.generate.stream({ ...story, seed: n }, { timeoutMs: 600000 }).result.catch(ignore);
+    }
+  `);
+  await waitFor(async () => (await tasks()) === STREAMS, { what: 'the streams to be taken in' });
+  const others = [1, 2].map((seed) => system.os.generate({ ...STORY, seed }));
+  await waitFor(async () => (await tasks()) > STREAMS, { what: 'the other calls to be taken in' });
+  await system.kernel.stop();
+  client.kill('SIGKILL');
+  await system.startKernel();
+  for (const { tokens } of await Promise.all(others)) expect(tokens).toHaveLength(450);
+  await waitFor(async () => (await tasks()) === 0, { what: 'the streams to be gone' });
+  // What ran meanwhile may have ended before the new leader looked.
+  expect(await goneTasks()).toBeGreaterThan(STREAMS / 2);
+});
