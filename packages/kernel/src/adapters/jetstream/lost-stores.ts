@@ -1,4 +1,4 @@
-/** Refuses to begin anew where a system has existed. Pure. */
+/** Refuses to begin anew where a system has existed, and to go on where it is misread. Pure. */
 import { LlmosError } from '@llmos/base';
 import type { Budgets } from './store-budgets';
 
@@ -30,6 +30,30 @@ export function assertNoneLost(look: LostLook): void {
       'room on its disk, and restart it; or restore a backup. To go on without what they held: ' +
       `LLMOS_MAKE_ANEW=${lost.join(',')}`,
     { details: { missing: lost, missingBytes } },
+  );
+}
+
+/**
+ * From 2.10 on, a server marks removed messages by the highest bit but one of their numbers. An
+ * older one takes the marks for numbers: its streams begin there, and what waits before that is
+ * never delivered.
+ */
+const MARK = 2 ** 62;
+
+/** Throws FAILED_PRECONDITION that names the stores that this server reads wrongly. */
+export function assertNoneMisread(
+  existing: ReadonlyMap<string, { readonly firstSequence: number }>,
+  serverVersion: string | undefined,
+): void {
+  const misread = [...existing].filter(([, { firstSequence }]) => firstSequence >= MARK);
+  if (misread.length === 0) return;
+  const names = misread.map(([name]) => name);
+  throw new LlmosError(
+    'FAILED_PRECONDITION',
+    `NATS ${serverVersion ?? '(of an unknown version)'} misreads ${names.join(', ')}: a newer ` +
+      'server wrote it, and what waits there would be lost. Nothing was changed: start NATS 2.10 ' +
+      'or newer on the same files',
+    { details: { misread: names } },
   );
 }
 

@@ -19,7 +19,7 @@ import { apiErrorCode, describeApiError, isApiError, isUnavailable } from './api
 import type { Budgets } from './store-budgets';
 import { gainOf, growthOf, leastBudgets, sumOf } from './store-budgets';
 import { assertNothingHidden, forgetHidden } from './hidden-streams';
-import { assertNoneLost, mebibytes } from './lost-stores';
+import { assertNoneLost, assertNoneMisread, mebibytes } from './lost-stores';
 import { StoreRoom, isLackOfRoom } from './store-room';
 import type { FoundStore } from './store-record';
 import { LEADER_STORE, readStoreRecord, storesThatExisted, writeStoreRecord } from './store-record';
@@ -35,6 +35,7 @@ export interface PrepareOptions extends StoreOptions {
 }
 
 interface Found extends FoundStore {
+  readonly firstSequence: number;
   readonly config: StreamConfig;
 }
 
@@ -63,6 +64,7 @@ async function prepare(options: PrepareOptions): Promise<Budgets> {
   const room = new StoreRoom({ manager: options.manager, replicas });
   for (let tries = 1; ; tries += 1) {
     const look = await lookAtStores(options.manager, wanted);
+    assertNoneMisread(look.existing, options.connection.info?.version);
     assertKinds(wanted, look);
     const isCluster = options.connection.info?.cluster !== undefined;
     if (look.existing.size === 0 && isCluster) await assertNothingHidden(options);
@@ -101,7 +103,7 @@ async function lookAtStores(
 async function findStore(manager: JetStreamManager, name: string): Promise<Found | undefined> {
   try {
     const { config, state } = await manager.streams.info(name);
-    return { config, lastSequence: state.last_seq };
+    return { config, firstSequence: state.first_seq, lastSequence: state.last_seq };
   } catch (error) {
     if (isApiError(error, 'streamNotFound')) return undefined;
     throw error;
