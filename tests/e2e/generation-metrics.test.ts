@@ -2,8 +2,9 @@
 import { HOST_BOUNDS } from '@llmos/worker/testing';
 import type { MetricFamily } from '../support/prometheus-text';
 import { parseMetrics, sumOf } from '../support/prometheus-text';
+import type { TestProgram } from '../support/programs';
 import type { TestSystem } from '../support/test-system';
-import { startTestSystem } from '../support/test-system';
+import { shippedModel, startTestSystem } from '../support/test-system';
 import { waitFor } from '../support/wait-for';
 
 const FIRST = 'llmos_process_time_to_first_token_seconds';
@@ -20,9 +21,21 @@ beforeAll(async () => {
 });
 afterAll(() => system?.stop());
 
-async function scrape(): Promise<ReadonlyMap<string, MetricFamily>> {
-  const response = await fetch(`${system.worker.ready.httpUrl}/metrics`);
+type Families = ReadonlyMap<string, MetricFamily>;
+
+async function scrape(of: TestProgram = system.worker): Promise<Families> {
+  const response = await fetch(`${of.ready.httpUrl}/metrics`);
   return parseMetrics(await response.text());
+}
+
+/** Names of the metrics that have a series of a storyteller. */
+async function seriesOf(program: TestProgram): Promise<string[]> {
+  const families = [...(await scrape(program)).values()];
+  const isOurs = (labels: Readonly<Record<string, string>>): boolean =>
+    labels['model']?.startsWith('storyteller@') === true;
+  return families
+    .filter(({ samples }) => samples.some(({ labels }) => isOurs(labels)))
+    .map(({ name }) => name);
 }
 
 interface Counted {
@@ -96,4 +109,103 @@ it('has the buckets of the conventions, and series for models that generate alon
       new Set(['storyteller@1']),
     );
   }
+});
+
+const ROWS = 'llmos_kernel_model_rows_in_use_ratio';
+const QUEUED = 'llmos_kernel_model_queued_tasks';
+const RUNNING = 'llmos_kernel_model_running_tasks';
+const model = 'storyteller@1';
+
+/** As the leader tells it; 0 without a series. */
+async function load(): Promise<{ queued: number; running: number; rows: number }> {
+  const families = await scrape(system.kernel);
+  const value = (name: string): number => sumOf(families, name, { model });
+  return { queued: value(QUEUED), running: value(RUNNING), rows: value(ROWS) };
+}
+
+it('a busy model shows at the leader, and its tasks learn when their turn comes', async () => {
+  const before = await counted();
+  const endedBefore = ended;
+  const estimates: number[] = [];
+  let waiting: { readonly id: string }[] = [];
+  const seen = { queued: 0, running: 0, rows: 0 };
+  const isDone = (): boolean => estimates.length > 0 && Object.values(seen).every((n) => n > 0);
+  let isOver = false;
+  const work = Array.from({ length: 48 }, async (_, seed) => {
+    // More than a process has permits, until everything has been seen.
+    while (!isOver) {
+      const input = { ...STORY, minTokens: 40, maxTokens: 40, temperature: 1, seed };
+      const task = await system.os.submit('generate', input, { class: 'batch' });
+      waiting.push(task);
+      await task.result();
+      ended += 1;
+      waiting = waiting.filter((other) => other !== task);
+    }
+  });
+  const look = async (): Promise<boolean> => {
+    const now = await load();
+    for (const key of ['queued', 'running', 'rows'] as const) seen[key] ||= now[key];
+    expect(now.rows).toBeLessThanOrEqual(1);
+    for (const { id } of waiting.slice(-8)) {
+      const status = await system.os.task(id).status();
+      if ('estimateMs' in status && status.estimateMs !== undefined) {
+        expect(status).toMatchObject({ state: 'queued', waitsFor: 'turn' });
+        estimates.push(status.estimateMs);
+      }
+    }
+    return isDone();
+  };
+  try {
+    await waitFor(look, { what: 'queue, rows and estimates', everyMs: 50 });
+  } finally {
+    isOver = true;
+    await Promise.all(work);
+  }
+  for (const estimateMs of estimates) {
+    expect(Number.isInteger(estimateMs) && estimateMs >= 0).toBe(true);
+  }
+  const isIdle = async (): Promise<boolean> => {
+    const { queued, running, rows } = await load();
+    return queued === 0 && running === 0 && rows === 0;
+  };
+  await waitFor(isIdle, { what: 'an idle model', everyMs: 100 });
+  expect(await seriesOf(system.kernel)).toEqual(expect.arrayContaining([QUEUED, RUNNING, ROWS]));
+  // Each of them had one first token, and one pace.
+  const after = await counted();
+  const tasks = ended - endedBefore;
+  expect([after.first - before.first, after.each - before.each]).toEqual([tasks, tasks]);
+});
+
+it('another leader shows the same, and a stream that it takes over counts once', async () => {
+  const before = system.kernel;
+  const next = await system.startKernel();
+  const long = { minTokens: 150, maxTokens: 150 };
+  const result = await added(async () => {
+    const stream = system.os.generate.stream({ ...LONG, ...long });
+    let isStopped = false;
+    for await (const chunk of stream) {
+      if (isStopped || chunk.tokens.length === 0) continue;
+      isStopped = true;
+      await before.stop();
+    }
+  });
+  expect(result).toEqual({ first: 1, each: 1 });
+  await waitFor(async () => (await seriesOf(next)).includes(ROWS), { what: 'the new leader’s' });
+  expect(await load()).toMatchObject({ queued: 0 });
+});
+
+it('a model that is removed leaves no series, and has new ones when it is added again', async () => {
+  const operator = await system.connectAs('operator');
+  expect(await seriesOf(system.worker)).toEqual(expect.arrayContaining([FIRST, EACH]));
+  await operator.removeModel(model);
+  const isGone = async (): Promise<boolean> =>
+    [...(await seriesOf(system.kernel)), ...(await seriesOf(system.worker))].length === 0;
+  await waitFor(isGone, { what: 'the series to go', everyMs: 100 });
+  expect(sumOf(await scrape(), 'llmos_worker_processes')).toBeGreaterThan(0);
+  await system.addModel('storyteller', shippedModel('storyteller'));
+  await system.os.generate(LONG);
+  const counts = async (): Promise<number> =>
+    (await seriesOf(system.worker)).includes(FIRST) ? sumOf(await scrape(), `${FIRST}_count`) : 0;
+  await waitFor(async () => (await counts()) > 0, { what: 'the new series', everyMs: 100 });
+  expect(await counts()).toBe(1);
 });

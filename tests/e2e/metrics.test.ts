@@ -209,6 +209,7 @@ const ROSE_IN_WORKER: readonly MetricOf[] = [
   ['llmos_process_generation_seconds_total', { part: 'other' }],
   ['llmos_process_context_switches_total', { model: 'storyteller@1' }],
   ['llmos_process_context_bytes', { kind: 'prefixes' }],
+  ['llmos_process_rows', { model: 'storyteller@1' }],
   ['llmos_worker_processes', { model: 'echo', state: 'ready' }],
 ];
 

@@ -10,6 +10,8 @@ export interface ProcessContexts {
   readonly running: number;
   readonly waiting: number;
   readonly saved: number;
+  /** That may have a row at once; absent where the node does not say. */
+  readonly maxRows?: number;
   readonly rowBytes: number;
   readonly savedBytes: number;
   /** Of beginnings of prompts that are kept for others. */
@@ -120,6 +122,8 @@ export type TaskStatus =
       readonly position?: number;
       /** Those of its tenant and of others that go first. */
       readonly ahead?: { readonly own: number; readonly others: number };
+      /** In about so long it has its turn, by what its model does now; absent where that is unknown. */
+      readonly estimateMs?: number;
     };
 
 /**

@@ -11,6 +11,7 @@ import type { Node } from './nodes/node';
 import { processRow } from './processes/process-row';
 import { taskRoom } from './scheduling/admission';
 import { identityOf } from './tasks/task-spec';
+import { modelLoads } from './scheduling/model-loads';
 import { nextTickMs, planTick } from './scheduling/plan-tick';
 import { isShort } from './scheduling/provisioning';
 import { blockOf, statusOf } from './scheduling/task-status';
@@ -31,6 +32,7 @@ export function createKernelCore(options: CoreOptions = {}): KernelCore {
     processes: (now) => listProcesses(state, now),
     nodes: (now) => state.nodes.all().map((node) => nodeRow(state, node, now)),
     blocked: (now) => listBlocked(state, now),
+    models: () => modelLoads(state),
     statusOf: (tenant, task) => statusOf(state, tenant, task),
     identityOf: (tenant, task) => {
       const live = state.tasks.find(tenant, task);

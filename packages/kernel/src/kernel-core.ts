@@ -17,6 +17,7 @@ import type {
 } from '@llmos/base';
 import type { KernelDecision } from './kernel-decision';
 import type { KernelEvent } from './kernel-event';
+import type { ModelLoad } from './scheduling/model-loads';
 import type { BoundTasks } from './tasks/caller-table';
 
 /** Counts for `info`, health and metrics. */
@@ -56,6 +57,8 @@ export interface KernelCore {
   nodes(now: Instant): NodeRow[];
   /** Models that tasks or spawn requests wait for in vain, most waiting first; bounded. */
   blocked(now: Instant): BlockedModel[];
+  /** What waits for each model and runs in it; bounded. */
+  models(): ModelLoad[];
   statusOf(tenant: TenantId, task: TaskId): TaskStatus;
   /** What the id of a live task stands for, where the client chose it. */
   identityOf(tenant: TenantId, task: TaskId): TaskIdentity | undefined;

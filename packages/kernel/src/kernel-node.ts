@@ -29,6 +29,7 @@ import type { StreamReadings } from './ports/stream-readings';
 import type { TaskPublisher } from './ports/task-publisher';
 import type { ProgressView } from './progress-watch';
 import { applyCounts, isStandingStill, isStuck } from './progress-watch';
+import type { ModelLoad } from './scheduling/model-loads';
 import { AttachService } from './services/attach-service';
 import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
@@ -80,6 +81,7 @@ export interface KernelGauges {
   readonly attachedReaders: () => number;
   /** Empty while this kernel does not lead. */
   readonly processes: () => readonly ProcessRow[];
+  readonly models: () => readonly ModelLoad[];
   readonly nodes: () => readonly NodeRow[];
   readonly streams: StreamReadings;
   readonly clock: () => ClockReading;
@@ -254,6 +256,7 @@ export class KernelNode {
       waitingCalls: () => this.waiters.count,
       attachedReaders: () => this.attachService.count,
       processes: () => this.core()?.processes(readClock(this.parts.clock)) ?? [],
+      models: () => this.core()?.models() ?? [],
       nodes: () => this.core()?.nodes(readClock(this.parts.clock)) ?? [],
       streams: this.parts.streams,
       clock: () => this.parts.time.reading(),

@@ -17,6 +17,7 @@ import { CommitWindow } from './scheduling/commit-window';
 import { RunQueue } from './scheduling/run-queue';
 import type { Sweeps } from './scheduling/sweeps';
 import { noSweeps } from './scheduling/sweeps';
+import { ServiceTimes } from './scheduling/turn-estimate';
 import { CallerTable } from './tasks/caller-table';
 import { Catalog } from './tasks/catalog';
 import { KeyChains } from './tasks/key-chains';
@@ -61,6 +62,8 @@ export interface KernelState {
   readonly blocks: TargetBlocks;
   /** Key, class, tenant and target → the process that served the key last. */
   readonly affinities: RecentMap<string, ProcessId>;
+  /** How long attempts of each target take. */
+  readonly services: ServiceTimes;
   /** Names of cancelled tasks and when, for what comes in later. */
   readonly cancelled: RecentMap<string, number>;
   readonly highestSequence: Map<TaskClass, number>;
@@ -122,6 +125,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     }),
     blocks: new TargetBlocks(),
     affinities: new RecentMap(CORE_LIMITS.maxKeyAffinities),
+    services: new ServiceTimes(),
     cancelled: new RecentMap(CORE_LIMITS.maxCancelledIds),
     highestSequence: new Map(),
     commits: new CommitWindow(),

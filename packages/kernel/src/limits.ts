@@ -50,8 +50,20 @@ export const CORE_LIMITS = {
   maxBlockedRows: 100,
   /** Faults that a row of `nodes` lists, the latest ones. */
   maxFaultRows: 10,
+  /** Models with metrics of their own, those with most waiting first; the others are one together. */
+  maxModelRows: 200,
   /** Tasks ahead of one that `status` counts; behind more, their number says nothing. */
   maxCountedAhead: 10_000,
+  /** Targets whose time of service is remembered: as many as there may be processes. */
+  maxServiceTimes: 10_000,
+  /** Attempts that their mean follows: some more than a process runs at once. */
+  serviceWindow: 64,
+  /** With fewer measured there is no estimate: one attempt says little of the next. */
+  leastServices: 3,
+  /** For so long what was measured counts: by then the work, or the machine, may be another. */
+  serviceMemoryMs: 10 * 60_000,
+  /** An estimate beyond says nothing, and is not given. */
+  maxEstimateMs: 24 * 60 * 60_000,
   /** Names listed in an error message. */
   maxListedNames: 10,
   /** An OS process of Node that runs no model. */

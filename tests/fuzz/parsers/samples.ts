@@ -147,6 +147,7 @@ const CONTEXTS: node.ProcessContexts = {
   rowBytes: 4096,
   savedBytes: 8192,
   prefixBytes: 1024,
+  maxRows: 16,
 };
 const STATES: readonly node.ProcessChange['state'][] = [
   { $case: 'starting', value: { osPid: 3, progress: 'loading' } },

@@ -6,6 +6,10 @@ it('says what a task waits for, and why', () => {
   expect(describeStatus({ ...queued, waitsFor: 'turn', ahead: { own: 2, others: 1 } })).toBe(
     'queued (batch embed), waits for its turn; 2 of its tenant and 1 go first',
   );
+  const soon = { waitsFor: 'turn', ahead: { own: 0, others: 1 }, estimateMs: 2_340 } as const;
+  expect(describeStatus({ ...queued, ...soon })).toBe(
+    'queued (batch embed), waits for its turn; 0 of its tenant and 1 go first; its turn comes in about 2.3 s',
+  );
   const blocked = {
     because: 'failing',
     message: 'node a: \u001b[31mno',

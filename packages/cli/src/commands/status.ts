@@ -8,6 +8,7 @@ import type { CommonOptions } from '../connection';
 import { describeBlock } from '../output/blocked-models';
 import { findTroubles, formatOverview } from '../output/system-overview';
 import { safeText } from '../output/table';
+import { formatMs } from '../output/units';
 
 export function registerStatus(program: Command, host: CommandHost): void {
   withExamples(
@@ -50,13 +51,14 @@ const WAITS: Readonly<Record<TaskWait, string>> = {
 };
 
 function describeWait(status: Exclude<TaskStatus, { state: 'unknown' }>): string {
-  const { waitsFor, blocked, ahead } = status;
+  const { waitsFor, blocked, ahead, estimateMs } = status;
   if (waitsFor === undefined) return '';
   const line =
     ahead === undefined ? '' : `; ${ahead.own} of its tenant and ${ahead.others} go first`;
+  const about = estimateMs === undefined ? '' : `; its turn comes in about ${formatMs(estimateMs)}`;
   const why = blocked === undefined ? '' : `: the model ${describeBlock(blocked)}`;
   const reason = blocked === undefined ? '' : `\n${safeText(blocked.message)}`;
-  return `, waits ${WAITS[waitsFor] ?? waitsFor}${why}${line}${reason}`;
+  return `, waits ${WAITS[waitsFor] ?? waitsFor}${why}${line}${about}${reason}`;
 }
 
 export function describeStatus(status: TaskHandleStatus): string {

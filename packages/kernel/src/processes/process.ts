@@ -130,12 +130,17 @@ export function freePermits(process: Process): number {
  * above it: else work that takes long had all of them when an urgent task comes.
  */
 export function freePermitsFor(process: Process, taskClass: TaskClass): number {
-  const { permits, runningByClass } = process;
-  let most = permits - keptPermits(permits, taskClass);
+  const { runningByClass } = process;
+  let most = permitsFor(process, taskClass);
   for (const each of TASK_CLASSES) {
     if (classRank(each) >= classRank(taskClass)) most -= runningByClass[each];
   }
   return Math.max(0, Math.min(freePermits(process), most));
+}
+
+/** How many tasks of a class may be in it at once. */
+export function permitsFor({ permits }: Process, taskClass: TaskClass): number {
+  return permits - keptPermits(permits, taskClass);
 }
 
 /** What a class leaves to those above it; of few permits nothing, for each of them counts. */

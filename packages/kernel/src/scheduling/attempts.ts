@@ -12,6 +12,7 @@ import { taskName } from '../tasks/task-table';
 import { readyTask, tryAdopt } from './readiness';
 import { deadLetterTask, endStopped, endTask, finishTask } from './task-end';
 import { armTask, leaveProcess, moveTask, processAt } from './task-moves';
+import { measureService } from './turn-estimate';
 
 export function applyAccepted(state: KernelState, origin: ReportOrigin, attempt: AttemptRef): void {
   hear(state, origin);
@@ -184,7 +185,9 @@ function applyUnstored(
 /** The host is through with it, so nothing is left there to cancel. */
 function leaveFinishedAttempt(state: KernelState, origin: ReportOrigin, attempt: AttemptRef): void {
   const running = runningAt(state, origin, attempt);
-  if (running !== undefined) leaveProcess(state, running.task);
+  if (running === undefined) return;
+  measureService(state, running.task, running.state);
+  leaveProcess(state, running.task);
 }
 
 function prepareAttempt(state: KernelState, task: Task, afterMs: number): void {

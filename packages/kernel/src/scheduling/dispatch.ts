@@ -60,6 +60,7 @@ function dispatch(state: KernelState, choice: Choice): void {
   const queuedMs = Math.max(0, state.now.wallMs - task.spec.storedWallMs);
   sendExecute(state, task, running, task.attempt === 1 ? queuedMs : undefined);
   moveTask(state, task, running);
+  state.services.began(process.target, state.now.nowMs);
 }
 
 /** The most urgent task that some process of the target may take now. */

@@ -6,6 +6,7 @@ import { CORE_LIMITS } from '../limits';
 import type { TargetBlock } from '../processes/target-blocks';
 import type { Task } from '../tasks/task';
 import { isShort } from './provisioning';
+import { estimateTurnMs } from './turn-estimate';
 
 export function statusOf(state: KernelState, tenant: TenantId, id: TaskId): TaskStatus {
   const task = state.tasks.find(tenant, id);
@@ -49,7 +50,7 @@ export function blockOf(block: TargetBlock, nowMs: number): Block {
 
 type Standing = Pick<
   Exclude<TaskStatus, { state: 'unknown' }>,
-  'waitsFor' | 'blocked' | 'position' | 'ahead'
+  'waitsFor' | 'blocked' | 'position' | 'ahead' | 'estimateMs'
 >;
 
 /** In line: for a process, or its turn in one. */
@@ -60,6 +61,9 @@ function standing(state: KernelState, task: Task): Standing {
     .some((process) => process.state.kind === 'ready' && process.isReconciled);
   const block = isShort(state, target) ? state.blocks.get(target) : undefined;
   const before = state.queue.ahead(task, CORE_LIMITS.maxCountedAhead);
+  const position = before === undefined ? undefined : before.length + 1;
+  const estimateMs =
+    isReady && position !== undefined ? estimateTurnMs(state, task, position) : undefined;
   const own = before?.filter(({ spec }) => spec.tenant === task.spec.tenant).length ?? 0;
   return {
     waitsFor: isReady ? 'turn' : 'process',
@@ -67,5 +71,6 @@ function standing(state: KernelState, task: Task): Standing {
     ...(before === undefined
       ? {}
       : { position: before.length + 1, ahead: { own, others: before.length - own } }),
+    ...(estimateMs === undefined ? {} : { estimateMs }),
   };
 }

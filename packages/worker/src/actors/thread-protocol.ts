@@ -95,6 +95,8 @@ export interface ContextCounts {
   readonly running: number;
   readonly waiting: number;
   readonly saved: number;
+  /** Sequences that may have a row at once. */
+  readonly maxRows: number;
   readonly rowBytes: number;
   readonly savedBytes: number;
   readonly prefixBytes: number;

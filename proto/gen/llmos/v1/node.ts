@@ -95,6 +95,8 @@ export interface ProcessContexts {
   rowBytes: number;
   savedBytes: number;
   prefixBytes: number;
+  /** That may have a row at once; 0 where the node does not say. */
+  maxRows: number;
 }
 
 export interface ProcessChange {
@@ -1114,7 +1116,17 @@ export const ProcessMemory: MessageFns<ProcessMemory> = {
 };
 
 function createBaseProcessContexts(): ProcessContexts {
-  return { process: "", incarnation: 0, running: 0, waiting: 0, saved: 0, rowBytes: 0, savedBytes: 0, prefixBytes: 0 };
+  return {
+    process: "",
+    incarnation: 0,
+    running: 0,
+    waiting: 0,
+    saved: 0,
+    rowBytes: 0,
+    savedBytes: 0,
+    prefixBytes: 0,
+    maxRows: 0,
+  };
 }
 
 export const ProcessContexts: MessageFns<ProcessContexts> = {
@@ -1142,6 +1154,9 @@ export const ProcessContexts: MessageFns<ProcessContexts> = {
     }
     if (message.prefixBytes !== 0) {
       writer.uint32(64).uint64(message.prefixBytes);
+    }
+    if (message.maxRows !== 0) {
+      writer.uint32(72).uint32(message.maxRows);
     }
     return writer;
   },
@@ -1223,6 +1238,14 @@ export const ProcessContexts: MessageFns<ProcessContexts> = {
             message.prefixBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.maxRows = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1257,6 +1280,11 @@ export const ProcessContexts: MessageFns<ProcessContexts> = {
         : isSet(object.prefix_bytes)
         ? globalThis.Number(object.prefix_bytes)
         : 0,
+      maxRows: isSet(object.maxRows)
+        ? globalThis.Number(object.maxRows)
+        : isSet(object.max_rows)
+        ? globalThis.Number(object.max_rows)
+        : 0,
     };
   },
 
@@ -1286,6 +1314,9 @@ export const ProcessContexts: MessageFns<ProcessContexts> = {
     if (message.prefixBytes !== 0) {
       obj.prefixBytes = Math.round(message.prefixBytes);
     }
+    if (message.maxRows !== 0) {
+      obj.maxRows = Math.round(message.maxRows);
+    }
     return obj;
   },
 
@@ -1302,6 +1333,7 @@ export const ProcessContexts: MessageFns<ProcessContexts> = {
     message.rowBytes = object.rowBytes ?? 0;
     message.savedBytes = object.savedBytes ?? 0;
     message.prefixBytes = object.prefixBytes ?? 0;
+    message.maxRows = object.maxRows ?? 0;
     return message;
   },
 };

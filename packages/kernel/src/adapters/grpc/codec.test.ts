@@ -48,11 +48,18 @@ it.each<[string, Partial<wire.Register>]>([
 });
 
 it('reads what processes hold of generations, and refuses counts that are none', () => {
-  const bytes = { rowBytes: 4_096, savedBytes: 8_192, prefixBytes: 0 };
+  const bytes = { rowBytes: 4_096, savedBytes: 8_192, prefixBytes: 0, maxRows: 16 };
   const of = { process: 'p1-1', incarnation: 2, running: 2, waiting: 1, saved: 3, ...bytes };
   expect(readContexts({ freeMemoryBytes: 1, memory: [], contexts: [of] })).toEqual([
     { pid: 'p1-1', incarnation: 2, contexts: { running: 2, waiting: 1, saved: 3, ...bytes } },
   ]);
+  // A node of before max_rows.
+  const [old] = readContexts({
+    freeMemoryBytes: 1,
+    memory: [],
+    contexts: [{ ...of, maxRows: 0 }],
+  });
+  expect(old?.contexts).not.toHaveProperty('maxRows');
   const wrong = [{ ...of, rowBytes: Number.NaN }];
   expect(() => readContexts({ freeMemoryBytes: 1, memory: [], contexts: wrong })).toThrow(
     'row_bytes',

@@ -91,6 +91,7 @@ export function readContexts(message: wire.NodeHeartbeat): readonly ReportedCont
       running: count(of.running, 'running'),
       waiting: count(of.waiting, 'waiting'),
       saved: count(of.saved, 'saved'),
+      ...(of.maxRows === 0 ? {} : { maxRows: count(of.maxRows, 'max_rows') }),
       rowBytes: count(of.rowBytes, 'row_bytes'),
       savedBytes: count(of.savedBytes, 'saved_bytes'),
       prefixBytes: count(of.prefixBytes, 'prefix_bytes'),

@@ -2,11 +2,12 @@
  * What the kernel's tables and streams hold, read at each scrape. Labels are classes, states, models
  * and devices, all bounded; never tasks or processes.
  */
-import type { DeviceRow, ProcessRow } from '@llmos/base';
+import type { DeviceRow } from '@llmos/base';
 import { TASK_CLASSES } from '@llmos/base';
 import type { Registry } from 'prom-client';
 import { Counter, Gauge } from 'prom-client';
 import type { KernelGauges } from '../../kernel-node';
+import type { ModelLoad } from '../../scheduling/model-loads';
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
@@ -23,6 +24,7 @@ export function addKernelGauges(registry: Registry, gauges: KernelGauges): void 
     ...programReadings(gauges),
     ...taskReadings(gauges),
     ...processReadings(gauges),
+    ...modelReadings(gauges),
     ...deviceReadings(gauges),
     ...streamReadings(gauges),
   ];
@@ -117,14 +119,6 @@ function taskReadings(gauges: KernelGauges): readonly Reading[] {
 const PROCESS_STATES = ['starting', 'ready', 'draining', 'backing-off'] as const;
 
 function processReadings(gauges: KernelGauges): readonly Reading[] {
-  const sumByModel = (read: (row: ProcessRow) => number): readonly Sample[] => {
-    const sums = new Map<string, number>();
-    for (const row of gauges.processes()) {
-      if (row.state !== 'ready') continue;
-      sums.set(row.model, (sums.get(row.model) ?? 0) + read(row));
-    }
-    return [...sums].map(([model, sum]) => [{ model }, sum]);
-  };
   return [
     {
       name: 'processes',
@@ -138,18 +132,42 @@ function processReadings(gauges: KernelGauges): readonly Reading[] {
         ]);
       },
     },
-    {
-      name: 'permits',
-      help: 'Permits of ready processes, by model',
-      labelNames: ['model'],
-      read: () => sumByModel((row) => row.permits),
-    },
-    {
-      name: 'permits_in_use',
-      help: 'Permits that running tasks hold, by model',
-      labelNames: ['model'],
-      read: () => sumByModel((row) => row.running),
-    },
+  ];
+}
+
+/** Bounded by the core: what is beyond is one model together. */
+function modelReadings(gauges: KernelGauges): readonly Reading[] {
+  // All gauges of a scrape begin in one turn: they share a reading.
+  let shared: readonly ModelLoad[] | undefined;
+  const models = (): readonly ModelLoad[] => {
+    if (shared === undefined) queueMicrotask(() => (shared = undefined));
+    return (shared ??= gauges.models());
+  };
+  const reading = (
+    name: string,
+    help: string,
+    read: (load: ModelLoad) => number | undefined,
+  ): Reading => ({
+    name,
+    help: `${help}, by model`,
+    labelNames: ['model'],
+    read: () =>
+      models().flatMap((load): Sample[] => {
+        const value = read(load);
+        return value === undefined ? [] : [[{ model: load.model }, value]];
+      }),
+  });
+  const ofReady = (load: ModelLoad, value: number) => (load.permits > 0 ? value : undefined);
+  return [
+    reading('model_queued_tasks', 'Tasks that wait in the run queue', (load) => load.queued),
+    reading('model_running_tasks', 'Tasks that hold a permit', (load) => load.running),
+    reading('model_rows_in_use_ratio', 'Share of the rows of generations in use', (load) =>
+      load.rows === 0 ? undefined : load.rowsInUse / load.rows,
+    ),
+    reading('permits', 'Permits of ready processes', (load) => ofReady(load, load.permits)),
+    reading('permits_in_use', 'Permits that running tasks hold', (load) =>
+      ofReady(load, load.permitsInUse),
+    ),
   ];
 }
 

@@ -90,9 +90,9 @@ export function writeRegistration(of: NodeRegistration): node.NodeMessage {
 export function writeHeartbeat(beat: NodeBeat): node.NodeMessage {
   const { freeMemoryBytes } = beat;
   const contexts = beat.contexts.map(({ pid, incarnation, contexts: of }) => {
-    const { running, waiting, saved, rowBytes, savedBytes, prefixBytes } = of;
-    const bytes = { rowBytes, savedBytes, prefixBytes };
-    return { process: pid, incarnation, running, waiting, saved, ...bytes };
+    const { running, waiting, saved, maxRows = 0, rowBytes, savedBytes, prefixBytes } = of;
+    const more = { maxRows, rowBytes, savedBytes, prefixBytes };
+    return { process: pid, incarnation, running, waiting, saved, ...more };
   });
   const memory = beat.memory.map(({ pid, incarnation, residentBytes }) => ({
     ...{ process: pid, incarnation, residentBytes },

@@ -199,7 +199,7 @@ const COUNTERS: readonly CounterOf[] = [
 interface GaugeOf {
   readonly name: string;
   readonly help: string;
-  readonly label: string;
+  readonly label?: string;
   readonly read: (contexts: ContextCounts) => Readonly<Record<string, number>>;
 }
 
@@ -209,6 +209,11 @@ const CONTEXT_GAUGES: readonly GaugeOf[] = [
     help: 'Generations, by state: with a row, without one, saved to go on later',
     label: 'state',
     read: ({ running, waiting, saved }) => ({ running, waiting, saved }),
+  },
+  {
+    name: 'rows',
+    help: 'Generations that may have a row at once',
+    read: ({ maxRows }) => ({ '': maxRows }),
   },
   {
     name: 'context_bytes',
@@ -227,14 +232,14 @@ function addContextGauges(registry: Registry, readings: WorkerReadings): void {
     new Gauge({
       name: `llmos_process_${name}`,
       help,
-      labelNames: ['pid', 'model', label],
+      labelNames: labelsWith(label),
       registers: [registry],
       collect() {
         this.reset();
         for (const { labels, counts } of hostsOf(readings)) {
           if (counts.contexts === undefined) continue;
           for (const [value, amount] of Object.entries(read(counts.contexts))) {
-            this.set({ ...labels, [label]: value }, amount);
+            this.set({ ...labels, ...(label === undefined ? {} : { [label]: value }) }, amount);
           }
         }
       },
@@ -247,7 +252,7 @@ function addProcessCounters(registry: Registry, readings: WorkerReadings): void 
     new Counter({
       name: `llmos_process_${name}_total`,
       help,
-      labelNames: ['pid', 'model', ...(label === undefined ? [] : [label])],
+      labelNames: labelsWith(label),
       registers: [registry],
       collect() {
         this.reset();
@@ -316,6 +321,10 @@ function addProcessHistograms(registry: Registry, readings: WorkerReadings): voi
         }),
     });
   }
+}
+
+function labelsWith(label: string | undefined): string[] {
+  return ['pid', 'model', ...(label === undefined ? [] : [label])];
 }
 
 interface ReadHost {

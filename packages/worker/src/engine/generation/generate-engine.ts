@@ -108,6 +108,7 @@ export class GenerateEngine implements ContinuousEngine {
       running,
       waiting: this.sequences().length - running,
       saved: this.contexts.count,
+      maxRows: this.model.maxRows,
       rowBytes: this.model.rows.bytes,
       savedBytes: this.contexts.bytes,
       prefixBytes: this.prefixes.bytes,
