@@ -1,4 +1,5 @@
 /** `llmos backup` and `llmos restore` on a real NATS server: what they refuse, and going on. */
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -119,11 +120,20 @@ async function namesAt(bench: Bench): Promise<string[]> {
   return infos.map(({ config }) => config.name).sort();
 }
 
-function changeManifest(change: (stream: Record<string, unknown>, name: string) => void): void {
+interface ManifestFields {
+  serverVersion: string;
+  readonly streams: Record<string, unknown>[];
+}
+
+/** As a tool would that knows what it does: with the digest of what it says now. */
+function changeManifest(change: (manifest: ManifestFields) => void): void {
   const file = join(backup, 'backup.json');
-  const manifest = JSON.parse(readFileSync(file, 'utf8')) as { streams: Record<string, unknown>[] };
-  for (const stream of manifest.streams) change(stream, String(stream['name']));
-  writeFileSync(file, JSON.stringify(manifest));
+  const { digest: _before, ...manifest } = JSON.parse(
+    readFileSync(file, 'utf8'),
+  ) as ManifestFields & { readonly digest: string };
+  change(manifest);
+  const digest = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+  writeFileSync(file, JSON.stringify({ ...manifest, digest }));
 }
 
 describe('backup', () => {
@@ -225,8 +235,9 @@ describe('restore', () => {
 
   it('removes what came out as something else than was backed up', async () => {
     await succeed('backup', await startFull());
-    changeManifest((stream, name) => {
-      if (name === 'LLMOS_DEAD') Object.assign(stream['rawState'] as object, { messages: 51 });
+    changeManifest(({ streams }) => {
+      const dead = streams.find(({ name }) => name === 'LLMOS_DEAD');
+      Object.assign(dead?.['rawState'] as object, { messages: 51 });
     });
     const other = await startEmpty();
     expect(await fail('restore', other)).toContain('with 50 of 51 messages');
@@ -243,9 +254,7 @@ describe('restore', () => {
 
   it('refuses the files of a newer server', async () => {
     await succeed('backup', await startFull());
-    const file = join(backup, 'backup.json');
-    const text = readFileSync(file, 'utf8');
-    writeFileSync(file, text.replace(/"serverVersion": "[^"]+"/, '"serverVersion": "99.1.0"'));
+    changeManifest((manifest) => (manifest.serverVersion = '99.1.0'));
     const other = await startEmpty();
     expect(await fail('restore', other)).toContain('restore into 99.1 or newer');
     expect(await namesAt(other)).toEqual([]);

@@ -21,8 +21,7 @@ const manifest: Manifest = {
 };
 
 function parse(changes: object): Manifest {
-  const value: unknown = JSON.parse(formatManifest(manifest));
-  return parseManifest(JSON.stringify({ ...(value as object), ...changes }), 'backup.json');
+  return parseManifest(formatManifest({ ...manifest, ...changes }), 'backup.json');
 }
 
 it('is read as it was written', () => {
@@ -41,6 +40,22 @@ it.each([
   ['no list', { streams: 7 }, 'list'],
 ])('refuses %s', (_name, changes, reason) => {
   expect(() => parse(changes)).toThrow(reason);
+});
+
+it('refuses whatever a disk has changed in it', () => {
+  const aged = { ...stream, config: { ...stream.config, max_age: 0 } };
+  const text = formatManifest({ ...manifest, streams: [aged] });
+  const changes = [
+    ['"max_age": 0', '"max_age": 1'],
+    ['"max_age"', '"mcx_age"'],
+    ['"digest"', '"eigest"'],
+    ['"isComplete": true', '"isComplete": 1'],
+  ] as const;
+  for (const [before, after] of changes) {
+    expect(text).toContain(before);
+    const read = (): unknown => parseManifest(text.replace(before, after), 'backup.json');
+    expect(read).toThrow('backup.json is no backup that can be read: it is not what was written');
+  }
 });
 
 it('refuses what is no JSON', () => {

@@ -4,8 +4,10 @@
  *
  * It is written after each stream, so a backup that was cut short goes on where it stopped; only
  * one that says `isComplete` is restored. What is read may have been changed by anybody: the file
- * of a stream follows from the stream's name, never from the manifest.
+ * of a stream follows from the stream's name, never from the manifest. What a disk has changed is
+ * found by a digest of its own: one bit more in an age would remove what a stream holds.
  */
+import { createHash } from 'node:crypto';
 import { LlmosError, isRecord, quoteShort } from '@llmos/base';
 import { CLI_LIMITS } from '../limits';
 
@@ -60,7 +62,13 @@ export function snapshotFile(name: string): string {
 }
 
 export function formatManifest(manifest: Manifest): string {
-  return `${JSON.stringify({ format: FORMAT, ...manifest }, undefined, 2)}\n`;
+  const fields = { format: FORMAT, ...manifest };
+  return `${JSON.stringify({ ...fields, digest: digestOf(fields) }, undefined, 2)}\n`;
+}
+
+/** Of what it says, however it is laid out. */
+function digestOf(fields: Readonly<Record<string, unknown>>): string {
+  return createHash('sha256').update(JSON.stringify(fields)).digest('hex');
 }
 
 /** Throws FAILED_PRECONDITION, naming `file`, for whatever is no manifest of a known format. */
@@ -70,7 +78,11 @@ export function parseManifest(text: string, file: string): Manifest {
     const found = quoteShort(fields['format']);
     throw invalid(file, `it has format ${found}, this version of llmos reads ${FORMAT}`);
   }
-  const { isComplete, createdAt, llmosVersion, serverVersion, streams } = fields;
+  const { digest, ...said } = fields;
+  if (digest !== digestOf(said)) {
+    throw invalid(file, 'it is not what was written; take another backup');
+  }
+  const { isComplete, createdAt, llmosVersion, serverVersion, streams } = said;
   if (!Array.isArray(streams) || streams.length > CLI_LIMITS.backupStreams) {
     throw invalid(file, `"streams" must be a list of at most ${CLI_LIMITS.backupStreams}`);
   }
