@@ -1,5 +1,5 @@
 /** `llmos backup` and `llmos restore` on a real NATS server: what they refuse, and going on. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -18,6 +18,7 @@ import { connect } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import type { NatsServerOptions, TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
+import { mountSmallDisk } from '../support/small-disk';
 
 const MIB = 1024 * 1024;
 const BODY = 'x'.repeat(1_000);
@@ -250,6 +251,23 @@ describe('restore', () => {
     const refusal = await fail('restore', small);
     expect(refusal).toMatch(/reserve 30 MiB, .* room for about 20 MiB: 10 MiB are missing/);
     expect(await namesAt(small)).toEqual([]);
+  });
+
+  it('says so where the disk of the server fills up, and goes on with room again', async () => {
+    const full = await startFull();
+    const jetstream = full.connection.jetstream(PATIENT);
+    for (let n = 0; n < 8; n += 1) await jetstream.publish('dead.large', randomBytes(MIB / 2));
+    await succeed('backup', full);
+    const disk = mountSmallDisk(64 * MIB);
+    if (disk === undefined) return;
+    closers.push(() => Promise.resolve(disk.remove()));
+    const config = `jetstream { store_dir: "${disk.folder}" }`;
+    const other = await startEmpty({ jetstream: false, config });
+    disk.leaveFree(2 * MIB);
+    expect(await fail('restore', other)).toMatch(/could not write LLMOS_DEAD .*disk full/);
+    disk.leaveFree(64 * MIB);
+    await succeed('restore', other);
+    expect((await other.manager.streams.info('LLMOS_DEAD')).state.messages).toBe(58);
   });
 
   it('refuses the files of a newer server', async () => {

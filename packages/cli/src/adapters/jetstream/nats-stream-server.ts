@@ -22,7 +22,12 @@ import type { Snapshot, StreamLook, StreamServer } from '../../backup/stream-ser
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const ERR = { streamNotFound: 10059, noMessageFound: 10037, streamNameInUse: 10058 } as const;
+const ERR = {
+  streamNotFound: 10059,
+  noMessageFound: 10037,
+  streamNameInUse: 10058,
+  restoreFailed: 10062,
+} as const;
 /** What a server or cluster says that has too little room: see the kernel's store-room.ts. */
 const LACKS_ROOM: readonly number[] = [10047, 10023, 10005, 10074];
 const LEADER_STREAM = `KV_${BUCKETS.leader}`;
@@ -205,9 +210,12 @@ class NatsStreamServer implements StreamServer {
     if (typeof subject !== 'string') throw odd(`a restore of ${name}`);
     for await (const part of parts) {
       this.#assertGoingOn();
-      readAnswer(await this.#request(subject, part, CLI_LIMITS.restorePartMs), `part of ${name}`);
+      const answer = await this.#request(subject, part, CLI_LIMITS.restorePartMs);
+      assertTaken(answer, name);
+      readAnswer(answer, `part of ${name}`);
     }
     const last = await this.#request(subject, new Uint8Array(), CLI_LIMITS.restoreEndMs);
+    assertTaken(last, name);
     readAnswer(last, `the end of ${name}`);
   }
 
@@ -290,6 +298,19 @@ function assertWhole(message: Msg, name: string): void {
   if (status < 400) return;
   const reason = `${status} ${message.headers?.description ?? ''}`.trim();
   throw new LlmosError('UNAVAILABLE', `the server broke off the snapshot of ${name}: ${reason}`);
+}
+
+/** What can't be written of a restore is answered as a line of text, or as an error of its own. */
+function assertTaken(message: Msg, name: string): void {
+  const line = Buffer.from(message.data).toString();
+  const error = line.startsWith('-ERR') ? { text: line.slice(4).trim() } : errorOf(message);
+  if (error === undefined || ('code' in error && error.code !== ERR.restoreFailed)) return;
+  throw new LlmosError(
+    'RESOURCE_EXHAUSTED',
+    `the NATS server could not write ${name} (${error.text.slice(0, 300)}): is its disk full? ` +
+      'With room, give the same command again',
+    { retryable: false },
+  );
 }
 
 function textOf(value: unknown): string {

@@ -53,6 +53,9 @@ it('a plan is kept, and one that can’t be read is named', () => {
   expect(existsSync(join(folder, 'storage.json.new'))).toBe(false);
   writeFileSync(join(folder, 'storage.json'), '{');
   expect(() => readStoragePlan(folder)).toThrow(/storage\.json is no plan of storage/);
+  rmSync(join(folder, 'storage.json'));
+  mkdirSync(join(folder, 'storage.json'));
+  expect(() => readStoragePlan(folder)).toThrow(/storage\.json can't be read: .*EISDIR/);
 });
 
 it('the room of a folder that is not there yet is that of its disk', () => {

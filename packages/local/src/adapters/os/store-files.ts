@@ -25,12 +25,21 @@ export function freeBytesOf(folder: string): number {
 export function readStoragePlan(folder: string): StoragePlan | undefined {
   const file = join(folder, PLAN_FILE);
   if (!existsSync(file)) return undefined;
-  const plan = parseStoragePlan(readFileSync(file, 'utf8'));
+  const plan = parseStoragePlan(readPlanFile(file));
   if (plan !== undefined) return plan;
   const message =
     `${file} is no plan of storage that this version reads: remove it, and the next start makes ` +
     'one from the streams that are there';
   throw new LlmosError('FAILED_PRECONDITION', message);
+}
+
+function readPlanFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new LlmosError('FAILED_PRECONDITION', `${file} can't be read: ${reason}`, { cause });
+  }
 }
 
 export function writeStoragePlan(folder: string, plan: StoragePlan): void {
