@@ -95,7 +95,8 @@ it('a model that is added meanwhile keeps its files, at whatever moment it begin
     let adding: Promise<void> = Promise.resolve();
     const add = async (): Promise<void> => {
       wasThere = files.has('left');
-      await new Promise(setImmediate);
+      // Longer than the first read of the rows: only the second one can know of it.
+      for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate);
       if (wasThere) used.add('left');
     };
     state.beforeRead = async () => {
