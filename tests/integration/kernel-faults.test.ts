@@ -77,7 +77,12 @@ it('says when the queue is full, and when to come back', async () => {
 });
 
 it('takes no more while the results are full, and goes on once there is room', async () => {
-  await bench.untilLeading(await bench.startKernel());
+  const kernel = await bench.startKernel();
+  await bench.untilLeading(kernel);
+  const readiness = async () => {
+    const answer = await fetch(`${kernel.httpUrl}/readyz`);
+    return { status: answer.status, ...((await answer.json()) as object) };
+  };
   const submit = () => bench.request('llmos.v1.submit.default.echo', 1);
   expect((await submit()).ok).toBe(true);
   const { config } = await bench.manager.streams.info(STREAMS.results);
@@ -88,8 +93,10 @@ it('takes no more while the results are full, and goes on once there is room', a
     retryable: true,
     message: 'the stored results are full: 0 of 1024 bytes in LLMOS_RESULTS',
   });
+  expect(await readiness()).toMatchObject({ status: 503, state: 'results-full' });
   await bench.manager.streams.update(STREAMS.results, config);
   await waitFor(async () => (await submit()).ok, { what: 'a task to be taken' });
+  expect(await readiness()).toMatchObject({ status: 200, state: 'leading' });
 });
 
 it('refuses to start on a stream of another kind, and names it', async () => {
