@@ -11,7 +11,10 @@ import { waitFor } from '../support/wait-for';
 
 /** More than each program holds. */
 const HTTP_CLIENTS = 300;
-const GRPC_CLIENTS = 2_100;
+const GRPC_CLIENTS = 3_000;
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0';
+/** Headers of two hundred bytes, of which some never come. */
+const HALF_A_FRAME = `${PREFACE}\0\0\xc8\x01\x04\0\0\0\x01${'\0'.repeat(100)}`;
 
 let system: TestSystem;
 let folder: string;
@@ -27,12 +30,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function openSilent(port: number, count: number): Promise<void> {
+/** Each says one of these texts, in turn, and nothing more. */
+async function openSilent(port: number, count: number, texts = ['']): Promise<void> {
   for (let number = 0; number < count; number += 1) {
     const socket = connect(port, '127.0.0.1');
     sockets.push(socket);
     socket.on('error', () => undefined).resume();
     await once(socket, 'connect');
+    socket.write(texts[number % texts.length] ?? '', 'latin1');
   }
 }
 
@@ -43,9 +48,9 @@ it.each(['kernel', 'worker'] as const)('the %s answers probes', async (name) => 
   expect(response.status).toBe(200);
 });
 
-it('the kernel lets another node in, and keeps the one it has', async () => {
+it('the kernel lets another node in, keeps the one it has, and closes all that serve none', async () => {
   const port = Number(/:(\d+)$/.exec(system.kernel.ready.grpcUrl ?? '')?.[1]);
-  await openSilent(port, GRPC_CLIENTS);
+  await openSilent(port, GRPC_CLIENTS, ['', PREFACE, HALF_A_FRAME]);
   await system.startWorker({ LLMOS_NODE: 'node-2', LLMOS_CACHE_DIR: folder });
   await waitFor(
     async () => {
@@ -54,4 +59,9 @@ it('the kernel lets another node in, and keeps the one it has', async () => {
     },
     { what: 'two nodes to be alive' },
   );
+  await waitFor(() => sockets.every((socket) => socket.destroyed), {
+    what: 'every silent connection to be closed',
+  });
+  expect((await system.os.nodes()).map(({ state }) => state)).toEqual(['alive', 'alive']);
+  expect(system.kernel.log()).not.toContain('node-detached');
 });

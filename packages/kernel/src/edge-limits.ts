@@ -256,6 +256,9 @@ export const EDGE_LIMITS = {
   maxNodeConnections: 2_048,
   /** One that serves no node is closed; longer than its stream has to register. */
   unservedMs: 15_000,
+  /** Sent by connections that serve no node, all together: beginnings of messages lie in memory. */
+  unservedBytes: 64 * 1024 * 1024,
+  unservedLookMs: 250,
   /** An agent has one stream, and for a moment a second one. */
   maxStreamsOfConnection: 8,
   maxDevices: 64,

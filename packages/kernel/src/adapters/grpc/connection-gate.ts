@@ -3,7 +3,9 @@
  *
  * A connection serves a node, or it ends after a bound, whatever it says or does not say. Where
  * there are as many as there may be, a new one takes the place of the one that has served no node
- * for longest: so silent ones, however many, never keep a node out. Sole owner of the sockets.
+ * for longest: so silent ones, however many, never keep a node out. What those without a node have
+ * sent, perhaps the beginnings of messages that never end, has a bound together: beyond it the
+ * one that sent the most is closed. Sole owner of the sockets.
  */
 import type { Server as NetServer, Socket } from 'node:net';
 import { createServer } from 'node:net';
@@ -13,6 +15,10 @@ export interface ConnectionGateOptions {
   readonly most: number;
   /** How long a connection may be there without serving a node. */
   readonly unservedMs: number;
+  /** What connections without a node may have sent, all together. */
+  readonly unservedBytes: number;
+  /** How often that is looked at. */
+  readonly lookMs: number;
   /** Called with each connection that is let in. */
   readonly onConnection: (socket: Socket) => void;
 }
@@ -21,6 +27,8 @@ interface Connection {
   readonly socket: Socket;
   /** Registered streams on it. */
   nodes: number;
+  /** Bytes that had come before it was without a node. */
+  readBefore: number;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -28,6 +36,7 @@ export class ConnectionGate {
   private readonly server: NetServer;
   /** By peer, those that have been there for longest first. */
   private readonly connections = new Map<string, Connection>();
+  private looking: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: ConnectionGateOptions) {
     this.server = createServer({ noDelay: true }, (socket) => this.letIn(socket));
@@ -65,6 +74,7 @@ export class ConnectionGate {
     if (connection.nodes > 0) return;
     this.connections.delete(peer);
     this.connections.set(peer, connection);
+    connection.readBefore = connection.socket.bytesRead;
     this.giveTime(connection);
   }
 
@@ -74,6 +84,7 @@ export class ConnectionGate {
   }
 
   destroyAll(): void {
+    clearInterval(this.looking);
     for (const { socket } of this.connections.values()) socket.destroy();
   }
 
@@ -85,7 +96,7 @@ export class ConnectionGate {
       return;
     }
     const peer = `${remoteAddress}:${remotePort ?? 0}`;
-    const connection: Connection = { socket, nodes: 0, timer: undefined };
+    const connection: Connection = { socket, nodes: 0, readBefore: 0, timer: undefined };
     this.connections.set(peer, connection);
     this.giveTime(connection);
     socket.once('close', () => {
@@ -108,5 +119,26 @@ export class ConnectionGate {
 
   private giveTime(connection: Connection): void {
     connection.timer = setTimeout(() => connection.socket.destroy(), this.options.unservedMs);
+    this.looking ??= setInterval(() => this.lookAtBytes(), this.options.lookMs);
+  }
+
+  /** The sockets are read by HTTP/2, so what they have read is all that can be seen of them. */
+  private lookAtBytes(): void {
+    const unserved = [...this.connections.values()].filter(({ nodes }) => nodes === 0);
+    if (unserved.length === 0) {
+      clearInterval(this.looking);
+      this.looking = undefined;
+      return;
+    }
+    const sizes = unserved.map(({ socket, readBefore }) => {
+      return { socket, bytes: socket.bytesRead - readBefore };
+    });
+    let total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (total <= this.options.unservedBytes) return;
+    for (const { socket, bytes } of sizes.sort((a, b) => b.bytes - a.bytes)) {
+      socket.destroy();
+      total -= bytes;
+      if (total <= this.options.unservedBytes) return;
+    }
   }
 }

@@ -30,7 +30,9 @@ let port: number;
 const sockets: Socket[] = [];
 const ends: (() => void)[] = [];
 
-async function start(bounds: { connections?: number; unservedMs?: number } = {}): Promise<void> {
+async function start(
+  bounds: { connections?: number; unservedMs?: number; unservedBytes?: number } = {},
+): Promise<void> {
   link = new GrpcNodeLink({
     log: silentLogger,
     nodeLeaseMs: 1_000,
@@ -108,6 +110,36 @@ it('keeps the connection of a node, whatever others do', async () => {
     await Promise.all(opened.map(({ closed }) => closed));
   }
   expect(link.nodeCount).toBe(1);
+});
+
+/** A stream that begins a message of a megabyte, and sends so many bytes of it. */
+async function begin(bytes: number): Promise<{ readonly closed: Promise<unknown> }> {
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  ends.push(() => session.destroy());
+  session.on('error', () => undefined);
+  const closed = new Promise((resolve) => session.once('close', resolve));
+  const path = '/llmos.v1.NodeRegistryService/Attach';
+  const stream = session.request(
+    { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' },
+    { endStream: false },
+  );
+  stream.on('error', () => undefined);
+  const message = Buffer.alloc(5 + bytes);
+  message.writeUInt32BE(1024 * 1024, 1);
+  await new Promise((resolve) => stream.write(message, resolve));
+  return { closed };
+}
+
+it('bounds what connections without a node have sent: the largest is closed', async () => {
+  await start({ unservedBytes: 300_000 });
+  expect(await attach()).toBe('welcome');
+  const small = await begin(10_000);
+  let isSmallClosed = false;
+  void small.closed.then(() => (isSmallClosed = true));
+  const large = await Promise.all([begin(200_000), begin(250_000)]);
+  await Promise.race(large.map(({ closed }) => closed));
+  expect(isSmallClosed).toBe(false);
+  expect(await attach()).toBe('welcome');
 });
 
 it('the bounds leave room for every node', () => {

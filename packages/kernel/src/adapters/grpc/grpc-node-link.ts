@@ -27,6 +27,7 @@ export interface NodeLinkOptions {
   /** Defaults: those of the limits. */
   readonly connections?: number;
   readonly unservedMs?: number;
+  readonly unservedBytes?: number;
 }
 
 interface Leadership {
@@ -58,6 +59,8 @@ export class GrpcNodeLink implements NodeLink {
     this.gate = new ConnectionGate({
       most: options.connections ?? EDGE_LIMITS.maxNodeConnections,
       unservedMs: options.unservedMs ?? EDGE_LIMITS.unservedMs,
+      unservedBytes: options.unservedBytes ?? EDGE_LIMITS.unservedBytes,
+      lookMs: EDGE_LIMITS.unservedLookMs,
       onConnection: (socket) => injector.injectConnection(socket),
     });
     this.server.addService(wire.NodeRegistryServiceService, {
