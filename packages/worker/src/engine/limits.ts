@@ -23,6 +23,8 @@ export const ENGINE_LIMITS = {
   maxTensorRank: 16,
   /** Characters of a prompt for each token that the model reads: hardly any token has more. */
   maxTokenCharacters: 64,
+  /** Of a tokenizer with regular expressions of its own, for one text: a megabyte takes a tenth. */
+  tokenizerMs: 10_000,
   /** Of a chat template, for one prompt: some seconds. A thousand messages take a tenth of it. */
   maxTemplateSteps: 1_000_000,
   /** A round of a template's loop takes as long as so many other steps. */

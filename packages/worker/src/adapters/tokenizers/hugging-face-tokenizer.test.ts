@@ -1,6 +1,8 @@
 import { readPackageDocuments } from '../package-files/model-documents-reader';
 import { sharedModel, shippedModel } from '../../testing/model-folders';
+import { hasForeignPattern } from './foreign-patterns';
 import { openTokenizer } from './hugging-face-tokenizer';
+import { withinTime } from './time-limit';
 
 function tokenizerOf(name: string) {
   return openTokenizer(readPackageDocuments(shippedModel(name)));
@@ -20,6 +22,52 @@ const TEXTS = [
   '   ',
   'straße ﬁne Ⅷ ½ ǆ',
 ];
+
+describe('a tokenizer with a pattern of its own', () => {
+  function split(pattern: string) {
+    const documents = readPackageDocuments(shippedModel('mini-encoder'));
+    const split = {
+      type: 'Split',
+      pattern: { Regex: pattern },
+      behavior: 'Isolated',
+      invert: false,
+    };
+    return openTokenizer(
+      { ...documents, tokenizer: { ...documents.tokenizer, pre_tokenizer: split } },
+      300,
+    );
+  }
+  const evil = `${'a'.repeat(60)}!`;
+
+  it('ends a text that it would read for ever, and reads the next', () => {
+    const tokenizer = split('^(a+)+$');
+    expect(() => tokenizer.encode(evil)).toThrow(
+      'the tokenizer takes more than 300 ms to read 61 characters',
+    );
+    expect(() => tokenizer.words(evil)).toThrow('more than 300 ms');
+    expect(tokenizer.encode('hello').length).toBeGreaterThan(0);
+  });
+
+  it('tells what is thrown as it is', () => {
+    const documents = readPackageDocuments(shippedModel('mini-encoder'));
+    expect(hasForeignPattern(documents.tokenizer?.['pre_tokenizer'])).toBe(false);
+    expect(() => withinTime(1_000, () => assertThrown())).toThrow(TypeError);
+    expect(withinTime(1_000, () => 5)).toBe(5);
+  });
+
+  it.each([
+    [{ type: 'Split', pattern: { Regex: '\\s+' } }, false],
+    [{ type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: '(x+)+y' } }] }, true],
+    [{ type: 'Replace', pattern: { String: '(x+)+y' }, content: '' }, false],
+    [null, false],
+  ])('is known by its patterns: %j', (part, isForeign) => {
+    expect(hasForeignPattern(part)).toBe(isForeign);
+  });
+});
+
+function assertThrown(): never {
+  throw new TypeError('as it is');
+}
 
 describe('words of a text', () => {
   it.each(['contract-entities', 'mini-encoder'])(

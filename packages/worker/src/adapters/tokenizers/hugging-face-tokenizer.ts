@@ -2,9 +2,12 @@
 import { createRequire } from 'node:module';
 import { LlmosError, quoteShort } from '@llmos/base';
 import type { JsonObject, ModelDocuments } from '../../models/model-documents';
+import { ENGINE_LIMITS } from '../../engine/limits';
 import { objectIn, tokenIdsIn, tokenTextIn } from '../../models/model-documents';
 import type { TextTokenizer, TokenizedWord } from '../../ports/text-tokenizer';
+import { hasForeignPattern } from './foreign-patterns';
 import { isLocalNormalizer, mapNormalized } from './text-map';
+import { OutOfTime, withinTime } from './time-limit';
 import type { PretokenStyle } from './word-alignment';
 import { alignWords } from './word-alignment';
 
@@ -47,11 +50,15 @@ const library = createRequire(__filename)('@huggingface/tokenizers') as {
 
 const PROBE = '\u0001probe';
 
-export function openTokenizer(documents: ModelDocuments): TextTokenizer {
+/** @param limitMs for one text, where the tokenizer has patterns of its own. */
+export function openTokenizer(
+  documents: ModelDocuments,
+  limitMs: number = ENGINE_LIMITS.tokenizerMs,
+): TextTokenizer {
   const { tokenizer } = documents;
   if (tokenizer === undefined) throw refuse('the package has no tokenizer.json');
   try {
-    return new HuggingFaceTokenizer(tokenizer, documents);
+    return new HuggingFaceTokenizer(tokenizer, documents, limitMs);
   } catch (thrown) {
     if (thrown instanceof LlmosError) throw thrown;
     throw refuse(`tokenizer.json can't be used: ${(thrown as Error).message}`);
@@ -67,8 +74,18 @@ class HuggingFaceTokenizer implements TextTokenizer {
   private readonly tokenizer: Tokenizer;
   private readonly style: PretokenStyle;
   private readonly canAlign: boolean;
+  /** Whether reading, and writing, a text may take for ever. */
+  private readonly isForeign: { readonly encode: boolean; readonly decode: boolean };
 
-  constructor(file: JsonObject, documents: ModelDocuments) {
+  constructor(
+    file: JsonObject,
+    documents: ModelDocuments,
+    private readonly limitMs: number,
+  ) {
+    this.isForeign = {
+      encode: hasForeignPattern(file['normalizer'], file['pre_tokenizer']),
+      decode: hasForeignPattern(file['decoder']),
+    };
     const { tokenizerConfig, config } = documents;
     const complete = { normalizer: null, pre_tokenizer: null, post_processor: null, ...file };
     this.tokenizer = new library.Tokenizer({ decoder: null, ...complete }, tokenizerConfig);
@@ -86,12 +103,18 @@ class HuggingFaceTokenizer implements TextTokenizer {
   }
 
   encode(text: string): number[] {
-    const { ids, tokens } = this.tokenizer.encode(text, { add_special_tokens: false });
+    const { ids, tokens } = this.bounded('encode', text.length, () =>
+      this.tokenizer.encode(text, { add_special_tokens: false }),
+    );
     return ids.map((id, index) => this.known(id, tokens[index] ?? ''));
   }
 
   words(text: string): TokenizedWord[] {
     if (!this.canAlign) throw refuse('this tokenizer does not tell where its tokens are in a text');
+    return this.bounded('encode', text.length, () => this.align(text));
+  }
+
+  private align(text: string): TokenizedWord[] {
     const { normalizer, pre_tokenizer: pretokenizer, model } = this.tokenizer;
     return alignWords({
       map: mapNormalized(text, (part) => normalizer?.normalize(part) ?? part),
@@ -104,11 +127,28 @@ class HuggingFaceTokenizer implements TextTokenizer {
 
   decode(ids: readonly number[]): string {
     if (ids.length === 0) return '';
-    return this.tokenizer.decode([...ids], {
-      skip_special_tokens: true,
-      // Removing spaces before punctuation needs the whole text; a stream has only its beginning.
-      clean_up_tokenization_spaces: false,
-    });
+    return this.bounded('decode', ids.length, () =>
+      this.tokenizer.decode([...ids], {
+        skip_special_tokens: true,
+        // Removing spaces before punctuation needs the whole text; a stream has only its beginning.
+        clean_up_tokenization_spaces: false,
+      }),
+    );
+  }
+
+  private bounded<T>(what: 'encode' | 'decode', length: number, work: () => T): T {
+    if (!this.isForeign[what]) return work();
+    try {
+      return withinTime(this.limitMs, work);
+    } catch (thrown) {
+      if (!(thrown instanceof OutOfTime)) throw thrown;
+      const of = what === 'encode' ? `${length} characters` : `${length} tokens`;
+      const message = `the tokenizer takes more than ${this.limitMs} ms to read ${of}`;
+      throw new LlmosError(
+        'INVALID_ARGUMENT',
+        `${message}: a pattern of its tokenizer.json may look for ever`,
+      );
+    }
   }
 
   idOf(token: string): number | undefined {
