@@ -54,6 +54,7 @@ parentPort.on('message', (message) => {
   for (const request of message.requests) {
     const text = Buffer.from(request.body).toString();
     if (text === 'die') process.exit(3);
+    if (text === 'hoard') for (const all = [];;) all.push(new Array(1000).fill({}));
     if (text === 'later') { isOpen = true; continue; }
     const from = (request.resumeTokens ?? []).length;
     for (let index = from; request.stream && index < 5; index += 1)
@@ -115,12 +116,13 @@ const outputOf = async (of: AttemptSpec): Promise<unknown> => {
 describe('a process host', () => {
   const messages: FromHost[] = [];
   const crashes: string[] = [];
+  const leaves: string[] = [];
   const reports: DecodedReport[] = [];
   let host: ProcessHost | undefined;
   let listening: Subscription | undefined;
 
   beforeEach(async () => {
-    for (const list of [messages, crashes, reports]) list.length = 0;
+    for (const list of [messages, crashes, leaves, reports]) list.length = 0;
     listening = connection.subscribe(subjects.report({ node: NODE, process: PID }), {
       callback: (_error, message) => reports.push(decodeReport(message.data)),
     });
@@ -134,11 +136,13 @@ describe('a process host', () => {
         logLevel: 'silent',
         device: 'cpu',
         cores: 1,
+        threadHeapBytes: 64 * 1024 * 1024,
         model: { packageFolder: folder, manifest: { task: 'embed', graph: 'g' } },
       },
       log: silentLogger,
       tell: (message) => messages.push(message),
       crash: (message) => crashes.push(message),
+      leave: (message) => leaves.push(message),
       threadEntry: join(folder, 'thread.js'),
     });
   });
@@ -197,6 +201,45 @@ describe('a process host', () => {
     send({ kind: 'cancel', attempt: of, reason: 'CANCELLED' });
     expect(await end(of)).toEqual({ kind: 'stopped', reason: 'CANCELLED' });
     await expect(outputOf(of)).rejects.toThrow('no message found');
+  });
+
+  it('ends a task that needs more memory than a thread has, and leaves in order', async () => {
+    const of = spec('hoard');
+    send({ kind: 'execute', spec: of });
+    expect(await end(of)).toEqual({
+      kind: 'committed',
+      ok: false,
+      errorCode: 'RESOURCE_EXHAUSTED',
+    });
+    const query = { last_by_subj: subjects.result(of) };
+    const stored = await jsm.streams.getMessage(STREAMS.results, query);
+    expect(stored.json()).toMatchObject({
+      error: { retryable: false, message: expect.stringContaining('67108864 bytes') as string },
+    });
+    send({ kind: 'confirm', attempts: [of] });
+    await waitFor(() => leaves.length > 0, { what: 'the host to leave' });
+    expect(leaves[0]).toContain('needs more than 67108864 bytes of memory');
+    expect(crashes).toEqual([]);
+  });
+
+  it('tells of tasks that ran together that one of them needs too much memory', async () => {
+    const first = spec('later');
+    const all = [spec('hoard'), spec('a')];
+    for (const each of [first, ...all]) {
+      send({ kind: 'execute', spec: each });
+      await accepted(each);
+    }
+    send({ kind: 'cancel', attempt: first, reason: 'CANCELLED' });
+    for (const each of all) {
+      expect(await end(each)).toMatchObject({
+        kind: 'failed',
+        error: { code: 'RESOURCE_EXHAUSTED', retryable: true },
+        isSuspect: true,
+      });
+    }
+    send({ kind: 'confirm', attempts: [first, ...all] });
+    await waitFor(() => leaves.length > 0, { what: 'the host to leave' });
+    expect(crashes).toEqual([]);
   });
 
   it('leaves when a thread dies', async () => {

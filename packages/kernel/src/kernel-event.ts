@@ -26,7 +26,8 @@ export type AttemptOutcome =
   /** The result is stored: this attempt's, or one that was there already. */
   | { readonly kind: 'committed'; readonly ok: boolean; readonly errorCode?: string }
   /** Nothing was stored. */
-  | { readonly kind: 'failed'; readonly error: ErrorBody }
+  /** Suspect: one of several that ran together ended them all. */
+  | { readonly kind: 'failed'; readonly error: ErrorBody; readonly isSuspect?: true }
   /** Stopped because the kernel cancelled the attempt; nothing was stored. */
   | { readonly kind: 'stopped'; readonly reason: string };
 

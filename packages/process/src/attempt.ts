@@ -57,7 +57,7 @@ export type StopReason = 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'ABORTED' | 'REPLAC
 /** How an attempt ended, as the kernel is told. */
 export type AttemptOutcome =
   | { readonly kind: 'committed'; readonly ok: boolean; readonly errorCode?: string }
-  | { readonly kind: 'failed'; readonly error: ErrorBody }
+  | { readonly kind: 'failed'; readonly error: ErrorBody; readonly isSuspect?: true }
   | { readonly kind: 'stopped'; readonly reason: string }
   /** Given back: the kernel runs it later, here or elsewhere. */
   | { readonly kind: 'preempted' };
@@ -90,8 +90,9 @@ export interface Attempt {
 
 /**
  * What a handler answers: the encoded result that is committed, or an error. An `answered` whose
- * error is retryable is not committed: the kernel decides about another attempt. A `preempted` one
- * says what it made so far, so that the next attempt can go on from there.
+ * error is retryable is not committed: the kernel decides about another attempt. One that is suspect
+ * of what ended all that ran with it has a retryable error, and runs alone the next time. A
+ * `preempted` one says what it made so far, so that the next attempt can go on from there.
  */
 export type HandlerAnswer =
   | {
@@ -99,7 +100,7 @@ export type HandlerAnswer =
       readonly result: Uint8Array;
       readonly error?: Pick<ErrorBody, 'code' | 'retryable' | 'message'>;
     }
-  | { readonly kind: 'failed'; readonly error: ErrorBody }
+  | { readonly kind: 'failed'; readonly error: ErrorBody; readonly isSuspect?: true }
   | { readonly kind: 'preempted'; readonly state: GenerationState };
 
 /** Throwing is the same as answering `failed` with the thrown error's body. */

@@ -129,7 +129,10 @@ class AttemptRun {
   private async settle(
     answer: Exclude<HandlerAnswer, { kind: 'preempted' }>,
   ): Promise<AttemptOutcome | undefined> {
-    if (answer.error?.retryable === true) return { kind: 'failed', error: answer.error };
+    if (answer.error?.retryable === true) {
+      const isSuspect = answer.kind === 'failed' && answer.isSuspect === true;
+      return { kind: 'failed', error: answer.error, ...(isSuspect ? { isSuspect } : {}) };
+    }
     const { store, pause } = this.parts;
     const { format } = this.spec;
     const outcome = await commitResult(

@@ -206,6 +206,45 @@ describe('batch dispatcher', () => {
     expect(thread.steps.map(bodies)).toEqual([['bulk']]);
   });
 
+  it('ends the request of a thread that ran out of memory, and gives back what waits for no other', async () => {
+    const { dispatcher, thread } = setUp(1, 1);
+    const guilty = dispatcher.handle(attemptOf('guilty').attempt);
+    await turn();
+    const waiting = dispatcher.handle(attemptOf('waiting').attempt);
+    dispatcher.loseThread(thread, 1_000);
+    expect(await guilty).toMatchObject({
+      kind: 'failed',
+      error: {
+        code: 'RESOURCE_EXHAUSTED',
+        retryable: false,
+        message: expect.stringContaining('1000 bytes') as string,
+      },
+    });
+    expect(await waiting).toMatchObject({ kind: 'preempted' });
+    expect(await dispatcher.handle(attemptOf('late').attempt)).toMatchObject({ kind: 'preempted' });
+  });
+
+  it('blames none of several that ran together, and goes on with the other threads', async () => {
+    const { dispatcher, threads, thread } = setUp(2, 2);
+    const together = ['a', 'b', 'c'].map((task) => dispatcher.handle(attemptOf(task).attempt));
+    await turn();
+    expect(thread.steps.map(bodies)).toEqual([['a', 'b']]);
+    const waiting = dispatcher.handle(attemptOf('waiting').attempt);
+    dispatcher.loseThread(thread, 1_000);
+    for (const answer of together.slice(0, 2)) {
+      expect(await answer).toMatchObject({
+        kind: 'failed',
+        error: { code: 'RESOURCE_EXHAUSTED', retryable: true },
+        isSuspect: true,
+      });
+    }
+    threads[1]?.finish();
+    expect(await together[2]).toMatchObject({ kind: 'answered' });
+    await turn();
+    threads[1]?.finish();
+    expect(await waiting).toMatchObject({ kind: 'answered' });
+  });
+
   it('answers a cancelled request that waits, and cancels one that runs', async () => {
     const { dispatcher, thread } = setUp(1, 1);
     const running = attemptOf('running');

@@ -17,6 +17,7 @@ import type { ThreadAnswer, ThreadRequest } from './actors/thread-protocol';
 import type { BatchBounds, WaitingRequest } from './engine/batch-policy';
 import { isOneRun, planBatch } from './engine/batch-policy';
 import type { HostMeter } from './host-meter';
+import { GIVEN_BACK, answerOfLost } from './lost-thread';
 import type { Alarm } from './ports/alarm';
 
 /** As much of a thread as the dispatcher needs. */
@@ -53,6 +54,7 @@ interface Step {
 
 export class BatchDispatcher {
   private readonly waiting: Waiting[] = [];
+  private readonly lost = new Set<StepThread>();
   private readonly running = new Map<number, Waiting>();
   private answers: (() => void)[] = [];
   private lastRequestId = 0;
@@ -70,6 +72,7 @@ export class BatchDispatcher {
 
   /** The host's attempt handler. */
   handle(attempt: Attempt): Promise<HandlerAnswer> {
+    if (this.lost.size === this.parts.threads.length) return Promise.resolve(GIVEN_BACK);
     return new Promise((resolve) => {
       this.lastRequestId += 1;
       const waiting: Waiting = {
@@ -87,6 +90,19 @@ export class BatchDispatcher {
       attempt.signal.addEventListener('abort', () => this.cancel(waiting), { once: true });
       this.pumpSoon();
     });
+  }
+
+  /** It reached the bound of its memory. Without another thread what waits is given back. */
+  loseThread(thread: StepThread, heapBytes: number): void {
+    this.lost.add(thread);
+    const open = [...this.running.values()].filter(({ step }) => step?.thread === thread);
+    const answer = answerOfLost(open.length, heapBytes);
+    for (const { requestId, resolve } of open) {
+      this.running.delete(requestId);
+      resolve(answer);
+    }
+    if (this.lost.size < this.parts.threads.length) return;
+    for (const { resolve } of this.waiting.splice(0)) resolve(GIVEN_BACK);
   }
 
   private insert(waiting: Waiting): void {

@@ -10,6 +10,7 @@ import type { GenerationEvents, GivenBack } from './actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from './actors/thread-protocol';
 import { requestOf } from './batch-dispatcher';
 import type { HostMeter } from './host-meter';
+import { GIVEN_BACK, answerOfLost } from './lost-thread';
 
 /** As much of a thread as the dispatcher needs. */
 export interface GenerateThread {
@@ -35,6 +36,7 @@ export class GenerateDispatcher {
   private readonly waiting: Asked[] = [];
   private readonly open = new Map<number, Asked>();
   private lastRequestId = 0;
+  private isLost = false;
   private readonly events: GenerationEvents = {
     chunk: (requestId, chunk) => {
       this.parts.meter.addChunk();
@@ -52,6 +54,7 @@ export class GenerateDispatcher {
 
   /** The host's attempt handler. */
   handle(attempt: Attempt): Promise<HandlerAnswer> {
+    if (this.isLost) return Promise.resolve(GIVEN_BACK);
     return new Promise((resolve) => {
       this.lastRequestId += 1;
       const asked: Asked = { requestId: this.lastRequestId, attempt, resolve };
@@ -61,6 +64,16 @@ export class GenerateDispatcher {
       if (attempt.preemption.aborted) this.preempt(asked);
       this.fill();
     });
+  }
+
+  /** The thread reached the bound of its memory. */
+  loseThread(_thread: GenerateThread, heapBytes: number): void {
+    this.isLost = true;
+    const open = [...this.open.values()];
+    this.open.clear();
+    for (const { resolve } of this.waiting.splice(0)) resolve(GIVEN_BACK);
+    const answer = answerOfLost(open.length, heapBytes);
+    for (const { resolve } of open) resolve(answer);
   }
 
   private insert(asked: Asked): void {
@@ -89,7 +102,7 @@ export class GenerateDispatcher {
       // Only a generation can be given back; what else this model serves ends soon.
       if (asked.attempt.spec.function === 'generate') this.parts.thread.preempt(asked.requestId);
     } else if (this.leaveQueue(asked)) {
-      asked.resolve({ kind: 'preempted', state: { tokens: [], text: '' } });
+      asked.resolve(GIVEN_BACK);
     }
   }
 

@@ -138,6 +138,8 @@ export const HOST_LIMITS = {
   generateStepMs: 5 * 60_000,
   /** Releasing sessions when the host stops. */
   threadCloseMs: 2000,
+  /** A host that leaves lets its other threads finish what they run, at most so long. */
+  leaveMs: 10_000,
   /** A host that crashes says so first; its channel may be as broken as the rest. */
   crashMs: 500,
   countsMs: 2000,

@@ -71,7 +71,7 @@ async function tryOut(options: TryOut): Promise<{ provider: string; footprintByt
     entry: join(__dirname, 'actors', 'actor-thread.js'),
     alarm: systemAlarm,
     limits: CHECK_LIMITS,
-    onDeath: (message) => endWith(failure(toErrorBody(new LlmosError('INTERNAL', message)))),
+    onDeath: ({ message }) => endWith(failure(toErrorBody(new LlmosError('INTERNAL', message)))),
   });
   const { provider } = await thread.load({
     packageFolder: folder,

@@ -16,9 +16,17 @@ function leaveNow(): void {
 }
 
 function crash(message: string): void {
-  process.stderr.write(`${message}\n`);
+  endWith({ kind: 'crashing', message });
+}
+
+function leave(message: string): void {
+  endWith({ kind: 'leaving', message });
+}
+
+function endWith(last: Extract<FromHost, { kind: 'crashing' | 'leaving' }>): void {
+  process.stderr.write(`${last.message}\n`);
   if (!process.connected) leaveNow();
-  process.send?.({ kind: 'crashing', message } satisfies FromHost, undefined, undefined, leaveNow);
+  process.send?.(last, undefined, undefined, leaveNow);
   // The channel may be as broken as the rest.
   setTimeout(leaveNow, HOST_LIMITS.crashMs);
 }
@@ -50,7 +58,7 @@ async function start(spec: Extract<ToHost, { kind: 'start' }>['spec']) {
   const { pid, target, incarnation } = spec;
   const log = createLogger({ program: 'host', level: spec.logLevel }).with({ pid, target });
   try {
-    return await startProcessHost({ spec, log: log.with({ incarnation }), tell, crash });
+    return await startProcessHost({ spec, log: log.with({ incarnation }), tell, crash, leave });
   } catch (thrown) {
     const { code, message, retryable } = loadError(thrown);
     log.error('load-failed', { error: thrown });

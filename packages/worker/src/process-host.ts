@@ -2,7 +2,8 @@
  * Composition root of a process host: one OS process per loaded model or built-in program.
  *
  * The main thread talks to NATS, batches and commits; actor threads run the model. Flow: load the
- * threads → open the mailbox → ready. When a thread dies the host leaves, and the kernel recovers.
+ * threads → open the mailbox → ready. When a thread dies the host leaves, and the kernel recovers:
+ * at once, or in order where the thread only reached the bound of its memory.
  */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +32,8 @@ export interface ProcessHostOptions {
   readonly tell: (message: FromHost) => void;
   /** A thread died: leave now, the memory of this OS process can't be trusted. */
   readonly crash: (message: string) => void;
+  /** All that was here has ended or is given back: leave now. */
+  readonly leave: (message: string) => void;
   /** The actor thread's program; default: this package's own. */
   readonly threadEntry?: string;
 }
@@ -53,7 +56,13 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
   const { spec, log, tell } = options;
   const generates = spec.model?.manifest.task === 'generate';
   const meter = new HostMeter(systemClock, { generates });
-  const program = await openProgram(options, meter);
+  const running: { process?: RunningProcess } = {};
+  const onLoss = async (message: string): Promise<void> => {
+    log.warn('thread-out-of-memory', { message });
+    await running.process?.drain(HOST_LIMITS.leaveMs);
+    options.leave(message);
+  };
+  const program = await openProgram({ ...options, onLoss }, meter);
   const { connection, skipped, unsent } = await openConnection({
     servers: spec.servers,
     name: `llmos ${spec.target} ${spec.pid}`,
@@ -72,6 +81,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     onSkipped: skipped.note,
     onFirstToken: (of) => meter.addFirstToken(of),
   });
+  running.process = process;
   void connection.closed().then((error) => {
     if (error instanceof Error) options.crash(`the NATS connection closed: ${error.message}`);
   });
@@ -101,7 +111,12 @@ function countsOf(
   return { running: running + waiting, ...ended, ...meter.counts() };
 }
 
-async function openProgram(options: ProcessHostOptions, meter: HostMeter): Promise<Program> {
+interface ProgramOptions extends ProcessHostOptions {
+  /** A thread reached the bound of its memory; what it ran is answered. */
+  readonly onLoss: (message: string) => Promise<void>;
+}
+
+async function openProgram(options: ProgramOptions, meter: HostMeter): Promise<Program> {
   const { model, target } = options.spec;
   if (model !== undefined) return openModel(options, model, meter);
   if (target !== 'echo') {
@@ -116,7 +131,7 @@ async function openProgram(options: ProcessHostOptions, meter: HostMeter): Promi
 }
 
 async function openModel(
-  options: ProcessHostOptions,
+  options: ProgramOptions,
   model: HostModel,
   meter: HostMeter,
 ): Promise<Program> {
@@ -126,7 +141,7 @@ async function openModel(
   const shape = shapeHost(model.manifest, { device: spec.device, cores, modelBytes });
   const threads = Array.from(
     { length: shape.threads },
-    (_, index) =>
+    (_, index): ThreadClient =>
       new ThreadClient({
         name: `${spec.pid}-t${index}`,
         entry: options.threadEntry ?? join(__dirname, 'actors', 'actor-thread.js'),
@@ -137,10 +152,16 @@ async function openModel(
           stepMs: shape.stepMs,
           closeMs: HOST_LIMITS.threadCloseMs,
         },
-        onDeath: options.crash,
+        onDeath: ({ message, heapBytes }) => {
+          const thread = threads[index];
+          if (heapBytes === undefined || thread === undefined) return options.crash(message);
+          dispatcher.loseThread(thread, heapBytes);
+          void options.onLoss(message);
+        },
         onContexts: (counts) => meter.setContexts(counts),
       }),
   );
+  const dispatcher = dispatcherOf(threads, shape, meter);
   const { packageFolder, manifest } = model;
   const { device } = spec;
   const { intraOpThreads, generation } = shape;
@@ -160,7 +181,7 @@ async function openModel(
   }
   log.info('model-loaded', { threads: threads.length, provider });
   return {
-    handler: handlerOf(threads, shape, meter),
+    handler: (attempt) => dispatcher.handle(attempt),
     permits: shape.permits,
     device: device.startsWith(provider) ? device : 'cpu',
     close: async () => {
@@ -169,21 +190,20 @@ async function openModel(
   };
 }
 
-function handlerOf(
+interface Dispatcher {
+  handle: AttemptHandler;
+  loseThread(thread: ThreadClient, heapBytes: number): void;
+}
+
+function dispatcherOf(
   threads: readonly ThreadClient[],
   shape: HostShape,
   meter: HostMeter,
-): AttemptHandler {
+): Dispatcher {
   const [thread] = threads;
-  const dispatcher =
-    shape.generation !== undefined && thread !== undefined
-      ? new GenerateDispatcher({ thread, maxOpen: shape.permits, meter })
-      : new BatchDispatcher({
-          threads,
-          bounds: shape.batch,
-          meter,
-          clock: systemClock,
-          alarm: systemAlarm,
-        });
-  return (attempt) => dispatcher.handle(attempt);
+  if (shape.generation !== undefined && thread !== undefined) {
+    return new GenerateDispatcher({ thread, maxOpen: shape.permits, meter });
+  }
+  const times = { clock: systemClock, alarm: systemAlarm };
+  return new BatchDispatcher({ threads, bounds: shape.batch, meter, ...times });
 }

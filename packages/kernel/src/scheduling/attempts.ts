@@ -165,6 +165,13 @@ function applyUnstored(
     endStopped(state, task, stop.reason);
     return;
   }
+  if (outcome.kind === 'failed' && outcome.isSuspect === true && !task.isApart) {
+    // Innocent, most likely. Alone it ends, or brings an end upon itself only.
+    task.isApart = true;
+    task.failures = withFailure(task, outcome.error);
+    repeatAttempt(state, task);
+    return;
+  }
   if (outcome.kind === 'failed') {
     failAttempt(state, task, { ...outcome.error, message: shorten(outcome.error.message) });
     return;

@@ -135,7 +135,9 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
   releaseTasks(state, process, { ...loss, isCounted: !wasAsked && !isOrderly });
   const isFault = !wasAsked && loss.isNodeLoss !== true;
   const why = before.kind === 'draining' && !wasAsked ? before.reason : loss.message;
-  const fault = isFault ? noteFault(state, process, { ...loss, message: why, hadWork }) : undefined;
+  // One that leaves in order has given back what it had, and says nothing against its target.
+  const blamed = { ...loss, message: why, hadWork: hadWork || isOrderly };
+  const fault = isFault ? noteFault(state, process, blamed) : undefined;
   announceProcess(state, process, 'exited', {
     message: loss.message,
     ...faultFields(state, fault),

@@ -106,5 +106,7 @@ export type FromHost =
       readonly retryable: boolean;
     }
   | { readonly kind: 'counts'; readonly counts: HostCounts }
+  /** It ends itself in order: all that it had has ended, or is given back. */
+  | { readonly kind: 'leaving'; readonly message: string }
   /** It ends itself, because a thread died or hangs. */
   | { readonly kind: 'crashing'; readonly message: string };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemAlarm } from '../adapters/os/system-alarm';
 import { ThreadClient } from './thread-client';
-import type { GivenBack } from './thread-client';
+import type { GivenBack, ThreadDeath } from './thread-client';
 import type { ContextCounts, ThreadAnswer, ThreadRequest } from './thread-protocol';
 
 /** A thread whose behaviour each request's body names. */
@@ -15,6 +15,7 @@ let heardRuns = 0;
 parentPort.on('message', (message) => {
   if (message.kind === 'load') {
     if (message.options.device === 'bad') say({ kind: 'load-failed', code: 'INVALID_ARGUMENT', message: 'no graph', retryable: false });
+    else if (message.options.device === 'vast') for (const all = [];;) all.push(new Array(1000).fill({}));
     else say({ kind: 'loaded', provider: 'cpu', loadMs: 1 });
   } else if (message.kind === 'close') { say({ kind: 'closed' }); process.exit(0); }
   else if (message.kind === 'cancel') {
@@ -60,8 +61,8 @@ afterEach(() => Promise.all(clients.splice(0).map((client) => client.close())));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function start(limits: { cancelAnswerMs?: number; stepMs?: number } = {}) {
-  let onDeath: (message: string) => void = () => undefined;
-  const death = new Promise<string>((resolve) => (onDeath = resolve));
+  let onDeath: (death: ThreadDeath) => void = () => undefined;
+  const death = new Promise<ThreadDeath>((resolve) => (onDeath = resolve));
   const contexts: ContextCounts[] = [];
   const client = new ThreadClient({
     name: 't0',
@@ -148,7 +149,7 @@ describe('thread client', () => {
     };
     const step = client.run([request(1, 'hold')], events);
     client.join([request(2, 'cross')], events);
-    await Promise.race([step, death.then((why) => Promise.reject(new Error(why)))]);
+    await Promise.race([step, death.then(({ message }) => Promise.reject(new Error(message)))]);
     expect(answers).toEqual(['held', 'cross']);
     expect(client.isIdle).toBe(true);
   });
@@ -174,7 +175,7 @@ describe('thread client', () => {
     const { client, death } = start({ cancelAnswerMs: 50 });
     client.join([request(1, 'spin')], ignoreAll);
     client.preempt(1);
-    expect(await death).toContain('did not answer a preemption');
+    expect((await death).message).toContain('did not answer a preemption');
   });
 
   it.each([
@@ -185,17 +186,37 @@ describe('thread client', () => {
   ])('is dead when its thread does %s', async (body, why) => {
     const { client, death } = start();
     void client.run([request(1, body)], ignore);
-    expect(await death).toContain(why);
+    expect((await death).message).toContain(why);
     expect(client.isIdle).toBe(false);
+  });
+
+  it('says so where only the memory of its JavaScript was too little', async () => {
+    const { client, death } = start();
+    void client.run([request(1, 'hoard')], ignore);
+    expect(await death).toMatchObject({ heapBytes: 67_108_864 });
+    const other = start();
+    void other.client.run([request(1, 'throw')], ignore);
+    expect(await other.death).not.toHaveProperty('heapBytes');
+  });
+
+  it('fails a load for good that needs more memory than a thread has, and is no death', async () => {
+    const { client, death } = start();
+    await expect(client.load({ ...OPTIONS, device: 'vast' })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      retryable: false,
+      message: expect.stringContaining('more than 67108864 bytes of memory') as string,
+    });
+    const first = await Promise.race([death, new Promise((resolve) => setImmediate(resolve))]);
+    expect(first).toBeUndefined();
   });
 
   it('is dead when a cancel is not answered, or a step gives no sign of life', async () => {
     const deaf = start({ cancelAnswerMs: 50 });
     void deaf.client.run([request(1, 'spin')], ignore);
     deaf.client.cancel(1);
-    expect(await deaf.death).toContain('did not answer a cancel');
+    expect((await deaf.death).message).toContain('did not answer a cancel');
     const hung = start({ stepMs: 50 });
     void hung.client.run([request(1, 'hold')], ignore);
-    expect(await hung.death).toContain('no sign of life');
+    expect((await hung.death).message).toContain('no sign of life');
   });
 });

@@ -5,7 +5,7 @@
  *
  * A thread that dies, breaks the protocol or hangs can't be repaired inside this OS process
  * (ending a thread in the middle of a run aborts the process): `onDeath` is called once and the
- * host must leave. Bodies are copied into buffers of their own; the large ones are transferred.
+ * host must leave; at once, but where the thread reached the bound of its memory. Bodies are copied into buffers of their own; the large ones are transferred.
  */
 import { Worker } from 'node:worker_threads';
 import { LlmosError } from '@llmos/base';
@@ -30,6 +30,12 @@ export interface ThreadLimits {
   readonly closeMs: number;
 }
 
+export interface ThreadDeath {
+  readonly message: string;
+  /** Set where its JavaScript needed more than this: nothing else of the OS process is harmed. */
+  readonly heapBytes?: number;
+}
+
 export interface ThreadClientParts {
   readonly name: string;
   /** The thread's program file. */
@@ -38,7 +44,7 @@ export interface ThreadClientParts {
   /** Of its JavaScript: a thread that needs more is dead. Absent: as much as Node.js gives. */
   readonly heapBytes?: number;
   readonly limits: ThreadLimits;
-  readonly onDeath: (message: string) => void;
+  readonly onDeath: (death: ThreadDeath) => void;
   /** What a thread that generates holds now. */
   readonly onContexts?: (counts: ContextCounts) => void;
 }
@@ -107,6 +113,7 @@ export class ThreadClient {
       this.loading = resolve;
       this.post({ kind: 'load', options });
     });
+    this.loading = undefined;
     if (outcome instanceof LlmosError) throw outcome;
     return outcome;
   }
@@ -277,7 +284,7 @@ export class ThreadClient {
   private failed(error: Error & { readonly code?: string }): void {
     const { heapBytes } = this.parts;
     if (error.code === 'ERR_WORKER_OUT_OF_MEMORY' && heapBytes !== undefined) {
-      this.die(`its JavaScript needs more than ${heapBytes} bytes of memory`);
+      this.die(`its JavaScript needs more than ${heapBytes} bytes of memory`, heapBytes);
     } else this.die(`it threw ${error.stack ?? error.message}`);
   }
 
@@ -286,14 +293,19 @@ export class ThreadClient {
     if (!this.isClosing) this.die(`it exited with code ${code}`);
   }
 
-  private die(why: string): void {
+  private die(why: string, heapBytes?: number): void {
     if (this.isDead) return;
     this.isDead = true;
     this.cancelLifeLimit();
     for (const open of this.open.values()) open.cancelLimit();
     const message = `actor thread ${this.parts.name} died: ${why}`;
+    if (this.loading !== undefined && heapBytes !== undefined) {
+      // Another try on this machine needs as much.
+      this.loading(new LlmosError('RESOURCE_EXHAUSTED', message, { retryable: false }));
+      return;
+    }
     this.loading?.(new LlmosError('INTERNAL', message, { retryable: true }));
-    this.parts.onDeath(message);
+    this.parts.onDeath({ message, ...(heapBytes === undefined ? {} : { heapBytes }) });
   }
 
   private post(message: ToThread, transfer: readonly ArrayBuffer[] = []): void {

@@ -145,6 +145,14 @@ export class ProcessSlot {
       case 'crashing':
         this.ending ??= crashed(message.message);
         return;
+      case 'leaving':
+        this.ending ??= {
+          kind: 'exited',
+          reason: 'stopped',
+          message: message.message,
+          isRetryable: true,
+        };
+        return;
       case 'counts':
         this.counts = message.counts;
         return;

@@ -48,6 +48,11 @@ export interface Failed {
   code: string;
   retryable: boolean;
   message: string;
+  /**
+   * Something that ran together with others ended because of one of them, and nobody can tell which:
+   * the next attempt is to run alone. This one does not count.
+   */
+  suspect?: boolean | undefined;
 }
 
 export interface Stopped {
@@ -435,7 +440,7 @@ export const Committed: MessageFns<Committed> = {
 };
 
 function createBaseFailed(): Failed {
-  return { code: "", retryable: false, message: "" };
+  return { code: "", retryable: false, message: "", suspect: undefined };
 }
 
 export const Failed: MessageFns<Failed> = {
@@ -448,6 +453,9 @@ export const Failed: MessageFns<Failed> = {
     }
     if (message.message !== "") {
       writer.uint32(26).string(message.message);
+    }
+    if (message.suspect !== undefined) {
+      writer.uint32(32).bool(message.suspect);
     }
     return writer;
   },
@@ -489,6 +497,14 @@ export const Failed: MessageFns<Failed> = {
             message.message = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.suspect = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -506,6 +522,7 @@ export const Failed: MessageFns<Failed> = {
       code: isSet(object.code) ? globalThis.String(object.code) : "",
       retryable: isSet(object.retryable) ? globalThis.Boolean(object.retryable) : false,
       message: isSet(object.message) ? globalThis.String(object.message) : "",
+      suspect: isSet(object.suspect) ? globalThis.Boolean(object.suspect) : undefined,
     };
   },
 
@@ -520,6 +537,9 @@ export const Failed: MessageFns<Failed> = {
     if (message.message !== "") {
       obj.message = message.message;
     }
+    if (message.suspect !== undefined) {
+      obj.suspect = message.suspect;
+    }
     return obj;
   },
 
@@ -531,6 +551,7 @@ export const Failed: MessageFns<Failed> = {
     message.code = object.code ?? "";
     message.retryable = object.retryable ?? false;
     message.message = object.message ?? "";
+    message.suspect = object.suspect ?? undefined;
     return message;
   },
 };

@@ -97,9 +97,10 @@ function readOutcome(finished: report.Finished): AttemptOutcome {
         : { kind: 'committed', ok, errorCode: cut(errorCode) };
     }
     case 'failed': {
-      const { code, retryable, message } = outcome.value;
+      const { code, retryable, message, suspect } = outcome.value;
       const known = isErrorCode(code) ? code : 'UNKNOWN';
-      return { kind: 'failed', error: errorBody(known, cut(message), { retryable }) };
+      const error = errorBody(known, cut(message), { retryable });
+      return { kind: 'failed', error, ...(suspect === true ? { isSuspect: true } : {}) };
     }
     case 'stopped':
       return { kind: 'stopped', reason: cut(outcome.value.reason) };

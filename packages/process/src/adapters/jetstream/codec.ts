@@ -1,13 +1,5 @@
 /** Mailbox messages and reports on the wire. Whatever can't be read is undefined, never thrown. */
-import type {
-  ErrorBody,
-  FlowName,
-  FunctionName,
-  Instant,
-  TaskId,
-  TaskKey,
-  TenantId,
-} from '@llmos/base';
+import type { FlowName, FunctionName, Instant, TaskId, TaskKey, TenantId } from '@llmos/base';
 import { isErrorCode, isTaskClass, tryToken } from '@llmos/base';
 import { mailbox, report } from '@llmos/proto';
 import type { AttemptOutcome, AttemptRef, AttemptSpec, StopReason } from '../../attempt';
@@ -138,7 +130,8 @@ function writeOutcome(outcome: AttemptOutcome): report.Finished['outcome'] {
     case 'failed': {
       const { code, retryable, message } = outcome.error;
       const cut = message.slice(0, PROCESS_LIMITS.maxReportedMessageChars);
-      return { $case: 'failed', value: { code, retryable, message: cut } };
+      const suspect = outcome.isSuspect === true ? { suspect: true } : {};
+      return { $case: 'failed', value: { code, retryable, message: cut, ...suspect } };
     }
     case 'stopped':
       return { $case: 'stopped', value: { reason: outcome.reason } };
@@ -238,13 +231,14 @@ function readFinished(finished: report.Finished): FinishedAttempt[] {
       return [{ ref, outcome: { kind: 'committed', ...end } }];
     }
     case 'failed':
-      return [{ ref, outcome: { kind: 'failed', error: readError(outcome.value) } }];
+      return [{ ref, outcome: readFailed(outcome.value) }];
     case 'stopped':
       return [{ ref, outcome: { kind: 'stopped', reason: outcome.value.reason } }];
   }
 }
 
-function readError(failed: report.Failed): ErrorBody {
+function readFailed(failed: report.Failed): AttemptOutcome {
   const code = isErrorCode(failed.code) ? failed.code : 'UNKNOWN';
-  return { code, retryable: failed.retryable, message: failed.message };
+  const error = { code, retryable: failed.retryable, message: failed.message };
+  return { kind: 'failed', error, ...(failed.suspect === true ? { isSuspect: true } : {}) };
 }

@@ -26,7 +26,7 @@ export function hasForeignPattern(...parts: readonly unknown[]): boolean {
     if (Array.isArray(part)) return hasForeignPattern(...(part as unknown[]));
     if (!isRecord(part)) return false;
     const { Regex: pattern } = part;
-    if (pattern !== undefined && !KNOWN_PATTERNS.has(String(pattern))) return true;
+    if (typeof pattern === 'string' && !KNOWN_PATTERNS.has(pattern)) return true;
     return hasForeignPattern(...Object.values(part));
   });
 }
