@@ -90,9 +90,10 @@ export interface Attempt {
 
 /**
  * What a handler answers: the encoded result that is committed, or an error. An `answered` whose
- * error is retryable is not committed: the kernel decides about another attempt. One that is suspect
- * of what ended all that ran with it has a retryable error, and runs alone the next time. A
- * `preempted` one says what it made so far, so that the next attempt can go on from there.
+ * error is retryable is not committed: the kernel decides about another attempt. A suspect is one
+ * of several that ran together when one of them, nobody can tell which, ended them all: its error
+ * is retryable, and it runs alone the next time. A `preempted` one says what it made so far, so
+ * that the next attempt can go on from there.
  */
 export type HandlerAnswer =
   | {

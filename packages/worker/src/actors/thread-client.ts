@@ -5,7 +5,8 @@
  *
  * A thread that dies, breaks the protocol or hangs can't be repaired inside this OS process
  * (ending a thread in the middle of a run aborts the process): `onDeath` is called once and the
- * host must leave; at once, but where the thread reached the bound of its memory. Bodies are copied into buffers of their own; the large ones are transferred.
+ * host must leave; at once, but where the thread reached the bound of its memory. Bodies are copied
+ * into buffers of their own; the large ones are transferred.
  */
 import { Worker } from 'node:worker_threads';
 import { LlmosError } from '@llmos/base';
