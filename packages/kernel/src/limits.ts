@@ -80,6 +80,8 @@ export const CORE_LIMITS = {
   maxPreemptions: 8,
   /** So often may a process give a task back unasked; from then on it counts as a failure. */
   maxUnaskedReturns: 32,
+  /** Crashes of hosts that load, in a row on one node: nearly a minute of them is no short fault. */
+  maxLoadCrashes: 10,
   /** Running attempts that one heartbeat may name; the rest wait for the next. */
   maxReportedAttempts: 8_192,
   /** Heartbeats that don't name an attempt: one may be late, or was sent before it came. */

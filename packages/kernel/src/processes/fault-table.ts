@@ -4,7 +4,8 @@
  *
  * A fault belongs to the pair. A machine that is short of memory says nothing about the model, a
  * broken model nothing about its machine, and what fails on one node may run on the next. Whoever
- * chooses a node avoids those with a fault; nobody ends work for a fault that passes.
+ * chooses a node avoids those with a fault; nobody ends work for a fault that passes. A host that
+ * crashes in one load after the other has none that passes.
  */
 import type { BackoffPolicy, NodeId } from '@llmos/base';
 import { backoffMs } from '@llmos/base';
@@ -15,6 +16,8 @@ export interface Fault {
   readonly nodeId: NodeId;
   /** In a row. Those of one moment count once, deaths under work not at all. */
   readonly failures: number;
+  /** Of the failures, the last ones that were crashes of a host that loads. */
+  readonly crashes: number;
   /** Another try is not expected to help. */
   readonly isPermanent: boolean;
   readonly message: string;
@@ -34,6 +37,8 @@ export interface Failure {
    * model from everyone.
    */
   readonly hadWork: boolean;
+  /** The host crashed while it loaded: by itself, not for want of something that may come. */
+  readonly isLoadCrash?: boolean;
   readonly nowMs: number;
 }
 
@@ -66,13 +71,16 @@ export class FaultTable {
     // Whatever was started before the fault began, and dies in it, tells nothing new.
     const isCounted = active === undefined && !failure.hadWork;
     const failures = (before?.failures ?? 0) + (isCounted ? 1 : 0);
+    const crashes = failure.isLoadCrash === true ? (before?.crashes ?? 0) + Number(isCounted) : 0;
+    const isPermanent = failure.isPermanent || crashes >= CORE_LIMITS.maxLoadCrashes;
     const waitMs = active === undefined ? this.waitMs(failure, failures) : 0;
-    const isFirstPermanent = failure.isPermanent && active?.isPermanent !== true;
+    const isFirstPermanent = isPermanent && active?.isPermanent !== true;
     const fault: Fault = {
       target,
       nodeId,
       failures,
-      isPermanent: failure.isPermanent || active?.isPermanent === true,
+      crashes,
+      isPermanent: isPermanent || active?.isPermanent === true,
       message: active?.isPermanent === true ? active.message : failure.message,
       atMs: nowMs,
       untilMs: isFirstPermanent
@@ -90,7 +98,8 @@ export class FaultTable {
   recover(target: string, nodeId: NodeId, nowMs: number): void {
     const fault = this.get(target, nodeId);
     if (fault === undefined) return;
-    this.store({ ...fault, isPermanent: false, atMs: nowMs, untilMs: nowMs }, nowMs);
+    const mended = { crashes: 0, isPermanent: false, atMs: nowMs, untilMs: nowMs };
+    this.store({ ...fault, ...mended }, nowMs);
   }
 
   /** Undefined where the target may be started on the node now. */

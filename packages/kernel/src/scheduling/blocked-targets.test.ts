@@ -25,6 +25,10 @@ function failStart(core: CoreFixture, isRetryable: boolean, message?: string): S
   return start;
 }
 
+function failStartAt(core: CoreFixture, { to }: Start): void {
+  core.report(to, exited(true), 'mini@1');
+}
+
 /** Fails every load until the time is over. */
 function failFor(core: CoreFixture, ms: number): number {
   let count = 0;
@@ -136,6 +140,40 @@ describe('a load that fails for good', () => {
       error: { code: 'FAILED_PRECONDITION' },
     });
     expect(core.take('start-process')).toEqual([]);
+  });
+
+  it('is one whose host crashes again and again, for a minute, on every node', () => {
+    const core = nodesOf(['a', 'b']);
+    core.store(core.task(embed));
+    const crashFor = (ms: number): void => {
+      for (let passedMs = 0; passedMs < ms; passedMs += 100) {
+        for (const { to } of core.take('start-process')) core.crash(to);
+        core.advance(100);
+      }
+    };
+    crashFor(30_000);
+    expect(core.take('commit-result')).toEqual([]);
+    crashFor(10 * MINUTE_MS);
+    expect(core.only('commit-result').result).toMatchObject({
+      error: {
+        code: 'FAILED_PRECONDITION',
+        message: expect.stringMatching(/node a: crashed: signal 9; node b: crashed/) as string,
+      },
+    });
+    expect(core.take('start-process')).toEqual([]);
+  });
+
+  it('is none whose host crashes only now and then, or after it was ready', () => {
+    const core = nodesOf(['a']);
+    core.store(core.task({ ...embed, maxAttempts: 100 }));
+    for (let times = 0; times < 30; times += 1) {
+      core.advance(40_000).settle();
+      const [start] = core.take('start-process');
+      if (start === undefined) continue;
+      if (times % 3 > 0) core.crash(start.to);
+      else failStartAt(core, start);
+    }
+    expect(core.take('commit-result')).toEqual([]);
   });
 
   it('ends nothing while another node may still load it', () => {

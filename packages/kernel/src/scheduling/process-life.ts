@@ -96,7 +96,8 @@ function applyExit(state: KernelState, process: Process, report: ExitReport): vo
     return;
   }
   const isOrderly = report.reason === 'stopped';
-  loseProcess(state, process, { message: `${report.reason}: ${message}`, isOrderly });
+  const isLoadCrash = report.reason === 'crashed' && process.state.kind === 'starting';
+  loseProcess(state, process, { message: `${report.reason}: ${message}`, isOrderly, isLoadCrash });
 }
 
 export interface Loss {
@@ -105,6 +106,8 @@ export interface Loss {
   readonly isPermanent?: boolean;
   /** Its agent stopped it, because it stops itself: no task is to blame. */
   readonly isOrderly?: boolean;
+  /** It crashed while it loaded. */
+  readonly isLoadCrash?: boolean;
   /** Not its own failure: its node went. */
   readonly isNodeLoss?: boolean;
 }
@@ -144,7 +147,7 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
   });
   if (wasAsked) {
     removeProcess(state, process, before.reason);
-  } else if (loss.isPermanent === true) {
+  } else if (loss.isPermanent === true || (loss.isLoadCrash === true && fault?.isPermanent)) {
     removeProcess(state, process, loss.message);
   } else if (fault !== undefined) {
     setState(state, process, { kind: 'backing-off', untilMs: fault.untilMs, message: why });
@@ -154,12 +157,12 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
 function noteFault(
   state: KernelState,
   process: Process,
-  of: Pick<Loss, 'message' | 'isPermanent'> & { readonly hadWork: boolean },
+  of: Pick<Loss, 'message' | 'isPermanent' | 'isLoadCrash'> & { readonly hadWork: boolean },
 ): Fault {
   const { target, nodeId } = process;
-  const { message, hadWork, isPermanent = false } = of;
+  const { message, hadWork, isPermanent = false, isLoadCrash = false } = of;
   const { nowMs } = state.now;
-  return state.faults.fail({ target, nodeId, message, isPermanent, hadWork, nowMs });
+  return state.faults.fail({ target, nodeId, message, isPermanent, hadWork, isLoadCrash, nowMs });
 }
 
 function faultFields(state: KernelState, fault: Fault | undefined) {

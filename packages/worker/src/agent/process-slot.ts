@@ -7,7 +7,7 @@ import type { ErrorBody, ModelRegistration, ModelTask, NodeId, ProcessId } from 
 import type { FromHost, HostCounts, HostSpec } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
 import { hideSources } from '../models/hidden-folders';
-import { loadError } from '../models/load-error';
+import { isShortOfMemory, loadError } from '../models/load-error';
 import type { FetchProgress, HeldPackage } from '../models/model-cache';
 import type { Alarm } from '../ports/alarm';
 import type { ProcessChange, ProcessReport, ProcessSpec } from '../ports/kernel-link';
@@ -182,7 +182,14 @@ export class ProcessSlot {
     this.cancelLoadLimit();
     const phase = this.report.kind === 'ready' ? 'the host ended' : 'the host ended while loading';
     const tail = hideSources(end.tail, this.parts.hiddenFolders);
-    this.tell(this.ending ?? crashed(`${phase}: ${describeEnd({ ...end, tail })}`));
+    const message = `${phase}: ${describeEnd({ ...end, tail })}`;
+    // The system kills what it has no memory for. A model that can't be loaded ends by itself.
+    const isForWant = end.signal === 'SIGKILL' || isShortOfMemory(end.tail);
+    const report =
+      this.report.kind === 'ready' || !isForWant
+        ? crashed(message)
+        : loadFailed({ code: 'RESOURCE_EXHAUSTED', retryable: true, message });
+    this.tell(this.ending ?? report);
   }
 
   private tellProgress(fetchedBytes: number, totalBytes: number): void {

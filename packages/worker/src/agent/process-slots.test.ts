@@ -184,6 +184,23 @@ describe('processes of a node', () => {
     });
   });
 
+  it.each([
+    ['SIGKILL', '', 'load-failed'],
+    ['SIGABRT', "terminate called after throwing an instance of 'std::bad_alloc'", 'load-failed'],
+    ['SIGSEGV', '', 'crashed'],
+  ])('that end while they load by %s with %j: %s', async (signal, tail, reason) => {
+    const { slots, hosts, start, ready } = setUp();
+    start(1);
+    await turn();
+    hosts[0]?.events.ended({ exitCode: null, signal, tail });
+    expect(slots.changes()[0]?.report).toMatchObject({ reason, isRetryable: true });
+    start(2);
+    await turn();
+    ready(1);
+    hosts[1]?.events.ended({ exitCode: null, signal, tail });
+    expect(slots.changes()[0]?.report).toMatchObject({ reason: 'crashed' });
+  });
+
   it('tell it where the machine has no process for them', async () => {
     const { slots, told, start, refuseHosts } = setUp();
     refuseHosts(new LlmosError('RESOURCE_EXHAUSTED', 'no process host: EAGAIN'));

@@ -46,7 +46,12 @@ function* causesOf(thrown: unknown): Iterable<unknown> {
 
 function isShortage(thrown: unknown): boolean {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return codeOf(thrown) === 'ENOMEM' || SHORT_OF_MEMORY.test(`${codeOf(thrown)} ${message}`);
+  return codeOf(thrown) === 'ENOMEM' || isShortOfMemory(`${codeOf(thrown)} ${message}`);
+}
+
+/** Whether the last words of a program say so. */
+export function isShortOfMemory(text: string): boolean {
+  return SHORT_OF_MEMORY.test(text);
 }
 
 function isOfMachine(thrown: unknown): boolean {
