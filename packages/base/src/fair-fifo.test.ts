@@ -39,3 +39,9 @@ it('counts what waits, in all and of one owner', () => {
   expect(line.takeAll()).toHaveLength(4);
   expect([line.size, line.sizeOf('b'), line.take()]).toEqual([0, 0, undefined]);
 });
+
+it('passes over who may not go, and keeps its turn', () => {
+  const line = fill({ a: 2, b: 2 });
+  expect([line.take((owner) => owner !== 'a'), line.take(() => false)]).toEqual(['b1', undefined]);
+  expect(drain(line)).toEqual(['a1', 'b2', 'a2']);
+});

@@ -29,20 +29,25 @@ export class FairFifo<Owner, Item> {
     this.count += 1;
   }
 
-  /** The oldest of the owner whose turn it is; undefined where nothing waits. */
-  take(): Item | undefined {
-    const [turn] = this.lines;
-    if (turn === undefined) return undefined;
-    const [owner, line] = turn;
-    const item = line.take();
-    this.count -= 1;
-    // Alone in line: its place need not change.
-    if (line.size === 0) this.lines.delete(owner);
-    else if (this.lines.size > 1) {
-      this.lines.delete(owner);
-      this.lines.set(owner, line);
+  /**
+   * The oldest of the owner whose turn it is; undefined where nothing waits that may go.
+   *
+   * @param mayGo who is passed over keeps its turn.
+   */
+  take(mayGo: (owner: Owner) => boolean = () => true): Item | undefined {
+    for (const [owner, line] of this.lines) {
+      if (!mayGo(owner)) continue;
+      const item = line.take();
+      this.count -= 1;
+      // Alone in line: its place need not change.
+      if (line.size === 0) this.lines.delete(owner);
+      else if (this.lines.size > 1) {
+        this.lines.delete(owner);
+        this.lines.set(owner, line);
+      }
+      return item;
     }
-    return item;
+    return undefined;
   }
 
   takeAll(): readonly Item[] {

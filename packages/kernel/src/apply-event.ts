@@ -119,6 +119,7 @@ type Answer = Extract<
 function applyAnswer(state: KernelState, event: Answer): void {
   switch (event.kind) {
     case 'result-looked-up': {
+      state.lookUps.answered();
       const task = state.tasks.get(event.sequence);
       if (task !== undefined) applyLookUp(state, task, event);
       return;

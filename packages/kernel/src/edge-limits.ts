@@ -76,10 +76,12 @@ export const EDGE_LIMITS = {
   smallBodyBytes: 1_024,
   /** Look-ups, commits and attempt records in flight at once. */
   maxStoreRequests: 256,
+  /** Of one tenant: what others ask for waits behind so many, in the server too. */
+  maxTenantStoreRequests: 64,
   /** Acknowledgements that are sent once more after a reconnect: those of the last seconds. */
   maxRecentAcks: 8_192,
-  /** Of one class that are not sent yet; beyond, its intake pauses. */
-  maxWaitingStoreRequests: 2_048,
+  /** Of one class that are not sent yet; beyond, its intake pauses. More than the core asks for. */
+  maxWaitingStoreRequests: 8_192,
   // What a new leader reads of its backlog at once.
   /** Longer than a million results take; what is not known by then is asked for one by one. */
   walkMs: 30_000,

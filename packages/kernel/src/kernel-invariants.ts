@@ -202,6 +202,9 @@ function massViolations(state: KernelState): string[] {
   if (open > CORE_LIMITS.maxOpenCommits) {
     found.push(`K12: ${open} commits are asked for at once`);
   }
+  if (state.lookUps.open > CORE_LIMITS.maxOpenLookUps) {
+    found.push(`K12: ${state.lookUps.open} look-ups are asked for at once`);
+  }
   if (unrouted !== state.unroutedCount) {
     found.push(`K12: ${unrouted} tasks wait for models, ${state.unroutedCount} are counted`);
   }

@@ -13,7 +13,7 @@ import { FaultTable } from './processes/fault-table';
 import { ProcessTable } from './processes/process-table';
 import { TargetBlocks } from './processes/target-blocks';
 import { Alarms } from './scheduling/alarms';
-import { CommitWindow } from './scheduling/commit-window';
+import { RequestWindow } from './scheduling/request-window';
 import { RunQueue } from './scheduling/run-queue';
 import type { Sweeps } from './scheduling/sweeps';
 import { noSweeps } from './scheduling/sweeps';
@@ -69,7 +69,9 @@ export interface KernelState {
   readonly highestSequence: Map<TaskClass, number>;
 
   /** The kernel's own results on their way. */
-  readonly commits: CommitWindow;
+  readonly commits: RequestWindow;
+  /** Questions whether the task of an id has its result. */
+  readonly lookUps: RequestWindow;
   /** Work on very many tasks that goes on over several ticks. */
   readonly sweeps: Sweeps;
   /** Tasks of a target that is gone are still to end, once there is room for their commits. */
@@ -128,7 +130,8 @@ export function createKernelState(config: CoreConfig): KernelState {
     services: new ServiceTimes(),
     cancelled: new RecentMap(CORE_LIMITS.maxCancelledIds),
     highestSequence: new Map(),
-    commits: new CommitWindow(),
+    commits: new RequestWindow(CORE_LIMITS.maxOpenCommits, CORE_LIMITS.maxWaitingCommits),
+    lookUps: new RequestWindow(CORE_LIMITS.maxOpenLookUps, Number.POSITIVE_INFINITY),
     sweeps: noSweeps(),
     endsWait: false,
     unroutedCount: 0,

@@ -10,6 +10,8 @@ export const CORE_LIMITS = {
   maxTasksPerTenant: 200_000,
   /** Results of the kernel's own that are asked for and not answered; further ends wait. */
   maxOpenCommits: 2_048,
+  /** Look-ups of results that are asked for and not answered; further ones wait. */
+  maxOpenLookUps: 2_048,
   /** Those further ends; beyond, a mass that is to end stays as it is until there is room. */
   maxWaitingCommits: 4_096,
   /** Tasks of a mass (released, rerouted, cancelled, expired, failed together) in one tick. */

@@ -55,9 +55,8 @@ export function takeIn(state: KernelState, spec: TaskSpec, flaws: Flaws = {}): v
   } else if (error !== undefined) {
     endTask(state, task, error);
   } else if (spec.hasOwnId || task.mayRunElsewhere || isRepeated) {
-    task.isLookingUp = true;
     moveTask(state, task, { kind: 'looking-up' });
-    emit(state, { kind: 'look-up-result', spec });
+    state.lookUps.push(task);
   } else {
     routeTask(state, task);
   }
@@ -123,6 +122,18 @@ function endUnderSequence(state: KernelState, task: Task, first: TaskIdentity): 
 function isWaiting(task: Task): boolean {
   const { kind } = task.state;
   return kind === 'looking-up' || kind === 'unrouted' || kind === 'blocked' || kind === 'queued';
+}
+
+/** Asks whether their results are there, of as many as may be asked at once. */
+export function flushLookUps(state: KernelState): void {
+  for (let task = state.lookUps.next(); task !== undefined; task = state.lookUps.next()) {
+    // It was cancelled meanwhile, or made room for an earlier one of its id.
+    const isLive = state.tasks.get(task.spec.sequence) === task;
+    if (!isLive || task.state.kind !== 'looking-up') continue;
+    task.isLookingUp = true;
+    state.lookUps.begin();
+    emit(state, { kind: 'look-up-result', spec: task.spec });
+  }
 }
 
 export interface LookUpAnswer {

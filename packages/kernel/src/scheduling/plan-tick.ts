@@ -3,7 +3,7 @@ import type { KernelDecision } from '../kernel-decision';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { dispatchTasks } from './dispatch';
-import { rerouteTask } from './admission';
+import { flushLookUps, rerouteTask } from './admission';
 import { cancelMember } from './cancellation';
 import { judgeNode } from './node-life';
 import { wakeProcess } from './process-alarms';
@@ -27,6 +27,7 @@ export function planTick(state: KernelState): KernelDecision[] {
   });
   provision(state);
   dispatchTasks(state);
+  flushLookUps(state);
   flushCommits(state);
   flushConfirms(state);
   const decisions = state.outbox;
@@ -39,7 +40,8 @@ export function nextTickMs(state: KernelState): number | undefined {
   const isPending = state.outbox.length > 0 || state.confirms.size > 0;
   const hasWork = state.needsProvisioning && state.catalog.isKnown;
   const canEnd = state.endsWait && state.commits.hasRoom;
-  const isHalfDone = canSweep(state) || canEnd || state.commits.hasNext();
+  const canAsk = state.commits.hasNext() || state.lookUps.hasNext();
+  const isHalfDone = canSweep(state) || canEnd || canAsk;
   if (isPending || hasWork || isHalfDone || state.dirtyTargets.size > 0) return state.now.nowMs;
   const next = Math.min(
     state.taskAlarms.nextMs() ?? Number.POSITIVE_INFINITY,

@@ -7,7 +7,7 @@ import type { KernelEvent } from '../kernel-event';
 import { CORE_LIMITS } from '../limits';
 import type { TaskSpec } from '../tasks/task-spec';
 
-const { maxOpenCommits, maxSweptPerTick } = CORE_LIMITS;
+const { maxOpenCommits, maxOpenLookUps, maxSweptPerTick } = CORE_LIMITS;
 const MANY = 3 * maxSweptPerTick;
 const WALL_MS = 1_800_000_000_000;
 const TENANT = asToken<TenantId>('acme');
@@ -37,6 +37,8 @@ class Core {
   private readonly core = createKernelCore({ nodeLeaseMs: 3_600_000, recoveryWaitMs: 1_000 });
   /** Processes. */
   started = 0;
+  /** The invariants of very many tasks take seconds. */
+  isChecked = true;
   private now: Instant = { nowMs: 0, wallMs: WALL_MS };
 
   constructor(recoverUpToSequence = 0) {
@@ -55,7 +57,7 @@ class Core {
     for (const event of events) this.core.apply(event, this.now);
     const decisions = this.core.plan(this.now);
     this.started += decisions.filter(({ kind }) => kind === 'start-process').length;
-    expect(this.core.violations()).toEqual([]);
+    if (this.isChecked) expect(this.core.violations()).toEqual([]);
     return decisions;
   }
 
@@ -156,7 +158,8 @@ it('cancels a member with more children than one call can take as arguments', ()
   const core = new Core();
   const root = asToken<TaskId>('root');
   const member = asToken<TaskId>('member');
-  const many = 130_000;
+  const many = 150_000;
+  core.isChecked = false;
   core.store(many, (sequence) =>
     sequence === 1 ? { id: member, hasOwnId: true, parent: root } : { parent: member },
   );
@@ -179,6 +182,48 @@ it('ends a task of one tenant while another’s end by the thousands', () => {
   }));
   const commits = core.tick(...answers).filter((each) => each.kind === 'commit-result');
   expect(commits.map(({ of }) => of.tenant)).toEqual([TENANT, tenant]);
+});
+
+it('looks ids of one tenant up while another one’s come by the thousands', () => {
+  const core = new Core();
+  const asked = (decisions: readonly KernelDecision[]) =>
+    decisions.filter((each) => each.kind === 'look-up-result').map(({ spec }) => spec);
+  const own = (sequence: number, tenant: TenantId): KernelEvent => {
+    const id = asToken<TaskId>(`own-${sequence}`);
+    return { kind: 'task-stored', spec: specOf(sequence, { tenant, id, hasOwnId: true }) };
+  };
+  const flood = Array.from({ length: 2 * maxOpenLookUps }, (_, at) => own(at + 1, TENANT));
+  expect(asked(core.tick(...flood))).toHaveLength(maxOpenLookUps / 2);
+  const tenant = asToken<TenantId>('other');
+  expect(asked(core.tick(own(2 * maxOpenLookUps + 1, tenant)))).toEqual([]);
+  const found = { isCommitted: false, attempts: 0, isApart: false };
+  const answers = [1, 2].map((sequence) => ({
+    kind: 'result-looked-up' as const,
+    sequence,
+    ...found,
+  }));
+  expect(asked(core.tick(...answers)).map((spec) => spec.tenant)).toEqual([TENANT, tenant]);
+});
+
+it('asks nothing of a task that was cancelled before its turn', () => {
+  const core = new Core();
+  const root = asToken<TaskId>('root');
+  core.store(maxOpenLookUps, (sequence) => ({
+    id: asToken<TaskId>(`own-${sequence}`),
+    hasOwnId: true,
+    root,
+  }));
+  core.commitsUntilQuiet({ kind: 'cancel-requested', tenant: TENANT, task: root });
+  const answer = { isCommitted: false, attempts: 0, isApart: false } as const;
+  const half = maxOpenLookUps / 2;
+  const answers = Array.from({ length: half }, (_, at) => ({
+    kind: 'result-looked-up' as const,
+    sequence: at + 1,
+    ...answer,
+  }));
+  const decisions = core.tick(...answers);
+  expect(decisions.filter((each) => each.kind === 'look-up-result')).toEqual([]);
+  expect(core.counts().tasks).toBe(0);
 });
 
 it('lets deadlines that end together end in parts', () => {

@@ -4,7 +4,7 @@ import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import { silentCounters } from '../../ports/kernel-counters';
 import { Persistence } from './retry';
 
-const { maxStoreRequests } = EDGE_LIMITS;
+const { maxStoreRequests, maxTenantStoreRequests } = EDGE_LIMITS;
 
 function ownerOf(taskClass: TaskClass) {
   return { class: taskClass, tenant: 'default' as TenantId };
@@ -14,7 +14,13 @@ function ownerOf(taskClass: TaskClass) {
 function requestsOf(persistence: Persistence) {
   const begun: string[] = [];
   const answers: (() => void)[] = [];
-  const ask = (name: string, taskClass: TaskClass, tenant = 'some' as TenantId): void => {
+  let asked = 0;
+  // Of many tenants, unless one is named.
+  const ask = (
+    name: string,
+    taskClass: TaskClass,
+    tenant = `tenant-${(asked += 1) % 8}` as TenantId,
+  ): void => {
     void persistence
       .run(name, { class: taskClass, tenant }, () => {
         begun.push(name);
@@ -62,16 +68,30 @@ it('sends what waits as others are answered, in order', async () => {
   expect(persistence.waiting('standard')).toBe(0);
 });
 
-it('answers one tenant while thousands of requests of another one wait', async () => {
+it('leaves places to others however much one tenant asks for', async () => {
   const persistence = new Persistence(silentLogger, silentCounters);
   const { begun, answers, ask } = requestsOf(persistence);
-  for (let index = 0; index < 5_000; index += 1) {
-    ask(`flood-${index}`, 'interactive', 'flood' as TenantId);
-  }
-  for (const name of ['other-1', 'other-2']) ask(name, 'interactive', 'other' as TenantId);
+  const flood = 'flood' as TenantId;
+  for (let index = 0; index < 5_000; index += 1) ask(`flood-${index}`, 'interactive', flood);
+  ask('other', 'interactive', 'other' as TenantId);
   await turn();
-  // The class has all its places: each answer makes room for one.
-  for (const answer of answers.slice(0, 4)) answer();
+  expect(begun).toHaveLength(maxTenantStoreRequests + 1);
+  expect(begun).toContain('other');
+  // One of its own makes room for the next.
+  answers[0]?.();
+  await turn();
+  expect(begun.at(-1)).toBe(`flood-${maxTenantStoreRequests}`);
+  persistence.end();
+});
+
+it('answers each of many tenants in turn while thousands of requests wait', async () => {
+  const persistence = new Persistence(silentLogger, silentCounters);
+  const { begun, answers, ask } = requestsOf(persistence);
+  for (let index = 0; index < 5_000; index += 1) ask(`flood-${index}`, 'interactive');
+  await turn();
+  expect(begun).toHaveLength(maxStoreRequests);
+  for (const name of ['other-1', 'other-2']) ask(name, 'interactive', 'other' as TenantId);
+  for (const answer of answers.slice(0, 20)) answer();
   await turn();
   expect(begun.slice(maxStoreRequests)).toEqual(expect.arrayContaining(['other-1', 'other-2']));
   persistence.end();

@@ -47,6 +47,7 @@ export class Persistence {
   /** Set while the lease has lapsed: those who wait to go on. */
   private held: (() => void)[] | undefined;
   private inFlight = 0;
+  private readonly inFlightOf = new Map<TenantId, number>();
   private readonly lanes: Readonly<Record<TaskClass, Lane>> = {
     interactive: emptyLane(),
     standard: emptyLane(),
@@ -66,12 +67,11 @@ export class Persistence {
 
   /** Rejects with LeadershipEnded only. */
   async run<T>(name: string, owner: RequestOwner, operation: () => Promise<T>): Promise<T> {
-    const { class: taskClass } = owner;
     await this.enter(owner);
     try {
       return await this.repeat(name, operation);
     } finally {
-      this.leave(taskClass);
+      this.leave(owner);
     }
   }
 
@@ -118,22 +118,24 @@ export class Persistence {
     }
   }
 
-  private enter({ class: taskClass, tenant }: RequestOwner): Promise<void> | undefined {
-    if (this.isEnded || this.mayBegin(taskClass)) {
-      this.begin(taskClass);
+  private enter(owner: RequestOwner): Promise<void> | undefined {
+    const { class: taskClass, tenant } = owner;
+    if (this.isEnded || (this.mayBegin(taskClass) && this.mayBeginFor(tenant))) {
+      this.begin(owner);
       return undefined;
     }
     return new Promise((resolve) => {
       this.lanes[taskClass].waiting.push(tenant, () => {
-        this.begin(taskClass);
+        this.begin(owner);
         resolve();
       });
     });
   }
 
-  private begin(taskClass: TaskClass): void {
+  private begin({ class: taskClass, tenant }: RequestOwner): void {
     this.inFlight += 1;
     this.lanes[taskClass].inFlight += 1;
+    this.inFlightOf.set(tenant, (this.inFlightOf.get(tenant) ?? 0) + 1);
   }
 
   private mayBegin(taskClass: TaskClass): boolean {
@@ -141,11 +143,26 @@ export class Persistence {
     return this.inFlight < MOST_IN_FLIGHT[taskClass];
   }
 
-  private leave(taskClass: TaskClass): void {
+  /** What one tenant brings never takes all places, nor the server's whole attention. */
+  private mayBeginFor(tenant: TenantId): boolean {
+    return (this.inFlightOf.get(tenant) ?? 0) < EDGE_LIMITS.maxTenantStoreRequests;
+  }
+
+  private leave({ class: taskClass, tenant }: RequestOwner): void {
     this.inFlight -= 1;
     this.lanes[taskClass].inFlight -= 1;
-    for (const each of TASK_CLASSES) {
-      while (this.waiting(each) > 0 && this.mayBegin(each)) this.lanes[each].waiting.take()?.();
+    const left = (this.inFlightOf.get(tenant) ?? 0) - 1;
+    if (left > 0) this.inFlightOf.set(tenant, left);
+    else this.inFlightOf.delete(tenant);
+    for (const each of TASK_CLASSES) this.goOn(each);
+  }
+
+  private goOn(taskClass: TaskClass): void {
+    const { waiting } = this.lanes[taskClass];
+    while (waiting.size > 0 && this.mayBegin(taskClass)) {
+      const next = waiting.take((tenant) => this.mayBeginFor(tenant));
+      if (next === undefined) return;
+      next();
     }
   }
 

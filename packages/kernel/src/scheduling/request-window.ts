@@ -1,24 +1,23 @@
 /**
- * The kernel's own results on their way to the stores.
+ * What the core asks the stores for by masses: the kernel's own results, and look-ups of ids.
  *
- * Tasks may end by the 100,000 at once (a removed model, a cancelled family, deadlines in one
- * moment), and each end is a request that somebody must hold until it is answered. So only so many
- * are on their way at a time; the others wait here, the more urgent class first, within it the
- * tenants in turn, and the tasks of each in order. Sole writer of its lines.
+ * Tasks may end, or come in, by the 100,000 at once (a removed model, a cancelled family, deadlines
+ * in one moment, a flood), and each is a request that somebody must hold until it is answered. So
+ * only so many are on their way at a time; the others wait here, the more urgent class first,
+ * within it the tenants in turn, and the tasks of each in order. Sole writer of its lines.
  */
 import type { TaskClass, TenantId } from '@llmos/base';
 import { FairFifo, TASK_CLASSES } from '@llmos/base';
-import { CORE_LIMITS } from '../limits';
 import type { Task } from '../tasks/task';
 
 /** Enough room is left for what is more urgent. */
-const MOST_OPEN: Readonly<Record<TaskClass, number>> = {
-  interactive: CORE_LIMITS.maxOpenCommits,
-  standard: Math.floor(CORE_LIMITS.maxOpenCommits * 0.75),
-  batch: Math.floor(CORE_LIMITS.maxOpenCommits / 2),
+const SHARE_OPEN: Readonly<Record<TaskClass, number>> = {
+  interactive: 1,
+  standard: 0.75,
+  batch: 0.5,
 };
 
-export class CommitWindow {
+export class RequestWindow {
   private readonly lines: Readonly<Record<TaskClass, FairFifo<TenantId, Task>>> = {
     interactive: new FairFifo(),
     standard: new FairFifo(),
@@ -26,18 +25,23 @@ export class CommitWindow {
   };
   private openCount = 0;
 
+  constructor(
+    private readonly maxOpen: number,
+    private readonly maxWaiting: number,
+  ) {}
+
   /** Asked for and not answered yet. */
   get open(): number {
     return this.openCount;
   }
 
   get isFull(): boolean {
-    return this.openCount >= CORE_LIMITS.maxOpenCommits;
+    return this.openCount >= this.maxOpen;
   }
 
   /** Whether a mass may go on ending: what waits here takes memory. */
   get hasRoom(): boolean {
-    return this.waiting() < CORE_LIMITS.maxWaitingCommits;
+    return this.waiting() < this.maxWaiting;
   }
 
   /** Of a class, or of all. */
@@ -71,6 +75,9 @@ export class CommitWindow {
   }
 
   private mayGo(taskClass: TaskClass): boolean {
-    return this.waiting(taskClass) > 0 && this.openCount < MOST_OPEN[taskClass];
+    return (
+      this.waiting(taskClass) > 0 &&
+      this.openCount < Math.floor(this.maxOpen * SHARE_OPEN[taskClass])
+    );
   }
 }
