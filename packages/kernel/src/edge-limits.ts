@@ -40,8 +40,8 @@ export const EDGE_LIMITS = {
   maxAckPending: 1_000_000,
   /** No progress acknowledgements are sent; a task lives at most half as long. */
   ackWaitMs: 24 * 60 * 60 * 1000,
-  /** Of one pull request; two per class are in flight, so that none waits for a round trip. */
-  pullBatch: 512,
+  /** Of one pull request, two per class are in flight: handled in milliseconds, in one go. */
+  pullBatch: 128,
   /** The same by size: bodies may have a megabyte each. */
   pullBytes: 4 * 1024 * 1024,
   pullExpiresMs: 30_000,

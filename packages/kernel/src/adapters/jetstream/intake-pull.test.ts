@@ -52,6 +52,18 @@ it('hands on what comes in the order of its deliveries', () => {
   pull.end();
 });
 
+it('asks for more only in the next turn of the event loop, which others have before', async () => {
+  const { pull, pulls, deliver } = setUp();
+  pull.pump();
+  expect(pulls).toHaveLength(2);
+  for (let number = 1; number <= EDGE_LIMITS.pullBatch; number += 1) deliver(number, number);
+  pull.pump();
+  expect(pulls).toHaveLength(2);
+  await new Promise(setImmediate);
+  expect(pulls).toHaveLength(3);
+  pull.end();
+});
+
 it('takes nothing behind a delivery that is missing, and has all of it delivered again', async () => {
   const { pull, taken, remakes, pulls, deliver } = setUp();
   deliver(10, 1);

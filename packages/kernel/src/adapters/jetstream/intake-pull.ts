@@ -169,6 +169,7 @@ class PullSlot {
   private hasBrought = false;
   private heardAtMs = 0;
   private timer: NodeJS.Timeout | undefined;
+  private due: NodeJS.Immediate | undefined;
   private isEnded = false;
 
   constructor(private readonly options: PullSlotOptions) {
@@ -182,6 +183,7 @@ class PullSlot {
   }
 
   tryPull(): void {
+    if (this.due !== undefined) return;
     if (this.wanted > 0 || this.isEnded || !this.options.isOpen()) return;
     this.wanted = EDGE_LIMITS.pullBatch;
     this.hasBrought = false;
@@ -197,6 +199,17 @@ class PullSlot {
     this.options.connection.publish(this.subject, encodeJson(request), { reply: this.inbox });
   }
 
+  /**
+   * In the next turn of the event loop. Asked for while messages are handled, the next ones would be
+   * there before the last is: with a flood in the stream, timers and requests waited for seconds.
+   */
+  private pullSoon(): void {
+    this.due ??= setImmediate(() => {
+      this.due = undefined;
+      this.tryPull();
+    });
+  }
+
   reset(): void {
     this.wanted = 0;
     clearTimeout(this.timer);
@@ -205,6 +218,7 @@ class PullSlot {
   end(): void {
     this.isEnded = true;
     clearTimeout(this.timer);
+    clearImmediate(this.due);
     this.subscription.unsubscribe();
   }
 
@@ -216,7 +230,7 @@ class PullSlot {
     this.hasBrought = true;
     this.heardAtMs = performance.now();
     this.options.onMessage(msg);
-    if (this.wanted === 0) this.tryPull();
+    if (this.wanted === 0) this.pullSoon();
   }
 
   private endPull(status: number): void {
@@ -225,7 +239,7 @@ class PullSlot {
     this.reset();
     this.options.onPullEnded();
     // What ends after it brought something was full, by bytes.
-    if (STATUS_ROUTINE.has(status) || this.hasBrought) return this.tryPull();
+    if (STATUS_ROUTINE.has(status) || this.hasBrought) return this.pullSoon();
     // A deleted consumer, no responder, a change of the stream's leader: not at full speed.
     this.options.log.debug('intake-pull-ended', { consumer: this.options.consumer, status });
     this.watch(EDGE_LIMITS.takeoverRetryMs * 5);
