@@ -200,8 +200,8 @@ class PullSlot {
   }
 
   /**
-   * In the next turn of the event loop. Asked for while messages are handled, the next ones would be
-   * there before the last is: with a flood in the stream, timers and requests waited for seconds.
+   * In the next turn of the event loop. Asked for while messages are handled, the next ones would
+   * be there before the last is: with a flood in the stream, timers and requests would wait.
    */
   private pullSoon(): void {
     this.due ??= setImmediate(() => {
