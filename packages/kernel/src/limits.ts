@@ -60,6 +60,8 @@ export const CORE_LIMITS = {
   maxServiceTimes: 10_000,
   /** Attempts that their mean follows: some more than a process runs at once. */
   serviceWindow: 64,
+  /** Attempts that run, whose ages an estimate looks at while few have ended. */
+  maxCountedRunning: 1_000,
   /** With fewer measured there is no estimate: one attempt says little of the next. */
   leastServices: 3,
   /** For so long what was measured counts: by then the work, or the machine, may be another. */

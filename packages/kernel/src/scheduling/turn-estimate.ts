@@ -39,13 +39,20 @@ export class ServiceTimes {
     this.services.set(target, { meanMs, count, measuredAtMs: nowMs, movedAtMs: nowMs });
   }
 
-  /** Undefined where too little was measured, or too long ago. */
-  meanMs(target: string, nowMs: number): number | undefined {
+  /**
+   * Undefined where too little was measured, or too long ago.
+   *
+   * @param agesMs of the attempts that run, together.
+   */
+  meanMs(target: string, nowMs: number, agesMs: number): number | undefined {
     const service = this.services.get(target);
     if (service === undefined || service.count < CORE_LIMITS.leastServices) return undefined;
     if (nowMs - service.measuredAtMs > CORE_LIMITS.serviceMemoryMs) return undefined;
+    const { meanMs, count, movedAtMs } = service;
+    // The first to end are the fastest: so long as few have, the time of those that run counts.
+    const unseen = 1 - count / CORE_LIMITS.serviceWindow;
     // Where nothing moves for longer than it ever took, it takes longer now.
-    return Math.max(service.meanMs, nowMs - service.movedAtMs);
+    return Math.max(meanMs + (unseen * agesMs) / count, nowMs - movedAtMs);
   }
 }
 
@@ -69,20 +76,35 @@ export function estimateTurnMs(
   position: number,
 ): number | undefined {
   const { target } = task;
-  const meanMs = target === undefined ? undefined : state.services.meanMs(target, state.now.nowMs);
   // One that runs alone waits for others to be through, not for a permit.
-  if (target === undefined || meanMs === undefined || task.isApart) return undefined;
+  if (target === undefined || task.isApart) return undefined;
   let permits = 0;
   let free = 0;
+  const running: number[] = [];
   for (const process of processesFor(state, task, target)) {
     if (process.state.kind !== 'ready' || !process.isReconciled) continue;
     if (hasApartTask(state, process)) continue;
     permits += permitsFor(process, task.spec.class);
     free += freePermitsFor(process, task.spec.class);
+    for (const sequence of process.running) {
+      if (running.length >= CORE_LIMITS.maxCountedRunning) break;
+      running.push(sequence);
+    }
   }
-  if (permits === 0) return undefined;
+  const { nowMs } = state.now;
+  const meanMs = state.services.meanMs(target, nowMs, agesOf(state, running));
+  if (permits === 0 || meanMs === undefined) return undefined;
   const estimateMs = Math.ceil((Math.max(0, position - free) * meanMs) / permits);
   return estimateMs > CORE_LIMITS.maxEstimateMs ? undefined : estimateMs;
+}
+
+function agesOf(state: KernelState, sequences: readonly number[]): number {
+  let agesMs = 0;
+  for (const sequence of sequences) {
+    const running = state.tasks.get(sequence)?.state;
+    if (running?.kind === 'running') agesMs += state.now.nowMs - running.startedAtMs;
+  }
+  return agesMs;
 }
 
 /** Those that it may go to. */
