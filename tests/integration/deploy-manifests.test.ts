@@ -277,6 +277,8 @@ describe('Kubernetes', () => {
       expect(container.livenessProbe?.httpGet?.path).toBe('/livez');
       expect(container.readinessProbe?.httpGet?.path).toBe('/readyz');
     }
+    // Whoever needs a pod that starts waits for this probe.
+    expect(container.startupProbe?.periodSeconds).toBeLessThanOrEqual(2);
     expect(baseObject('PodDisruptionBudget', name)).toBeDefined();
   });
 

@@ -1,5 +1,10 @@
 import { STREAMS } from '@llmos/base';
-import { adviceForSilence, checkDisk, checkTimeUntilFull } from './storage-verdicts';
+import {
+  adviceForSilence,
+  adviceForStreams,
+  checkDisk,
+  checkTimeUntilFull,
+} from './storage-verdicts';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -32,6 +37,15 @@ describe('the disk', () => {
     expect(adviceForSilence('start one', on(MIB))).toMatch(/is full.*make room/);
     expect(adviceForSilence('start one', on(GIB))).toBe('start one');
     expect(adviceForSilence('start one', undefined)).toBe('start one');
+  });
+});
+
+describe('streams that can’t be listed', () => {
+  it('are made by a kernel, but not while the servers of a cluster have no majority', () => {
+    const alone = 'stream LLMOS_TASKS JetStream system temporarily unavailable';
+    expect(adviceForStreams(alone, undefined)).toMatch(/no majority: start those that don’t run/);
+    expect(adviceForStreams('stream not found', undefined)).toMatch(/kernels make them/);
+    expect(adviceForStreams(alone, on(MIB))).toMatch(/is full.*make room/);
   });
 });
 

@@ -66,6 +66,18 @@ export function adviceForSilence(usual: string, disk: LocalDisk | undefined): st
   return disk !== undefined && isFull(disk.freeBytes) ? fullDiskAdvice(disk) : usual;
 }
 
+/** What to do where the streams can't be listed. */
+export function adviceForStreams(message: string, disk: LocalDisk | undefined): string {
+  // What a server of a cluster says while fewer than half of its servers run.
+  const hasNoMajority = message.includes('JetStream system temporarily unavailable');
+  return adviceForSilence(
+    hasNoMajority
+      ? 'the NATS servers of this cluster have no majority: start those that don’t run'
+      : 'kernels make them when they start: start one',
+    disk,
+  );
+}
+
 function fullDiskAdvice({ folder, freeBytes }: LocalDisk): string {
   const free = `${formatBytes(freeBytes)} free`;
   return `the disk of ${folder} is full (${free}): make room; a running \`llmos up\` then goes on by itself`;

@@ -9,7 +9,7 @@ import { formatMs } from '../output/units';
 import type { Check } from './check';
 import { ok, problem, skipped } from './check';
 import type { LocalDisk } from './storage-verdicts';
-import { adviceForSilence, checkTimeUntilFull } from './storage-verdicts';
+import { adviceForSilence, adviceForStreams, checkTimeUntilFull } from './storage-verdicts';
 import {
   checkClocks,
   checkEpochs,
@@ -108,8 +108,7 @@ async function lookAtStreams(
     const streams = await client.streams();
     return { streams, checks: streams.map(checkStream) };
   } catch (error) {
-    const usual = 'kernels make them when they start: start one';
-    const advice = adviceForSilence(usual, look.disk);
+    const advice = adviceForStreams(toErrorBody(error).message, look.disk);
     return { streams: [], checks: [failed('streams', error, advice)] };
   }
 }
