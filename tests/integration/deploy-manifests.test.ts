@@ -437,6 +437,16 @@ describe('Kubernetes', () => {
     );
   });
 
+  test('the one server of dev has room for a backup of the three of `small`', () => {
+    const [small, dev] = ['components/small', 'overlays/dev'].map((path) => {
+      const patch = folderAt(path).objects.find(({ metadata }) => metadata.name === 'llmos-nats');
+      if (patch === undefined) throw new Error(`${path} has no llmos-nats`);
+      const store = containerOf(patch).env?.find(({ name }) => name === 'JETSTREAM_FILE_STORE');
+      return bytesOf(store?.value ?? '');
+    });
+    expect(dev).toBeGreaterThanOrEqual(small ?? Infinity);
+  });
+
   test('the streams leave room for the packages in the store', () => {
     for (const path of ['base', 'overlays/dev', 'overlays/production', 'components/small']) {
       const envOf = (kind: string, name: string, variable: string): string | undefined => {
