@@ -437,6 +437,16 @@ describe('Kubernetes', () => {
     );
   });
 
+  test('a single server stops at once; those of a cluster first send their clients to each other', () => {
+    // While a server waits for its clients to leave, its JetStream is off already.
+    expect(containerOf(workloadNamed('llmos-nats')).lifecycle).toBeUndefined();
+    const servers = folderAt('overlays/production').objects.find(
+      ({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'llmos-nats',
+    );
+    const container = servers === undefined ? undefined : containerOf(servers);
+    expect(JSON.stringify(container?.lifecycle?.preStop)).toContain('ldm=');
+  });
+
   test('the one server of dev has room for a backup of the three of `small`', () => {
     const [small, dev] = ['components/small', 'overlays/dev'].map((path) => {
       const patch = folderAt(path).objects.find(({ metadata }) => metadata.name === 'llmos-nats');

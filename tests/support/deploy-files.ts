@@ -10,6 +10,7 @@ export interface EnvironmentVariable {
 }
 
 export interface Probe {
+  readonly periodSeconds?: number;
   readonly httpGet?: { readonly path: string; readonly port: string };
 }
 
@@ -19,6 +20,7 @@ export interface Container {
   readonly command?: readonly string[];
   readonly env?: readonly EnvironmentVariable[];
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly lifecycle?: { readonly preStop?: object };
   readonly startupProbe?: Probe;
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;

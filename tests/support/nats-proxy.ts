@@ -1,9 +1,12 @@
-/** A way to a NATS server that can lose what the server says, and break. */
+/** A way to a NATS server that can lose what the server says, break, and answer nobody. */
 import { createServer, connect as connectTcp } from 'node:net';
 import type { Server, Socket } from 'node:net';
 
 export class NatsProxy {
   private isSwallowing = false;
+  private isHolding = false;
+  /** Connections that were not answered. */
+  unanswered = 0;
   private readonly sockets = new Set<Socket>();
 
   private constructor(
@@ -32,12 +35,22 @@ export class NatsProxy {
     for (const socket of this.sockets) socket.destroy();
   }
 
+  /** From now on new connections are accepted and never answered, until `answer`. */
+  hold(): void {
+    this.isHolding = true;
+  }
+
+  answer(): void {
+    this.isHolding = false;
+  }
+
   async close(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.server.close(resolve));
   }
 
   private join(client: Socket, port: number): void {
+    if (this.isHolding) return this.ignore(client);
     const server = connectTcp(port, '127.0.0.1');
     for (const [from, to] of [
       [client, server],
@@ -53,5 +66,13 @@ export class NatsProxy {
         to.destroy();
       });
     }
+  }
+
+  private ignore(client: Socket): void {
+    this.sockets.add(client);
+    this.unanswered += 1;
+    client.resume();
+    client.on('error', () => undefined);
+    client.on('close', () => this.sockets.delete(client));
   }
 }

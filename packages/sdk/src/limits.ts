@@ -7,6 +7,8 @@ export const SDK_LIMITS = {
   /** A half-open connection is found out after three of these. */
   pingIntervalMs: 3_000,
   reconnectWaitMs: 250,
+  /** One try of it: where a server has just gone, nobody may answer at its address. */
+  reconnectTryMs: 2_000,
   /** `close()` gives the server this long to take what was written. */
   closeTimeoutMs: 5_000,
   /** Requests without an answer yet; beyond, a client holds work that the system should hold. */

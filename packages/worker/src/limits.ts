@@ -25,6 +25,8 @@ export const AGENT_LIMITS = {
   mostHeartbeatMs: 60_000,
   /** Of the NATS connection; as much again is added at random, so that not all come at once. */
   reconnectWaitMs: 250,
+  /** One try of a connection: where a server has just gone, nobody may answer at its address. */
+  connectTryMs: 2000,
   /** A server that hangs is found after three of these. */
   pingIntervalMs: 2000,
   maxPingsOut: 2,

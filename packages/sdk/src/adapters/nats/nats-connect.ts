@@ -35,7 +35,7 @@ export async function connectToNats(given: NatsConnectOptions): Promise<NatsConn
   const options = { ...given, ...(isNamed ? {} : urlCredentials), servers, tls };
   const { signal } = options;
   if (signal?.aborted === true) throw cancelled(options);
-  const opening = connect(await connectionOptions(options));
+  const opening = connect(await connectionOptions(options)).then(boundReconnects);
   if (signal === undefined) return opening.catch((cause: unknown) => refuse(options, cause));
   let stopListening = (): void => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
@@ -53,6 +53,13 @@ export async function connectToNats(given: NatsConnectOptions): Promise<NatsConn
   } finally {
     stopListening();
   }
+}
+
+/** The client gives each try as long as the first connection had; it reads the options each time. */
+function boundReconnects(connection: NatsConnection): NatsConnection {
+  const { options } = connection as { readonly options?: ConnectionOptions };
+  if (options !== undefined) options.timeout = SDK_LIMITS.reconnectTryMs;
+  return connection;
 }
 
 async function connectionOptions(options: NatsConnectOptions): Promise<ConnectionOptions> {

@@ -39,6 +39,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Guarde
     name: options.name,
     waitOnFirstConnect: true,
     maxReconnectAttempts: -1,
+    timeout: AGENT_LIMITS.connectTryMs,
     reconnectTimeWait: AGENT_LIMITS.reconnectWaitMs,
     reconnectJitter: AGENT_LIMITS.reconnectWaitMs,
     pingInterval: AGENT_LIMITS.pingIntervalMs,
