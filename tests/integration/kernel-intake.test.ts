@@ -68,6 +68,28 @@ it('ends the tasks whose delivery was lost with the connection, in their order',
   ]);
 });
 
+it('acknowledges once more what ended while its acknowledgements were lost', async () => {
+  const kernel = await bench.startKernel({ LLMOS_SERVERS: proxy.url });
+  await bench.untilLeading(kernel);
+  let go: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (go = resolve));
+  await bench.startNode({ beforeRun: () => gate });
+  const subject = 'llmos.v1.task.standard.default.echo';
+  for (let index = 0; index < 3; index += 1) await bench.jetstream.publish(subject, '1');
+  const running = async (): Promise<number> => {
+    const text = await (await fetch(`${kernel.httpUrl}/metrics`)).text();
+    return Number(/^llmos_kernel_running_tasks (\d+)/m.exec(text)?.[1]);
+  };
+  await waitFor(async () => (await running()) === 3, { what: 'the tasks to run' });
+  proxy.mute();
+  go();
+  await waitFor(async () => (await running()) === 0, { what: 'the tasks to end' });
+  const left = async () => (await bench.manager.streams.info(STREAMS.tasks)).state.messages;
+  expect(await left()).toBe(3);
+  proxy.cut();
+  await waitFor(async () => (await left()) === 0, { what: 'the tasks to leave' });
+});
+
 it('runs each task once when the server is killed and has forgotten what it delivered', async () => {
   await bench.untilLeading(await bench.startKernel());
   await publish(9);

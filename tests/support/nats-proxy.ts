@@ -7,6 +7,7 @@ export class NatsProxy {
   private isHolding = false;
   /** Connections that were not answered. */
   unanswered = 0;
+  private isMute = false;
   private readonly sockets = new Set<Socket>();
 
   private constructor(
@@ -29,9 +30,14 @@ export class NatsProxy {
     this.isSwallowing = true;
   }
 
+  /** From now on nothing that the client says arrives, until `cut`. */
+  mute(): void {
+    this.isMute = true;
+  }
+
   /** Breaks every connection; new ones are whole. */
   cut(): void {
-    this.isSwallowing = false;
+    this.isSwallowing = this.isMute = false;
     for (const socket of this.sockets) socket.destroy();
   }
 
@@ -58,7 +64,8 @@ export class NatsProxy {
     ] as const) {
       this.sockets.add(from);
       from.on('data', (bytes) => {
-        if (from === client || !this.isSwallowing) to.write(bytes);
+        const isLost = from === client ? this.isMute : this.isSwallowing;
+        if (!isLost) to.write(bytes);
       });
       from.on('error', () => undefined); // a cut; `close` follows
       from.on('close', () => {
