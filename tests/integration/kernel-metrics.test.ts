@@ -98,10 +98,10 @@ it('counts an accepted attempt that heartbeats miss, and sends it again', async 
 it('counts an attempt that a heartbeat names and nobody knows', async () => {
   const { subject, incarnation } = await reporter();
   const running = [{ tenant: 'default', task: 'unknown-1', attempt: 1 }];
-  const batch = { incarnation, accepted: [], finished: [], preempted: [] };
+  const batch = { incarnation, accepted: [], finished: [], preempted: [], preemptedCosts: [] };
   const bytes = report.ReportBatch.encode({
     ...batch,
-    heartbeat: { running, epoch: 0, foreign: 0 },
+    heartbeat: { running, costs: [], epoch: 0, foreign: 0 },
   }).finish();
   await waitFor(
     async () => {

@@ -207,7 +207,7 @@ class FakeProcess {
     const running = [...this.running.values()];
     const { incarnation, pid } = this.start;
     const epoch = this.options.obeys?.(incarnation, pid) ?? this.obeys;
-    const heartbeat = { running, epoch, foreign: 0 };
+    const heartbeat = { running, costs: [], epoch, foreign: 0 };
     this.report({ heartbeat, finished: [...this.finished.values()] });
   }
 
@@ -279,7 +279,8 @@ class FakeProcess {
     // A process that is still made ready has no subject yet.
     if (this.reportSubject === '' || this.node.connection.isClosed()) return;
     const { incarnation } = this.start;
-    const batch = { incarnation, accepted: [], finished: [], preempted: [], ...of };
+    const nothing = { accepted: [], finished: [], preempted: [], preemptedCosts: [] };
+    const batch = { incarnation, ...nothing, ...of };
     const heartbeat = of.heartbeat;
     const bytes = report.ReportBatch.encode({ ...batch, heartbeat }).finish();
     this.node.connection.publish(this.reportSubject, bytes);

@@ -10,6 +10,7 @@ export * from './adapters/node/body-digest';
 export * from './adapters/node/node-metrics';
 export * from './adapters/node/probe-server';
 export * from './adapters/pino/pino-logger';
+export * from './attempt-cost';
 export * from './backoff';
 export * from './chunk-assembly';
 export * from './clock';

@@ -1,4 +1,5 @@
 /** Requests and answers of the system calls (`llmos.v1.sys.<principal>.<call>`). */
+import type { AttemptCost } from './attempt-cost';
 import type { FunctionDefinition } from './functions/function-definition';
 import type { ModelRegistration } from './model-package';
 import type { ClockReading } from './server-time';
@@ -114,6 +115,8 @@ export type TaskStatus =
       readonly function: string;
       readonly attempts: number;
       readonly pid?: string;
+      /** Of one that runs: what its attempts have cost so far, as far as this leader was told. */
+      readonly cost?: AttemptCost;
       /** Of one that does not run. */
       readonly waitsFor?: TaskWait;
       /** Where it waits for a process and its model is blocked. */

@@ -56,7 +56,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       applyFinished(state, event);
       return;
     case 'attempt-preempted':
-      applyPreempted(state, event.origin, event.attempt);
+      applyPreempted(state, event);
       return;
     case 'process-heartbeat':
       applyHeartbeat(state, event);

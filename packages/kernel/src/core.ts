@@ -121,6 +121,7 @@ function count(state: KernelState): CoreCounts {
     progress: state.progress,
     callers: state.callers.size,
     callerGone: state.callerGoneCount,
+    costs: state.costs.byTenant,
     isRecovering: state.recovery.kind === 'recovering',
     reconciled: { ...state.reconciled },
     foreignMessages: state.foreignMessages,

@@ -5,6 +5,7 @@
  * simulator in tests. A core lives for one epoch.
  */
 import type {
+  AttemptCost,
   BlockedModel,
   Instant,
   ProcessRow,
@@ -41,6 +42,8 @@ export interface CoreCounts {
   readonly reconciled: { readonly resent: number; readonly refused: number };
   /** Commands that processes refused because no leader had their epoch. */
   readonly foreignMessages: number;
+  /** What attempts cost under this leader, by tenant. */
+  readonly costs: ReadonlyMap<string, AttemptCost>;
 }
 
 export interface KernelCore {

@@ -4,6 +4,7 @@
  * Adapters and the simulator make these; only `applyEvent` reads them.
  */
 import type {
+  AttemptCost,
   Epoch,
   ErrorBody,
   FunctionDefinition,
@@ -72,6 +73,11 @@ export interface ReportedMemory {
   readonly residentBytes: number;
 }
 
+/** What a process runs, and what it has cost so far, where that was told. */
+export interface RunningAttempt extends AttemptRef {
+  readonly cost?: AttemptCost;
+}
+
 /** Where a report came from. */
 export interface ReportOrigin {
   readonly nodeId: NodeId;
@@ -133,17 +139,19 @@ export type KernelEvent =
       readonly origin: ReportOrigin;
       readonly attempt: AttemptRef;
       readonly outcome: AttemptOutcome;
+      readonly cost?: AttemptCost;
     }
   | {
       readonly kind: 'attempt-preempted';
       readonly origin: ReportOrigin;
       readonly attempt: AttemptRef;
+      readonly cost?: AttemptCost;
     }
   | {
       readonly kind: 'process-heartbeat';
       readonly origin: ReportOrigin;
       /** Accepted and not finished, or finished and not confirmed. */
-      readonly running: readonly AttemptRef[];
+      readonly running: readonly RunningAttempt[];
       /** Whose commands it obeys; absent where it does not say. */
       readonly epoch?: number;
       /** Commands that it has refused, because no leader had their epoch. */

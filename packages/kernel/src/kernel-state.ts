@@ -20,6 +20,7 @@ import { noSweeps } from './scheduling/sweeps';
 import { ServiceTimes } from './scheduling/turn-estimate';
 import { CallerTable } from './tasks/caller-table';
 import { Catalog } from './tasks/catalog';
+import { CostTable } from './tasks/cost-table';
 import { KeyChains } from './tasks/key-chains';
 import type { AttemptRef } from './tasks/task-spec';
 import { TaskTable } from './tasks/task-table';
@@ -96,6 +97,8 @@ export interface KernelState {
   callerGoneCount: number;
   /** Commands that processes refused because no leader had their epoch. */
   foreignMessages: number;
+  /** What attempts cost, by tenant. */
+  readonly costs: CostTable;
   runningCount: number;
   lastProcessNumber: number;
   /** Broken rules that can only be seen in the moment. */
@@ -146,6 +149,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     reconciled: { resent: 0, refused: 0 },
     callerGoneCount: 0,
     foreignMessages: 0,
+    costs: new CostTable(CORE_LIMITS.maxCostTenants),
     runningCount: 0,
     lastProcessNumber: 0,
     breaches: [],

@@ -86,6 +86,12 @@ export const CORE_LIMITS = {
   maxUnaskedReturns: 32,
   /** Crashes of hosts that load, in a row on one node: nearly a minute of them is no short fault. */
   maxLoadCrashes: 10,
+  /** Tenants whose costs are told apart, as labels of metrics; the further ones share a row. */
+  maxCostTenants: 1_000,
+  /** No machine gives one attempt more: what a process says beyond it is not believed. */
+  maxChargedCores: 1_024,
+  /** Of one attempt: a thousand times what the longest prompts have. */
+  maxChargedTokens: 1_000_000_000,
   /** Running attempts that one heartbeat may name; the rest wait for the next. */
   maxReportedAttempts: 8_192,
   /** Heartbeats that don't name an attempt: one may be late, or was sent before it came. */

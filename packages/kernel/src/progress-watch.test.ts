@@ -13,6 +13,7 @@ function counts(more: Partial<CoreCounts>): CoreCounts {
     isRecovering: false,
     callers: 0,
     callerGone: 0,
+    costs: new Map(),
     reconciled: { resent: 0, refused: 0 },
     foreignMessages: 0,
     ...more,

@@ -1,5 +1,6 @@
 /** One try of a task, as a process sees it. */
 import type {
+  AttemptCost,
   BodyFormat,
   ErrorBody,
   FlowName,
@@ -84,6 +85,8 @@ export interface Attempt {
   readonly resumeTokens: readonly number[];
   /** Of the encoded result: a longer one can't be committed. */
   readonly maxResultBytes: number;
+  /** What it has cost so far, again and again as it grows: for the kernel, which charges it. */
+  tellCost(soFar: AttemptCost): void;
   /** Streams tokens to readers; ignored unless the task asked for a stream. */
   emitChunk(chunk: GenerateChunk): void;
 }

@@ -31,6 +31,16 @@ describe('finished table', () => {
     expect(table.takeDue(10_000)).toEqual([]);
   });
 
+  it('tells what an attempt cost, each time', () => {
+    const table = create();
+    const cost = { deviceMs: 1, cpuMs: 4, inputTokens: 2, outputTokens: 3 };
+    table.add({ ...ended('a'), cost }, 0);
+    expect(table.takeDue(0)).toEqual([{ ...ended('a'), cost }]);
+    table.confirm(ref('a'), asEpoch(1));
+    expect(table.recall(ref('a'), asEpoch(1), 0)).toBe(true);
+    expect(table.takeDue(0)).toEqual([{ ...ended('a'), cost }]);
+  });
+
   it('sends everything again to a new leader at once', () => {
     const table = create();
     table.add(ended('a'), 0);

@@ -5,7 +5,7 @@
  * remembered for a while, because a delayed `execute` must not run such an attempt again; another
  * leader may ask for it, since it can be one that never heard of the end.
  */
-import type { BackoffPolicy, Epoch } from '@llmos/base';
+import type { AttemptCost, BackoffPolicy, Epoch } from '@llmos/base';
 import { RecentMap, backoffMs } from '@llmos/base';
 import type { AttemptOutcome, AttemptRef } from './attempt';
 import { attemptId, refOf } from './attempt';
@@ -13,6 +13,8 @@ import { attemptId, refOf } from './attempt';
 export interface FinishedAttempt {
   readonly ref: AttemptRef;
   readonly outcome: AttemptOutcome;
+  /** All that it cost; absent where its handler said nothing. */
+  readonly cost?: AttemptCost;
 }
 
 interface Unconfirmed extends FinishedAttempt {
@@ -57,7 +59,7 @@ export class FinishedTable {
       if (entry.nextSendAtMs > nowMs) continue;
       entry.sends += 1;
       entry.nextSendAtMs = nowMs + backoffMs(this.options.resend, entry.sends);
-      due.push({ ref: entry.ref, outcome: entry.outcome });
+      due.push(endOf(entry));
     }
     return due;
   }
@@ -75,7 +77,7 @@ export class FinishedTable {
     const entry = this.unconfirmed.get(id);
     if (entry === undefined) return;
     this.unconfirmed.delete(id);
-    this.confirmed.set(id, { ref: refOf(ref), outcome: entry.outcome, epoch });
+    this.confirmed.set(id, { ...endOf(entry), ref: refOf(ref), epoch });
   }
 
   /**
@@ -93,13 +95,17 @@ export class FinishedTable {
     if (closed === undefined) return false;
     this.confirmed.delete(id);
     if (closed.epoch !== epoch) return false;
-    this.add({ ref: closed.ref, outcome: closed.outcome }, nowMs);
+    this.add(endOf(closed), nowMs);
     return true;
   }
 
   refs(): AttemptRef[] {
     return [...this.unconfirmed.values()].map((entry) => entry.ref);
   }
+}
+
+function endOf({ ref, outcome, cost }: FinishedAttempt): FinishedAttempt {
+  return cost === undefined ? { ref, outcome } : { ref, outcome, cost };
 }
 
 function dropOldest<Entry>(table: Map<string, Entry>): Entry | undefined {

@@ -1,5 +1,5 @@
 import type { Epoch, FunctionName, GenerateChunk, TaskId, TenantId } from '@llmos/base';
-import { asEpoch, encodeJson, silentLogger, systemClock } from '@llmos/base';
+import { NO_COST, asEpoch, encodeJson, silentLogger, systemClock } from '@llmos/base';
 import type { Attempt, AttemptHandler, AttemptOutcome, AttemptSpec } from './attempt';
 import { systemPause } from './pause';
 import type { MailboxCommand, MailboxMessage } from './ports/mailbox-link';
@@ -289,6 +289,33 @@ describe('process runtime', () => {
     const latest = () => fixture.reports.findLast((report) => report.heartbeat !== undefined);
     await fixture.until(() => latest()?.heartbeat?.running.length === 1, 'a heartbeat with a');
     expect(latest()?.heartbeat?.epoch).toBe(5);
+  });
+
+  it('tells what attempts have cost so far in heartbeats, and at their end', async () => {
+    const costOf = (deviceMs: number) => ({ ...NO_COST, deviceMs });
+    let tell: (ms: number) => void = () => undefined;
+    let end: () => void = () => undefined;
+    const fixture = await start(async (attempt) => {
+      tell = (ms) => attempt.tellCost(costOf(ms));
+      await new Promise<void>((resolve) => (end = resolve));
+      return { kind: 'answered', result: RESULT };
+    });
+    fixture.execute(spec('a'));
+    await fixture.until(() => fixture.accepted('a') === 1, 'a to run');
+    const told = () => fixture.reports.findLast((report) => report.heartbeat)?.heartbeat?.costs;
+    fixture.send({ kind: 'hello' });
+    await fixture.until(() => told()?.length === 1, 'a heartbeat');
+    expect(told()).toEqual([undefined]);
+    tell(5);
+    tell(7);
+    fixture.send({ kind: 'hello' });
+    await fixture.until(() => told()?.[0] !== undefined, 'a heartbeat with a cost');
+    expect(told()).toEqual([costOf(7)]);
+    tell(9);
+    end();
+    const ended = () => fixture.reports.flatMap((report) => report.finished)[0];
+    await fixture.until(() => ended() !== undefined, 'the end of a');
+    expect(ended()).toMatchObject({ outcome: { kind: 'committed' }, cost: costOf(9) });
   });
 
   it('gives a generation back: what it has is stored first, and nothing is committed', async () => {

@@ -5,7 +5,7 @@
  * finished table, except one that was replaced (ABORTED); P2 nobody but the leader is obeyed; P3 a
  * heartbeat names every attempt that is held or unconfirmed.
  */
-import type { Clock, Epoch, Logger } from '@llmos/base';
+import type { AttemptCost, Clock, Epoch, Logger } from '@llmos/base';
 import type {
   AttemptHandler,
   AttemptOutcome,
@@ -62,6 +62,8 @@ interface Running {
   readonly abort: AbortController;
   /** Asks it to be given back. */
   readonly preemption: AbortController;
+  /** So far; undefined until its handler says so. */
+  cost: AttemptCost | undefined;
 }
 
 export class ProcessRuntime {
@@ -198,13 +200,15 @@ export class ProcessRuntime {
     while (!this.isClosed && this.running.size < this.parts.concurrency) {
       const spec = this.mailbox.takeNext();
       if (spec === undefined) return;
-      const running = { spec, abort: new AbortController(), preemption: new AbortController() };
+      const [abort, preemption] = [new AbortController(), new AbortController()];
+      const running: Running = { spec, abort, preemption, cost: undefined };
       this.running.set(attemptId(spec), running);
       void this.run(running);
     }
   }
 
-  private async run({ spec, abort, preemption }: Running): Promise<void> {
+  private async run(running: Running): Promise<void> {
+    const { spec, abort, preemption } = running;
     const { store, handler, pause, clock, log, onFirstToken } = this.parts;
     const { chunkPace } = this;
     const leftMs = spec.deadlineAtMs - clock.nowMs();
@@ -216,12 +220,13 @@ export class ProcessRuntime {
         ...{ store, handler, pause, clock, log, chunkPace, abort },
         ...(onFirstToken === undefined ? {} : { onFirstToken }),
         preemption: preemption.signal,
+        onCost: (soFar) => void (running.cost = soFar),
       },
       spec,
     );
     clearTimeout(timer);
     this.running.delete(attemptId(spec));
-    this.finish(refOf(spec), outcome);
+    this.finish(refOf(spec), outcome, running.cost);
     this.startNext();
   }
 
@@ -238,7 +243,7 @@ export class ProcessRuntime {
     if (state === 'waiting') this.finish(ref, { kind: 'preempted' });
   }
 
-  private finish(ref: AttemptRef, outcome: AttemptOutcome): void {
+  private finish(ref: AttemptRef, outcome: AttemptOutcome, cost?: AttemptCost): void {
     this.mailbox.remove(ref);
     if (this.isClosed) return;
     this.ended[outcome.kind] += 1;
@@ -246,7 +251,7 @@ export class ProcessRuntime {
     const isSilent = outcome.kind === 'stopped' && outcome.reason === 'ABORTED';
     const dropped = isSilent
       ? undefined
-      : this.finished.add({ ref, outcome }, this.parts.clock.nowMs());
+      : this.finished.add({ ref, outcome, ...(cost && { cost }) }, this.parts.clock.nowMs());
     if (dropped !== undefined) this.parts.log.warn('unconfirmed-end-dropped', { ...dropped.ref });
     this.resend();
     this.notifyQuiet();
@@ -288,8 +293,10 @@ export class ProcessRuntime {
   }
 
   private heartbeat(): Heartbeat {
+    const held = this.mailbox.refs();
     return {
-      running: [...this.mailbox.refs(), ...this.finished.refs()],
+      running: [...held, ...this.finished.refs()],
+      costs: held.map((ref) => this.running.get(attemptId(ref))?.cost),
       epoch: this.gate.epoch,
       foreign: this.foreignCount,
     };

@@ -2,13 +2,15 @@
  * Reports that wait to be sent, put together into as few messages as their bound allows.
  * A finish implies that the attempt was accepted, so it takes the place of that report.
  */
-import type { Epoch } from '@llmos/base';
+import type { AttemptCost, Epoch } from '@llmos/base';
 import type { AttemptRef } from './attempt';
 import { attemptId } from './attempt';
 import type { FinishedAttempt } from './finished-table';
 
 export interface Heartbeat {
   readonly running: readonly AttemptRef[];
+  /** Of the first of `running`, in their order; undefined: nothing yet. */
+  readonly costs: readonly (AttemptCost | undefined)[];
   /** Of the leader that it obeys; 0 before it has heard of one. */
   readonly epoch: Epoch;
   /** Commands that it refused so far, because no leader had their epoch. */

@@ -3,7 +3,7 @@
  * what a generation that is given back has so far. Never throws; what the handler throws becomes
  * the attempt's error.
  */
-import type { Clock, ErrorBody, Logger } from '@llmos/base';
+import type { AttemptCost, Clock, ErrorBody, Logger } from '@llmos/base';
 import { backoffMs, errorBody, toErrorBody } from '@llmos/base';
 import type {
   AttemptHandler,
@@ -32,6 +32,7 @@ export interface AttemptParts {
   readonly abort: AbortController;
   /** Aborts where the attempt should be given back. */
   readonly preemption: AbortSignal;
+  readonly onCost: (soFar: AttemptCost) => void;
   /** See ProcessOptions. */
   readonly onFirstToken?: (of: AttemptSpec) => void;
 }
@@ -116,6 +117,7 @@ class AttemptRun {
         preemption: this.parts.preemption,
         resumeTokens: writer.resumeTokens,
         maxResultBytes: this.parts.store.maxBodyBytes,
+        tellCost: this.parts.onCost,
         emitChunk: (chunk) => {
           if (this.spec.stream) writer.emit(chunk);
         },

@@ -1,4 +1,11 @@
-import type { FunctionName, GenerateChunk, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type {
+  AttemptCost,
+  FunctionName,
+  GenerateChunk,
+  TaskClass,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
 import { systemClock } from '@llmos/base';
 import type { Attempt } from '@llmos/process';
 import type { StepEvents } from './actors/thread-client';
@@ -49,6 +56,7 @@ class FakeThread implements StepThread {
 function attemptOf(task: string, taskClass: TaskClass = 'interactive', functionName = 'embed') {
   const abort = new AbortController();
   const chunks: GenerateChunk[] = [];
+  const costs: AttemptCost[] = [];
   const attempt: Attempt = {
     spec: {
       tenant: 'acme' as TenantId,
@@ -68,6 +76,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive', functionN
     preemption: new AbortController().signal,
     resumeTokens: [],
     maxResultBytes: 1e6,
+    tellCost: (soFar) => costs.push(soFar),
     emitChunk: (chunk) => chunks.push(chunk),
   };
   return { attempt, abort, chunks };

@@ -1,5 +1,5 @@
 /** The built-in program `echo`: answers any JSON (or protobuf) value unchanged. */
-import { LlmosError, decodeJson, quoteShort } from '@llmos/base';
+import { LlmosError, NO_COST, decodeJson, quoteShort } from '@llmos/base';
 import type { Attempt, AttemptHandler } from '@llmos/process';
 import { echoProtobuf } from './adapters/protobuf/echo-codec';
 
@@ -13,7 +13,10 @@ export const echoHandler: AttemptHandler = async (attempt: Attempt) => {
     const message = `the program echo has no function ${quoteShort(spec.function)}`;
     throw new LlmosError('UNIMPLEMENTED', message);
   }
+  const startedMs = performance.now();
   const result = spec.format === 'json' ? echoJson(body) : echoProtobuf(body);
+  const ms = performance.now() - startedMs;
+  attempt.tellCost({ ...NO_COST, deviceMs: ms, cpuMs: ms });
   return { kind: 'answered', result };
 };
 

@@ -1,4 +1,11 @@
-import type { FunctionName, GenerateChunk, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type {
+  AttemptCost,
+  FunctionName,
+  GenerateChunk,
+  TaskClass,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
 import { systemClock } from '@llmos/base';
 import type { Attempt } from '@llmos/process';
 import type { GenerationEvents } from './actors/thread-client';
@@ -34,6 +41,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'standard', functionName
   const abort = new AbortController();
   const preemption = new AbortController();
   const chunks: GenerateChunk[] = [];
+  const costs: AttemptCost[] = [];
   const attempt: Attempt = {
     spec: {
       tenant: 'acme' as TenantId,
@@ -53,6 +61,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'standard', functionName
     preemption: preemption.signal,
     resumeTokens: [],
     maxResultBytes: 1e6,
+    tellCost: (soFar) => costs.push(soFar),
     emitChunk: (chunk) => chunks.push(chunk),
   };
   return { attempt, abort, preemption, chunks };

@@ -104,15 +104,16 @@ function feedRequest(source: FuzzSource): void {
   if (outcome.kind === 'refused') encodeJson(outcome.error);
 }
 
+const COST = { deviceMs: 1.5, cpuMs: 6, inputTokens: 7, outputTokens: 2 };
 const REPORTS = [
   encodeReport(3, {
     accepted: [attemptOf('a')],
     finished: [
       { ref: attemptOf('b'), outcome: { kind: 'committed', ok: false, errorCode: 'INTERNAL' } },
-      { ref: attemptOf('c'), outcome: { kind: 'stopped', reason: 'CANCELLED' } },
-      { ref: attemptOf('d'), outcome: { kind: 'preempted' } },
+      { ref: attemptOf('c'), outcome: { kind: 'stopped', reason: 'CANCELLED' }, cost: COST },
+      { ref: attemptOf('d'), outcome: { kind: 'preempted' }, cost: COST },
     ],
-    heartbeat: { running: [attemptOf('e')], epoch: asEpoch(7), foreign: 2 },
+    heartbeat: { running: [attemptOf('e')], costs: [COST], epoch: asEpoch(7), foreign: 2 },
   }),
 ];
 

@@ -4,6 +4,7 @@
  */
 import type { ErrorBody, TaskIdentity, TenantId } from '@llmos/base';
 import {
+  NO_COST,
   WIRE_LIMITS,
   errorBody,
   isOther,
@@ -221,6 +222,7 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
     uncountedAttempts: 0,
     preemptions: 0,
     unaskedReturns: 0,
+    cost: NO_COST,
     ranAt: undefined,
     isApart: false,
     failures: NO_FAILURES,

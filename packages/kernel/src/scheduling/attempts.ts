@@ -1,5 +1,5 @@
 /** What processes say of attempts: accepted, finished, preempted; and what follows a failure. */
-import type { ErrorBody } from '@llmos/base';
+import type { AttemptCost, ErrorBody } from '@llmos/base';
 import { assertNever, errorBody } from '@llmos/base';
 import type { AttemptOutcome, ReportOrigin } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
@@ -9,6 +9,7 @@ import type { RunningState, Task } from '../tasks/task';
 import { judgeFailure, shorten, stopError, withFailure } from '../tasks/task-outcomes';
 import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
+import { chargeAttempt } from './costs';
 import { readyTask, tryAdopt } from './readiness';
 import { deadLetterTask, endStopped, endTask, finishTask } from './task-end';
 import { armTask, leaveProcess, moveTask, processAt } from './task-moves';
@@ -25,6 +26,7 @@ export interface FinishedReport {
   readonly origin: ReportOrigin;
   readonly attempt: AttemptRef;
   readonly outcome: AttemptOutcome;
+  readonly cost?: AttemptCost;
 }
 
 export function markAccepted(state: KernelState, task: Task, running: RunningState): void {
@@ -40,6 +42,8 @@ export function applyFinished(state: KernelState, report: FinishedReport): void 
   confirmFinished(state, origin, attempt);
   const process = hear(state, origin);
   if (process !== undefined) settle(state, process, attempt);
+  const running = runningAt(state, origin, attempt);
+  if (running !== undefined) chargeAttempt(state, running, report.cost);
   const task = state.tasks.find(attempt.tenant, attempt.task);
   if (task === undefined || task.state.kind === 'settling') return;
   if (outcome.kind === 'committed') {
@@ -49,7 +53,6 @@ export function applyFinished(state: KernelState, report: FinishedReport): void 
     finishTask(state, task, errorCode === undefined ? { ok } : { ok, code: errorCode });
     return;
   }
-  const running = runningAt(state, origin, attempt);
   if (running === undefined) return;
   applyUnstored(state, running, outcome);
 }
@@ -68,16 +71,14 @@ export function confirmFinished(state: KernelState, to: ReportOrigin, attempt: A
  * Given back: it goes on later, at its old place in line, and the attempt does not count. A process
  * may do so unasked when it has to leave; one that does nothing else is at fault.
  */
-export function applyPreempted(
-  state: KernelState,
-  origin: ReportOrigin,
-  attempt: AttemptRef,
-): void {
+export function applyPreempted(state: KernelState, report: Omit<FinishedReport, 'outcome'>): void {
+  const { origin, attempt, cost } = report;
   confirmFinished(state, origin, attempt);
   const process = hear(state, origin);
   if (process !== undefined) settle(state, process, attempt);
   const running = runningAt(state, origin, attempt);
   if (running === undefined) return;
+  chargeAttempt(state, running, cost);
   const { task } = running;
   const { stop, preempt, place } = running.state;
   const isUnasked = preempt === undefined && process?.state.kind !== 'draining';

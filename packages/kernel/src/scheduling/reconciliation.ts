@@ -2,7 +2,7 @@
  * Compares what a process says it runs with what it should run, at every heartbeat: lost messages
  * of either direction are repaired here within two heartbeats.
  */
-import type { KernelEvent, ReportOrigin } from '../kernel-event';
+import type { KernelEvent, ReportOrigin, RunningAttempt } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
@@ -11,6 +11,7 @@ import { isOpen } from '../tasks/task';
 import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { confirmFinished, hear, markAccepted } from './attempts';
+import { chargeAttempt } from './costs';
 import { sendExecute } from './dispatch';
 import { judgeObedience } from './obedience';
 import { readyTask } from './readiness';
@@ -41,12 +42,13 @@ export function applyHeartbeat(
   state.dirtyTargets.add(process.target);
 }
 
-function applyNamed(state: KernelState, process: Process, attempt: AttemptRef): void {
+function applyNamed(state: KernelState, process: Process, attempt: RunningAttempt): void {
   const name = taskName(attempt.tenant, attempt.task);
   const task = state.tasks.find(attempt.tenant, attempt.task);
   if (task?.state.kind === 'running' && isHere(task, task.state, process, attempt)) {
     task.state.missedHeartbeats = 0;
     if (task.state.acceptedAtMs === undefined) markAccepted(state, task, task.state);
+    chargeAttempt(state, { task, state: task.state }, attempt.cost);
     return;
   }
   if (process.settled.get(name) === attempt.attempt) {

@@ -1,5 +1,5 @@
 import type { TaskClass } from '@llmos/base';
-import { seededRandom } from '@llmos/base';
+import { NO_COST, seededRandom } from '@llmos/base';
 import { CoreFixture } from '../core-fixture';
 import type { Task } from '../tasks/task';
 import type { HeapEntry } from './indexed-heap';
@@ -20,6 +20,7 @@ function task(sequence: number, taskClass: TaskClass, priority = 5): Task {
     uncountedAttempts: 0,
     preemptions: 0,
     unaskedReturns: 0,
+    cost: NO_COST,
     ranAt: undefined,
     isApart: false,
     failures: [],

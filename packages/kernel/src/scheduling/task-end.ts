@@ -3,7 +3,7 @@
  * (`finishTask`); only then is the message acknowledged (invariant K6).
  */
 import type { ErrorBody } from '@llmos/base';
-import { failure } from '@llmos/base';
+import { NO_COST, failure, roundedCost } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import { isServing } from '../processes/process';
 import type { TargetBlock } from '../processes/target-blocks';
@@ -141,6 +141,7 @@ function announceEnd(state: KernelState, task: Task, how: EndSummary): void {
       attempts: task.attempt,
       ageMs: Math.max(0, Math.round(state.now.wallMs - spec.storedWallMs)),
       ...(how.code === undefined ? {} : { code: how.code }),
+      ...(task.cost === NO_COST ? {} : roundedCost(task.cost)),
     },
   });
 }

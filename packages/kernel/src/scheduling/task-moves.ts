@@ -3,6 +3,7 @@
  * one does it. So a permit is spent and returned exactly once (K1) and a task is in one place only
  * (K2).
  */
+import { NO_COST } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { isServing, type Process } from '../processes/process';
 import { chainName } from '../tasks/key-chains';
@@ -53,6 +54,7 @@ export function runningState(of: {
     missedAtMs: 0,
     stop: undefined,
     preempt: undefined,
+    cost: NO_COST,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Where a task stands, and what it waits for. Reads only. */
-import type { Block, TaskId, TaskStatus, TaskWait, TenantId } from '@llmos/base';
-import { assertNever } from '@llmos/base';
+import type { AttemptCost, Block, TaskId, TaskStatus, TaskWait, TenantId } from '@llmos/base';
+import { NO_COST, assertNever, roundedCost } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { TargetBlock } from '../processes/target-blocks';
@@ -30,7 +30,11 @@ export function statusOf(state: KernelState, tenant: TenantId, id: TaskId): Task
     case 'queued':
       return { ...common, state: 'queued', attempts: begun, ...standing(state, task) };
     case 'running':
-      return { ...common, state: 'running', attempts: task.attempt, pid: task.state.place.pid };
+      return {
+        ...common,
+        ...costOf(task),
+        ...{ state: 'running', attempts: task.attempt, pid: task.state.place.pid },
+      };
     case 'backing-off':
       return { ...common, state: 'retrying', attempts: begun, waitsFor: 'retry' };
     case 'dead-lettering':
@@ -40,6 +44,11 @@ export function statusOf(state: KernelState, tenant: TenantId, id: TaskId): Task
     default:
       return assertNever(kind);
   }
+}
+
+/** Of all its attempts under this leader, where there is one. */
+function costOf({ cost }: Task): { readonly cost?: AttemptCost } {
+  return cost === NO_COST ? {} : { cost: roundedCost(cost) };
 }
 
 export function blockOf(block: TargetBlock, nowMs: number): Block {

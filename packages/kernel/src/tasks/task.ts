@@ -4,7 +4,7 @@
  * A task passes: looking-up → unrouted → blocked | held | queued → running → committing → (gone),
  * with backing-off and dead-lettering on the way of those that fail.
  */
-import type { CallerId, ErrorBody, NodeId, ProcessId, Result } from '@llmos/base';
+import type { AttemptCost, CallerId, ErrorBody, NodeId, ProcessId, Result } from '@llmos/base';
 import type { AttemptFailure, TaskSpec } from './task-spec';
 
 /** Which started process an attempt was sent to. */
@@ -32,6 +32,8 @@ export interface RunningState {
   stop: StopRequest | undefined;
   /** Asked to make room, and not ended yet. */
   preempt: PreemptRequest | undefined;
+  /** What this attempt was charged so far. */
+  cost: AttemptCost;
 }
 
 export interface PreemptRequest {
@@ -83,6 +85,8 @@ export interface Task {
   preemptions: number;
   /** How often a process gave it back that was not asked to, under this leader. */
   unaskedReturns: number;
+  /** What all its attempts were charged under this leader. */
+  cost: AttemptCost;
   /** Where it ran when it was given back: what it computed may be kept there. */
   ranAt: ProcessId | undefined;
   /** It was in a host that died: it runs with no other task beside it. */

@@ -19,6 +19,8 @@ export interface ReportBatch {
   /** Repeated until the leader confirms. */
   finished: Finished[];
   preempted: AttemptRef[];
+  /** Of each in `preempted`, in the same order. */
+  preemptedCosts: Cost[];
   /** Present once a second, on Hello, and on demand. */
   heartbeat?: ProcessHeartbeat | undefined;
 }
@@ -36,6 +38,19 @@ export interface Finished {
     /** Stopped because the kernel cancelled this attempt; nothing was stored. */
     { $case: "stopped"; value: Stopped }
     | undefined;
+  /** Absent where the process does not say. */
+  cost?: Cost | undefined;
+}
+
+/** What an attempt has cost so far. It only grows; the next attempt begins at nothing. */
+export interface Cost {
+  /** Of its device: its share of each run of the model that it was part of. */
+  deviceMs: number;
+  /** Core-milliseconds: a run of 1 ms that has four cores to itself costs 4. */
+  cpuMs: number;
+  /** What the model read for it; what an attempt reads again counts again. */
+  inputTokens: number;
+  outputTokens: number;
 }
 
 export interface Committed {
@@ -69,10 +84,15 @@ export interface ProcessHeartbeat {
   epoch: number;
   /** Messages that it refused since it started, because no leader had their epoch. */
   foreign: number;
+  /**
+   * Of each in `running`, in the same order, as far as they go: what comes after them has cost
+   * nothing yet, or has told its cost as it finished.
+   */
+  costs: Cost[];
 }
 
 function createBaseReportBatch(): ReportBatch {
-  return { incarnation: 0, accepted: [], finished: [], preempted: [], heartbeat: undefined };
+  return { incarnation: 0, accepted: [], finished: [], preempted: [], preemptedCosts: [], heartbeat: undefined };
 }
 
 export const ReportBatch: MessageFns<ReportBatch> = {
@@ -88,6 +108,9 @@ export const ReportBatch: MessageFns<ReportBatch> = {
     }
     for (const v of message.preempted) {
       AttemptRef.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.preemptedCosts) {
+      Cost.encode(v!, writer.uint32(50).fork()).join();
     }
     if (message.heartbeat !== undefined) {
       ProcessHeartbeat.encode(message.heartbeat, writer.uint32(42).fork()).join();
@@ -140,6 +163,14 @@ export const ReportBatch: MessageFns<ReportBatch> = {
             message.preempted.push(AttemptRef.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.preemptedCosts.push(Cost.decode(reader, reader.uint32()));
+            continue;
+          }
           case 5: {
             if (tag !== 42) {
               break;
@@ -170,6 +201,11 @@ export const ReportBatch: MessageFns<ReportBatch> = {
       preempted: globalThis.Array.isArray(object?.preempted)
         ? object.preempted.map((e: any) => AttemptRef.fromJSON(e))
         : [],
+      preemptedCosts: globalThis.Array.isArray(object?.preemptedCosts)
+        ? object.preemptedCosts.map((e: any) => Cost.fromJSON(e))
+        : globalThis.Array.isArray(object?.preempted_costs)
+        ? object.preempted_costs.map((e: any) => Cost.fromJSON(e))
+        : [],
       heartbeat: isSet(object.heartbeat) ? ProcessHeartbeat.fromJSON(object.heartbeat) : undefined,
     };
   },
@@ -188,6 +224,9 @@ export const ReportBatch: MessageFns<ReportBatch> = {
     if (message.preempted?.length) {
       obj.preempted = message.preempted.map((e) => AttemptRef.toJSON(e));
     }
+    if (message.preemptedCosts?.length) {
+      obj.preemptedCosts = message.preemptedCosts.map((e) => Cost.toJSON(e));
+    }
     if (message.heartbeat !== undefined) {
       obj.heartbeat = ProcessHeartbeat.toJSON(message.heartbeat);
     }
@@ -203,6 +242,7 @@ export const ReportBatch: MessageFns<ReportBatch> = {
     message.accepted = object.accepted?.map((e) => AttemptRef.fromPartial(e)) || [];
     message.finished = object.finished?.map((e) => Finished.fromPartial(e)) || [];
     message.preempted = object.preempted?.map((e) => AttemptRef.fromPartial(e)) || [];
+    message.preemptedCosts = object.preemptedCosts?.map((e) => Cost.fromPartial(e)) || [];
     message.heartbeat = (object.heartbeat !== undefined && object.heartbeat !== null)
       ? ProcessHeartbeat.fromPartial(object.heartbeat)
       : undefined;
@@ -211,7 +251,7 @@ export const ReportBatch: MessageFns<ReportBatch> = {
 };
 
 function createBaseFinished(): Finished {
-  return { attempt: undefined, outcome: undefined };
+  return { attempt: undefined, outcome: undefined, cost: undefined };
 }
 
 export const Finished: MessageFns<Finished> = {
@@ -229,6 +269,9 @@ export const Finished: MessageFns<Finished> = {
       case "stopped":
         Stopped.encode(message.outcome.value, writer.uint32(34).fork()).join();
         break;
+    }
+    if (message.cost !== undefined) {
+      Cost.encode(message.cost, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -278,6 +321,14 @@ export const Finished: MessageFns<Finished> = {
             message.outcome = { $case: "stopped", value: Stopped.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.cost = Cost.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -300,6 +351,7 @@ export const Finished: MessageFns<Finished> = {
         : isSet(object.stopped)
         ? { $case: "stopped", value: Stopped.fromJSON(object.stopped) }
         : undefined,
+      cost: isSet(object.cost) ? Cost.fromJSON(object.cost) : undefined,
     };
   },
 
@@ -314,6 +366,9 @@ export const Finished: MessageFns<Finished> = {
       obj.failed = Failed.toJSON(message.outcome.value);
     } else if (message.outcome?.$case === "stopped") {
       obj.stopped = Stopped.toJSON(message.outcome.value);
+    }
+    if (message.cost !== undefined) {
+      obj.cost = Cost.toJSON(message.cost);
     }
     return obj;
   },
@@ -346,6 +401,140 @@ export const Finished: MessageFns<Finished> = {
         break;
       }
     }
+    message.cost = (object.cost !== undefined && object.cost !== null) ? Cost.fromPartial(object.cost) : undefined;
+    return message;
+  },
+};
+
+function createBaseCost(): Cost {
+  return { deviceMs: 0, cpuMs: 0, inputTokens: 0, outputTokens: 0 };
+}
+
+export const Cost: MessageFns<Cost> = {
+  encode(message: Cost, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deviceMs !== 0) {
+      writer.uint32(9).double(message.deviceMs);
+    }
+    if (message.cpuMs !== 0) {
+      writer.uint32(17).double(message.cpuMs);
+    }
+    if (message.inputTokens !== 0) {
+      writer.uint32(24).uint32(message.inputTokens);
+    }
+    if (message.outputTokens !== 0) {
+      writer.uint32(32).uint32(message.outputTokens);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Cost {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCost();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.deviceMs = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.cpuMs = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.inputTokens = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.outputTokens = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Cost {
+    return {
+      deviceMs: isSet(object.deviceMs)
+        ? globalThis.Number(object.deviceMs)
+        : isSet(object.device_ms)
+        ? globalThis.Number(object.device_ms)
+        : 0,
+      cpuMs: isSet(object.cpuMs)
+        ? globalThis.Number(object.cpuMs)
+        : isSet(object.cpu_ms)
+        ? globalThis.Number(object.cpu_ms)
+        : 0,
+      inputTokens: isSet(object.inputTokens)
+        ? globalThis.Number(object.inputTokens)
+        : isSet(object.input_tokens)
+        ? globalThis.Number(object.input_tokens)
+        : 0,
+      outputTokens: isSet(object.outputTokens)
+        ? globalThis.Number(object.outputTokens)
+        : isSet(object.output_tokens)
+        ? globalThis.Number(object.output_tokens)
+        : 0,
+    };
+  },
+
+  toJSON(message: Cost): unknown {
+    const obj: any = {};
+    if (message.deviceMs !== 0) {
+      obj.deviceMs = floatToJson(message.deviceMs);
+    }
+    if (message.cpuMs !== 0) {
+      obj.cpuMs = floatToJson(message.cpuMs);
+    }
+    if (message.inputTokens !== 0) {
+      obj.inputTokens = Math.round(message.inputTokens);
+    }
+    if (message.outputTokens !== 0) {
+      obj.outputTokens = Math.round(message.outputTokens);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Cost>): Cost {
+    return Cost.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Cost>): Cost {
+    const message = createBaseCost();
+    message.deviceMs = object.deviceMs ?? 0;
+    message.cpuMs = object.cpuMs ?? 0;
+    message.inputTokens = object.inputTokens ?? 0;
+    message.outputTokens = object.outputTokens ?? 0;
     return message;
   },
 };
@@ -624,7 +813,7 @@ export const Stopped: MessageFns<Stopped> = {
 };
 
 function createBaseProcessHeartbeat(): ProcessHeartbeat {
-  return { running: [], epoch: 0, foreign: 0 };
+  return { running: [], epoch: 0, foreign: 0, costs: [] };
 }
 
 export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
@@ -637,6 +826,9 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
     }
     if (message.foreign !== 0) {
       writer.uint32(24).uint64(message.foreign);
+    }
+    for (const v of message.costs) {
+      Cost.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -678,6 +870,14 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
             message.foreign = longToNumber(reader.uint64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.costs.push(Cost.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -695,6 +895,7 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
       running: globalThis.Array.isArray(object?.running) ? object.running.map((e: any) => AttemptRef.fromJSON(e)) : [],
       epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
       foreign: isSet(object.foreign) ? globalThis.Number(object.foreign) : 0,
+      costs: globalThis.Array.isArray(object?.costs) ? object.costs.map((e: any) => Cost.fromJSON(e)) : [],
     };
   },
 
@@ -709,6 +910,9 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
     if (message.foreign !== 0) {
       obj.foreign = Math.round(message.foreign);
     }
+    if (message.costs?.length) {
+      obj.costs = message.costs.map((e) => Cost.toJSON(e));
+    }
     return obj;
   },
 
@@ -720,9 +924,14 @@ export const ProcessHeartbeat: MessageFns<ProcessHeartbeat> = {
     message.running = object.running?.map((e) => AttemptRef.fromPartial(e)) || [];
     message.epoch = object.epoch ?? 0;
     message.foreign = object.foreign ?? 0;
+    message.costs = object.costs?.map((e) => Cost.fromPartial(e)) || [];
     return message;
   },
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 

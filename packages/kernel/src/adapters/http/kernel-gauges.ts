@@ -1,8 +1,8 @@
 /**
- * What the kernel's tables and streams hold, read at each scrape. Labels are classes, states, models
- * and devices, all bounded; never tasks or processes.
+ * What the kernel's tables and streams hold, read at each scrape. Labels are classes, states, models,
+ * devices and tenants, all bounded; never tasks or processes.
  */
-import type { DeviceRow } from '@llmos/base';
+import type { AttemptCost, DeviceRow } from '@llmos/base';
 import { TASK_CLASSES } from '@llmos/base';
 import type { Registry } from 'prom-client';
 import { Counter, Gauge } from 'prom-client';
@@ -31,6 +31,7 @@ export function addKernelGauges(registry: Registry, gauges: KernelGauges): void 
   for (const reading of readings) addGauge(registry, reading);
   addReconciled(registry, gauges);
   addCallerGone(registry, gauges);
+  addCosts(registry, gauges);
 }
 
 function addGauge(registry: Registry, reading: Reading): void {
@@ -246,4 +247,24 @@ function addCallerGone(registry: Registry, gauges: KernelGauges): void {
       this.inc(gauges.counts()?.callerGone ?? 0);
     },
   });
+}
+
+/** The same. Tenants are bounded by the table that counts them. */
+function addCosts(registry: Registry, gauges: KernelGauges): void {
+  const add = (what: string, help: string, read: (cost: AttemptCost) => number): Counter => {
+    return new Counter({
+      name: `llmos_kernel_cost_${what}_total`,
+      help,
+      labelNames: ['tenant'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [tenant, cost] of gauges.counts()?.costs ?? []) this.inc({ tenant }, read(cost));
+      },
+    });
+  };
+  add('device_seconds', 'Time of devices that attempts took', (cost) => cost.deviceMs / 1_000);
+  add('cpu_seconds', 'Core-seconds that attempts took', (cost) => cost.cpuMs / 1_000);
+  add('input_tokens', 'Tokens that models read for attempts', (cost) => cost.inputTokens);
+  add('output_tokens', 'Tokens that models made for attempts', (cost) => cost.outputTokens);
 }

@@ -10,8 +10,9 @@ const from = { node: 'n1' as NodeId, process: 'p1-1' as ProcessId };
 const ref = { tenant: 'acme', task: 's1', attempt: 2 };
 
 function encode(of: Partial<report.ReportBatch>): Uint8Array {
-  const empty = { incarnation: 1, accepted: [], finished: [], preempted: [], heartbeat: undefined };
-  return report.ReportBatch.encode({ ...empty, ...of }).finish();
+  const empty = { accepted: [], finished: [], preempted: [], preemptedCosts: [] };
+  const batch = { incarnation: 1, ...empty, heartbeat: undefined, ...of };
+  return report.ReportBatch.encode(batch).finish();
 }
 
 it('carries a task to the mailbox with everything that the process needs', () => {
@@ -48,7 +49,7 @@ it('carries a task to the mailbox with everything that the process needs', () =>
 });
 
 it('reads the facts of a report in their order', () => {
-  const heartbeat = { running: [ref], epoch: 7, foreign: 2 };
+  const heartbeat = { running: [ref], costs: [], epoch: 7, foreign: 2 };
   const finished = [
     { attempt: ref, outcome: { $case: 'committed' as const, value: { ok: true, errorCode: '' } } },
   ];
@@ -59,6 +60,41 @@ it('reads the facts of a report in their order', () => {
     'process-heartbeat',
   ]);
   expect(events[1]).toMatchObject({ origin: { pid: 'p1-1' }, outcome: { ok: true } });
+});
+
+const cost = { deviceMs: 1.5, cpuMs: 6, inputTokens: 7, outputTokens: 2 };
+const committed = { $case: 'committed' as const, value: { ok: true, errorCode: '' } };
+
+it('reads what attempts have cost, where it is told', () => {
+  const events = decodeReport(
+    from,
+    encode({
+      finished: [
+        { attempt: ref, outcome: committed, cost },
+        { attempt: ref, outcome: committed, cost: undefined },
+      ],
+      preempted: [ref, ref],
+      preemptedCosts: [cost],
+      heartbeat: { running: [ref, ref], costs: [cost], epoch: 1, foreign: 0 },
+    }),
+  );
+  const told = events.map((event) => ('cost' in event ? event.cost : undefined));
+  expect(told).toEqual([cost, undefined, cost, undefined, undefined]);
+  expect(events.at(-1)).toMatchObject({ running: [{ ...ref, cost }, ref] });
+});
+
+it.each([NaN, Infinity, -Infinity, -1])('takes no cost of %d, and the rest of the report', (ms) => {
+  for (const wrong of [
+    { ...cost, deviceMs: ms },
+    { ...cost, cpuMs: ms },
+  ]) {
+    const [event] = decodeReport(
+      from,
+      encode({ finished: [{ attempt: ref, outcome: committed, cost: wrong }] }),
+    );
+    expect(event).toMatchObject({ kind: 'attempt-finished', outcome: { ok: true } });
+    expect(event).not.toHaveProperty('cost');
+  }
 });
 
 it.each([

@@ -1,5 +1,5 @@
 /** Mailbox messages and reports on the wire. Generated types stop here; reports are foreign. */
-import type { Epoch, NodeProcess, TaskId, TenantId } from '@llmos/base';
+import type { AttemptCost, Epoch, NodeProcess, TaskId, TenantId } from '@llmos/base';
 import { WIRE_LIMITS, errorBody, formatModelRef, isErrorCode, tryToken } from '@llmos/base';
 import { mailbox, report } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -74,13 +74,18 @@ export function decodeReport(from: NodeProcess, bytes: Uint8Array): KernelEvent[
   }
   for (const finished of batch.finished) {
     const attempt = readAttempt(finished.attempt);
-    events.push({ kind: 'attempt-finished', origin, attempt, outcome: readOutcome(finished) });
+    const outcome = readOutcome(finished);
+    events.push({ kind: 'attempt-finished', origin, attempt, outcome, ...readCost(finished.cost) });
   }
-  for (const ref of batch.preempted) {
-    events.push({ kind: 'attempt-preempted', origin, attempt: readAttempt(ref) });
-  }
+  batch.preempted.forEach((ref, index) => {
+    const cost = readCost(batch.preemptedCosts[index]);
+    events.push({ kind: 'attempt-preempted', origin, attempt: readAttempt(ref), ...cost });
+  });
   if (batch.heartbeat !== undefined) {
-    const running = batch.heartbeat.running.map(readAttempt);
+    const { costs } = batch.heartbeat;
+    const running = batch.heartbeat.running.map((ref, index) => {
+      return { ...readAttempt(ref), ...readCost(costs[index]) };
+    });
     const { epoch, foreign } = batch.heartbeat;
     events.push({ kind: 'process-heartbeat', origin, running, epoch, foreign });
   }
@@ -119,6 +124,15 @@ function readAttempt(ref: mailbox.AttemptRef | undefined): AttemptRef {
   // More than any task may have: host deaths and preemptions count on top of retries.
   if (attempt > WIRE_LIMITS.maxAttempts * 100) throw new TypeError(`attempt ${attempt}`);
   return { tenant, task, attempt };
+}
+
+/** One that can't be is none: it must cost its process nothing but the charge. */
+function readCost(told: report.Cost | undefined): { readonly cost?: AttemptCost } {
+  if (told === undefined) return {};
+  const { deviceMs, cpuMs, inputTokens, outputTokens } = told;
+  const cost = { deviceMs, cpuMs, inputTokens, outputTokens };
+  const isSound = Object.values(cost).every((amount) => Number.isFinite(amount) && amount >= 0);
+  return isSound ? { cost } : {};
 }
 
 function readCount(value: number, what: string): number {

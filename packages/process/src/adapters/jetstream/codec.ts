@@ -1,6 +1,14 @@
 /** Mailbox messages and reports on the wire. Whatever can't be read is undefined, never thrown. */
-import type { FlowName, FunctionName, Instant, TaskId, TaskKey, TenantId } from '@llmos/base';
-import { isErrorCode, isTaskClass, tryToken } from '@llmos/base';
+import type {
+  AttemptCost,
+  FlowName,
+  FunctionName,
+  Instant,
+  TaskId,
+  TaskKey,
+  TenantId,
+} from '@llmos/base';
+import { NO_COST, isErrorCode, isTaskClass, tryToken } from '@llmos/base';
 import { mailbox, report } from '@llmos/proto';
 import type { AttemptOutcome, AttemptRef, AttemptSpec, StopReason } from '../../attempt';
 import type { FinishedAttempt } from '../../finished-table';
@@ -110,15 +118,20 @@ export function encodeReport(incarnation: number, of: Report): Uint8Array {
     accepted: [...of.accepted],
     finished: ended.map(writeFinished),
     preempted: preempted.map((entry) => entry.ref),
+    preemptedCosts: preempted.map((entry) => entry.cost ?? NO_COST),
     heartbeat:
       of.heartbeat === undefined
         ? undefined
-        : { ...of.heartbeat, running: [...of.heartbeat.running] },
+        : {
+            ...of.heartbeat,
+            running: [...of.heartbeat.running],
+            costs: of.heartbeat.costs.map((cost) => cost ?? NO_COST),
+          },
   }).finish();
 }
 
 function writeFinished(entry: FinishedAttempt): report.Finished {
-  return { attempt: entry.ref, outcome: writeOutcome(entry.outcome) };
+  return { attempt: entry.ref, outcome: writeOutcome(entry.outcome), cost: entry.cost };
 }
 
 function writeOutcome(outcome: AttemptOutcome): report.Finished['outcome'] {
@@ -196,6 +209,7 @@ export interface DecodedReport {
   readonly finished: readonly FinishedAttempt[];
   readonly heartbeat?: {
     readonly running: readonly AttemptRef[];
+    readonly costs: readonly AttemptCost[];
     readonly epoch: number;
     readonly foreign: number;
   };
@@ -205,9 +219,10 @@ export function decodeReport(bytes: Uint8Array): DecodedReport {
   const batch = report.ReportBatch.decode(bytes);
   const refs = (list: readonly mailbox.AttemptRef[]): AttemptRef[] =>
     list.map(readRef).filter((ref) => ref !== undefined);
-  const preempted = refs(batch.preempted).map((ref): FinishedAttempt => ({
+  const preempted = refs(batch.preempted).map((ref, index): FinishedAttempt => ({
     ref,
     outcome: { kind: 'preempted' },
+    cost: batch.preemptedCosts[index] ?? NO_COST,
   }));
   const { heartbeat } = batch;
   return {
@@ -221,19 +236,20 @@ export function decodeReport(bytes: Uint8Array): DecodedReport {
 }
 
 function readFinished(finished: report.Finished): FinishedAttempt[] {
-  const ref = readRef(finished.attempt);
   const { outcome } = finished;
-  if (ref === undefined || outcome === undefined) return [];
+  const attempt = readRef(finished.attempt);
+  if (attempt === undefined || outcome === undefined) return [];
+  const ref = { ref: attempt, ...(finished.cost && { cost: finished.cost }) };
   switch (outcome.$case) {
     case 'committed': {
       const { ok, errorCode } = outcome.value;
       const end = errorCode === '' ? { ok } : { ok, errorCode };
-      return [{ ref, outcome: { kind: 'committed', ...end } }];
+      return [{ ...ref, outcome: { kind: 'committed', ...end } }];
     }
     case 'failed':
-      return [{ ref, outcome: readFailed(outcome.value) }];
+      return [{ ...ref, outcome: readFailed(outcome.value) }];
     case 'stopped':
-      return [{ ref, outcome: { kind: 'stopped', reason: outcome.value.reason } }];
+      return [{ ...ref, outcome: { kind: 'stopped', reason: outcome.value.reason } }];
   }
 }
 
