@@ -6,7 +6,7 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import { systemClock } from '@llmos/base';
+import { NO_COST, systemClock } from '@llmos/base';
 import type { Attempt } from '@llmos/process';
 import type { StepEvents } from './actors/thread-client';
 import type { ThreadRequest } from './actors/thread-protocol';
@@ -39,6 +39,18 @@ class FakeThread implements StepThread {
   }
   cancel(requestId: number): void {
     this.cancelled.push(requestId);
+  }
+  cost(soFar: AttemptCost): void {
+    this.current?.events.cost(this.steps.at(-1)?.[0]?.requestId ?? 0, soFar);
+  }
+  /** The step is over, and each of its requests had this cost. */
+  finishAt(cost: AttemptCost): void {
+    const { current } = this;
+    for (const { requestId } of this.steps.at(-1) ?? []) {
+      current?.events.answered({ requestId, result: Buffer.from('done'), cost });
+    }
+    this.current = undefined;
+    current?.done();
   }
   chunk(chunk: GenerateChunk): void {
     this.current?.events.chunk(this.steps.at(-1)?.[0]?.requestId ?? 0, chunk);
@@ -79,7 +91,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive', functionN
     tellCost: (soFar) => costs.push(soFar),
     emitChunk: (chunk) => chunks.push(chunk),
   };
-  return { attempt, abort, chunks };
+  return { attempt, abort, chunks, costs };
 }
 
 function setUp(threadCount = 1, maxRequests = 8) {
@@ -118,6 +130,18 @@ describe('batch dispatcher', () => {
     thread.finish();
     expect(await Promise.all(answers)).toHaveLength(3);
     expect(meter.counts().stepRequests).toMatchObject({ sum: 3, counts: [0, 0, 1, 0, 0, 0, 0, 0] });
+  });
+
+  it('passes on what a request costs, while its step runs and at its end', async () => {
+    const { dispatcher, thread } = setUp();
+    const [a, b] = [attemptOf('a'), attemptOf('b')];
+    const answers = [dispatcher.handle(a.attempt), dispatcher.handle(b.attempt)];
+    await turn();
+    const cost = (deviceMs: number) => ({ ...NO_COST, deviceMs });
+    thread.cost(cost(1));
+    thread.finishAt(cost(2));
+    await Promise.all(answers);
+    expect([a.costs, b.costs]).toEqual([[cost(1), cost(2)], [cost(2)]]);
   });
 
   it('lets an urgent request overtake bulk work that waits', async () => {

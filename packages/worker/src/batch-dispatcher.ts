@@ -65,6 +65,7 @@ export class BatchDispatcher {
       this.parts.meter.addChunk();
       this.running.get(requestId)?.attempt.emitChunk(chunk);
     },
+    cost: (requestId, soFar) => this.running.get(requestId)?.attempt.tellCost(soFar),
     answered: (answer) => this.answered(answer),
   };
 
@@ -216,7 +217,8 @@ export class BatchDispatcher {
   private answered(answer: ThreadAnswer): void {
     const waiting = this.running.get(answer.requestId);
     this.running.delete(answer.requestId);
-    const { result, error, tokens } = answer;
+    const { result, error, tokens, cost } = answer;
+    if (cost !== undefined) waiting?.attempt.tellCost(cost);
     if (tokens !== undefined) this.parts.meter.addTokens(tokens);
     if (waiting?.step === undefined) return;
     this.countAnswer(waiting.step);

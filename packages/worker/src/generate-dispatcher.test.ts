@@ -6,7 +6,7 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import { systemClock } from '@llmos/base';
+import { NO_COST, systemClock } from '@llmos/base';
 import type { Attempt } from '@llmos/process';
 import type { GenerationEvents } from './actors/thread-client';
 import type { ThreadRequest } from './actors/thread-protocol';
@@ -64,7 +64,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'standard', functionName
     tellCost: (soFar) => costs.push(soFar),
     emitChunk: (chunk) => chunks.push(chunk),
   };
-  return { attempt, abort, preemption, chunks };
+  return { attempt, abort, preemption, chunks, costs };
 }
 
 function setUp(maxOpen = 2) {
@@ -89,6 +89,19 @@ describe('generate dispatcher', () => {
     await answer;
     thread.events?.began(1);
     expect(counted()).toBe(1);
+  });
+
+  it('passes on what a generation costs, while it runs and at its end', async () => {
+    const { thread, dispatcher } = setUp();
+    const cost = (deviceMs: number) => ({ ...NO_COST, deviceMs });
+    const [a, b] = [attemptOf('a'), attemptOf('b')];
+    const answers = [dispatcher.handle(a.attempt), dispatcher.handle(b.attempt)];
+    thread.events?.cost(1, cost(5));
+    thread.events?.answered({ requestId: 1, result: Buffer.from('done'), cost: cost(6) });
+    thread.events?.preempted({ requestId: 2, tokens: [], text: '', cost: cost(7) });
+    await Promise.all(answers);
+    thread.events?.cost(1, cost(9));
+    expect([a.costs, b.costs]).toEqual([[cost(5), cost(6)], [cost(7)]]);
   });
 
   it('hands requests over at once, with their urgency, and their chunks and answers back', async () => {

@@ -4,6 +4,7 @@
  * Nothing is batched here: a request joins those that run at once, and the engine decides between
  * two steps who goes on. Only beyond a bound do attempts wait here, the most urgent first.
  */
+import type { AttemptCost } from '@llmos/base';
 import { compareUrgency } from '@llmos/base';
 import type { Attempt, HandlerAnswer } from '@llmos/process';
 import type { GenerationEvents, GivenBack } from './actors/thread-client';
@@ -46,6 +47,7 @@ export class GenerateDispatcher {
       const asked = this.open.get(requestId);
       if (asked !== undefined) this.parts.meter.addFirstToken(asked.attempt.spec);
     },
+    cost: (requestId, soFar) => this.open.get(requestId)?.attempt.tellCost(soFar),
     answered: (answer) => this.answered(answer),
     preempted: (given) => this.givenBack(given),
   };
@@ -112,18 +114,19 @@ export class GenerateDispatcher {
     return index >= 0;
   }
 
-  private answered({ requestId, result, error, tokens }: ThreadAnswer): void {
+  private answered({ requestId, result, error, tokens, cost }: ThreadAnswer): void {
     if (tokens !== undefined) this.parts.meter.addTokens(tokens);
-    this.end(requestId, { kind: 'answered', result, ...(error && { error }) });
+    this.end(requestId, { kind: 'answered', result, ...(error && { error }) }, cost);
   }
 
-  private givenBack({ requestId, tokens, text }: GivenBack): void {
-    this.end(requestId, { kind: 'preempted', state: { tokens, text } });
+  private givenBack({ requestId, tokens, text, cost }: GivenBack): void {
+    this.end(requestId, { kind: 'preempted', state: { tokens, text } }, cost);
   }
 
-  private end(requestId: number, answer: HandlerAnswer): void {
+  private end(requestId: number, answer: HandlerAnswer, cost: AttemptCost | undefined): void {
     const asked = this.open.get(requestId);
     this.open.delete(requestId);
+    if (cost !== undefined) asked?.attempt.tellCost(cost);
     asked?.resolve(answer);
     this.fill();
   }

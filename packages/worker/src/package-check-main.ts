@@ -105,6 +105,7 @@ async function runOneStep(thread: ThreadClient, options: TryOut): Promise<void> 
       },
     ],
     {
+      cost: () => undefined,
       chunk: () => undefined,
       answered: (answer) => {
         result = answer.result;

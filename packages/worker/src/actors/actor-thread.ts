@@ -9,7 +9,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import type { ErrorBody, GenerateOutput } from '@llmos/base';
+import type { AttemptCost, ErrorBody, GenerateOutput } from '@llmos/base';
 import { LlmosError, errorBody, isRecord } from '@llmos/base';
 import { openOnnxRunner } from '../adapters/onnxruntime/onnx-runner';
 import { openRowCopier } from '../adapters/onnxruntime/onnx-row-copier';
@@ -19,6 +19,8 @@ import { decodeProtobufBody, encodeProtobufResult } from '../adapters/protobuf/f
 import { openTokenizer } from '../adapters/tokenizers/hugging-face-tokenizer';
 import { openChatTemplate } from '../adapters/tokenizers/jinja-chat-template';
 import { assertValueFits } from '../engine/answer-room';
+import type { CostMeterParts } from '../engine/cost-meter';
+import { CostMeter } from '../engine/cost-meter';
 import type { ContinuousEngine, EngineAnswer, EngineCalls, EngineRequest } from '../engine/engine';
 import { failedAnswer, valueAnswer } from '../engine/engine';
 import { decodeJsonBody, encodeJsonResult } from '../engine/json-body';
@@ -49,7 +51,7 @@ interface LoadedModel {
   readonly copier: RowCopier | undefined;
 }
 
-async function loadModel(options: LoadOptions): Promise<LoadedModel> {
+async function loadModel(options: LoadOptions, costs: CostMeter): Promise<LoadedModel> {
   const { manifest, packageFolder } = options;
   if (!isPackagePath(manifest.graph)) {
     throw new LlmosError('INVALID_ARGUMENT', 'the manifest names a graph outside the package');
@@ -83,6 +85,7 @@ async function loadModel(options: LoadOptions): Promise<LoadedModel> {
       documents,
       graph,
       runner,
+      costs,
       nowMs: () => performance.now(),
       ...(options.generation === undefined ? {} : { generation: options.generation }),
       ...(readsTexts ? { tokenizer: openTokenizer(documents) } : {}),
@@ -107,6 +110,8 @@ class ActorThread {
   /** Of open requests: what crosses their answer asks for nothing. */
   private readonly demands = new Map<number, 'cancel' | 'preempt'>();
   private readonly open = new Map<number, ThreadRequest>();
+  /** Of one core, until a model is loaded. */
+  private costs = this.meterOf(1);
   /** Messages with requests, so far. */
   private heardRuns = 0;
   /** Steps under way: one, and those that interrupted it. */
@@ -128,6 +133,7 @@ class ActorThread {
       case 'run':
         // Open from here on, so that a cancel that follows at once is heard.
         for (const request of message.requests) this.open.set(request.requestId, request);
+        this.costs.begin(...message.requests.map(({ requestId }) => requestId));
         this.heardRuns += 1;
         if (this.steps > 0) this.urgent.push(message.requests);
         else this.enqueue(() => this.run(message.requests));
@@ -158,7 +164,9 @@ class ActorThread {
     const startedMs = performance.now();
     try {
       if (this.model !== undefined) throw new LlmosError('ALREADY_EXISTS', 'a model is loaded');
-      this.model = await loadModel(options);
+      // A run on another device keeps one core waiting.
+      this.costs = this.meterOf(options.device === 'cpu' ? options.intraOpThreads : 1);
+      this.model = await loadModel(options, this.costs);
       const { provider } = this.model.runner;
       this.post({ kind: 'loaded', provider, loadMs: performance.now() - startedMs });
     } catch (thrown) {
@@ -197,8 +205,8 @@ class ActorThread {
       chunk: (requestId, chunk) => this.post({ kind: 'chunk', requestId, chunk }),
       began: (requestId) => this.post({ kind: 'began', requestId }),
       preempted: (requestId, tokens, text) => {
-        this.forget(requestId);
-        this.post({ kind: 'preempted', requestId, tokens, text });
+        const cost = this.forget(requestId);
+        this.post({ kind: 'preempted', requestId, tokens, text, ...cost });
       },
       // Told after the last answer too.
       contexts: (counts) => {
@@ -272,7 +280,7 @@ class ActorThread {
   private answer(requestId: number, answer: EngineAnswer): void {
     const request = this.open.get(requestId);
     if (request === undefined) return;
-    this.forget(requestId);
+    const cost = this.forget(requestId);
     const { result, error } = encodeAnswer(request, answer);
     const own = ownBuffer(result);
     const tokens = tokensOf(request, answer);
@@ -282,6 +290,7 @@ class ActorThread {
         answer: {
           requestId,
           result: own,
+          ...cost,
           ...(tokens === undefined ? {} : { tokens }),
           ...(error === undefined ? {} : { error }),
         },
@@ -290,9 +299,16 @@ class ActorThread {
     );
   }
 
-  private forget(requestId: number): void {
+  private forget(requestId: number): { readonly cost?: AttemptCost } {
     this.open.delete(requestId);
     this.demands.delete(requestId);
+    const cost = this.costs.end(requestId);
+    return cost === undefined ? {} : { cost };
+  }
+
+  private meterOf(cores: number): CostMeter {
+    const tell: CostMeterParts['tell'] = (costs) => this.post({ kind: 'costs', costs });
+    return new CostMeter({ nowMs: () => performance.now(), cores, tell });
   }
 
   /** Once for each time that something was open. */

@@ -93,7 +93,7 @@ const OPTIONS = {
   device: 'cpu',
   intraOpThreads: 1,
 } as const;
-const ignore = { chunk: () => undefined, answered: () => undefined };
+const ignore = { cost: () => undefined, chunk: () => undefined, answered: () => undefined };
 const ignoreAll = { ...ignore, preempted: () => undefined };
 
 describe('thread client', () => {
@@ -104,6 +104,7 @@ describe('thread client', () => {
     const chunks: string[] = [];
     const of = request(1, 'hello');
     const step = client.run([of, request(2, 'world')], {
+      cost: () => undefined,
       chunk: (_id, chunk) => chunks.push(chunk.text),
       answered: (answer) => answers.push(answer),
     });

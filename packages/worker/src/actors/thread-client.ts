@@ -10,7 +10,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { LlmosError } from '@llmos/base';
-import type { GenerateChunk } from '@llmos/base';
+import type { AttemptCost, GenerateChunk } from '@llmos/base';
 import type { Alarm } from '../ports/alarm';
 import { MOST_COPIED_BYTES } from './thread-protocol';
 import type {
@@ -51,6 +51,8 @@ export interface ThreadClientParts {
 }
 
 export interface StepEvents {
+  /** So far; it only grows. */
+  cost(requestId: number, soFar: AttemptCost): void;
   chunk(requestId: number, chunk: GenerateChunk): void;
   answered(answer: ThreadAnswer): void;
 }
@@ -212,6 +214,10 @@ export class ThreadClient {
         return;
       case 'preempted':
         this.givenBack(message);
+        return;
+      case 'costs':
+        this.watchLife();
+        for (const [id, soFar] of message.costs) this.open.get(id)?.events.cost(id, soFar);
         return;
       case 'contexts':
         this.watchLife();

@@ -8,7 +8,14 @@
  * step. To a thread that generates, `run` may be sent at any time: those requests join the ones that
  * run. Bodies are transferred, not copied.
  */
-import type { BodyFormat, ErrorCode, GenerateChunk, ModelManifest, TaskClass } from '@llmos/base';
+import type {
+  AttemptCost,
+  BodyFormat,
+  ErrorCode,
+  GenerateChunk,
+  ModelManifest,
+  TaskClass,
+} from '@llmos/base';
 
 export interface LoadOptions {
   /** Folder that holds the verified package files. */
@@ -81,6 +88,8 @@ export interface ThreadAnswer {
     /** Mean time of a token after the first, of each sample that has more than one. */
     readonly tokenMs: readonly number[];
   };
+  /** All that it cost; absent: nothing. */
+  readonly cost?: AttemptCost;
   /** Set where the result is an error. */
   readonly error?: {
     readonly code: ErrorCode;
@@ -135,6 +144,13 @@ export type FromThread =
       readonly tokens: readonly number[];
       /** What a reader has seen of them so far. */
       readonly text: string;
+      /** Of this attempt. */
+      readonly cost?: AttemptCost;
+    }
+  /** What requests that are open have cost so far, now and then while the model runs. */
+  | {
+      readonly kind: 'costs';
+      readonly costs: readonly (readonly [requestId: number, soFar: AttemptCost])[];
     }
   | { readonly kind: 'contexts'; readonly counts: ContextCounts }
   /** `heardRuns`: so many `run` came so far. A later one is under way: the thread is busy again. */

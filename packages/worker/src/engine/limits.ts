@@ -51,4 +51,6 @@ export const ENGINE_LIMITS = {
   maxDraftTokens: 8,
   /** Counts of a generating thread are told at most this often. */
   contextCountsMs: 500,
+  /** Costs of requests that run are told at most this often: twice in a heartbeat. */
+  costsMs: 500,
 } as const;

@@ -17,6 +17,7 @@ import type { RowCopier } from '../ports/row-copier';
 import type { TextTokenizer } from '../ports/text-tokenizer';
 import { BatchEngine } from './encoders/batch-engine';
 import { EncoderGraph } from './encoders/encoder-graph';
+import type { CostMeter } from './cost-meter';
 import type { ContinuousEngine, Engine } from './engine';
 import { ENGINE_LIMITS } from './limits';
 import { openGenerateEngine } from './generation/open-generate-engine';
@@ -34,6 +35,7 @@ export interface ModelParts {
   readonly generation?: GenerationBounds;
   /** On a device with memory of its own. */
   readonly copier?: RowCopier;
+  readonly costs: CostMeter;
   readonly nowMs: () => number;
 }
 
@@ -51,7 +53,7 @@ const DEFAULT_BOUNDS: GenerationBounds = { maxRows: 1, maxSavedBytes: 0, maxPref
 export function openEngines(parts: ModelParts): ModelEngines {
   const { manifest, runner } = parts;
   const stepped = new Map<string, Engine>();
-  stepped.set('infer', new TensorEngine(runner, manifest.state ?? []));
+  stepped.set('infer', new TensorEngine(runner, manifest.state ?? [], parts.costs));
   switch (manifest.task) {
     case 'infer':
       break;
@@ -86,6 +88,7 @@ function openBatchEngine(parts: ModelParts): Engine {
   return new BatchEngine({
     function: textFunctionOf({ ...model, maxTokens }),
     runRows: (rows) => graph.run(rows),
+    costs: parts.costs,
     limits: {
       maxRows: hasDependentRows(parts.graph) ? 1 : staticRows,
       maxTokens: isOnCpu ? ENGINE_LIMITS.cpuBatchTokens : ENGINE_LIMITS.maxBatchTokens,

@@ -11,6 +11,7 @@ import { SharedRows } from '../engine/rows/shared-rows';
 import type { GenerationSettings } from '../models/model-settings';
 import type { FakeDecoder, FakeDecoderOptions } from './fake-decoder';
 import { characterTokenizer, fakeDecoder } from './fake-decoder';
+import { testCosts } from '../testing/test-costs';
 
 export const VOCABULARY = 128;
 
@@ -64,6 +65,7 @@ export function engineOf(options: EngineOptions = {}): DrivenEngine {
     ...{ rows, tokenizer: characterTokenizer, chatTemplate: undefined, settings, maxTokens },
     ...{ maxRows, maxSavedBytes: 0, maxPrefixBytes: 0, sharesPrefixes: false, feeding },
     runMs: () => 0,
+    costs: testCosts(),
     ...options.model,
   });
   return {

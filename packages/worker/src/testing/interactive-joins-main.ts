@@ -12,6 +12,7 @@ import type { EngineRequest, GenerationCalls } from '../engine/engine';
 import { openEngines } from '../engine/model-engines';
 import { WANTED_POSITIONS } from '../models/graph-facts';
 import { shippedModel } from './model-folders';
+import { testCosts } from '../testing/test-costs';
 
 const ROWS = 16;
 const JOINS_AT = 20;
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
     }),
     tokenizer: openTokenizer(documents),
     generation: { maxRows: ROWS, maxSavedBytes: 2 ** 26, maxPrefixBytes: 2 ** 26 },
+    costs: testCosts(),
     nowMs: () => 0,
   });
   if (generate === undefined) throw new Error('the storyteller does not generate');

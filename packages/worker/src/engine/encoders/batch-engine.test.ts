@@ -3,6 +3,8 @@ import { BatchEngine } from './batch-engine';
 import type { RunRows } from './batch-engine';
 import type { EngineAnswer, EngineRequest } from '../engine';
 import type { TextFunction } from './text-functions';
+import type { CostMeter } from '../cost-meter';
+import { testCosts } from '../../testing/test-costs';
 
 /** A request's rows are given; its answer is the first token of each row. */
 const firstTokens: TextFunction = {
@@ -29,10 +31,16 @@ function request(requestId: number, input: unknown): EngineRequest {
   };
 }
 
-function engineOf(options: { runRows?: RunRows; maxRows?: number; heldTokens?: number }) {
+function engineOf(options: {
+  runRows?: RunRows;
+  maxRows?: number;
+  heldTokens?: number;
+  costs?: CostMeter;
+}) {
   return new BatchEngine({
     function: firstTokens,
     runRows: options.runRows ?? runRows,
+    costs: options.costs ?? testCosts(),
     limits: { maxRows: options.maxRows ?? 4, maxTokens: 100, runCostTokens: 7 },
     heldTokens: options.heldTokens ?? 100,
   });
@@ -53,6 +61,7 @@ async function run(
     cancelled?: (id: number) => boolean;
     maxRows?: number;
     heldTokens?: number;
+    costs?: CostMeter;
   } = {},
 ) {
   const answers = new Map<number, EngineAnswer>();
@@ -90,6 +99,18 @@ describe('batches of requests', () => {
     };
     await run([request(1, [[1], [2]]), request(2, [[3]])], { runRows: counting });
     expect(sizes).toEqual([3]);
+  });
+
+  it('charges a run to its rows alike, whose ever they are', async () => {
+    const costs = testCosts(2);
+    for (const id of [1, 2]) costs.begin(id);
+    await run([request(1, [[1, 1], [2]]), request(2, [[3]])], { costs, maxRows: 3 });
+    // The clock of the test says that each run takes 1 ms.
+    const [first, second] = [costs.end(1), costs.end(2)];
+    expect(first).toMatchObject({ inputTokens: 3, outputTokens: 0 });
+    expect(first?.deviceMs).toBeCloseTo(2 / 3, 6);
+    expect(second?.deviceMs).toBeCloseTo(1 / 3, 6);
+    expect(second?.cpuMs).toBeCloseTo(2 / 3, 6);
   });
 
   it('keeps a failure from batch mates: rows run alone, and only the guilty one fails', async () => {
@@ -156,6 +177,7 @@ describe('batches of requests', () => {
           runs += 1;
           return runRows(rows);
         },
+        costs: testCosts(),
         limits: { maxRows: 1, maxTokens: 100, runCostTokens: 7 },
         heldTokens,
       });

@@ -8,6 +8,7 @@
 import { compareUrgency } from '@llmos/base';
 import type { Engine, EngineCalls, EngineRequest } from '../engine';
 import { ANY_ROOM } from '../answer-room';
+import type { ChargedRow, CostMeter } from '../cost-meter';
 import { CANCELLED_ANSWER, failedAnswer, valueAnswer } from '../engine';
 import type { RowOutput } from './encoder-graph';
 import { HeldAnswers } from '../held-answers';
@@ -21,6 +22,7 @@ export type RunRows = (rows: readonly (readonly number[])[]) => Promise<readonly
 export interface BatchEngineOptions {
   readonly function: TextFunction;
   readonly runRows: RunRows;
+  readonly costs: CostMeter;
   readonly limits: BatchLimits;
   /** Tokens of runs, padding included, that an answer may wait for others. */
   readonly heldTokens: number;
@@ -84,7 +86,9 @@ export class BatchEngine implements Engine {
   private async runBatch(rows: readonly Row[], calls: HeldAnswers): Promise<void> {
     let outputs: readonly RowOutput[];
     try {
-      outputs = await this.options.runRows(rows.map((row) => row.ids));
+      outputs = await this.options.costs.run(rows.map(chargedRow), () =>
+        this.options.runRows(rows.map((row) => row.ids)),
+      );
     } catch (thrown) {
       const [first, second] = rows;
       if (first !== undefined && second === undefined) fail(first.open, thrown, calls);
@@ -101,6 +105,10 @@ export class BatchEngine implements Engine {
       if (!row.open.isAnswered) await this.runBatch([row], calls);
     }
   }
+}
+
+function chargedRow({ open, ids }: Row): ChargedRow {
+  return { requestId: open.request.requestId, inputTokens: ids.length };
 }
 
 /** By their most urgent row each. */

@@ -2,6 +2,7 @@
 import { seededRandom } from '@llmos/base';
 import { drive, engineOf, generateRequest as request } from '../../testing/driven-engine';
 import type { EngineOptions } from '../../testing/driven-engine';
+import { testCosts } from '../../testing/test-costs';
 import { uncached } from '../../testing/mixed-generations';
 
 const options = (more: EngineOptions['model'] = {}): EngineOptions => ({
@@ -126,6 +127,27 @@ describe('continuous batching', () => {
     });
     expect(firstAt - joinedAt).toBeLessThanOrEqual(2);
     expect(counts.switches).toBe(1);
+  });
+
+  it('charges each generation its share of the runs, and what was read and made for it', async () => {
+    const costs = testCosts(2);
+    const driven = engineOf(options({ costs }));
+    const ids = [1, 2, 3, 4];
+    for (const id of ids) costs.begin(id);
+    const requests = ids.map((id) => request(sampled(id, 10), { requestId: id }));
+    const outcome = await drive(driven, requests);
+    const charged = ids.map((id) => costs.end(id));
+    const total = charged.reduce((sum, cost) => sum + (cost?.deviceMs ?? 0), 0);
+    // Each run takes 1 ms by the clock of the test.
+    expect(total).toBeCloseTo(driven.runner.runs.length, 6);
+    charged.forEach((cost, index) => {
+      const { promptTokens, tokens } = outcome.outputOf(ids[index] ?? 0);
+      expect(cost).toMatchObject({ inputTokens: promptTokens, outputTokens: tokens.length });
+      expect(cost?.cpuMs).toBeCloseTo(2 * (cost?.deviceMs ?? 0), 6);
+      // Its prompt alone, and ten tokens or fewer beside others.
+      expect(cost?.deviceMs).toBeGreaterThan(1);
+      expect(cost?.deviceMs).toBeLessThan(10);
+    });
   });
 
   it('reads a prompt once for all of its samples', async () => {

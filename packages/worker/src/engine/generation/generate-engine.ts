@@ -14,6 +14,7 @@ import type { ContextCounts } from '../../actors/thread-protocol';
 import type { GenerationSettings } from '../../models/model-settings';
 import type { ChatTemplate } from '../../ports/chat-template';
 import type { TextTokenizer } from '../../ports/text-tokenizer';
+import type { CostMeter } from '../cost-meter';
 import { ContextMeter } from './context-meter';
 import type { DecoderRows } from '../rows/decoder-rows';
 import { NO_DRAFTS, lookupDrafts } from './drafting';
@@ -45,6 +46,7 @@ export interface GenerateModel {
   readonly feeding: Feeding;
   /** Time inside the model's runs so far. */
   readonly runMs: () => number;
+  readonly costs: CostMeter;
 }
 
 export class GenerateEngine implements ContinuousEngine {
@@ -68,6 +70,7 @@ export class GenerateEngine implements ContinuousEngine {
     this.meter = new ContextMeter(model.runMs);
     this.runner = new StepRunner({
       ...{ rows, meter: this.meter, reuse: this.reuse, maxTokens: model.maxTokens },
+      costs: model.costs,
       gridTokens: feeding === 'alike' ? ENGINE_LIMITS.alikePartTokens : Infinity,
       requestOf: (sequence) => this.open.get(sequence.request.requestId),
     });

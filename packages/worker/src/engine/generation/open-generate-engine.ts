@@ -6,6 +6,7 @@ import type { GraphFacts } from '../../models/graph-facts';
 import { hasDependentRows, sharesKvBuffer } from '../../models/graph-facts';
 import type { GenerationSettings } from '../../models/model-settings';
 import type { ChatTemplate } from '../../ports/chat-template';
+import type { CostMeter } from '../cost-meter';
 import type { ModelRunner } from '../../ports/model-runner';
 import type { RowCopier } from '../../ports/row-copier';
 import type { TextTokenizer } from '../../ports/text-tokenizer';
@@ -27,6 +28,7 @@ export interface GenerateParts {
   readonly settings: GenerationSettings;
   readonly maxTokens: number;
   readonly bounds: GenerationBounds;
+  readonly costs: CostMeter;
   readonly nowMs: () => number;
   /** On a device with memory of its own. */
   readonly copier?: RowCopier;
@@ -42,6 +44,7 @@ export function openGenerateEngine(parts: GenerateParts): GenerateEngine {
     rows: openRows(parts, decoder),
     sharesPrefixes: parts.manifest.sharedPrefixes === true,
     feeding: feedingOf(graph, decoder),
+    costs: parts.costs,
     runMs: () => runner.runMs,
   });
 }

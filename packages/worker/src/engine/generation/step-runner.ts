@@ -1,5 +1,6 @@
 /** Runs what a step's plan says and commits the tokens that come of it. */
 import { LlmosError, compareUrgency } from '@llmos/base';
+import type { ChargedRow, CostMeter } from '../cost-meter';
 import type { ContextMeter } from './context-meter';
 import type { DecoderRows, KvRow } from '../rows/decoder-rows';
 import type { KvReuse } from './kv-reuse';
@@ -12,6 +13,7 @@ export interface StepRunnerParts {
   readonly rows: DecoderRows;
   readonly reuse: KvReuse;
   readonly meter: ContextMeter;
+  readonly costs: CostMeter;
   /** Tokens that a row may come to. */
   readonly maxTokens: number;
   /** Tokens of one run over a prompt. */
@@ -65,9 +67,11 @@ export class StepRunner {
   }
 
   private async decode(sequences: readonly Sequence[]): Promise<void> {
-    const { meter, rows } = this.parts;
+    const { costs, meter, rows } = this.parts;
     const ids = sequences.map(({ generation }) => generation.lastToken);
-    const logits = await rows.decode(sequences.map(rowOf), ids);
+    // The last token of a prompt that was known is read here.
+    const charged = sequences.map((each) => rowFor(each, each.generation.tokenCount === 0 ? 1 : 0));
+    const logits = await costs.run(charged, () => rows.decode(sequences.map(rowOf), ids));
     const width = logits.length / sequences.length;
     meter.decodedTokens += sequences.length;
     // A prompt of which all but the last token was known is read by this run.
@@ -79,11 +83,12 @@ export class StepRunner {
   }
 
   private async feed(sequence: Sequence, tokenCount: number): Promise<void> {
-    const { gridTokens, meter, rows } = this.parts;
+    const { costs, gridTokens, meter, rows } = this.parts;
     let isRead = false;
     for (let left = tokenCount; left > 0; left -= gridTokens) {
       const ids = sequence.next(Math.min(left, gridTokens));
-      const logits = await rows.feed(rowOf(sequence), ids, 1);
+      const charged = [rowFor(sequence, ids.length)];
+      const logits = await costs.run(charged, () => rows.feed(rowOf(sequence), ids, 1));
       meter.prefilledTokens += ids.length;
       isRead = sequence.pendingTokens === 0;
       if (isRead) this.commit(sequence, logits);
@@ -112,13 +117,14 @@ export class StepRunner {
 
   /** One run over the last token and those expected after it; what is not confirmed is cut. */
   private async draft(sequence: Sequence): Promise<void> {
-    const { meter, rows, maxTokens } = this.parts;
+    const { costs, meter, rows, maxTokens } = this.parts;
     const room = maxTokens - sequence.history.length;
     const draft = sequence.drafting.draft(Math.min(room, ENGINE_LIMITS.maxDraftTokens));
     if (draft.length === 0) return this.decode([sequence]);
     const row = rowOf(sequence);
     const { generation } = sequence;
-    const logits = await rows.feed(row, [generation.lastToken, ...draft], draft.length + 1);
+    const ids = [generation.lastToken, ...draft];
+    const logits = await costs.run([rowFor(sequence, 0)], () => rows.feed(row, ids, ids.length));
     const width = logits.length / (draft.length + 1);
     let accepted = 0;
     while (
@@ -140,15 +146,23 @@ export class StepRunner {
    */
   private advance(sequence: Sequence, logits: Float32Array): boolean {
     const opened = this.parts.requestOf(sequence);
+    const { generation } = sequence;
     if (opened === undefined || opened.isAnswered) return false;
     try {
-      opened.send(sequence.generation.advance(logits), sequence);
+      const { tokenCount } = generation;
+      const chunk = generation.advance(logits);
+      this.parts.costs.made(opened.request.requestId, generation.tokenCount - tokenCount);
+      opened.send(chunk, sequence);
     } catch (thrown) {
       opened.fail(thrown);
       return false;
     }
-    return sequence.generation.finishReason === undefined;
+    return generation.finishReason === undefined;
   }
+}
+
+function rowFor({ request }: Sequence, inputTokens: number): ChargedRow {
+  return { requestId: request.requestId, inputTokens };
 }
 
 function rowOf(sequence: Sequence): KvRow {

@@ -4,6 +4,7 @@ import type { AnswerRoom } from '../answer-room';
 import type { EngineAnswer } from '../engine';
 import { ENGINE_LIMITS } from '../limits';
 import { TensorEngine } from './tensor-engine';
+import { testCosts } from '../../testing/test-costs';
 
 /** y = x + state, next state = y; fails on negative numbers. */
 const runner: ModelRunner = {
@@ -52,7 +53,7 @@ function rowsOf(count: number): Partial<TensorValue> {
   return { dims: [count], data: new Array<number>(count).fill(0) };
 }
 
-function open(engine = new TensorEngine(runner, pairs)) {
+function open(engine = new TensorEngine(runner, pairs, testCosts())) {
   return async (
     input: InferInput,
     stateKey?: string,
@@ -143,20 +144,24 @@ describe('infer', () => {
   it('refuses, before it runs, what can not fit an answer, and names the sizes', async () => {
     const wide = wideRunner(['rows', 'rows'], [10_000, 10_000]);
     const room = { format: 'json', maxBytes: 1_000_000 } as const;
-    const refusal = await open(new TensorEngine(wide, []))(x(1, rowsOf(10_000)), undefined, room);
+    const refusal = await open(new TensorEngine(wide, [], testCosts()))(
+      x(1, rowsOf(10_000)),
+      undefined,
+      room,
+    );
     expect(refusal).toMatch(
       /at least 199999999 bytes \(y is float32 \[10000, 10000\]\), the limit is 1000000.*fewer rows/,
     );
     expect(wide.runs).toBe(0);
     const fitting = wideRunner(['rows', 'rows'], [100, 100]);
-    const infer = open(new TensorEngine(fitting, []));
+    const infer = open(new TensorEngine(fitting, [], testCosts()));
     expect(await infer(x(1, rowsOf(100)), undefined, room)).toEqual({ y: 0 });
   });
 
   it('refuses, before it is written, an answer whose size only the run told', async () => {
     const wide = wideRunner(['', ''], [2000, 2000]);
     const room = { format: 'protobuf', maxBytes: 15_999_999 } as const;
-    const infer = open(new TensorEngine(wide, []));
+    const infer = open(new TensorEngine(wide, [], testCosts()));
     expect(await infer(x(1), undefined, room)).toMatch(/at least 16000000 bytes/);
     expect(wide.runs).toBe(1);
     expect(await infer(x(1), undefined, { ...room, maxBytes: 16_000_100 })).toEqual({ y: 0 });
@@ -174,18 +179,20 @@ describe('infer', () => {
         return results.set('stateN', { kind: 'host', type: 'float32', dims: [large], elements });
       },
     };
-    const infer = open(new TensorEngine(growing, pairs));
+    const infer = open(new TensorEngine(growing, pairs, testCosts()));
     await infer(x(1), 'a');
     isLarge = true;
     expect(await infer(x(1), 'a')).toMatch(/state of key "a" would have \d+ bytes/);
     isLarge = false;
     expect(await infer(x(1), 'a')).toEqual({ y: 2 });
     const huge = [{ ...pairs[0]!, dims: [large] }];
-    expect(() => new TensorEngine(runner, huge)).toThrow(/state of a key would have/);
+    expect(() => new TensorEngine(runner, huge, testCosts())).toThrow(/state of a key would have/);
   });
 
   it('refuses a state pair that the graph does not have', () => {
     const wrong = [{ input: 'state', output: 'nope', dims: [1], type: 'float32' }];
-    expect(() => new TensorEngine(runner, wrong)).toThrow(/no state "state" and "nope"/);
+    expect(() => new TensorEngine(runner, wrong, testCosts())).toThrow(
+      /no state "state" and "nope"/,
+    );
   });
 });

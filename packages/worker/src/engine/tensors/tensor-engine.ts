@@ -7,6 +7,7 @@ import { LlmosError, quoteShort } from '@llmos/base';
 import type { HostTensor, ModelRunner } from '../../ports/model-runner';
 import type { Engine, EngineCalls, EngineRequest } from '../engine';
 import { CANCELLED_ANSWER, failedAnswer } from '../engine';
+import type { CostMeter } from '../cost-meter';
 import type { AnswerPart, AnswerRoom } from '../answer-room';
 import { ANY_ROOM, assertFits, leastTensorBytes, tensorBytes } from '../answer-room';
 import { assertInputs, assertOutputs, knownDims, namedSizes } from './infer-inputs';
@@ -25,6 +26,7 @@ export class TensorEngine implements Engine {
   constructor(
     private readonly runner: ModelRunner,
     private readonly pairs: readonly StatePair[],
+    private readonly costs: CostMeter,
   ) {
     for (const pair of pairs) {
       const isKnown =
@@ -70,7 +72,10 @@ export class TensorEngine implements Engine {
     assertOutputs(this.runner.outputs, wanted);
     this.assertFits(wanted, namedSizes({ specs, inputs }), room);
     const kept = stateKey === undefined ? [] : this.pairs.map((pair) => pair.output);
-    const results = await this.runGraph(inputs, new Set([...wanted, ...kept]));
+    const charged = [{ requestId: request.requestId, inputTokens: 0 }];
+    const results = await this.costs.run(charged, () =>
+      this.runGraph(inputs, new Set([...wanted, ...kept])),
+    );
     const answer = new Map(wanted.map((name) => [name, results.get(name) as HostTensor]));
     // What the graph does not say of its sizes is known only now.
     assertFits([...answer].map(partOf(room)), room, REMEDY);
