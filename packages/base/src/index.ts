@@ -34,6 +34,7 @@ export * from './model-package';
 export * from './model-ref';
 export * from './node-capabilities';
 export * from './program-link';
+export * from './paced-telling';
 export * from './random';
 export * from './recent-map';
 export * from './result';

@@ -6,6 +6,7 @@
 import type { Clock } from './clock';
 import { GUARD_LIMITS } from './limits';
 import type { LogFields, Logger } from './logger';
+import { PacedTelling } from './paced-telling';
 
 export interface LostMessage {
   readonly subject: string;
@@ -26,27 +27,29 @@ export interface LostMessagesOptions {
 }
 
 abstract class LostMessages {
-  /** So far. */
-  count = 0;
-  private told = 0;
-  private toldAtMs = Number.NEGATIVE_INFINITY;
+  private readonly telling: PacedTelling;
 
-  constructor(protected readonly options: LostMessagesOptions) {}
+  constructor(protected readonly options: LostMessagesOptions) {
+    const { clock } = options;
+    this.telling = new PacedTelling({ clock, everyMs: GUARD_LIMITS.lostLogMs });
+  }
+
+  /** So far. */
+  get count(): number {
+    return this.telling.count;
+  }
 
   /** Never throws. */
   readonly note: OnLost = ({ subject, reason }) => {
-    this.count += 1;
     this.options.onEach?.();
-    const nowMs = this.options.clock.nowMs();
-    if (nowMs - this.toldAtMs < GUARD_LIMITS.lostLogMs) return;
     const { maxTextChars } = GUARD_LIMITS;
-    this.tell({
-      subject: subject.slice(0, maxTextChars),
-      reason: reason.slice(0, maxTextChars),
-      messages: this.count - this.told,
-    });
-    this.told = this.count;
-    this.toldAtMs = nowMs;
+    this.telling.note((messages) =>
+      this.tell({
+        subject: subject.slice(0, maxTextChars),
+        reason: reason.slice(0, maxTextChars),
+        messages,
+      }),
+    );
   };
 
   protected abstract tell(fields: LogFields): void;

@@ -28,13 +28,14 @@ const REGISTER: wire.NodeMessage = {
 let link: GrpcNodeLink;
 let port: number;
 const sockets: Socket[] = [];
+const warnings: string[] = [];
 const ends: (() => void)[] = [];
 
 async function start(
   bounds: { connections?: number; unservedMs?: number; unservedBytes?: number } = {},
 ): Promise<void> {
   link = new GrpcNodeLink({
-    log: silentLogger,
+    log: { ...silentLogger, warn: (event) => void warnings.push(event) },
     nodeLeaseMs: 1_000,
     leaderUrl: () => '',
     ...bounds,
@@ -47,6 +48,7 @@ afterEach(async () => {
   for (const end of ends.splice(0)) end();
   for (const socket of sockets.splice(0)) socket.destroy();
   await link.close();
+  warnings.length = 0;
 });
 
 /** A connection that says nothing, or only this. */
@@ -111,6 +113,24 @@ it('keeps the connection of a node, whatever others do', async () => {
     await Promise.all(opened.map(({ closed }) => closed));
   }
   expect(link.nodeCount).toBe(1);
+});
+
+it('tells of streams that break the protocol together: nobody fills the log with them', async () => {
+  await start();
+  const client = new wire.NodeRegistryServiceClient(
+    `127.0.0.1:${port}`,
+    credentials.createInsecure(),
+  );
+  ends.push(() => client.close());
+  for (let number = 0; number < 20; number += 1) {
+    const call = client.attach();
+    const refused = once(call, 'error');
+    call.write({ message: undefined });
+    // Otherwise the error is an event that nobody hears.
+    call.resume();
+    await refused.catch(() => undefined);
+  }
+  expect(warnings).toEqual(['node-stream-refused']);
 });
 
 /** A stream that begins a message of a megabyte, and sends so many bytes of it. */

@@ -8,6 +8,7 @@
  */
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { Epoch, Logger, NodeId } from '@llmos/base';
+import { GUARD_LIMITS, PacedTelling, systemClock } from '@llmos/base';
 import { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { ProcessAddress } from '../../kernel-decision';
@@ -15,8 +16,8 @@ import type { KernelEvent } from '../../kernel-event';
 import type { NodeLink } from '../../ports/node-link';
 import type { Registration } from './codec';
 import { startMessage, stopMessage } from './codec';
-import type { AttachCall } from './node-stream';
 import { ConnectionGate } from './connection-gate';
+import type { AttachCall, StreamRefusal } from './node-stream';
 import { NodeStream } from './node-stream';
 
 export interface NodeLinkOptions {
@@ -45,6 +46,10 @@ export class GrpcNodeLink implements NodeLink {
   /** Sessions that the attached one of their node replaced. */
   private readonly replaced = new Map<NodeId, readonly string[]>();
   private active: Leadership | undefined;
+  private readonly refusals = new PacedTelling({
+    clock: systemClock,
+    everyMs: GUARD_LIMITS.lostLogMs,
+  });
 
   constructor(private readonly options: NodeLinkOptions) {
     this.server = new Server({
@@ -117,6 +122,13 @@ export class GrpcNodeLink implements NodeLink {
     this.gate.destroyAll();
   }
 
+  /** Whoever opens one stream after the other must not fill the log. */
+  private tellRefused({ nodeId, code, details }: StreamRefusal): void {
+    this.refusals.note((streams) =>
+      this.options.log.warn('node-stream-refused', { nodeId, code, details, streams }),
+    );
+  }
+
   private attach(call: AttachCall): void {
     const stream = new NodeStream({
       call,
@@ -127,6 +139,7 @@ export class GrpcNodeLink implements NodeLink {
           this.active?.deliver(event);
         }
       },
+      onRefused: (refusal) => this.tellRefused(refusal),
       onClose: (from) => this.leave(from),
     });
     this.streams.add(stream);

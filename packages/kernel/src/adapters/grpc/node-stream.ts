@@ -23,12 +23,20 @@ import {
 
 export type AttachCall = ServerDuplexStream<wire.NodeMessage, wire.KernelMessage>;
 
+export interface StreamRefusal {
+  readonly nodeId: NodeId | undefined;
+  readonly code: status;
+  readonly details: string;
+}
+
 export interface NodeStreamOptions {
   readonly call: AttachCall;
   readonly log: Logger;
   /** Answers whether the node is let in. */
   readonly onRegister: (stream: NodeStream, registration: Registration) => boolean;
   readonly onEvent: (stream: NodeStream, event: KernelEvent) => void;
+  /** It breaks the protocol, and is ended. */
+  readonly onRefused: (of: StreamRefusal) => void;
   readonly onClose: (stream: NodeStream) => void;
 }
 
@@ -81,7 +89,7 @@ export class NodeStream {
 
   fail(code: status, details: string): void {
     if (this.isClosed) return;
-    this.options.log.warn('node-stream-refused', { nodeId: this.nodeId, code, details });
+    this.options.onRefused({ nodeId: this.nodeId, code, details });
     this.options.call.emit('error', { code, details });
     this.close();
   }
