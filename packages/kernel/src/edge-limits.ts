@@ -144,6 +144,12 @@ export const EDGE_LIMITS = {
   maxWaitingPublishes: 32_768,
   maxWaitingPerTenant: 16_384,
   maxWaitingBytes: 64 * 1024 * 1024,
+  /** Requests handled in one turn of the event loop; others wait, their tenants in turn. */
+  requestsPerTurn: 64,
+  /** Beyond, a request is refused with a hint: in all, and of one tenant. */
+  maxWaitingRequests: 65_536,
+  maxWaitingRequestsPerTenant: 32_768,
+  maxWaitingRequestBytes: 64 * 1024 * 1024,
   /** Results that arrived before their task's sequence was known. */
   maxEarlyResults: 1_024,
   maxEarlyBytes: 16 * 1024 * 1024,

@@ -54,6 +54,7 @@ import { budgetFor } from './memory-budget';
 import { createKernelCore } from './core';
 import { KernelNode } from './kernel-node';
 import type { ProcessLink } from './ports/process-link';
+import { FairRequests } from './services/fair-requests';
 import { ForeignEpochs } from './services/foreign-epochs';
 import { PackageCollector } from './services/package-collector';
 import { PackageTurns } from './services/package-turns';
@@ -312,7 +313,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     maxHeldTasks,
     leadershipStore,
     foreignEpochs,
-    requests: new NatsRequestLink(wire),
+    requests: fairRequests(wire),
     callerLink: new NatsCallerLink(wire),
     eventLog: new JetStreamEventLog({ ...wire, wallMs }),
     registrar: new ModelRegistrar({ registry, store: registryStore, packages, turns, wallMs }),
@@ -343,6 +344,16 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     }),
     streams: new JetStreamStreamReadings({ manager: wire.manager, clock: systemClock, log }),
     isConnected: () => !connection.isClosed(),
+  });
+}
+
+function fairRequests(wire: Wire): FairRequests {
+  const nextTurn = (go: () => void): void => void setImmediate(go);
+  return new FairRequests({
+    ...wire,
+    inner: new NatsRequestLink(wire),
+    limits: EDGE_LIMITS,
+    nextTurn,
   });
 }
 
