@@ -15,7 +15,7 @@ import {
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { chooseTarget } from '../tasks/routing';
-import { isAnswered, type Task } from '../tasks/task';
+import { WAITING_STATES, isAnswered, type Task } from '../tasks/task';
 import { stopError } from '../tasks/task-outcomes';
 import type { AttemptFailure, TaskSpec } from '../tasks/task-spec';
 import { identityOf } from '../tasks/task-spec';
@@ -56,7 +56,7 @@ export function takeIn(state: KernelState, spec: TaskSpec, flaws: Flaws = {}): v
   } else if (error !== undefined) {
     endTask(state, task, error);
   } else if (spec.hasOwnId || task.mayRunElsewhere || isRepeated) {
-    moveTask(state, task, { kind: 'looking-up' });
+    moveTask(state, task, WAITING_STATES.lookingUp);
     state.lookUps.push(task);
   } else {
     routeTask(state, task);
@@ -170,7 +170,7 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
 /** Finds out what serves it; waits where the models are not known yet. */
 export function routeTask(state: KernelState, task: Task): void {
   if (!state.catalog.isKnown) {
-    moveTask(state, task, { kind: 'unrouted' });
+    moveTask(state, task, WAITING_STATES.unrouted);
     return;
   }
   const outcome = chooseTarget(task.spec, state.catalog);
@@ -217,7 +217,7 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
     deadlineWallMs: Math.min(spec.deadlineWallMs ?? capWallMs, capWallMs),
     mayRunElsewhere: spec.sequence <= state.recoverUpToSequence,
     target: undefined,
-    state: { kind: 'looking-up' },
+    state: WAITING_STATES.lookingUp,
     attempt: 1,
     uncountedAttempts: 0,
     preemptions: 0,

@@ -1,18 +1,18 @@
 /** A routed task finds its place: behind its key, where it runs already, or in line. */
 import type { KernelState } from '../kernel-state';
 import type { Process } from '../processes/process';
-import type { Task } from '../tasks/task';
+import { WAITING_STATES, type Task } from '../tasks/task';
 import { taskName } from '../tasks/task-table';
 import { hasApartTask, moveTask, runningState } from './task-moves';
 
 export function readyTask(state: KernelState, task: Task): void {
   if (!state.chains.isFirst(task)) {
-    moveTask(state, task, { kind: 'blocked' });
+    moveTask(state, task, WAITING_STATES.blocked);
     return;
   }
   if (tryAdopt(state, task)) return;
   const isHeld = task.mayRunElsewhere && state.recovery.kind === 'recovering';
-  moveTask(state, task, { kind: isHeld ? 'held' : 'queued' });
+  moveTask(state, task, isHeld ? WAITING_STATES.held : WAITING_STATES.queued);
 }
 
 /** Takes over an attempt that an earlier leader started and a process still names. */

@@ -66,6 +66,15 @@ export type TaskState =
   /** Its result is stored; a question or a record of it is not answered yet. */
   | { readonly kind: 'settling' };
 
+/** Shared by all tasks that stand so: they hold nothing of their own, and wait by the 100,000. */
+export const WAITING_STATES = {
+  lookingUp: { kind: 'looking-up' },
+  unrouted: { kind: 'unrouted' },
+  blocked: { kind: 'blocked' },
+  held: { kind: 'held' },
+  queued: { kind: 'queued' },
+} as const satisfies Readonly<Record<string, TaskState>>;
+
 export interface Task {
   readonly spec: TaskSpec;
   /** The newest message of its id, where another caller sent that: it decides the binding. */
