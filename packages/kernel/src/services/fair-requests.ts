@@ -2,9 +2,9 @@
  * Hands requests on with the tenants in turn: one that sends thousands at once is handled between
  * those of others, not before them, and timers and the lease get their turns in between.
  *
- * So many requests are handled as they come in each turn of the event loop. What comes beyond waits,
- * in the order of each tenant whatever it asks, and goes on in the next turns, one of each tenant
- * after the other. Who sends more than may wait is told at once.
+ * So many requests are handled as they come in each turn of the event loop. What comes beyond
+ * waits, in the order of each tenant whatever it asks, and goes on in the next turns, one of each
+ * tenant after the other. Who sends more than may wait is told at once.
  */
 import type { Logger } from '@llmos/base';
 import { FairFifo, encodeJson, errorBody, failure } from '@llmos/base';
