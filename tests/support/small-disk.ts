@@ -17,6 +17,7 @@ export interface SmallDisk {
 const MIB = 2 ** 20;
 /** Of memory; what tests write to a disk is less. */
 const PAGE_BYTES = 4096;
+const RESIZES = 50;
 
 /** undefined, with a message, where nothing can be mounted. */
 export function mountSmallDisk(freeBytes: number): SmallDisk | undefined {
@@ -33,16 +34,27 @@ export function mountSmallDisk(freeBytes: number): SmallDisk | undefined {
   return {
     folder,
     leaveFree: (bytes) => {
-      const { blocks, bfree, bsize } = statfsSync(folder);
-      const usedBytes = (blocks - bfree) * bsize;
-      const size = Math.max(PAGE_BYTES, Math.ceil((usedBytes + bytes) / PAGE_BYTES) * PAGE_BYTES);
-      execFileSync('mount', ['-o', `remount,size=${size}`, folder], { stdio: 'pipe' });
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return resize(folder, bytes);
+        } catch (error) {
+          // Something was written in between, and no disk gets smaller than what lies there.
+          if (tries === RESIZES) throw error;
+        }
+      }
     },
     remove: () => {
       execFileSync('umount', ['-l', folder], { stdio: 'pipe' });
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function resize(folder: string, freeBytes: number): void {
+  const { blocks, bfree, bsize } = statfsSync(folder);
+  const usedBytes = (blocks - bfree) * bsize;
+  const pages = Math.max(1, Math.ceil((usedBytes + freeBytes) / PAGE_BYTES));
+  execFileSync('mount', ['-o', `remount,size=${pages * PAGE_BYTES}`, folder], { stdio: 'pipe' });
 }
 
 export const mebibytes = (count: number): number => count * MIB;
