@@ -1,6 +1,7 @@
 /** `node tests/dist/bench/hostile-tenant-main.js`: the figures of docs/performance.md. */
 import { ATTACK_KINDS } from './hostile-messages';
 import { benchHostileTenant } from './hostile-tenant';
+import { numberOption } from './number-option';
 
 const HELP = `One tenant attacks, another calls at a steady rate; prints JSON, a line for each kind.
 
@@ -22,10 +23,8 @@ async function main(): Promise<void> {
     process.stdout.write(`${HELP}\n`);
     return;
   }
-  const textOf = (name: string): string | undefined => args[args.indexOf(name) + 1];
-  const valueOf = (name: string, fallback: number): number =>
-    args.includes(name) ? Number(textOf(name)) : fallback;
-  const chosen = args.includes('--kind') ? (textOf('--kind') ?? '') : '';
+  const valueOf = (name: string, fallback: number): number => numberOption(args, name, fallback);
+  const chosen = args.includes('--kind') ? (args[args.indexOf('--kind') + 1] ?? '') : '';
   for (const kind of ATTACK_KINDS.filter((name) => name.startsWith(chosen))) {
     const report = await benchHostileTenant({
       kind,

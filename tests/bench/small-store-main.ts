@@ -1,4 +1,5 @@
 /** `node tests/dist/bench/small-store-main.js`: the figures of docs/performance.md. */
+import { numberOption } from './number-option';
 import { benchSmallStore } from './small-store';
 
 const HELP = `Calls echo at full rate on the smallest storage; prints JSON.
@@ -15,10 +16,7 @@ async function main(): Promise<void> {
     process.stdout.write(`${HELP}\n`);
     return;
   }
-  const valueOf = (name: string, fallback: number): number => {
-    const at = args.indexOf(name);
-    return at < 0 ? fallback : Number(args[at + 1]);
-  };
+  const valueOf = (name: string, fallback: number): number => numberOption(args, name, fallback);
   const report = await benchSmallStore({
     minutes: valueOf('--minutes', 30),
     callers: valueOf('--callers', 16),

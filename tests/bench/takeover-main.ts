@@ -1,4 +1,5 @@
 /** `node tests/dist/bench/takeover-main.js`: the figures of docs/limits.md. */
+import { numberOption } from './number-option';
 import type { TakeoverOptions } from './takeover';
 import { benchTakeover } from './takeover';
 
@@ -16,10 +17,7 @@ Exits with 1 where a task was lost, a lease was lost, or an answer took longer t
 const MOST_MS = 10_000;
 
 function readOptions(args: readonly string[]): TakeoverOptions {
-  const valueOf = (name: string, fallback: number): number => {
-    const at = args.indexOf(name);
-    return at < 0 ? fallback : Number(args[at + 1]);
-  };
+  const valueOf = (name: string, fallback: number): number => numberOption(args, name, fallback);
   return {
     tasks: valueOf('--tasks', 440_000),
     kills: valueOf('--kills', 5),
