@@ -43,6 +43,7 @@ export * from './server-time';
 export * from './server-urls';
 export * from './subjects';
 export * from './system-calls';
+export * from './tally';
 export * from './task-class';
 export * from './task-digest';
 export * from './task-headers';

@@ -3,7 +3,7 @@
  * ends, a bounded number at once.
  */
 import type { Logger, TaskClass, TenantId } from '@llmos/base';
-import { FairFifo, LlmosError, TASK_CLASSES, backoffMs } from '@llmos/base';
+import { FairFifo, LlmosError, TASK_CLASSES, Tally, backoffMs } from '@llmos/base';
 import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import { describeApiError } from './api-errors';
@@ -47,7 +47,7 @@ export class Persistence {
   /** Set while the lease has lapsed: those who wait to go on. */
   private held: (() => void)[] | undefined;
   private inFlight = 0;
-  private readonly inFlightOf = new Map<TenantId, number>();
+  private readonly inFlightOf = new Tally<TenantId>();
   private readonly lanes: Readonly<Record<TaskClass, Lane>> = {
     interactive: emptyLane(),
     standard: emptyLane(),
@@ -135,7 +135,7 @@ export class Persistence {
   private begin({ class: taskClass, tenant }: RequestOwner): void {
     this.inFlight += 1;
     this.lanes[taskClass].inFlight += 1;
-    this.inFlightOf.set(tenant, (this.inFlightOf.get(tenant) ?? 0) + 1);
+    this.inFlightOf.add(tenant);
   }
 
   private mayBegin(taskClass: TaskClass): boolean {
@@ -145,15 +145,13 @@ export class Persistence {
 
   /** What one tenant brings never takes all places, nor the server's whole attention. */
   private mayBeginFor(tenant: TenantId): boolean {
-    return (this.inFlightOf.get(tenant) ?? 0) < EDGE_LIMITS.maxTenantStoreRequests;
+    return this.inFlightOf.of(tenant) < EDGE_LIMITS.maxTenantStoreRequests;
   }
 
   private leave({ class: taskClass, tenant }: RequestOwner): void {
     this.inFlight -= 1;
     this.lanes[taskClass].inFlight -= 1;
-    const left = (this.inFlightOf.get(tenant) ?? 0) - 1;
-    if (left > 0) this.inFlightOf.set(tenant, left);
-    else this.inFlightOf.delete(tenant);
+    this.inFlightOf.remove(tenant);
     for (const each of TASK_CLASSES) this.goOn(each);
   }
 
