@@ -13,6 +13,7 @@ import type { LlmosClient } from '@llmos/sdk';
 import { natsServerPath, natsServerPrograms } from '../support/nats-server';
 import type { SmallDisk } from '../support/small-disk';
 import { mebibytes, mountSmallDisk } from '../support/small-disk';
+import { waitFor } from '../support/wait-for';
 
 const LIMIT_MS = 240_000;
 const GIB = 2 ** 30;
@@ -193,6 +194,31 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
       renameSync(join(folder, 'aside'), join(stores, 'LLMOS_RESULTS'));
       await start();
       await expectAllOf('one');
+    }),
+    LIMIT_MS,
+  );
+
+  it(
+    'the messages of a stream are gone: it does not start and says which; put back, all is there',
+    onDisk(AMPLE, async () => {
+      await start({ LLMOS_SEQUENCE_NOTE_MS: '1000' });
+      await work('messages');
+      await withClient((os) =>
+        waitFor(
+          async () => (await os.streams()).every((of) => of.notedSequence === of.lastSequence),
+          {
+            what: 'the last messages to be noted',
+          },
+        ),
+      );
+      await stop();
+      const messages = join(folder, 'nats/jetstream/$G/streams/LLMOS_TASKS/msgs');
+      renameSync(messages, join(folder, 'put-away'));
+      await expectRefusal(/LLMOS_TASKS held messages up to \d+ and begins anew.*LLMOS_MAKE_ANEW/);
+      rmSync(messages, { recursive: true, force: true });
+      renameSync(join(folder, 'put-away'), messages);
+      await start();
+      await expectAllOf('messages');
     }),
     LIMIT_MS,
   );

@@ -3,8 +3,10 @@
  * acknowledged is lost, or the kernel does not start and says why.
  * `LLMOS_TEST_NATS_SERVERS` names more server programs to try: what they restore differs.
  */
-import { BUCKETS, PACKAGE_STORE, STREAMS, decodeJson } from '@llmos/base';
+import type { StoreSequences } from '@llmos/base';
+import { BUCKETS, PACKAGE_STORE, STREAMS, decodeJson, parseStoreSequences } from '@llmos/base';
 import type { RunningKernel } from '@llmos/kernel';
+import { cpSync, rmSync } from 'node:fs';
 import { headers as newHeaders } from 'nats';
 import type { KernelBench } from '../support/kernel-under-test';
 import { startKernelBench } from '../support/kernel-under-test';
@@ -137,6 +139,113 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
     });
     const names = Object.keys((decodeJson(after.data) as typeof record).stores);
     expect(names.sort()).toEqual([...STORES, 'LLMOS_LATER'].sort());
+  });
+
+  /** What is noted of a store, once it is as much as this. */
+  async function untilNoted(name: string, least: number): Promise<void> {
+    await waitFor(async () => ((await notedSequences()).get(name) ?? 0) >= least, {
+      what: `message ${least} of ${name} to be noted`,
+    });
+  }
+
+  async function notedSequences(): Promise<StoreSequences> {
+    const query = { last_by_subj: `$KV.${BUCKETS.leader}.sequences` };
+    const row = await bench.manager.streams
+      .getMessage(`KV_${BUCKETS.leader}`, query)
+      .catch(() => undefined);
+    return row === undefined ? new Map() : parseStoreSequences(row.data);
+  }
+
+  const NOTING = { LLMOS_SEQUENCE_NOTE_MS: '1000' };
+
+  it('a stream without the messages that it once held is not gone on with, but where that was asked for', async () => {
+    const first = await startOnce(NOTING);
+    await publishTasks(20);
+    await untilNoted(STREAMS.tasks, 20);
+    await first.close();
+    await bench.nats.kill();
+    rmSync(bench.nats.messagesFolder(STREAMS.tasks), { recursive: true });
+    await restartNats(AMPLE);
+    await expect(bench.startKernel()).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringMatching(
+        /LLMOS_TASKS held messages up to 20 and begins anew.*LLMOS_MAKE_ANEW=LLMOS_TASKS$/,
+      ) as string,
+    });
+    await (await startOnce({ LLMOS_MAKE_ANEW: STREAMS.tasks })).close();
+    expect((await notedSequences()).get(STREAMS.tasks)).toBe(0);
+    await startOnce();
+  });
+
+  it('an older copy of a stream is not gone on with', async () => {
+    const messages = bench.nats.messagesFolder(STREAMS.tasks);
+    const first = await startOnce(NOTING);
+    await publishTasks(5);
+    await first.close();
+    await bench.nats.kill();
+    cpSync(messages, `${messages}-copy`, { recursive: true });
+    await restartNats(AMPLE);
+    const second = await startOnce(NOTING);
+    await publishTasks(9);
+    await untilNoted(STREAMS.tasks, 10);
+    await second.close();
+    await bench.nats.kill();
+    rmSync(messages, { recursive: true });
+    cpSync(`${messages}-copy`, messages, { recursive: true });
+    await restartNats(AMPLE);
+    await expect(bench.startKernel()).rejects.toThrow(
+      /LLMOS_TASKS held messages up to 1\d and ends at 5/,
+    );
+  });
+
+  it('what a killed server may lose at any time does not keep a kernel from its start', async () => {
+    const first = await startOnce(NOTING);
+    await publishTasks(5);
+    await untilNoted(STREAMS.tasks, 5);
+    const messages = bench.nats.messagesFolder(STREAMS.tasks);
+    await first.close();
+    await bench.nats.kill();
+    cpSync(messages, `${messages}-copy`, { recursive: true });
+    await restartNats(AMPLE);
+    const second = await startOnce();
+    await publishTasks(9);
+    await second.close();
+    await bench.nats.kill();
+    rmSync(messages, { recursive: true });
+    cpSync(`${messages}-copy`, messages, { recursive: true });
+    await restartNats(AMPLE);
+    await startOnce();
+  });
+
+  it('a leader whose server is started on other files says so, and is not ready', async () => {
+    const kernel = await startOnce(NOTING);
+    await publishTasks(20);
+    await untilNoted(STREAMS.tasks, 20);
+    await bench.nats.kill();
+    rmSync(bench.nats.messagesFolder(STREAMS.tasks), { recursive: true });
+    await restartNats(AMPLE);
+    const readiness = await waitFor(
+      async () => {
+        const answer = await fetch(`${kernel.httpUrl}/readyz`);
+        const body = (await answer.json()) as { readonly state: string };
+        return body.state === 'messages-lost' ? { status: answer.status, ...body } : undefined;
+      },
+      { what: 'the kernel to tell' },
+    );
+    expect(readiness).toMatchObject({
+      status: 503,
+      reason: 'LLMOS_TASKS held messages up to 20 and begins anew',
+    });
+  });
+
+  it('an emptied bucket of the leader is not taken for the beginning of a system', async () => {
+    await (await startOnce()).close();
+    await bench.nats.kill();
+    const leader = `KV_${BUCKETS.leader}`;
+    rmSync(bench.nats.messagesFolder(leader), { recursive: true });
+    await restartNats(AMPLE);
+    await expect(bench.startKernel()).rejects.toThrow(/LLMOS_MAKE_ANEW=KV_llmos_leader$/);
+    await startOnce({ LLMOS_MAKE_ANEW: leader });
   });
 
   it('kernels that start together on an empty server make everything once', async () => {

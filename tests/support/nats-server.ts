@@ -25,6 +25,8 @@ export interface NatsServerOptions {
 export interface TestNatsServer {
   readonly url: string;
   readonly port: number;
+  /** What a stream holds lies below it. */
+  messagesFolder(stream: string): string;
   /** Ends the server and removes its store. */
   stop(): Promise<void>;
   /** Ends the server at once (SIGKILL); its store stays. */
@@ -131,6 +133,8 @@ function control(of: {
   return {
     url: `nats://127.0.0.1:${of.port}`,
     port: of.port,
+    messagesFolder: (stream) =>
+      join(of.folder, 'store', 'jetstream', '$G', 'streams', stream, 'msgs'),
     stop: async () => {
       await end(child, 'SIGTERM');
       rmSync(of.folder, { recursive: true, force: true });

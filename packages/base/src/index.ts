@@ -26,6 +26,7 @@ export * from './functions/json-schema';
 export * from './generate-chunk';
 export * from './ids';
 export * from './leader-record';
+export * from './store-sequences';
 export * from './limits';
 export * from './logger';
 export * from './lost-messages';

@@ -21,6 +21,8 @@ export const WIRE_LIMITS = {
   /** Chunks serve readers of running generations and those that come back soon after. */
   streamMaxAgeMs: 60 * 60 * 1000,
   eventMaxAgeMs: 24 * 60 * 60 * 1000,
+  /** A system has less than twenty. */
+  maxNotedStores: 256,
   /** Texts of one embed, classify or extract call. */
   maxTexts: 1024,
   /** Samples of one prompt: beyond these, further calls share its prefill just as well. */

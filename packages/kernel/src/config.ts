@@ -35,6 +35,8 @@ export interface KernelConfig {
   /** Undefined: a share of the heap. */
   readonly bodyCacheBytes: number | undefined;
   readonly resultMaxAgeMs: number;
+  /** After how long the last messages of each store are noted as safe on the server's disk. */
+  readonly sequenceNoteMs: number;
   readonly connectWaitMs: number;
   /** How long package files that no model names are kept. */
   readonly packageGraceMs: number;
@@ -81,6 +83,12 @@ export function readKernelConfig(environment: Environment): KernelConfig {
       fallback: WIRE_LIMITS.resultMaxAgeMs,
       // A task's lifetime is at most half as long.
       least: 2 * WIRE_LIMITS.maxTimeoutMs,
+    }),
+    sequenceNoteMs: read.integer('LLMOS_SEQUENCE_NOTE_MS', {
+      fallback: EDGE_LIMITS.sequenceNoteMs,
+      least: 1_000,
+      // Node's timers count no further.
+      most: 2 ** 31 - 1,
     }),
     connectWaitMs: read.integer('LLMOS_CONNECT_WAIT_MS', {
       fallback: EDGE_LIMITS.connectWaitMs,

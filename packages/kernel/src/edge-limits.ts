@@ -33,6 +33,8 @@ export const EDGE_LIMITS = {
   prepareRetryMs: 250,
   /** Looks at bytes that no stream shows: servers hear of each other within a second or two. */
   hiddenLooks: 12,
+  /** From seeing a store's last message to noting it: longer than NATS keeps it from its disk. */
+  sequenceNoteMs: 150_000,
   /** Names in the record of what has existed. */
   maxRecordedStores: 256,
 

@@ -24,6 +24,7 @@ import { LeadershipDriver } from './leadership-driver';
 import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
 import type { ServedSubject } from './ports/request-link';
 import type { ResultStore, StoredResult } from './ports/result-store';
+import type { StoreWatch } from './ports/store-watch';
 import type { StreamLink } from './ports/stream-link';
 import type { StreamReadings } from './ports/stream-readings';
 import type { TaskPublisher } from './ports/task-publisher';
@@ -69,6 +70,7 @@ export interface KernelNodeParts extends SharedParts {
   readonly encodeResult: CallServiceOptions['encodeResult'];
   readonly readProtobuf: ProtobufBodyReader;
   readonly streams: StreamReadings;
+  readonly storeWatch: StoreWatch;
   readonly foreignEpochs: ForeignEpochs;
   readonly isConnected: () => boolean;
 }
@@ -91,6 +93,8 @@ export interface Readiness {
   readonly isReady: boolean;
   /** For people: what it is, or what it waits for. */
   readonly state: string;
+  /** Why it is not ready, where that is known. */
+  readonly reason?: string;
   /** A clock that differs makes no kernel unready: it ends nothing by it. */
   readonly clock: ClockReading;
   /** Of the NATS server, where whoever started both told it. */
@@ -243,6 +247,8 @@ export class KernelNode {
     const isSlow =
       this.progress !== undefined && isStuck(this.progress, EDGE_LIMITS.stuckMs / 2, nowMs);
     if (isSlow) return { isReady: false, state: 'no-progress' };
+    const lost = this.parts.storeWatch.lost();
+    if (lost !== undefined) return { isReady: false, state: 'messages-lost', reason: lost };
     // Every call and submit is refused, and nothing that was published is taken in.
     if (!this.room.hasRoom()) return { isReady: false, state: 'results-full' };
     return { isReady: true, state: 'leading' };
@@ -302,6 +308,7 @@ export class KernelNode {
       epoch,
     );
     this.active = active;
+    parts.storeWatch.begin();
     void active.begin();
   }
 
@@ -319,6 +326,7 @@ export class KernelNode {
 
   private endLeadership(): void {
     this.parts.counters.add('leaderships', 'ended');
+    this.parts.storeWatch.end();
     const ended = this.active;
     this.active = undefined;
     ended?.end().catch((error: unknown) => {

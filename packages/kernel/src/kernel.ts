@@ -36,6 +36,7 @@ import type { ProcessLinkOptions } from './adapters/jetstream/jetstream-process-
 import { JetStreamProcessLink } from './adapters/jetstream/jetstream-process-link';
 import { JetStreamRegistryStore } from './adapters/jetstream/jetstream-registry-store';
 import { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
+import { JetStreamStoreWatch } from './adapters/jetstream/jetstream-store-watch';
 import { JetStreamStreamLink } from './adapters/jetstream/jetstream-stream-link';
 import { JetStreamStreamReadings } from './adapters/jetstream/jetstream-stream-readings';
 import { JetStreamTaskPublisher } from './adapters/jetstream/jetstream-task-publisher';
@@ -46,6 +47,7 @@ import { LossyProcessLink } from './adapters/jetstream/lossy-process-link';
 import { NatsCallerLink } from './adapters/jetstream/nats-caller-link';
 import { NatsRequestLink } from './adapters/jetstream/nats-request-link';
 import { prepareStores } from './adapters/jetstream/prepare-stores';
+import { STORE_NAMES } from './adapters/jetstream/streams';
 import { encodeResult, readProtobufBody } from './adapters/protobuf/codec';
 import type { KernelConfig } from './config';
 import { EDGE_LIMITS } from './edge-limits';
@@ -278,9 +280,9 @@ async function openRegistry(
 
 async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
   const { config, connection, log } = wire;
-  const { kernelId, nodeLeaseMs, processSilenceMs } = config;
-  const { taskStoreBytes, time } = wire;
-  const { maxHeldTasks } = wire.budget;
+  const { nodeLeaseMs, processSilenceMs } = config;
+  const { taskStoreBytes, time, manager, budget } = wire;
+  const { maxHeldTasks, bodyCacheBytes } = budget;
   // Beyond what intake brings even of the most urgent class.
   const maxTasks = maxHeldTasks + EDGE_LIMITS.refusedHeldTasks;
   const wallMs = (): number => time.wallMs();
@@ -290,12 +292,9 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   const turns = new PackageTurns();
   const reads = new ResultReads({ ...wire, nowMs: () => systemClock.nowMs() });
   const foreignEpochs = new ForeignEpochs(wire.counters);
-  const leadershipStore = await JetStreamLeadershipStore.open(wire.leaseConnection, {
-    ...wire,
-    mayLead: wire.isWorking,
-  });
+  const leadershipStore = await openLeadership(wire);
   return new KernelNode({
-    self: { kernelId, httpUrl: ports.httpUrl, grpcUrl: ports.grpcUrl },
+    self: { kernelId: config.kernelId, httpUrl: ports.httpUrl, grpcUrl: ports.grpcUrl },
     leaseMs: config.leaseMs,
     resultMaxAgeMs: config.resultMaxAgeMs,
     time,
@@ -332,7 +331,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
       reads,
       readEpoch: () => leadershipStore.readEpoch(),
       foreignEpochs,
-      bodyCacheBytes: wire.budget.bodyCacheBytes,
+      bodyCacheBytes,
       encodeResult,
       intake: {
         functionOf: (name) => registry.functionOf(name),
@@ -342,9 +341,20 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
         },
       },
     }),
-    streams: new JetStreamStreamReadings({ manager: wire.manager, clock: systemClock, log }),
+    storeWatch: storeWatchOf(wire),
+    streams: new JetStreamStreamReadings({ manager, clock: systemClock, log }),
     isConnected: () => !connection.isClosed(),
   });
+}
+
+function openLeadership(wire: Wire): Promise<JetStreamLeadershipStore> {
+  const { leaseConnection, isWorking: mayLead } = wire;
+  return JetStreamLeadershipStore.open(leaseConnection, { ...wire, mayLead });
+}
+
+function storeWatchOf(wire: Wire): JetStreamStoreWatch {
+  const noteMs = wire.config.sequenceNoteMs;
+  return new JetStreamStoreWatch({ ...wire, names: STORE_NAMES, noteMs });
 }
 
 function fairRequests(wire: Wire): FairRequests {

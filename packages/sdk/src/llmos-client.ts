@@ -9,8 +9,15 @@ import type {
   SystemInfo,
   TaskId,
   TenantId,
+  StoreSequences,
 } from '@llmos/base';
-import { HEADERS, STREAMS } from '@llmos/base';
+import {
+  HEADERS,
+  LEADER_STREAM,
+  SEQUENCES_SUBJECT,
+  STREAMS,
+  parseStoreSequences,
+} from '@llmos/base';
 import type { SubmitOptions, TaskOptions, WaitOptions } from './call-options';
 import { assertOptions, checkWait, token } from './call-options';
 import type { ClientContext } from './client-context';
@@ -25,7 +32,7 @@ import type { InputOf, OutputOf } from './functions/function-map';
 import { SDK_LIMITS } from './limits';
 import type { AddModelOptions, ModelUploadParts } from './model-upload';
 import { addModel } from './model-upload';
-import type { StreamDescription } from './ports/stored-messages';
+import type { ReadLimit, StreamDescription } from './ports/stored-messages';
 import type { ReplyStream } from './reply-iterator';
 import { openReplyStream } from './reply-stream';
 import { streamState } from './stored-walk';
@@ -153,7 +160,21 @@ async function describeStreams(
   assertOpen(context);
   const { signal, timeoutMs: waitMs } = checkWait(options, context.timeoutMs);
   const names = Object.values(STREAMS);
-  return Promise.all(names.map((name) => streamState(context, name, { signal, waitMs })));
+  const [noted, streams] = await Promise.all([
+    readNoted(context, { signal, waitMs }),
+    Promise.all(names.map((name) => streamState(context, name, { signal, waitMs }))),
+  ]);
+  return streams.map((stream) => {
+    const notedSequence = noted.get(stream.name);
+    return notedSequence === undefined ? stream : { ...stream, notedSequence };
+  });
+}
+
+/** Empty where it can't be read: that says nothing about the streams. */
+async function readNoted(context: ClientContext, limit: ReadLimit): Promise<StoreSequences> {
+  const row = { stream: LEADER_STREAM, subject: SEQUENCES_SUBJECT };
+  const outcome = await context.stored.readLast({ ...row, ...limit });
+  return outcome.kind === 'found' ? parseStoreSequences(outcome.message.body) : new Map();
 }
 
 type SystemMethods = Pick<

@@ -54,6 +54,15 @@ it.each([
   expect(verdicts.checkClock('node n1', differenceMs).state).toBe(state);
 });
 
+it('says of a stream that it has lost messages which were once there', () => {
+  expect(verdicts.checkStream(stream({ notedSequence: 2 }))).toMatchObject({ state: 'ok' });
+  expect(verdicts.checkStream(stream({ notedSequence: 3 }))).toMatchObject({
+    state: 'problem',
+    found: 'LLMOS_RESULTS held messages up to 3 and ends at 2',
+    advice: expect.stringMatching(/LLMOS_MAKE_ANEW=LLMOS_RESULTS$/) as string,
+  });
+});
+
 it('says which settings of a stream are wrong', () => {
   expect(verdicts.checkStream(stream())).toMatchObject({ state: 'ok' });
   const wrong = verdicts.checkStream(stream({ discard: 'old', storage: 'memory' }));

@@ -1,5 +1,5 @@
 /** What is right and wrong about what was found. Pure. */
-import { STREAMS, formatModelRef, patterns } from '@llmos/base';
+import { STREAMS, describeBehind, formatModelRef, patterns, storesBehind } from '@llmos/base';
 import type { ModelRegistration, NodeRow, ProcessRow, SystemInfo } from '@llmos/base';
 import { OLDEST_NATS_VERSION, formatNatsVersion, isNatsVersionAccepted } from '@llmos/local';
 import { parseNatsVersion } from '@llmos/local';
@@ -94,6 +94,16 @@ export function checkStream(stream: StreamDescription): Check {
     const advice =
       'restart the kernels, which put it right; else remove the stream while none runs';
     return problem(name, wrong.join(', '), advice);
+  }
+  const behind = storesBehind(
+    new Map([[name, stream.notedSequence ?? 0]]),
+    new Map([[name, stream.lastSequence]]),
+  );
+  if (behind.length > 0) {
+    const advice =
+      'put the files back that were removed or replaced, or restore a backup; to go on without: ' +
+      `start kernels with LLMOS_MAKE_ANEW=${name}`;
+    return problem(name, behind.map(describeBehind).join(), advice);
   }
   const bound = maxBytes > 0 ? ` of ${formatBytes(maxBytes)}` : '';
   const found = `${count(messages, 'message')}, ${formatBytes(bytes)}${bound}`;

@@ -28,6 +28,8 @@ export interface StreamDescription {
   readonly maxBytes: number;
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /** That it is known to have had: with a lower last one it has lost messages. */
+  readonly notedSequence?: number;
 }
 
 export type StreamOutcome =

@@ -1,5 +1,6 @@
 /** Refuses to begin anew where a system has existed, and to go on where it is misread. Pure. */
-import { LlmosError } from '@llmos/base';
+import type { StoreBehind } from '@llmos/base';
+import { LlmosError, describeBehind } from '@llmos/base';
 import type { Budgets } from './store-budgets';
 
 export interface LostLook {
@@ -30,6 +31,19 @@ export function assertNoneLost(look: LostLook): void {
       'room on its disk, and restart it; or restore a backup. To go on without what they held: ' +
       `LLMOS_MAKE_ANEW=${lost.join(',')}`,
     { details: { missing: lost, missingBytes } },
+  );
+}
+
+/** Throws FAILED_PRECONDITION that names the stores whose messages are gone, and the ways out. */
+export function assertNoneBehind(behind: readonly StoreBehind[]): void {
+  if (behind.length === 0) return;
+  const names = behind.map(({ name }) => name);
+  throw new LlmosError(
+    'FAILED_PRECONDITION',
+    `messages of this system are gone: ${behind.map(describeBehind).join('; ')}. Nothing was ` +
+      'changed: stop the NATS server and put back the files that were removed or replaced, or ' +
+      `restore a backup. To go on with what is left: LLMOS_MAKE_ANEW=${names.join(',')}`,
+    { details: { behind: behind.map((store) => ({ ...store })) } },
   );
 }
 

@@ -10,7 +10,7 @@
  * the record.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Logger } from '@llmos/base';
+import type { Logger, StoreBehind } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
 import { NatsError } from 'nats';
 import type { JetStreamManager, NatsConnection, StreamConfig } from 'nats';
@@ -19,10 +19,17 @@ import { apiErrorCode, describeApiError, isApiError, isUnavailable } from './api
 import type { Budgets } from './store-budgets';
 import { gainOf, growthOf, leastBudgets, sumOf } from './store-budgets';
 import { assertNothingHidden, forgetHidden } from './hidden-streams';
-import { assertNoneLost, assertNoneMisread, mebibytes } from './lost-stores';
+import { assertNoneBehind, assertNoneLost, assertNoneMisread, mebibytes } from './lost-stores';
+import { lowerNotedSequences, readNotedSequences } from './noted-sequences';
 import { StoreRoom, isLackOfRoom } from './store-room';
 import type { FoundStore } from './store-record';
-import { LEADER_STORE, readStoreRecord, storesThatExisted, writeStoreRecord } from './store-record';
+import {
+  LEADER_STORE,
+  readStoreRecord,
+  storesThatExisted,
+  storesThatWentBack,
+  writeStoreRecord,
+} from './store-record';
 import { wantedStores } from './streams';
 import type { StoreOptions, WantedStore } from './streams';
 
@@ -30,7 +37,10 @@ export interface PrepareOptions extends StoreOptions {
   readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   readonly log: Logger;
-  /** Names of stores that are made anew, empty, where they have existed and are missing. */
+  /**
+   * Names of stores that are given up as far as they are lost: made anew, empty, where they are
+   * missing, and taken as they are where messages are gone.
+   */
   readonly makeAnew: readonly string[];
 }
 
@@ -44,6 +54,8 @@ interface Look {
   readonly existing: ReadonlyMap<string, Found>;
   readonly missing: readonly WantedStore[];
   readonly existed: Budgets;
+  /** Those that are there without what they held, and not given up. */
+  readonly behind: readonly StoreBehind[];
 }
 
 /**
@@ -63,12 +75,13 @@ async function prepare(options: PrepareOptions): Promise<Budgets> {
   const replicas = replicasOf(options.connection);
   const room = new StoreRoom({ manager: options.manager, replicas });
   for (let tries = 1; ; tries += 1) {
-    const look = await lookAtStores(options.manager, wanted);
+    const look = await lookUntilSettled(options, wanted);
     assertNoneMisread(look.existing, options.connection.info?.version);
     assertKinds(wanted, look);
     const isCluster = options.connection.info?.cluster !== undefined;
     if (look.existing.size === 0 && isCluster) await assertNothingHidden(options);
     assertNoneLost({ ...look, makeAnew: options.makeAnew });
+    assertNoneBehind(look.behind);
     const isMade = await makeMissing(options, look, room);
     if (isMade) {
       await alignExisting(options, { wanted, look, replicas });
@@ -79,25 +92,47 @@ async function prepare(options: PrepareOptions): Promise<Budgets> {
     if (tries === EDGE_LIMITS.prepareTries) throw crowded(look.missing, room.failure);
     await pause(EDGE_LIMITS.prepareRetryMs);
   }
-  const made = await lookAtStores(options.manager, wanted);
+  const made = await lookAtStores(options, wanted);
   const jetstream = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
   const budgets = budgetsOf(made.existing);
   await writeStoreRecord({ manager: options.manager, jetstream }, budgets);
+  const lastOf = (name: string): number => made.existing.get(name)?.lastSequence ?? 0;
+  const givenUp = new Map(options.makeAnew.map((name) => [name, lastOf(name)]));
+  await lowerNotedSequences({ manager: options.manager, jetstream }, givenUp);
   await forgetHidden(options.manager);
   return budgets;
 }
 
+/** Only the last look counts: a cluster that has just started may not know yet what it holds. */
+async function lookUntilSettled(
+  options: PrepareOptions,
+  wanted: readonly WantedStore[],
+): Promise<Look> {
+  for (let looks = 1; ; looks += 1) {
+    const look = await lookAtStores(options, wanted);
+    if (look.behind.length === 0 || looks === EDGE_LIMITS.hiddenLooks) return look;
+    await pause(EDGE_LIMITS.prepareRetryMs);
+  }
+}
+
 async function lookAtStores(
-  manager: JetStreamManager,
+  { manager, makeAnew }: PrepareOptions,
   wanted: readonly WantedStore[],
 ): Promise<Look> {
   const { stores } = await readStoreRecord(manager);
+  const noted = stores === undefined ? new Map() : await readNotedSequences(manager);
   const existing = new Map<string, Found>();
   const names = wanted.map(({ config }) => config.name);
   const infos = await Promise.all(names.map((name) => findStore(manager, name)));
   for (const found of infos) if (found !== undefined) existing.set(found.config.name, found);
   const missing = wanted.filter(({ config }) => !existing.has(config.name));
-  return { existing, missing, existed: storesThatExisted(stores, existing) };
+  const behind = storesThatWentBack({ record: stores, noted }, existing);
+  return {
+    existing,
+    missing,
+    existed: storesThatExisted(stores, existing),
+    behind: behind.filter(({ name }) => !makeAnew.includes(name)),
+  };
 }
 
 async function findStore(manager: JetStreamManager, name: string): Promise<Found | undefined> {

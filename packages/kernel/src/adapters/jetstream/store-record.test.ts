@@ -1,7 +1,13 @@
 import { BUCKETS, PACKAGE_STORE, STREAMS, encodeJson } from '@llmos/base';
 import { assertNoneLost } from './lost-stores';
 import type { JetStreamManager } from 'nats';
-import { LEADER_STORE, parseStoreRecord, readStoreRecord, storesThatExisted } from './store-record';
+import {
+  LEADER_STORE,
+  parseStoreRecord,
+  readStoreRecord,
+  storesThatExisted,
+  storesThatWentBack,
+} from './store-record';
 
 const FIRST = [
   ...Object.values(STREAMS),
@@ -36,6 +42,36 @@ describe('what has existed', () => {
     expect(storesThatExisted(undefined, unused).size).toBe(0);
     const used = new Map([[STREAMS.results, held(1)]]);
     expect(storesThatExisted(undefined, used).has(LEADER_STORE)).toBe(true);
+  });
+});
+
+describe('a store that went back', () => {
+  const record = new Map([[STREAMS.tasks, 1]]);
+  const noted = new Map([
+    [STREAMS.tasks, 5],
+    [STREAMS.results, 5],
+  ]);
+  const namesOf = (...of: Parameters<typeof storesThatWentBack>) =>
+    storesThatWentBack(...of).map(({ name }) => name);
+
+  it('is one that is behind what was noted; one that is missing is judged by the record', () => {
+    expect(namesOf({ record, noted }, new Map([[STREAMS.tasks, held(4)]]))).toEqual([
+      STREAMS.tasks,
+    ]);
+    expect(namesOf({ record, noted }, new Map([[STREAMS.tasks, held(5)]]))).toEqual([]);
+  });
+
+  it('is the bucket of the leader where it is empty, and leaders have left something', () => {
+    const left = (name: string) =>
+      new Map([
+        [LEADER_STORE, held(0)],
+        [name, held(3)],
+      ]);
+    const none = { record: undefined, noted: new Map<string, number>() };
+    expect(namesOf(none, left(STREAMS.results))).toEqual([LEADER_STORE]);
+    // Clients may publish before there is a leader.
+    expect(namesOf(none, left(STREAMS.tasks))).toEqual([]);
+    expect(namesOf({ ...none, record }, left(STREAMS.results))).toEqual([]);
   });
 });
 

@@ -9,7 +9,16 @@
  * - S3: a bucket without any row belongs to a beginning that is under way, or was cut short;
  * - S4: without the bucket, any store that ever held a message is what is left of a system.
  */
-import { BUCKETS, PACKAGE_STORE, STREAMS, decodeJson, encodeJson, isRecord } from '@llmos/base';
+import type { StoreBehind, StoreSequences } from '@llmos/base';
+import {
+  BUCKETS,
+  PACKAGE_STORE,
+  STREAMS,
+  decodeJson,
+  encodeJson,
+  isRecord,
+  storesBehind,
+} from '@llmos/base';
 import type { JetStreamClient, JetStreamManager } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { isApiError, isConflict } from './api-errors';
@@ -119,4 +128,26 @@ export function storesThatExisted(
       ? [...found.values()].some((store) => store.lastSequence > 0)
       : leader.lastSequence > 0;
   return new Map(hasHistory ? FIRST_STORES.map((name) => [name, 0]) : []);
+}
+
+/** Nothing is in them before there was a leader. */
+const OF_LEADERS: readonly string[] = [
+  ...[STREAMS.results, STREAMS.dead, STREAMS.events],
+  ...[`KV_${BUCKETS.models}`, `KV_${BUCKETS.attempts}`],
+];
+
+/** The stores that have lost messages which were once there; of the bucket of the record, all. */
+export function storesThatWentBack(
+  of: { readonly record: StoreRecord | undefined; readonly noted: StoreSequences },
+  found: ReadonlyMap<string, FoundStore>,
+): readonly StoreBehind[] {
+  const sequenceOf = (name: string): number => found.get(name)?.lastSequence ?? 0;
+  const isRecordGone =
+    of.record === undefined &&
+    found.get(LEADER_STORE)?.lastSequence === 0 &&
+    OF_LEADERS.some((name) => sequenceOf(name) > 0);
+  if (isRecordGone) return [{ name: LEADER_STORE, notedSequence: 1, lastSequence: 0 }];
+  const sequences = [...found].map(([name]): [string, number] => [name, sequenceOf(name)]);
+  // One that is missing is judged by the record.
+  return storesBehind(of.noted, new Map(sequences)).filter(({ name }) => found.has(name));
 }
