@@ -130,6 +130,8 @@ export const EDGE_LIMITS = {
    * lease it stays below the silence for which a process is killed.
    */
   lapseMs: 20_000,
+  /** Between two leaderships that fail one after the other: a cause that stays is met so often. */
+  maxFailedWaitMs: 60_000,
   /** Queued work, free hands, and nothing happens: longer than a model takes to load. */
   stuckMs: 180_000,
   maxStuckMs: 60 * 60_000,

@@ -20,6 +20,9 @@ import type { ActiveKernelParts } from './active-kernel';
 import { ActiveKernel } from './active-kernel';
 import { EDGE_LIMITS } from './edge-limits';
 import type { CoreCounts } from './kernel-core';
+import { FailedLeaderships } from './failed-leaderships';
+import type { Readiness, ReadinessFacts } from './kernel-readiness';
+import { judgeReadiness } from './kernel-readiness';
 import { LeadershipDriver } from './leadership-driver';
 import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
 import type { ServedSubject } from './ports/request-link';
@@ -89,18 +92,6 @@ export interface KernelGauges {
   readonly clock: () => ClockReading;
 }
 
-export interface Readiness {
-  readonly isReady: boolean;
-  /** For people: what it is, or what it waits for. */
-  readonly state: string;
-  /** Why it is not ready, where that is known. */
-  readonly reason?: string;
-  /** A clock that differs makes no kernel unready: it ends nothing by it. */
-  readonly clock: ClockReading;
-  /** Of the NATS server, where whoever started both told it. */
-  readonly disk?: Pick<DiskWord, 'level' | 'freeBytes'>;
-}
-
 export class KernelNode {
   private disk: Readiness['disk'];
   private readonly leadership: LeadershipDriver;
@@ -110,6 +101,7 @@ export class KernelNode {
   private readonly attachService: AttachService;
   private readonly room: ResultRoom;
   private readonly delivered: DeliveredAnswers;
+  private readonly failures: FailedLeaderships;
   private active: ActiveKernel | undefined;
   private progress: ProgressView | undefined;
   private stuckBoundMs: number = EDGE_LIMITS.stuckMs;
@@ -119,6 +111,7 @@ export class KernelNode {
 
   constructor(private readonly parts: KernelNodeParts) {
     const { clock, log, results } = parts;
+    this.failures = new FailedLeaderships(parts);
     this.room = new ResultRoom({
       readings: parts.streams,
       results,
@@ -223,35 +216,32 @@ export class KernelNode {
     return leader === undefined || leader.isReleased ? '' : leader.grpcUrl;
   }
 
-  /** A follower is ready when it watches; a leader while its work makes progress. */
   readiness(): Readiness {
     const disk = this.disk === undefined ? {} : { disk: this.disk };
-    return { ...this.judgeReadiness(), clock: this.parts.time.reading(), ...disk };
+    return { ...judgeReadiness(this.facts()), clock: this.parts.time.reading(), ...disk };
   }
 
   tellDisk({ level, freeBytes }: DiskWord): void {
     this.disk = { level, freeBytes };
   }
 
-  private judgeReadiness(): Omit<Readiness, 'clock' | 'disk'> {
-    if (this.stopping !== undefined) return { isReady: false, state: 'stopping' };
-    // Whatever else shows follows from it.
-    if (this.disk?.level === 'full') return { isReady: false, state: 'disk-full' };
-    if (!this.parts.isConnected()) return { isReady: false, state: 'disconnected' };
-    if (!this.leadership.isLeading()) {
-      const isWatching = this.leadership.leader() !== undefined && this.parts.registry.isReady();
-      return { isReady: isWatching, state: isWatching ? 'following' : 'starting' };
-    }
-    if (this.active?.isRunning() !== true) return { isReady: false, state: 'taking-over' };
-    const nowMs = this.parts.clock.nowMs();
-    const isSlow =
-      this.progress !== undefined && isStuck(this.progress, EDGE_LIMITS.stuckMs / 2, nowMs);
-    if (isSlow) return { isReady: false, state: 'no-progress' };
-    const lost = this.parts.storeWatch.lost();
-    if (lost !== undefined) return { isReady: false, state: 'messages-lost', reason: lost };
-    // Every call and submit is refused, and nothing that was published is taken in.
-    if (!this.room.hasRoom()) return { isReady: false, state: 'results-full' };
-    return { isReady: true, state: 'leading' };
+  private facts(): ReadinessFacts {
+    const { parts, leadership, progress } = this;
+    const leader = leadership.leader();
+    const nowMs = parts.clock.nowMs();
+    return {
+      isStopping: this.stopping !== undefined,
+      diskLevel: this.disk?.level,
+      isConnected: parts.isConnected(),
+      hasLease: leadership.isLeading(),
+      isWatching: leader !== undefined && parts.registry.isReady(),
+      isOtherLeading: leader?.isReleased === false && leader.kernelId !== parts.self.kernelId,
+      failure: this.failures.reason,
+      isRunning: this.active?.isRunning() === true,
+      isSlow: progress !== undefined && isStuck(progress, EDGE_LIMITS.stuckMs / 2, nowMs),
+      lost: parts.storeWatch.lost(),
+      hasResultRoom: this.room.hasRoom(),
+    };
   }
 
   gauges(): KernelGauges {
@@ -303,7 +293,7 @@ export class KernelNode {
         isLeading: () => this.leadership.isLeading(),
         hasResultRoom: () => this.room.hasRoom(),
         refusalOf: (spec) => this.room.refusalOf(spec),
-        onFailure: () => this.giveUp(),
+        onFailure: (error) => this.giveUp(this.failures.note(error)),
       },
       epoch,
     );
@@ -334,8 +324,8 @@ export class KernelNode {
     });
   }
 
-  private giveUp(): void {
-    this.leadership.giveUp().catch((error: unknown) => {
+  private giveUp(waitMs?: number): void {
+    this.leadership.giveUp(waitMs).catch((error: unknown) => {
       this.parts.log.warn('lease-release-failed', { error });
     });
   }
@@ -348,6 +338,7 @@ export class KernelNode {
   private checkProgress(): void {
     const core = this.core();
     if (core === undefined) return;
+    this.failures.clear();
     const nowMs = this.parts.clock.nowMs();
     const counts = core.counts();
     this.progress = applyCounts(this.progress, counts, nowMs);

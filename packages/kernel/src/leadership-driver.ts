@@ -68,12 +68,12 @@ export class LeadershipDriver {
     return this.lastRecord;
   }
 
-  /** Ends the leadership and lets another kernel go first. */
-  async giveUp(): Promise<void> {
-    const { clock, leaseMs } = this.options;
+  /** Ends the leadership and lets other kernels go first, for as long as `waitMs`. */
+  async giveUp(waitMs = 2 * this.options.leaseMs): Promise<void> {
+    const { clock } = this.options;
     // One that ran out is nobody's to give: whoever is first, we too, may take it.
     if (!this.isLeading()) this.lose('lease-expired', clock.nowMs());
-    else await this.release('gave-up', clock.nowMs() + 2 * leaseMs);
+    else await this.release('gave-up', clock.nowMs() + waitMs);
     this.wakeUp();
   }
 

@@ -3,6 +3,7 @@ import { ErrorCode, NatsError } from 'nats';
 
 export const API_ERRORS = {
   consumerNotFound: 10014,
+  maximumConsumersLimit: 10026,
   noMessageFound: 10037,
   messageDeleteFailed: 10057,
   insufficientStorage: 10047,

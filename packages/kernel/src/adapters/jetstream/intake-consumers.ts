@@ -145,8 +145,17 @@ async function tryCreateAll(options: TakeoverOptions): Promise<boolean> {
     return true;
   } catch (error) {
     if (isApiError(error, 'consumerNotUnique')) return false;
+    if (isApiError(error, 'maximumConsumersLimit')) throw tooFewConsumers(error);
     throw error;
   }
+}
+
+function tooFewConsumers(cause: unknown): LlmosError {
+  const { length } = TASK_CLASSES;
+  const message =
+    `${STREAMS.tasks} needs ${length} consumers, and the NATS server says: ` +
+    `${describeApiError(cause)}. Raise max_consumers of the account`;
+  return new LlmosError('FAILED_PRECONDITION', message, { cause });
 }
 
 async function addConsumer(
