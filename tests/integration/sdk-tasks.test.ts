@@ -31,6 +31,7 @@ const functions: Record<string, FakeFunction> = {
     timeoutMs: task.header('Llmos-Timeout-Ms'),
     key: task.header('Llmos-Key'),
     model: task.header('Llmos-Model'),
+    isIdNew: task.header('Llmos-Id-New'),
   }),
   hold: async () => {
     await held.opened;
@@ -81,6 +82,13 @@ describe('call', () => {
     // What is left of the caller's time when it is sent.
     expect(Number(seen['timeoutMs'])).toBeGreaterThan(0);
     expect(Number(seen['timeoutMs'])).toBeLessThanOrEqual(70_000);
+  });
+
+  it('says of an id that it made itself that it is new, and of no other', async () => {
+    expect(await os.call('headers', {})).toMatchObject({ isIdNew: 'true' });
+    expect(await os.call('headers', {}, { id: 'mine' })).toMatchObject({ isIdNew: '' });
+    const task = await os.submit('headers', {});
+    expect(await task.result()).toMatchObject({ isIdNew: 'true' });
   });
 
   it('names the model of a large input in a header', async () => {

@@ -12,6 +12,7 @@ import {
   type KernelCore,
   type KernelDecision,
   type KernelEvent,
+  type TaskSpec,
 } from '@llmos/kernel/testing';
 import type { MailboxDecision } from './model-host';
 import type { ModelNode } from './model-node';
@@ -30,6 +31,9 @@ export class KernelDriver {
   private isBroken = false;
   /** Sequences whose result was there when they came in: they must never run again. */
   private readonly endedBefore = new Set<number>();
+  /** Names of the tasks that ended under this leader. */
+  private readonly ended = new Set<string>();
+  private readonly recoverUpToSequence: number;
 
   constructor(
     readonly epoch: number,
@@ -39,11 +43,12 @@ export class KernelDriver {
     this.core = createKernelCore({ loadTimeoutMs: 20_000, processSilenceMs: 15_000 });
     const { store } = world;
     store.consumerEpoch = epoch;
+    this.recoverUpToSequence = store.lastSequence;
     this.deliver({
       kind: 'leadership-began',
       epoch: asEpoch(epoch),
       kernelId: `kernel-${epoch}` as KernelId,
-      recoverUpToSequence: store.lastSequence,
+      recoverUpToSequence: this.recoverUpToSequence,
       desired: [...world.desired].map(([model, replicas]) => ({ model, replicas })),
     });
     this.pullTasks();
@@ -87,7 +92,9 @@ export class KernelDriver {
       const { spec } = stored;
       if (this.isBroken || this.held.has(spec.sequence)) continue;
       this.held.add(spec.sequence);
-      if (store.results.has(nameOf(spec))) this.endedBefore.add(spec.sequence);
+      if (store.results.has(nameOf(spec)) && this.mustKnow(spec)) {
+        this.endedBefore.add(spec.sequence);
+      }
       if (stored.isMalformed) {
         const error = errorBody('INVALID_ARGUMENT', 'unreadable');
         this.deliver({ kind: 'task-malformed', spec, error });
@@ -96,6 +103,12 @@ export class KernelDriver {
       }
     }
     if (this.delivered < store.lastSequence) time.after(2, () => this.pullTasks());
+  }
+
+  /** Whether the leader must find out that a task has ended; a wrong client may mislead it. */
+  private mustKnow(spec: TaskSpec): boolean {
+    const isMisled = spec.isIdNew === true && spec.sequence > this.recoverUpToSequence;
+    return !isMisled || this.ended.has(nameOf(spec));
   }
 
   private now(): Instant {
@@ -254,6 +267,7 @@ export class KernelDriver {
     if (store.consumerEpoch !== this.epoch || this.isBroken) return;
     const stored = store.bySequence(decision.sequence);
     if (stored === undefined) return;
+    this.ended.add(nameOf(stored.spec));
     const name = nameOf(stored.spec);
     const twin = store.tasks.find(
       (other) => other !== stored && nameOf(other.spec) === name && !other.isAcknowledged,

@@ -92,6 +92,7 @@ function publish(world: World, scenario: Scenario): TaskSpec {
     tenant: asToken<TenantId>(random.chance(0.8) ? 'acme' : 'zenith'),
     id: hasOwnId ? asToken<TaskId>(`t${sequence}`) : taskIdOfSequence(sequence),
     hasOwnId,
+    ...(hasOwnId && random.chance(0.5) ? { isIdNew: true } : {}),
     function: asToken<FunctionName>(call.function),
     class: TASK_CLASSES[random.below(TASK_CLASSES.length)] ?? 'standard',
     priority: random.below(10),
@@ -118,13 +119,15 @@ function publish(world: World, scenario: Scenario): TaskSpec {
   return spec;
 }
 
-/** The same id again: it shares the result. */
+/** The same id again: it shares the result. Where it still says that its id is new, it is wrong. */
 function republish(world: World, first: TaskSpec): void {
-  const { store, time } = world;
+  const { store, time, random } = world;
   const original = store.bySequence(first.sequence);
   if (original === undefined) return;
   const sequence = store.lastSequence + 1;
-  const spec: TaskSpec = { ...first, sequence, storedWallMs: time.wallMs() };
+  const { isIdNew: _isIdNew, ...rest } = first;
+  const again = random.chance(0.5) ? first : rest;
+  const spec: TaskSpec = { ...again, sequence, storedWallMs: time.wallMs() };
   store.tasks.push({ ...original, spec, isAcknowledged: false });
 }
 

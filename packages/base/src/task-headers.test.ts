@@ -13,6 +13,7 @@ describe('readTaskHeaders', () => {
         hasOwnPriority: false,
         maxAttempts: 3,
         stream: false,
+        isIdNew: false,
         format: 'json',
       },
     });
@@ -21,6 +22,7 @@ describe('readTaskHeaders', () => {
   it('reads every header', () => {
     const outcome = read({
       'Llmos-Id': 'order-17',
+      'Llmos-Id-New': 'true',
       'Llmos-Model': 'mini-encoder@2',
       'Llmos-Priority': '9',
       'Llmos-Timeout-Ms': '1500',
@@ -46,6 +48,7 @@ describe('readTaskHeaders', () => {
         key: 'user-7',
         maxAttempts: 1,
         stream: true,
+        isIdNew: true,
         parent: 'p',
         root: 'r',
         class: 'batch',
@@ -58,6 +61,7 @@ describe('readTaskHeaders', () => {
   it.each([
     ['Llmos-Id', 'a b'],
     ['Llmos-Id', 'x'.repeat(5000)],
+    ['Llmos-Id-New', 'perhaps'],
     ['Llmos-Key', 'a.b'],
     ['Llmos-Model', '../etc'],
     ['Llmos-Priority', '10'],

@@ -16,6 +16,8 @@ import { DEFAULT_PRIORITY, MAX_PRIORITY, isTaskClass } from './task-class';
 
 export const HEADERS = {
   id: 'Llmos-Id',
+  /** Not forwarded with a dead letter: whoever sends that again repeats the id. */
+  isIdNew: 'Llmos-Id-New',
   model: 'Llmos-Model',
   priority: 'Llmos-Priority',
   timeoutMs: 'Llmos-Timeout-Ms',
@@ -73,6 +75,8 @@ export type BodyFormat = 'json' | 'protobuf';
 /** Every field a task's headers can set; absent ones have their documented defaults. */
 export interface TaskHeaders {
   readonly id?: TaskId;
+  /** The client made the id for this message: no earlier one can have it. */
+  readonly isIdNew: boolean;
   readonly model?: ModelRef;
   readonly priority: number;
   /** False where the header is absent: a child then inherits its parent's. */
@@ -143,6 +147,7 @@ function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
       readInteger(get, HEADERS.maxAttempts, 1, WIRE_LIMITS.maxAttempts) ??
       WIRE_LIMITS.defaultAttempts,
     stream: readBoolean(get, HEADERS.stream),
+    isIdNew: readBoolean(get, HEADERS.isIdNew),
     format,
   };
 }

@@ -68,6 +68,8 @@ export interface KernelState {
   /** Names of cancelled tasks and when, for what comes in later. */
   readonly cancelled: RecentMap<string, number>;
   readonly highestSequence: Map<TaskClass, number>;
+  /** Names of tasks with a chosen id that ended lately: a message that calls theirs new is wrong. */
+  readonly endedIds: RecentMap<string, true>;
 
   /** The kernel's own results on their way. */
   readonly commits: RequestWindow;
@@ -133,6 +135,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     services: new ServiceTimes(),
     cancelled: new RecentMap(CORE_LIMITS.maxCancelledIds),
     highestSequence: new Map(),
+    endedIds: new RecentMap(CORE_LIMITS.maxEndedIds),
     commits: new RequestWindow(CORE_LIMITS.maxOpenCommits, CORE_LIMITS.maxWaitingCommits),
     lookUps: new RequestWindow(CORE_LIMITS.maxOpenLookUps, Number.POSITIVE_INFINITY),
     sweeps: noSweeps(),

@@ -28,6 +28,8 @@ export const CORE_LIMITS = {
   retryAfterMs: 1_000,
   /** Cancelled ids that are remembered for tasks and children that come in later. */
   maxCancelledIds: 10_000,
+  /** Ids of tasks that ended lately, which no message can have made anew; seconds of a full load. */
+  maxEndedIds: 16_384,
   /** Keys whose process is remembered; a forgotten key may go anywhere. */
   maxKeyAffinities: 100_000,
   maxNodes: 1_000,

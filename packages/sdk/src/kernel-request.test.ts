@@ -76,6 +76,17 @@ it('asks again while no kernel listens, and answers with the result', async () =
   expect(link.sent.length).toBe(3);
 });
 
+it('tells the first attempt from those that may repeat one that was heard', async () => {
+  const { context } = setUp([{ kind: 'silent' }, { kind: 'no-responders' }, answered(success(7))]);
+  const told: boolean[] = [];
+  const headers = (_remainingMs: number, isFirst: boolean): Record<string, string> => {
+    told.push(isFirst);
+    return {};
+  };
+  await requestKernel(context, request({ headers }));
+  expect(told).toEqual([true, false, false]);
+});
+
 it('ends with UNAVAILABLE, naming the subject, where no kernel came in time', async () => {
   const { context, clock } = setUp([{ kind: 'no-responders' }]);
   await expect(requestKernel(context, request())).rejects.toMatchObject({

@@ -17,8 +17,11 @@ export interface KernelRequest {
   readonly what: string;
   readonly subject: string;
   readonly body: Uint8Array;
-  /** @param remainingMs until the caller stops waiting. */
-  readonly headers: (remainingMs: number) => MessageHeaders;
+  /**
+   * @param remainingMs until the caller stops waiting.
+   * @param isFirst false where the request was sent before, whoever may have heard it.
+   */
+  readonly headers: (remainingMs: number, isFirst: boolean) => MessageHeaders;
   /** When the caller stops waiting, by the context's clock. */
   readonly untilMs: number;
   readonly isIdempotent: boolean;
@@ -78,7 +81,7 @@ async function tryOnce(
   const patienceMs = backoffMs(PATIENCE, counts.attempts - counts.unheard);
   const waitMs = Math.min(patienceMs, remainingMs);
   const outcome = await context.link.request(
-    { subject, body, headers: request.headers(Math.ceil(remainingMs)) },
+    { subject, body, headers: request.headers(Math.ceil(remainingMs), counts.attempts === 1) },
     { waitMs, signal },
   );
   switch (outcome.kind) {

@@ -74,7 +74,8 @@ export async function callTask(context: ClientContext, task: PreparedTask): Prom
     what: `call of ${task.function} (task ${task.id})`,
     subject: subjects.call({ tenant: context.tenant, function: task.function }),
     body: task.body,
-    headers: (remainingMs) => ({
+    headers: (remainingMs, isFirst) => ({
+      ...idHeader(task, isFirst),
       ...keepHeader(task, timeoutMs),
       ...task.headers,
       ...callerHeader(context, options, false),
@@ -92,6 +93,11 @@ export async function callTask(context: ClientContext, task: PreparedTask): Prom
     },
   });
   return outputOf(result);
+}
+
+/** An id that was made here and is sent for the first time has no result that must be looked for. */
+function idHeader(task: PreparedTask, isFirst: boolean): Record<string, string> {
+  return isFirst && !task.options.hasOwnId ? { [HEADERS.isIdNew]: 'true' } : {};
 }
 
 /**
@@ -124,7 +130,7 @@ export async function submitTask(
     what: `submit of ${task.function} (task ${task.id})`,
     subject: subjects.submit({ tenant: context.tenant, function: task.function }),
     body: task.body,
-    headers: () => headers,
+    headers: (_remainingMs, isFirst) => ({ ...idHeader(task, isFirst), ...headers }),
     untilMs: context.clock.nowMs() + waitMs,
     isIdempotent: true,
     signal: options.signal,

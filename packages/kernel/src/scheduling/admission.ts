@@ -55,7 +55,7 @@ export function takeIn(state: KernelState, spec: TaskSpec, flaws: Flaws = {}): v
     deadLetterTask(state, task, { reason: 'intake-failed', error });
   } else if (error !== undefined) {
     endTask(state, task, error);
-  } else if (spec.hasOwnId || task.mayRunElsewhere || isRepeated) {
+  } else if (task.mayRunElsewhere || isRepeated || mayHaveEnded(state, spec)) {
     moveTask(state, task, WAITING_STATES.lookingUp);
     state.lookUps.push(task);
   } else {
@@ -105,7 +105,7 @@ function shareResult(state: KernelState, live: Task, spec: TaskSpec): void {
 
 /** Ends a message under its number: its id is that of another task, `first`. */
 function refuseId(state: KernelState, spec: TaskSpec, first: TaskIdentity): void {
-  const { digest: _digest, key: _key, caller: _caller, ...rest } = spec;
+  const { digest: _digest, key: _key, caller: _caller, isIdNew: _isIdNew, ...rest } = spec;
   const id = taskIdOfSequence(spec.sequence);
   const task = createTask(state, { ...rest, id, hasOwnId: false });
   state.tasks.add(task);
@@ -230,6 +230,16 @@ function createTask(state: KernelState, spec: TaskSpec): Task {
     isRecording: false,
     isLookingUp: false,
   };
+}
+
+/**
+ * Whether an earlier message of its id may have its result. A client that made the id for this
+ * message says that there is none; where it is wrong and this leader can't know it, the task runs
+ * again, its commit is refused, and the first result stays.
+ */
+function mayHaveEnded(state: KernelState, spec: TaskSpec): boolean {
+  if (!spec.hasOwnId) return false;
+  return spec.isIdNew !== true || state.endedIds.get(taskName(spec.tenant, spec.id)) === true;
 }
 
 /** True where the sequence may have been here before: its result must be looked up. */

@@ -88,7 +88,8 @@ export interface EndSummary {
 
 /** Acknowledges the message and forgets the task; the next one of its key may go. */
 export function retire(state: KernelState, task: Task): void {
-  const { tenant, id, sequence } = task.spec;
+  const { tenant, id, sequence, hasOwnId } = task.spec;
+  if (hasOwnId) state.endedIds.set(taskName(tenant, id), true);
   emit(state, {
     kind: 'acknowledge',
     sequence,

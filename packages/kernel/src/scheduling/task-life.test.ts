@@ -47,6 +47,50 @@ describe('intake', () => {
     expect(core.only('acknowledge').sequence).toBe(1);
   });
 
+  describe('of an id that its client made for the message', () => {
+    const made = (id: string) => ({ ...own(id), isIdNew: true }) as const;
+
+    it('asks nobody whether it has its result', () => {
+      const core = started();
+      core.store(core.task(made('a')));
+      expect(core.take('look-up-result')).toHaveLength(0);
+      expect(core.only('execute').spec.id).toBe('a');
+    });
+
+    it('asks all the same where another leader, or an earlier delivery, may have run it', () => {
+      const core = started();
+      const [first, second] = [core.task(made('a')), core.task(made('b'))];
+      core.store(second);
+      core.store(first);
+      expect(core.only('look-up-result').spec.id).toBe('a');
+      const next = new CoreFixture({}, 2, 10);
+      next.store(next.task(made('c')));
+      expect(next.only('look-up-result').spec.id).toBe('c');
+    });
+
+    it('asks where a task of it has ended lately, so nothing runs again', () => {
+      const core = started();
+      core.store(core.task(made('a')));
+      core.finish(core.only('execute'));
+      core.store(core.task(made('a')));
+      expect(core.take('execute')).toHaveLength(0);
+      core.apply({ ...free(2), isCommitted: true });
+      expect(core.take('acknowledge').map(({ sequence }) => sequence)).toEqual([1, 2]);
+    });
+
+    it('shares the result of a live task, and is refused where it is that of another one', () => {
+      const core = started();
+      core.store(core.task({ ...made('a'), digest: 'one' }));
+      core.store(core.task({ ...made('a'), digest: 'one' }));
+      core.store(core.task({ ...made('a'), digest: 'two' }));
+      expect(core.take('execute')).toHaveLength(1);
+      expect(core.only('acknowledge').sequence).toBe(2);
+      const { of, result } = core.only('commit-result');
+      expect(of).toMatchObject({ id: 's3', hasOwnId: false });
+      expect(result).toMatchObject({ ok: false, error: { code: 'ALREADY_EXISTS' } });
+    });
+  });
+
   it('lets a child inherit the deadline and the priority of its live parent', () => {
     const core = started(1);
     core.store(core.task());

@@ -10,6 +10,8 @@ import { StoredIds } from './stored-ids';
 /** A service for which at most two calls may wait, and what its callers hear. */
 function setUp() {
   const published: string[] = [];
+  const claims: (string | undefined)[] = [];
+  const looked: string[] = [];
   const answers: unknown[] = [];
   const clock = manualClock();
   let handle: (request: ForeignRequest) => void = () => undefined;
@@ -25,10 +27,16 @@ function setUp() {
       maxBodyBytes: () => 1_000,
       publish: (of) => {
         published.push(Buffer.from(of.body).toString());
+        claims.push(of.headers.get('Llmos-Id-New'));
         return Promise.resolve({ sequence: published.length });
       },
     },
-    results: { readForTask: () => Promise.resolve(undefined) },
+    results: {
+      readForTask: ({ task }) => {
+        looked.push(task);
+        return Promise.resolve(undefined);
+      },
+    },
     waiters: new ResultWaiters({
       clock,
       maxWaiters: 2,
@@ -58,14 +66,14 @@ function setUp() {
     time: clock,
     encodeResult: (result) => ({ body: encodeJson(result) }),
   });
-  const call = (value: number): void =>
+  const call = (value: number, headers: Readonly<Record<string, string>> = {}): void =>
     handle({
       subject: 'llmos.v1.call.acme.echo',
-      header: () => undefined,
+      header: (name) => headers[name],
       body: encodeJson(value),
       answer: (body) => void answers.push(decodeJson(body)),
     });
-  return { call, published, answers };
+  return { call, published, answers, claims, looked };
 }
 
 it('answers RESOURCE_EXHAUSTED, and stores nothing, while too many calls wait', () => {
@@ -83,4 +91,31 @@ it('answers RESOURCE_EXHAUSTED, and stores nothing, while too many calls wait', 
       },
     },
   ]);
+});
+
+describe('an id that the client made for this call', () => {
+  const made = { 'Llmos-Id': 'made', 'Llmos-Id-New': 'true' };
+
+  it('is not looked up, and the leader is told why', () => {
+    const { call, claims, looked } = setUp();
+    call(1, made);
+    expect(looked).toEqual([]);
+    expect(claims).toEqual(['true']);
+  });
+
+  it('is looked up where this kernel stored it before, and the leader is not told', async () => {
+    const { call, claims, looked } = setUp();
+    call(1, made);
+    await new Promise(setImmediate);
+    call(1, made);
+    expect(looked).toEqual(['made']);
+    expect(claims).toEqual(['true', undefined]);
+  });
+
+  it('that nobody calls new is looked up', () => {
+    const { call, claims, looked } = setUp();
+    call(1, { 'Llmos-Id': 'made' });
+    expect(looked).toEqual(['made']);
+    expect(claims).toEqual([undefined]);
+  });
 });

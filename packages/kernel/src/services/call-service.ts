@@ -84,15 +84,19 @@ class CallService {
       headers.timeoutMs === undefined && headers.deadlineWallMs === undefined
         ? { timeoutMs: WIRE_LIMITS.defaultCallTimeoutMs }
         : headers;
-    const misused = checkIdUse(this.options, outcome.request);
-    if (misused !== undefined) return this.refuse(request, misused, headers.format);
+    const use = checkIdUse(this.options, outcome.request);
+    if (use.kind === 'misused') return this.refuse(request, use.error, headers.format);
+    if (!use.isNew) forwarded.delete(HEADERS.isIdNew);
     if (limits !== headers) forwarded.set(HEADERS.timeoutMs, String(limits.timeoutMs));
     if (headers.id === undefined && headers.keepMs === undefined) {
       // Nobody can ask for it again: no id was chosen, and this answer names none.
       forwarded.set(HEADERS.keepMs, String(WIRE_LIMITS.answerKeepMs));
     }
     const waitMs = this.waitMsOf(limits);
-    const call = new PendingCall({ request, task: outcome.request, waitMs, service: this.options });
+    const call = new PendingCall({
+      ...{ request, task: outcome.request, waitMs, service: this.options },
+      isIdNew: use.isNew,
+    });
     void call.run().catch((error: unknown) => {
       this.refuse(request, toErrorBody(error), headers.format);
     });
@@ -128,6 +132,7 @@ class PendingCall {
     private readonly parts: {
       readonly request: ForeignRequest;
       readonly task: TaskRequest;
+      readonly isIdNew: boolean;
       readonly waitMs: number;
       readonly service: CallServiceOptions;
     },
@@ -149,7 +154,7 @@ class PendingCall {
   }
 
   private async runNamed(): Promise<void> {
-    const { task, service } = this.parts;
+    const { task, service, isIdNew } = this.parts;
     const { id } = task.headers;
     const { identity } = task;
     if (id === undefined || identity === undefined) return;
@@ -160,7 +165,8 @@ class PendingCall {
       const stored = this.publish().then(({ sequence }) =>
         service.storedIds.note(of, { sequence, identity, keepMs: task.headers.keepMs }),
       );
-      const [, earlier] = await Promise.all([stored, this.readEarlier(of)]);
+      const reading = isIdNew ? undefined : this.readEarlier(of);
+      const [, earlier] = await Promise.all([stored, reading]);
       // A refusal is that of an earlier try: this one is judged anew.
       if (earlier !== undefined && earlier.refusedSequence === undefined) {
         service.waiters.onResult(of, earlier);

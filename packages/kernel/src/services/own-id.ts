@@ -15,12 +15,19 @@ export interface OwnIdContext {
   readonly heldIdentity: (of: TenantTask) => TaskIdentity | undefined;
 }
 
-export function checkIdUse(context: OwnIdContext, request: TaskRequest): ErrorBody | undefined {
-  const { id } = request.headers;
-  if (id === undefined) return undefined;
+/** `isNew`: its client made it for this request, and nothing is known here that speaks against it. */
+export type IdUse =
+  | { readonly kind: 'misused'; readonly error: ErrorBody }
+  | { readonly kind: 'usable'; readonly isNew: boolean };
+
+export function checkIdUse(context: OwnIdContext, request: TaskRequest): IdUse {
+  const { id, isIdNew } = request.headers;
+  if (id === undefined) return { kind: 'usable', isNew: false };
   const of = { tenant: request.of.tenant, task: id };
   const first = context.heldIdentity(of) ?? context.storedIds.identityOf(of);
-  return judge(id, first, request.identity);
+  const error = judge(id, first, request.identity);
+  if (error !== undefined) return { kind: 'misused', error };
+  return { kind: 'usable', isNew: isIdNew && first === undefined };
 }
 
 /** The error, where the result of the id is that of another task. */

@@ -1,6 +1,7 @@
 /** `llmos.v1.submit.<tenant>.<function>`: checks a task, stores it, answers its id. */
 import type { ErrorBody, Logger, TaskId, TenantId, TenantTask } from '@llmos/base';
 import {
+  HEADERS,
   LlmosError,
   encodeJson,
   failure,
@@ -43,9 +44,10 @@ export function startSubmitService(options: SubmitServiceOptions): ServedSubject
       const { subject, header, body } = request;
       const outcome = readTaskRequest({ kind: 'submit', subject, header, body }, options.context);
       if (outcome.kind === 'refused') return refuse(options, request, outcome.error);
-      const misused = checkIdUse(options, outcome.request);
-      if (misused !== undefined) return refuse(options, request, misused);
-      submit(options, outcome.request).then(
+      const use = checkIdUse(options, outcome.request);
+      if (use.kind === 'misused') return refuse(options, request, use.error);
+      if (!use.isNew) outcome.request.forwarded.delete(HEADERS.isIdNew);
+      submit(options, outcome.request, use.isNew).then(
         (answer) => {
           options.counters.add('requests', 'submit');
           request.answer(encodeJson(success(answer)));
@@ -56,7 +58,11 @@ export function startSubmitService(options: SubmitServiceOptions): ServedSubject
   });
 }
 
-async function submit(options: SubmitServiceOptions, request: TaskRequest): Promise<object> {
+async function submit(
+  options: SubmitServiceOptions,
+  request: TaskRequest,
+  isIdNew: boolean,
+): Promise<object> {
   const { identity } = request;
   const { id } = request.headers;
   if (id === undefined || identity === undefined) {
@@ -71,7 +77,7 @@ async function submit(options: SubmitServiceOptions, request: TaskRequest): Prom
       ...options.storedIds.note(of, { sequence, identity, keepMs: request.headers.keepMs }),
     })),
     // Only for the answer's `duplicate`: the task is stored whether or not this is known.
-    isHeld ? undefined : options.readResult(of).catch(() => undefined),
+    isHeld || isIdNew ? undefined : options.readResult(of).catch(() => undefined),
   ]);
   const ended = earlier?.refusedSequence === undefined ? earlier : undefined;
   const misused = ended === undefined ? undefined : checkIdResult(request, ended);

@@ -151,6 +151,7 @@ function specOf(task: ForeignTask, headers: TaskHeaders): TaskSpec {
     tenant: subject.tenant,
     id: headers.id ?? taskIdOfSequence(sequence),
     hasOwnId: headers.id !== undefined,
+    ...(headers.id !== undefined && headers.isIdNew ? { isIdNew: true } : {}),
     function: subject.function,
     class: subject.class,
     priority: headers.priority,

@@ -119,7 +119,7 @@ function checkInput(
 
 function forwardedHeaders(header: HeaderSource): Map<string, string> {
   const forwarded = new Map<string, string>();
-  for (const name of [HEADERS.id, HEADERS.caller, ...FORWARDED_HEADERS]) {
+  for (const name of [HEADERS.id, HEADERS.isIdNew, HEADERS.caller, ...FORWARDED_HEADERS]) {
     const value = header(name)?.trim();
     if (value !== undefined && value !== '') forwarded.set(name, value);
   }

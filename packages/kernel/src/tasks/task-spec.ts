@@ -18,6 +18,11 @@ export interface TaskSpec {
   readonly id: TaskId;
   /** False where the id is `s<sequence>`: no other message can carry it. */
   readonly hasOwnId: boolean;
+  /**
+   * Its client says that it made the id for this message. Believed where nothing speaks against it:
+   * then nobody asks whether the id has its result already.
+   */
+  readonly isIdNew?: true;
   readonly function: FunctionName;
   readonly class: TaskClass;
   readonly priority: number;
