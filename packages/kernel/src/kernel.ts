@@ -46,6 +46,7 @@ import { JetStreamTaskStream } from './adapters/jetstream/jetstream-task-stream'
 import { LossyProcessLink } from './adapters/jetstream/lossy-process-link';
 import { NatsCallerLink } from './adapters/jetstream/nats-caller-link';
 import { NatsRequestLink } from './adapters/jetstream/nats-request-link';
+import { assertPermissions } from './adapters/jetstream/permissions';
 import { prepareStores } from './adapters/jetstream/prepare-stores';
 import { STORE_NAMES } from './adapters/jetstream/streams';
 import { encodeResult, readProtobufBody } from './adapters/protobuf/codec';
@@ -179,6 +180,8 @@ async function compose(of: {
   const counters = new PrometheusMetrics();
   const connections = await connectTwice(of, counters);
   const { connection } = connections;
+  // The one that is idle still.
+  await assertPermissions({ connection: connections.leaseConnection, log });
   const waiting = waitingOf(of);
   const manager = await openJetStream(connection, waiting);
   const budgets = await whileUnavailable(waiting, () =>

@@ -22,6 +22,7 @@ export {
 } from './adapters/grpc/codec';
 export { decodeReport } from './adapters/jetstream/codec';
 export { parseDelivery } from '@llmos/base';
+export { assertPermissions } from './adapters/jetstream/permissions';
 export { readLeaderRecord } from './adapters/jetstream/jetstream-leadership-store';
 export { parseStoreRecord } from './adapters/jetstream/store-record';
 export { readProtobufBody } from './adapters/protobuf/codec';
