@@ -114,6 +114,17 @@ describe('llmos up', () => {
   );
 
   it(
+    'ends before it starts anything where its models folder is none',
+    async () => {
+      const up = start('--models', join(folder, 'none'));
+      expect(await up.exited).toBe(1);
+      expect(up.output()).toMatch(/the models folder \S+none does not exist/);
+      expect(readdirSync(folder)).toEqual([]);
+    },
+    LIMIT_MS,
+  );
+
+  it(
     'starts a kernel that was killed again, and tasks go on',
     async () => {
       const up = start('--no-models');

@@ -289,6 +289,9 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
       await stop();
       writeFileSync(join(folder, 'storage.json'), '{');
       await expectRefusal(/storage\.json is no plan of storage .*: remove it/);
+      const huge = { streamBytes: 2 ** 52, storeBytes: 2 ** 53 - 1, isInUse: true };
+      writeFileSync(join(folder, 'storage.json'), JSON.stringify({ version: 1, ...huge }));
+      await expectRefusal(/storage\.json gives the streams .* remove the file/);
       rmSync(join(folder, 'storage.json'));
       await start();
       await expectAllOf('torn');

@@ -27,7 +27,7 @@ import { freeBytesOf } from './adapters/os/store-files';
 import { SupervisedProgram } from './adapters/os/supervised-program';
 import { LOCAL_LIMITS } from './limits';
 import { registerModels } from './models/register-models';
-import type { ModelRegistrar } from './models/register-models';
+import type { ModelFolder, ModelRegistrar } from './models/register-models';
 import { assertRoomToStart } from './nats/storage-plan';
 import { kernelSettings, portOf, workerSettings } from './programs/program-settings';
 import type { DeviceChoice, Settings } from './programs/program-settings';
@@ -135,6 +135,9 @@ class SystemStart {
 
   async run(): Promise<Omit<RunningSystem, 'stop'>> {
     const { options } = this;
+    const { modelsDir } = options;
+    // Before anything is started: a wrong folder is a slip of the hand.
+    const folders = modelsDir === undefined ? [] : listModelFolders(modelsDir, options.report);
     assertRoomToStart(options.dataDir, freeBytesOf(options.dataDir));
     const claim = claimStateFolder(options.dataDir);
     this.closers.push(() => claim.release());
@@ -146,7 +149,7 @@ class SystemStart {
     const kernelUrl = await this.#startKernels(natsUrl, storage);
     storage?.markInUse();
     await this.#startWorkers(natsUrl);
-    const models = await this.#prepare(natsUrl);
+    const models = await this.#prepare(natsUrl, folders);
     claim.update({ natsUrl, kernelUrl });
     this.closers.push(() => options.report({ kind: 'stopping' }));
     const osPids = (): Record<string, number> =>
@@ -266,14 +269,14 @@ class SystemStart {
   }
 
   /** Waits for the nodes, then registers the models. */
-  async #prepare(servers: string): Promise<string[]> {
-    const { modelsDir, report, signal, workers } = this.options;
+  async #prepare(servers: string, folders: readonly ModelFolder[]): Promise<string[]> {
+    const { report, signal, workers } = this.options;
     const client = await connect({ servers, name: 'llmos-up' });
     try {
       await waitForNodes(client, { count: workers, ...(signal === undefined ? {} : { signal }) });
-      if (modelsDir === undefined) return [];
+      if (folders.length === 0) return [];
       return await registerModels({
-        folders: listModelFolders(modelsDir, report),
+        folders,
         registrar: registrarOf(client, signal),
         report,
         ...(signal === undefined ? {} : { signal }),

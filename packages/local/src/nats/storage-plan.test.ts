@@ -28,7 +28,8 @@ const FULL: StoreFiles = {
 const PLAN: StoragePlan = { streamBytes: 8 * GIB, storeBytes: 90 * GIB, isInUse: true };
 
 function look(freeBytes: number, changes: Partial<StorageLook> = {}): StorageLook {
-  return { folder: '/data', freeBytes, files: NOTHING, wantedBytes: undefined, ...changes };
+  const disk = { folder: '/data', freeBytes, diskBytes: 200 * GIB };
+  return { ...disk, files: NOTHING, wantedBytes: undefined, ...changes };
 }
 
 describe('the first start', () => {
@@ -85,6 +86,16 @@ describe('a later start', () => {
     const small = { ...PLAN, storeBytes: 8 * GIB };
     const { storeBytes } = planStorage(small, look(0, { files: FULL }));
     expect(storeBytes).toBeGreaterThan(FULL.reservedBytes + small.streamBytes + 2 * GIB);
+  });
+
+  it('with a plan that gives the streams more than the disk has does not believe it', () => {
+    const huge = { ...PLAN, streamBytes: 2 ** 52, storeBytes: 2 ** 53 - 1 };
+    expect(() => planStorage(huge, look(100 * GIB, { files: FULL }))).toThrow(
+      /\/data\/storage\.json gives the streams 4294967296 MiB, and its disk has 204800 MiB.*remove/,
+    );
+    // On a smaller disk than before, what the streams reserve stays theirs.
+    const moved = look(GIB, { files: FULL, diskBytes: 4 * GIB });
+    expect(planStorage(PLAN, moved).streamBytes).toBe(8 * GIB);
   });
 
   it('without any stream on the disk says so instead of beginning anew', () => {
@@ -144,6 +155,8 @@ it('a plan is what it was when it is read again, and whatever else is there is n
     ...['', '{', 'null', '[]', '1'],
     ...[with_({ version: 2 }), with_({ streamBytes: 1 }), with_({ storeBytes: '9' })],
     ...[with_({ isInUse: 1 }), with_({ streamBytes: 1e300 })],
+    ...[with_({ streamBytes: -8 * GIB }), with_({ streamBytes: 8 * GIB + 0.5 })],
+    ...[with_({ streamBytes: `${8 * GIB}` }), with_({ storeBytes: null })],
     ...[with_({ server: 'new' }), with_({ server: 2 })],
   ]) {
     expect(parseStoragePlan(text)).toBeUndefined();

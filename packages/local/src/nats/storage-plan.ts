@@ -7,7 +7,8 @@
  * - P1: what the server may store is above all that its streams reserve, whatever is free;
  * - P2: neither number ever becomes smaller;
  * - P3: a folder that was in use and has no store any more is not begun anew;
- * - P4: a server that misreads what a newer one wrote is never started on it.
+ * - P4: a server that misreads what a newer one wrote is never started on it;
+ * - P5: a plan that gives the streams more than there is, or ever was, is not believed.
  */
 import { LlmosError, quoteShort } from '@llmos/base';
 import { LOCAL_LIMITS } from '../limits';
@@ -51,6 +52,8 @@ export interface StorageLook {
   readonly folder: string;
   /** On its disk. */
   readonly freeBytes: number;
+  /** Of its disk, full or not. */
+  readonly diskBytes: number;
   readonly files: StoreFiles;
   /** As LLMOS_STORAGE_BYTES asks; undefined where it is not set. */
   readonly wantedBytes: number | undefined;
@@ -58,13 +61,14 @@ export interface StorageLook {
 
 /**
  * The plan of this start; FAILED_PRECONDITION where there is too little room for a first one, or
- * where the store is gone.
+ * where the store is gone, or the recorded plan can't be true.
  *
  * @param recorded what an earlier start decided.
  */
 export function planStorage(recorded: StoragePlan | undefined, look: StorageLook): StoragePlan {
   const { files } = look;
   if (recorded?.isInUse === true && files.stores === 0) throw storeIsGone(look.folder);
+  if (recorded !== undefined) assertPlausible(recorded, look);
   const isInUse = recorded?.isInUse === true || files.stores > 0;
   const before = recorded?.streamBytes ?? (isInUse ? adopted(files) : undefined);
   const streamBytes = before === undefined ? firstStreamBytes(look) : grown(before, look);
@@ -90,6 +94,23 @@ export function planForServer(
     `the store was written by NATS ${formatNatsVersion(newestServer)}, and NATS ` +
       `${formatNatsVersion(version)} (${path}) would misread it and lose tasks. Nothing was ` +
       `changed; put NATS ${formatNatsVersion(MARKS_SINCE)} or newer first on the PATH`,
+  );
+}
+
+/**
+ * Streams that may grow beyond the disk fill it, instead of refusing what they have no room for. On
+ * a smaller disk than the first, streams keep what they reserve (each rounded down).
+ */
+function assertPlausible({ streamBytes }: StoragePlan, look: StorageLook): void {
+  const { folder, diskBytes, files } = look;
+  const mostBytes = Math.max(diskBytes, files.reservedBytes + LOCAL_LIMITS.leastStreamBytes);
+  if (streamBytes <= mostBytes) return;
+  throw new LlmosError(
+    'FAILED_PRECONDITION',
+    `${folder}/storage.json gives the streams ${mebibytes(streamBytes)}, and its disk has ` +
+      `${mebibytes(diskBytes)} in all: remove the file, and the next start makes one from the ` +
+      'streams that are there',
+    { details: { streamBytes, diskBytes } },
   );
 }
 

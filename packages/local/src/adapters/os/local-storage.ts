@@ -10,6 +10,7 @@ import {
 import type { StoragePlan } from '../../nats/storage-plan';
 import type { ReportNotice } from '../../programs/system-notice';
 import {
+  diskBytesOf,
   freeBytesOf,
   natsStoreFolder,
   readStoragePlan,
@@ -39,7 +40,10 @@ export function openLocalStorage(options: LocalStorageOptions): LocalStorage {
   const recorded = readStoragePlan(folder);
   const files = readStoreFiles(natsStoreFolder(folder));
   const freeBytes = freeBytesOf(folder);
-  let plan = planStorage(recorded, { folder, freeBytes, files, wantedBytes });
+  let plan = planStorage(recorded, {
+    ...{ folder, freeBytes, files, wantedBytes },
+    diskBytes: diskBytesOf(folder),
+  });
   const askedBytes = wantedBytes ?? (recorded === undefined ? LOCAL_LIMITS.streamBytes : undefined);
   if (askedBytes !== undefined && askedBytes !== plan.streamBytes) {
     const { streamBytes } = plan;

@@ -60,6 +60,16 @@ describe('a folder of models', () => {
     );
   });
 
+  it('throws FAILED_PRECONDITION where it is no folder that can be read', () => {
+    write('file', 'no folder');
+    expect(() => listModelFolders(join(folder, 'file'), () => undefined)).toThrow(
+      expect.objectContaining({
+        code: 'FAILED_PRECONDITION',
+        message: `the models folder ${join(folder, 'file')} can’t be read: it is no folder`,
+      }),
+    );
+  });
+
   it('knows a package that is as registered from one that changed', async () => {
     const files = [write('config.json', '{}'), write('onnx/model.onnx', 'graph')];
     write('.hidden', 'not part of it');

@@ -19,7 +19,7 @@ export function listModelFolders(modelsFolder: string, report: ReportNotice): Mo
   if (!existsSync(modelsFolder)) {
     throw new LlmosError('NOT_FOUND', `the models folder ${modelsFolder} does not exist`);
   }
-  const folders = readdirSync(modelsFolder)
+  const folders = namesIn(modelsFolder)
     .filter((name) => {
       const refusal = refusalOf(modelsFolder, name);
       if (typeof refusal === 'string') report({ kind: 'model-refused', name, message: refusal });
@@ -31,6 +31,15 @@ export function listModelFolders(modelsFolder: string, report: ReportNotice): Mo
     throw new LlmosError('OUT_OF_RANGE', `the models folder ${modelsFolder} holds ${counts}`);
   }
   return folders.map((name) => ({ name, path: join(modelsFolder, name) }));
+}
+
+function namesIn(modelsFolder: string): string[] {
+  try {
+    return readdirSync(modelsFolder);
+  } catch (error) {
+    const message = `the models folder ${modelsFolder} can’t be read: ${describeFault(error)}`;
+    throw new LlmosError('FAILED_PRECONDITION', message, { cause: error });
+  }
 }
 
 /** Undefined for a package, `no-package` for what is meant to be none, else what is wrong. */
@@ -52,6 +61,7 @@ function refusalOf(
 function describeFault(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') return 'it is a link that leads nowhere';
+  if (code === 'ENOTDIR') return 'it is no folder';
   return code === 'EACCES' ? 'it may not be read' : message;
 }
 

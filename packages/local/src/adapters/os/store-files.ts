@@ -1,5 +1,6 @@
 /** What lies on the disk of a system on one machine: its plan of storage, and its server's store. */
 import { existsSync, readFileSync, readdirSync, statSync, statfsSync } from 'node:fs';
+import type { StatsFs } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { LlmosError, isRecord } from '@llmos/base';
 import { formatStoragePlan, parseStoragePlan } from '../../nats/storage-plan';
@@ -15,10 +16,20 @@ const PLAN_FILE = 'storage.json';
 
 /** Of the disk that the folder lies on, or will lie on; without what is kept for the root user. */
 export function freeBytesOf(folder: string): number {
+  const { bavail, bsize } = diskOf(folder);
+  return bavail * bsize;
+}
+
+/** Of the same disk, full or not. */
+export function diskBytesOf(folder: string): number {
+  const { blocks, bsize } = diskOf(folder);
+  return blocks * bsize;
+}
+
+function diskOf(folder: string): StatsFs {
   let existing = resolve(folder);
   while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
-  const { bavail, bsize } = statfsSync(existing);
-  return bavail * bsize;
+  return statfsSync(existing);
 }
 
 /** undefined where there is none. Throws FAILED_PRECONDITION where it can't be understood. */
