@@ -5,7 +5,7 @@
  * in the shared one; every change is O(log n). Sole writer of its lines.
  */
 import type { ProcessId, TaskClass } from '@llmos/base';
-import { TASK_CLASSES, classRank, compareUrgency } from '@llmos/base';
+import { MAX_PRIORITY, TASK_CLASSES, classRank, compareUrgency } from '@llmos/base';
 import type { Task } from '../tasks/task';
 import { IndexedHeap, type HeapEntry } from './indexed-heap';
 
@@ -14,13 +14,16 @@ export function isMoreUrgent(a: Task, b: Task): boolean {
   return compareUrgency(a.spec, b.spec) < 0;
 }
 
-/** A task in a line. */
+/** A task in a line. What orders it stands here: behind the task, it would be far away in memory. */
 interface Place extends HeapEntry {
   readonly task: Task;
-  readonly target: string;
+  /** Of class and priority; the lowest first. */
+  readonly rank: number;
+  readonly sequence: number;
   line: Line;
 }
 interface Line {
+  readonly target: string;
   readonly heap: IndexedHeap<Place>;
   readonly counts: Record<TaskClass, number>;
 }
@@ -58,9 +61,10 @@ export class RunQueue {
 
   add(task: Task, target: string, pinnedTo: ProcessId | undefined): void {
     const lines = this.linesOf(target);
-    const line = pinnedTo === undefined ? lines.shared : pinnedLine(lines, pinnedTo);
-    const place: Place = { task, target, line, index: -1 };
-    this.places.set(task.spec.sequence, place);
+    const line = pinnedTo === undefined ? lines.shared : pinnedLine(lines, target, pinnedTo);
+    const { sequence } = task.spec;
+    const place: Place = { task, rank: rankOf(task), sequence, line, index: -1 };
+    this.places.set(sequence, place);
     pushPlace(line, place);
     lines.size += 1;
     this.counts[task.spec.class] += 1;
@@ -73,9 +77,10 @@ export class RunQueue {
     place.line.heap.remove(place);
     place.line.counts[task.spec.class] -= 1;
     this.counts[task.spec.class] -= 1;
-    const lines = this.linesOf(place.target);
+    const { target } = place.line;
+    const lines = this.linesOf(target);
     lines.size -= 1;
-    if (lines.size === 0) this.lines.delete(place.target);
+    if (lines.size === 0) this.lines.delete(target);
   }
 
   /** What this process should run next: its own or a shared task. */
@@ -121,7 +126,7 @@ export class RunQueue {
   ahead(task: Task, most: number): Task[] | undefined {
     const place = this.places.get(task.spec.sequence);
     if (place === undefined) return [];
-    const { shared } = this.linesOf(place.target);
+    const { shared } = this.linesOf(place.line.target);
     const lines = place.line === shared ? [shared] : [shared, place.line];
     const found: Task[] = [];
     for (const line of lines) {
@@ -147,16 +152,24 @@ export class RunQueue {
   private linesOf(target: string): TargetLines {
     let lines = this.lines.get(target);
     if (lines === undefined) {
-      lines = { shared: createLine(), pinned: new Map(), size: 0 };
+      lines = { shared: createLine(target), pinned: new Map(), size: 0 };
       this.lines.set(target, lines);
     }
     return lines;
   }
 }
 
-function createLine(): Line {
+/** Orders as `isMoreUrgent` does. */
+function rankOf({ spec }: Task): number {
+  return classRank(spec.class) * (MAX_PRIORITY + 1) + MAX_PRIORITY - spec.priority;
+}
+
+function createLine(target: string): Line {
   return {
-    heap: new IndexedHeap((a, b) => isMoreUrgent(a.task, b.task)),
+    target,
+    heap: new IndexedHeap((a, b) =>
+      a.rank === b.rank ? a.sequence < b.sequence : a.rank < b.rank,
+    ),
     counts: { interactive: 0, standard: 0, batch: 0 },
   };
 }
@@ -166,10 +179,10 @@ function pushPlace(line: Line, place: Place): void {
   line.counts[place.task.spec.class] += 1;
 }
 
-function pinnedLine(lines: TargetLines, pid: ProcessId): Line {
+function pinnedLine(lines: TargetLines, target: string, pid: ProcessId): Line {
   let line = lines.pinned.get(pid);
   if (line === undefined) {
-    line = createLine();
+    line = createLine(target);
     lines.pinned.set(pid, line);
   }
   return line;

@@ -391,6 +391,20 @@ describe('failures', () => {
 });
 
 describe('deadlines and cancels', () => {
+  it('leaves the alarm of a deadline where it is, whatever trace of a millisecond two clocks differ by', () => {
+    const fixture = new CoreFixture().knowModels();
+    const { core } = fixture;
+    const { wallMs } = fixture.now();
+    const at = (nowMs: number, traceMs: number) => ({ nowMs, wallMs: wallMs + nowMs + traceMs });
+    const spec = fixture.task({ ...own('a'), deadlineWallMs: wallMs + 1_000.5 });
+    core.apply({ kind: 'task-stored', spec }, at(1.25, 0.002));
+    core.plan(at(1.25, 0.002));
+    const alarmMs = core.nextWakeMs();
+    core.apply(free(1), at(7.75, 0.005));
+    core.plan(at(7.75, 0.005));
+    expect([alarmMs, core.nextWakeMs()]).toEqual([1_001, 1_001]);
+  });
+
   it('starts nothing after its deadline', () => {
     const core = runningCore();
     core.store(core.task({ deadlineWallMs: core.now().wallMs + 500 }));

@@ -82,7 +82,8 @@ export function armTask(state: KernelState, task: Task): void {
     return;
   }
   const { nowMs, wallMs } = state.now;
-  const deadlineAtMs = nowMs + Math.max(1, task.deadlineWallMs - wallMs);
+  // Two readings of one moment differ by a trace: an alarm that stays needs no work.
+  const deadlineAtMs = Math.ceil(nowMs + Math.max(1, task.deadlineWallMs - wallMs));
   state.taskAlarms.set(sequence, Math.min(deadlineAtMs, nextStepMs(state, task)));
 }
 

@@ -116,12 +116,13 @@ export function checkBodySize(bytes: number, maxBytes: number): ErrorBody | unde
 }
 
 function readBody(task: ForeignTask, headers: TaskHeaders, context: IntakeContext): IntakeEvent {
-  const base = specOf(task, headers);
   const sizeError = checkBodySize(task.body.length, context.maxBodyBytes);
-  if (sizeError !== undefined) return { kind: 'task-malformed', spec: base, error: sizeError };
+  if (sizeError !== undefined) {
+    return { kind: 'task-malformed', spec: specOf(task, headers), error: sizeError };
+  }
   const definition = context.functionOf(task.subject.function);
   // The core answers NOT_FOUND, with the functions there are.
-  if (definition === undefined) return { kind: 'task-stored', spec: base };
+  if (definition === undefined) return { kind: 'task-stored', spec: specOf(task, headers) };
   const reading = readTaskBody(
     {
       function: definition,
@@ -133,18 +134,19 @@ function readBody(task: ForeignTask, headers: TaskHeaders, context: IntakeContex
     context.readProtobuf,
   );
   if (reading.kind === 'invalid') {
-    return { kind: 'task-malformed', spec: base, error: reading.error };
+    return { kind: 'task-malformed', spec: specOf(task, headers), error: reading.error };
   }
-  const { model, key } = reading.fields;
-  const named = {
-    ...(model === undefined ? {} : { model }),
-    ...(key === undefined ? {} : { key }),
-  };
-  return { kind: 'task-stored', spec: { ...base, ...named } };
+  return { kind: 'task-stored', spec: specOf(task, headers, reading.fields) };
 }
 
-function specOf(task: ForeignTask, headers: TaskHeaders): TaskSpec {
+/** @param fields those of the body go before those of the headers. */
+function specOf(
+  task: ForeignTask,
+  headers: TaskHeaders,
+  fields: Pick<TaskSpec, 'model' | 'key'> = {},
+): TaskSpec {
   const { subject, sequence, storedWallMs, steadyShiftMs = 0 } = task;
+  const { model = headers.model, key = headers.key } = fields;
   const endsWallMs = deadlineOf(headers, storedWallMs - steadyShiftMs);
   const deadlineWallMs = endsWallMs === undefined ? undefined : endsWallMs + steadyShiftMs;
   return {
@@ -163,8 +165,8 @@ function specOf(task: ForeignTask, headers: TaskHeaders): TaskSpec {
     maxAttempts: headers.maxAttempts,
     stream: headers.stream,
     format: headers.format,
-    ...(headers.key === undefined ? {} : { key: headers.key }),
-    ...(headers.model === undefined ? {} : { model: headers.model }),
+    ...(key === undefined ? {} : { key }),
+    ...(model === undefined ? {} : { model }),
     ...(headers.parent === undefined ? {} : { parent: headers.parent }),
     ...(headers.root === undefined ? {} : { root: headers.root }),
     ...(headers.traceparent === undefined ? {} : { traceparent: headers.traceparent }),

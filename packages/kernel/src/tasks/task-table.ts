@@ -17,16 +17,17 @@ export function bytesOf(spec: TaskSpec): number {
   return (spec.bodyBytes ?? 0) + CORE_LIMITS.storedOverheadBytes;
 }
 
+/** What one tenant has. */
 interface Held {
-  count: number;
+  readonly tasks: Map<TaskId, Task>;
   bytes: number;
 }
 
 export class TaskTable {
   private readonly bySequence = new Map<number, Task>();
-  private readonly byName = new Map<string, Task>();
   /** Name of a parent or root → its live descendants. */
   private readonly families = new Map<string, Set<Task>>();
+  /** By tenant, then id: a name of both would be made, and hashed, for each question. */
   private readonly byTenant = new Map<TenantId, Held>();
   private heldBytes = 0;
 
@@ -35,7 +36,7 @@ export class TaskTable {
   }
 
   sizeOf(tenant: TenantId): number {
-    return this.byTenant.get(tenant)?.count ?? 0;
+    return this.byTenant.get(tenant)?.tasks.size ?? 0;
   }
 
   /** Of all tasks in their stream, about. */
@@ -52,7 +53,7 @@ export class TaskTable {
   }
 
   find(tenant: TenantId, id: TaskId): Task | undefined {
-    return this.byName.get(taskName(tenant, id));
+    return this.byTenant.get(tenant)?.tasks.get(id);
   }
 
   all(): IterableIterator<Task> {
@@ -63,8 +64,14 @@ export class TaskTable {
   add(task: Task): void {
     const { tenant, id, sequence } = task.spec;
     this.bySequence.set(sequence, task);
-    this.byName.set(taskName(tenant, id), task);
-    this.count(task, 1);
+    let held = this.byTenant.get(tenant);
+    if (held === undefined) {
+      held = { tasks: new Map(), bytes: 0 };
+      this.byTenant.set(tenant, held);
+    }
+    held.tasks.set(id, task);
+    held.bytes += bytesOf(task.spec);
+    this.heldBytes += bytesOf(task.spec);
     for (const ancestor of ancestorsOf(task)) {
       const family = this.families.get(ancestor);
       if (family === undefined) this.families.set(ancestor, new Set([task]));
@@ -75,23 +82,16 @@ export class TaskTable {
   remove(task: Task): void {
     const { tenant, id, sequence } = task.spec;
     if (!this.bySequence.delete(sequence)) return;
-    this.byName.delete(taskName(tenant, id));
-    this.count(task, -1);
+    const held = this.byTenant.get(tenant);
+    held?.tasks.delete(id);
+    if (held?.tasks.size === 0) this.byTenant.delete(tenant);
+    else if (held !== undefined) held.bytes -= bytesOf(task.spec);
+    this.heldBytes -= bytesOf(task.spec);
     for (const ancestor of ancestorsOf(task)) {
       const family = this.families.get(ancestor);
       family?.delete(task);
       if (family?.size === 0) this.families.delete(ancestor);
     }
-  }
-
-  private count({ spec }: Task, tasks: 1 | -1): void {
-    const bytes = tasks * bytesOf(spec);
-    this.heldBytes += bytes;
-    const held = this.byTenant.get(spec.tenant) ?? { count: 0, bytes: 0 };
-    held.count += tasks;
-    held.bytes += bytes;
-    if (held.count > 0) this.byTenant.set(spec.tenant, held);
-    else this.byTenant.delete(spec.tenant);
   }
 
   /** Live tasks whose parent or root this is. */
@@ -100,8 +100,11 @@ export class TaskTable {
   }
 }
 
-function ancestorsOf(task: Task): string[] {
+const NOBODY: readonly string[] = [];
+
+function ancestorsOf(task: Task): readonly string[] {
   const { tenant, parent, root } = task.spec;
+  if (parent === undefined && root === undefined) return NOBODY;
   const ids = [parent, root].filter((id): id is TaskId => id !== undefined);
   return [...new Set(ids)].map((id) => taskName(tenant, id));
 }
