@@ -106,6 +106,12 @@ it('runs each task once when the server is killed and has forgotten what it deli
   ]);
 });
 
+it('leaves what a lone server knows of its deliveries in memory: writing it takes most of its time', async () => {
+  await bench.untilLeading(await bench.startKernel());
+  const infos = await bench.manager.consumers.list(STREAMS.tasks).next();
+  expect(infos.map(({ config }) => config.mem_storage)).toEqual([true, true, true]);
+});
+
 it('takes in bodies of almost a megabyte, a few at a time', async () => {
   const kernel = await bench.startKernel();
   await bench.untilLeading(kernel);

@@ -258,7 +258,7 @@ export class JetStreamTaskStream implements TaskStream {
       remake: () =>
         this.isSuspended
           ? Promise.reject(new LlmosError('ABORTED', 'the lease has lapsed'))
-          : remakeConsumer({ manager, epoch }, taskClass),
+          : remakeConsumer({ connection, manager, epoch }, taskClass),
     });
   }
 
