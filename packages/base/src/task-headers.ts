@@ -122,25 +122,23 @@ export function readTaskHeaders(get: HeaderSource): TaskHeadersOutcome {
   }
 }
 
+/** Read twice for every call: one literal, because copies of objects cost more than all readings. */
 function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
-  const fields = {
-    id: readToken<TaskId>(get, HEADERS.id),
-    model: readModel(get),
-    timeoutMs: readInteger(get, HEADERS.timeoutMs, 1, WIRE_LIMITS.maxTimeoutMs),
-    deadlineWallMs: readTime(get, HEADERS.deadline),
-    key: readToken<TaskKey>(get, HEADERS.key),
-    parent: readToken<TaskId>(get, HEADERS.parent),
-    root: readToken<TaskId>(get, HEADERS.root),
-    keepMs: readInteger(get, HEADERS.keepMs, 1, WIRE_LIMITS.resultMaxAgeMs),
-    flow: readToken<FlowName>(get, HEADERS.flow),
-    notBeforeWallMs: readTime(get, HEADERS.notBefore),
-    caller: readToken<CallerId>(get, HEADERS.caller),
-    class: readClass(get),
-    traceparent: readTraceparent(get),
-  };
+  const id = readToken<TaskId>(get, HEADERS.id);
+  const model = readModel(get);
+  const timeoutMs = readInteger(get, HEADERS.timeoutMs, 1, WIRE_LIMITS.maxTimeoutMs);
+  const deadlineWallMs = readTime(get, HEADERS.deadline);
+  const key = readToken<TaskKey>(get, HEADERS.key);
+  const parent = readToken<TaskId>(get, HEADERS.parent);
+  const root = readToken<TaskId>(get, HEADERS.root);
+  const keepMs = readInteger(get, HEADERS.keepMs, 1, WIRE_LIMITS.resultMaxAgeMs);
+  const flow = readToken<FlowName>(get, HEADERS.flow);
+  const notBeforeWallMs = readTime(get, HEADERS.notBefore);
+  const caller = readToken<CallerId>(get, HEADERS.caller);
+  const taskClass = readClass(get);
+  const traceparent = readTraceparent(get);
   const priority = readInteger(get, HEADERS.priority, 0, MAX_PRIORITY);
   return {
-    ...(withoutUndefined(fields) as Partial<TaskHeaders>),
     priority: priority ?? DEFAULT_PRIORITY,
     hasOwnPriority: priority !== undefined,
     maxAttempts:
@@ -149,6 +147,19 @@ function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
     stream: readBoolean(get, HEADERS.stream),
     isIdNew: readBoolean(get, HEADERS.isIdNew),
     format,
+    ...(id === undefined ? {} : { id }),
+    ...(model === undefined ? {} : { model }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(deadlineWallMs === undefined ? {} : { deadlineWallMs }),
+    ...(key === undefined ? {} : { key }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(root === undefined ? {} : { root }),
+    ...(keepMs === undefined ? {} : { keepMs }),
+    ...(flow === undefined ? {} : { flow }),
+    ...(notBeforeWallMs === undefined ? {} : { notBeforeWallMs }),
+    ...(caller === undefined ? {} : { caller }),
+    ...(taskClass === undefined ? {} : { class: taskClass }),
+    ...(traceparent === undefined ? {} : { traceparent }),
   };
 }
 
@@ -229,8 +240,4 @@ function readFormat(get: HeaderSource): BodyFormat {
   if (type === PROTOBUF_CONTENT_TYPE || type === 'application/protobuf') return 'protobuf';
   const rule = `it must be ${JSON_CONTENT_TYPE} or ${PROTOBUF_CONTENT_TYPE}`;
   return refuse(HEADERS.contentType, value ?? '', rule);
-}
-
-function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

@@ -56,12 +56,12 @@ export class DecisionCarrier {
       case 'store-dead-letter':
         return this.store(decision);
       case 'execute': {
-        const { queuedMs } = decision;
+        const { to, spec, attempt, deadlineWallMs, queuedMs } = decision;
         if (queuedMs !== undefined) {
-          counters.observe('queue_wait', decision.spec.class, queuedMs / 1_000);
+          counters.observe('queue_wait', spec.class, queuedMs / 1_000);
         }
-        const body = taskStream.bodyOf(decision.spec.sequence);
-        return processLink.execute({ ...decision, body });
+        const body = taskStream.bodyOf(spec.sequence);
+        return processLink.execute({ to, spec, attempt, deadlineWallMs, body });
       }
       case 'cancel-attempt':
         return processLink.cancel(decision.to, decision.attempt, decision.reason);

@@ -47,7 +47,8 @@ export class FinishedTable {
   /** Due at once. Returns the oldest end where it had to be dropped for this one. */
   add(finished: FinishedAttempt, nowMs: number): FinishedAttempt | undefined {
     const id = attemptId(finished.ref);
-    this.unconfirmed.set(id, { ...finished, sends: 0, nextSendAtMs: nowMs });
+    const sent = { sends: 0, nextSendAtMs: nowMs };
+    this.unconfirmed.set(id, Object.assign(endOf(finished), sent));
     if (this.unconfirmed.size <= this.options.maxUnconfirmed) return undefined;
     return dropOldest(this.unconfirmed);
   }
@@ -77,7 +78,7 @@ export class FinishedTable {
     const entry = this.unconfirmed.get(id);
     if (entry === undefined) return;
     this.unconfirmed.delete(id);
-    this.confirmed.set(id, { ...endOf(entry), ref: refOf(ref), epoch });
+    this.confirmed.set(id, Object.assign(endOf(entry), { ref: refOf(ref), epoch }));
   }
 
   /**

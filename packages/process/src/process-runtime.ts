@@ -217,7 +217,13 @@ export class ProcessRuntime {
     abort.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
     const outcome = await runAttempt(
       {
-        ...{ store, handler, pause, clock, log, chunkPace, abort },
+        store,
+        handler,
+        pause,
+        clock,
+        log,
+        chunkPace,
+        abort,
         ...(onFirstToken === undefined ? {} : { onFirstToken }),
         preemption: preemption.signal,
         onCost: (soFar) => void (running.cost = soFar),

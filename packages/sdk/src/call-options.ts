@@ -114,8 +114,11 @@ export function checkTaskOptions(options: TaskOptions, newId: () => TaskId): Che
     [HEADERS.notBefore]: pointInTime('notBefore', options.notBefore),
     [HEADERS.traceparent]: traceparent(options.traceparent),
   };
-  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
-  const headers = Object.fromEntries(present.map(([name, value]) => [name, String(value)]));
+  const headers: Record<string, string> = {};
+  for (const name in fields) {
+    const value = fields[name];
+    if (value !== undefined) headers[name] = String(value);
+  }
   const signal = checkSignal(options.signal);
   const detached = flag('detached', options.detached);
   const hasOwnId = options.id !== undefined;

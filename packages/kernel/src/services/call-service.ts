@@ -94,8 +94,11 @@ class CallService {
     }
     const waitMs = this.waitMsOf(limits);
     const call = new PendingCall({
-      ...{ request, task: outcome.request, waitMs, service: this.options },
+      request,
+      task: outcome.request,
       isIdNew: use.isNew,
+      waitMs,
+      service: this.options,
     });
     void call.run().catch((error: unknown) => {
       this.refuse(request, toErrorBody(error), headers.format);
@@ -192,7 +195,7 @@ class PendingCall {
   private publish(): Promise<{ readonly sequence: number }> {
     const { task, service } = this.parts;
     return service.publisher.publish({
-      subject: { ...task.of, class: task.class },
+      subject: { tenant: task.of.tenant, function: task.of.function, class: task.class },
       headers: task.forwarded,
       body: task.body,
     });

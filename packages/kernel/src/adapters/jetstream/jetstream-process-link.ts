@@ -49,10 +49,12 @@ export class JetStreamProcessLink implements ProcessLink {
     const steadyMs = time.steady.wallMs();
     const leftMs = of.deadlineWallMs - steadyMs;
     const ageMs = Math.max(0, steadyMs - of.spec.storedWallMs);
-    const filled = { ...of, leftMs, ageMs, deadlineWallMs: time.wallMs() + leftMs };
+    const deadlineWallMs = time.wallMs() + leftMs;
+    const { spec, attempt } = of;
     // A process reads from the stream what does not fit its mailbox.
     const isLarge = (of.body?.length ?? 0) > this.maxMailBodyBytes();
-    this.send(of.to, executeCommand(isLarge ? { ...filled, body: undefined } : filled));
+    const body = isLarge ? undefined : of.body;
+    this.send(of.to, executeCommand({ spec, attempt, deadlineWallMs, leftMs, ageMs, body }));
   }
 
   cancel(to: ProcessAddress, attempt: AttemptRef, reason: CancelReason): void {

@@ -73,8 +73,10 @@ class JetStreamTaskStore implements TaskStore {
     how: { readonly format: BodyFormat; readonly after: number },
   ): Promise<PutOutcome> {
     const { digest } = of;
+    const { subject, stream } = resultPlace(of, of.keepMs);
     return this.put({
-      ...resultPlace(of, of.keepMs),
+      subject,
+      stream,
       body: result,
       after: how.after,
       attempt: of.attempt,
