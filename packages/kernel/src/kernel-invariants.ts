@@ -14,7 +14,7 @@
  * K11 callers: exactly the live tasks that are bound to a caller are in its index.
  * K12 masses: what ends is asked for or waits for that, and what waits for models is counted.
  * K13 blocks: what waits has a process or a block that says why; faults are of nodes of now.
- * K14 classes: the permits that each class holds of a process are counted.
+ * K14 classes: the permits that each class and tenant holds of a process are counted.
  */
 import { TASK_CLASSES } from '@llmos/base';
 import type { KernelState } from './kernel-state';
@@ -49,8 +49,8 @@ function permitViolations(state: KernelState): string[] {
     if ((process.running.size === 0) !== (process.idleSinceMs !== undefined)) {
       found.push(`K1: ${process.pid} is wrong about being idle`);
     }
-    if (!isCountedByClass(state, process)) {
-      found.push(`K14: ${process.pid} is wrong about the classes that run`);
+    if (!isCounted(state, process)) {
+      found.push(`K14: ${process.pid} is wrong about the classes and tenants that run`);
     }
     for (const sequence of process.running) {
       const task = state.tasks.get(sequence);
@@ -69,11 +69,19 @@ function permitViolations(state: KernelState): string[] {
   return found;
 }
 
-function isCountedByClass(state: KernelState, process: Process): boolean {
-  const classes = [...process.running].map((sequence) => state.tasks.get(sequence)?.spec.class);
-  return TASK_CLASSES.every(
-    (each) => classes.filter((other) => other === each).length === process.runningByClass[each],
-  );
+function isCounted(state: KernelState, process: Process): boolean {
+  const specs = [...process.running].flatMap((sequence) => state.tasks.get(sequence)?.spec ?? []);
+  const tenants = new Set(specs.map(({ tenant }) => tenant));
+  const { runningByTenant } = process;
+  if (runningByTenant.tenants.length !== tenants.size) return false;
+  return TASK_CLASSES.every((each) => {
+    const ofClass = specs.filter((spec) => spec.class === each);
+    const isCounted = [...tenants].every((tenant) => {
+      const count = ofClass.filter((spec) => spec.tenant === tenant).length;
+      return runningByTenant.of(tenant)[each] === count;
+    });
+    return isCounted && ofClass.length === process.runningByClass[each];
+  });
 }
 
 function mayBePreempted(task: Task): boolean {

@@ -42,6 +42,10 @@ export const CORE_LIMITS = {
   standardKeptShare: 1 / 16,
   /** Of a process's permits, left by batch to the classes above it. */
   batchKeptShare: 1 / 8,
+  /** A process with fewer gives all of its permits to any tenant: one is a large part of them. */
+  leastTenantPermits: 16,
+  /** Of a process's permits, left by each tenant to the others: they don't wait for its long ones. */
+  tenantKeptShare: 1 / 16,
   maxReplicas: 256,
   /** Remembered failures, one a target and node; a forgotten one is tried once more. */
   maxFaults: 10_000,

@@ -4,7 +4,7 @@
  * The row keeps its id over restarts; `incarnation` counts them. A permit is the right to run one
  * more task: `running` holds the sequences that spent one (invariant K1).
  */
-import type { NodeId, ProcessContexts, ProcessId, TaskClass } from '@llmos/base';
+import type { NodeId, ProcessContexts, ProcessId, TaskClass, TenantId } from '@llmos/base';
 import { TASK_CLASSES, classRank } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 
@@ -46,6 +46,39 @@ export interface Deafness {
   readonly beats: number;
 }
 
+export interface TenantAndClass {
+  readonly tenant: TenantId;
+  readonly class: TaskClass;
+}
+
+const NONE: Readonly<Record<TaskClass, number>> = { interactive: 0, standard: 0, batch: 0 };
+
+/** How many of each class each tenant has; one that has none takes no memory. */
+export class TenantCounts {
+  private readonly counts = new Map<TenantId, Record<TaskClass, number>>();
+
+  get tenants(): readonly TenantId[] {
+    return [...this.counts.keys()];
+  }
+
+  of(tenant: TenantId): Readonly<Record<TaskClass, number>> {
+    return this.counts.get(tenant) ?? NONE;
+  }
+
+  add(of: TenantAndClass): void {
+    const counts = this.counts.get(of.tenant) ?? { ...NONE };
+    counts[of.class] += 1;
+    this.counts.set(of.tenant, counts);
+  }
+
+  remove(of: TenantAndClass): void {
+    const counts = this.counts.get(of.tenant);
+    if (counts === undefined) return;
+    counts[of.class] -= 1;
+    if (TASK_CLASSES.every((each) => counts[each] <= 0)) this.counts.delete(of.tenant);
+  }
+}
+
 export interface Process {
   readonly pid: ProcessId;
   readonly target: string;
@@ -69,6 +102,7 @@ export interface Process {
   readonly running: Set<number>;
   /** How many of those are of each class. */
   readonly runningByClass: Record<TaskClass, number>;
+  readonly runningByTenant: TenantCounts;
   /** Attempts it runs that are not (or not yet) ours: name → number. They take room, too. */
   readonly foreign: Map<string, number>;
   /** Attempts whose end we know, until a heartbeat no longer names them. */
@@ -109,6 +143,7 @@ export function createProcess(birth: ProcessBirth): Process {
     permits: 0,
     running: new Set(),
     runningByClass: { interactive: 0, standard: 0, batch: 0 },
+    runningByTenant: new TenantCounts(),
     foreign: new Map(),
     settled: new Map(),
     nextGreetAtMs: nowMs,
@@ -126,16 +161,31 @@ export function freePermits(process: Process): number {
 }
 
 /**
- * How many more tasks of a class it may get now. Each class leaves a share of the permits to those
- * above it: else work that takes long had all of them when an urgent task comes.
+ * How many more such tasks it may get now. Each class leaves a share of the permits to those above
+ * it, and each tenant one to the others: else work that takes long had all of them when an urgent
+ * task comes, or someone else's.
  */
-export function freePermitsFor(process: Process, taskClass: TaskClass): number {
-  const { runningByClass } = process;
-  let most = permitsFor(process, taskClass);
+export function freePermitsFor(process: Process, of: TenantAndClass): number {
+  const most = permitsFor(process, of.class);
+  const left = most - countUpTo(of.class, process.runningByClass);
+  const own = countUpTo(of.class, process.runningByTenant.of(of.tenant));
+  const ownLeft = most - keptForOthers(process) - own;
+  return Math.max(0, Math.min(freePermits(process), left, ownLeft));
+}
+
+/** Of this class and those below. */
+function countUpTo(taskClass: TaskClass, counts: Readonly<Record<TaskClass, number>>): number {
+  let sum = 0;
   for (const each of TASK_CLASSES) {
-    if (classRank(each) >= classRank(taskClass)) most -= runningByClass[each];
+    if (classRank(each) >= classRank(taskClass)) sum += counts[each];
   }
-  return Math.max(0, Math.min(freePermits(process), most));
+  return sum;
+}
+
+/** What a tenant leaves to all others; of few permits nothing, for nobody else may come. */
+function keptForOthers({ permits }: Process): number {
+  const { leastTenantPermits, tenantKeptShare } = CORE_LIMITS;
+  return permits < leastTenantPermits ? 0 : Math.ceil(permits * tenantKeptShare);
 }
 
 /** How many tasks of a class may be in it at once. */

@@ -1,6 +1,6 @@
 /**
  * Sends queued tasks to processes: the most urgent first, one permit each; some permits are kept
- * for the classes above.
+ * for the classes above, and for other tenants.
  */
 import { backoffMs } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
@@ -59,6 +59,7 @@ function dispatch(state: KernelState, choice: Choice): void {
   const running = runningState({ process, nowMs: state.now.nowMs, isAccepted: false });
   const queuedMs = Math.max(0, state.now.wallMs - task.spec.storedWallMs);
   sendExecute(state, task, running, task.attempt === 1 ? queuedMs : undefined);
+  state.queue.serve(task);
   moveTask(state, task, running);
   state.services.began(process.target, state.now.nowMs);
 }
@@ -68,14 +69,22 @@ function choose(state: KernelState, target: string): Choice | undefined {
   let best: Choice | undefined;
   for (const process of state.processes.ofTarget(target)) {
     if (freePermits(process) === 0 || hasApartTask(state, process)) continue;
-    const task = state.queue.bestFor(target, process.pid);
-    if (task === undefined || freePermitsFor(process, task.spec.class) === 0) continue;
+    const task = nextFor(state, target, process);
+    if (task === undefined) continue;
     // Less urgent work must not slip past an apart task, or the process would never be empty.
     if (task.isApart && process.running.size + process.foreign.size > 0) continue;
     const choice = { task, process };
     if (best === undefined || isBetter(choice, best)) best = choice;
   }
   return best;
+}
+
+function nextFor(state: KernelState, target: string, process: Process): Task | undefined {
+  const task = state.queue.bestFor(target, process.pid);
+  if (task === undefined || freePermitsFor(process, task.spec) > 0) return task;
+  // Only one tenant can have all that one may have: then it is the next one's turn.
+  const other = state.queue.bestFor(target, process.pid, task.spec.tenant);
+  return other !== undefined && freePermitsFor(process, other.spec) > 0 ? other : undefined;
 }
 
 function isBetter(a: Choice, b: Choice): boolean {

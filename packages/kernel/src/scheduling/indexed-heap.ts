@@ -28,6 +28,13 @@ export class IndexedHeap<Entry extends HeapEntry> {
     this.rise(entry, this.entries.length - 1);
   }
 
+  /** What would come first without the first. */
+  second(): Entry | undefined {
+    const [, left, right] = this.entries;
+    if (left === undefined || right === undefined) return left;
+    return this.isBefore(right, left) ? right : left;
+  }
+
   pop(): Entry | undefined {
     const first = this.entries[0];
     if (first !== undefined) this.remove(first);
@@ -45,15 +52,17 @@ export class IndexedHeap<Entry extends HeapEntry> {
   }
 
   /**
-   * Those that come out before the entry, in no particular order; undefined where they are more
-   * than the bound. Looks at these and their children only.
+   * Those that come out first and are as asked for, in no particular order; undefined where they
+   * are more than the bound. Looks at these and their children only.
+   *
+   * @param isAsked not of an entry if not of all that come out before it.
    */
-  before(entry: Entry, most: number): Entry[] | undefined {
+  first(isAsked: (entry: Entry) => boolean, most: number): Entry[] | undefined {
     const found: Entry[] = [];
     const waiting = [0];
     for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
       const other = this.entries[at];
-      if (other === undefined || !this.isBefore(other, entry)) continue;
+      if (other === undefined || !isAsked(other)) continue;
       if (found.length >= most) return undefined;
       found.push(other);
       waiting.push(2 * at + 1, 2 * at + 2);

@@ -22,7 +22,7 @@ export function preemptFor(state: KernelState, target: string): void {
   let asked = 0;
   for (const process of state.processes.ofTarget(target)) {
     const isReady = process.state.kind === 'ready';
-    const isFull = isReady && freePermitsFor(process, head.spec.class) === 0;
+    const isFull = isReady && freePermitsFor(process, head.spec) === 0;
     for (const sequence of process.running) {
       const task = state.tasks.get(sequence);
       if (task?.state.kind !== 'running') continue;

@@ -1,4 +1,4 @@
-import type { TaskClass } from '@llmos/base';
+import type { TaskClass, TenantId } from '@llmos/base';
 import { NO_COST, seededRandom } from '@llmos/base';
 import { CoreFixture } from '../core-fixture';
 import type { Task } from '../tasks/task';
@@ -8,9 +8,15 @@ import { RunQueue } from './run-queue';
 
 const fixture = new CoreFixture();
 
-function task(sequence: number, taskClass: TaskClass, priority = 5): Task {
+function task(
+  sequence: number,
+  taskClass: TaskClass,
+  priority = 5,
+  tenant: string = fixture.task().tenant,
+): Task {
+  const of = { sequence, class: taskClass, priority, tenant: tenant as TenantId };
   return {
-    spec: fixture.task({ sequence, class: taskClass, priority }),
+    spec: fixture.task(of),
     repeat: undefined,
     deadlineWallMs: 0,
     mayRunElsewhere: false,
@@ -37,6 +43,7 @@ function drain(queue: RunQueue, process = 'p1'): number[] {
   for (;;) {
     const next = queue.bestFor('echo', pid(process));
     if (next === undefined) return order;
+    queue.serve(next);
     queue.remove(next);
     order.push(next.spec.sequence);
   }
@@ -70,16 +77,49 @@ describe('run queue', () => {
     queue.add(task(41, 'interactive'), 'echo', pid('p2'));
     const order = drainOrder(tasks);
     for (const one of tasks) {
-      const ahead = queue.ahead(one, 100)?.map(({ spec }) => spec.sequence) ?? [];
+      const ahead = queue.ahead(one, 100);
       const isPinned = one.spec.sequence <= 8;
       const before = order.slice(0, order.indexOf(one.spec.sequence));
       const expected = before.filter((sequence) => isPinned || sequence > 8);
-      expect(ahead.sort((a, b) => a - b)).toEqual(expected.sort((a, b) => a - b));
+      expect(ahead).toEqual({ own: expected.length, others: 0 });
     }
     const last = tasks.find(({ spec }) => spec.sequence === order.at(-1));
     if (last === undefined) throw new Error('the last one is a task');
     expect(queue.ahead(last, 5)).toBeUndefined();
-    expect(queue.ahead(task(99, 'batch'), 5)).toEqual([]);
+    expect(queue.ahead(task(99, 'batch'), 5)).toEqual({ own: 0, others: 0 });
+  });
+
+  it('takes the tenants in turns where class and priority are equal, however many one has', () => {
+    const queue = new RunQueue();
+    const tenants = ['a', 'a', 'a', 'a', 'b', 'b', 'c'];
+    const tasks = tenants.map((tenant, index) => task(index + 1, 'standard', 5, tenant));
+    tasks.push(task(8, 'interactive', 5, 'a'), task(9, 'standard', 6, 'b'), task(10, 'batch'));
+    for (const one of tasks) queue.add(one, 'echo', undefined);
+    const ahead = tasks.map((one) => queue.ahead(one, 100));
+    const order = drain(queue);
+    expect(order).toEqual([8, 9, 7, 1, 5, 2, 6, 3, 4, 10]);
+    // What is said beforehand knows of no turn but those that are left.
+    expect(ahead[6]).toEqual({ own: 0, others: 4 });
+    expect(ahead[3]).toEqual({ own: 4, others: 4 });
+    expect(ahead[9]).toEqual({ own: 0, others: 9 });
+  });
+
+  it('finds the next one of anyone but a tenant', () => {
+    const queue = new RunQueue();
+    const tenants = ['a', 'a', 'b', 'c'];
+    tenants.forEach((tenant, index) =>
+      queue.add(
+        task(index + 1, 'standard', 5, tenant),
+        'echo',
+        index === 3 ? pid('p1') : undefined,
+      ),
+    );
+    const next = (process: string, except?: string) =>
+      queue.bestFor('echo', pid(process), except as TenantId | undefined)?.spec.sequence;
+    expect([next('p1'), next('p1', 'a'), next('p1', 'b')]).toEqual([1, 3, 1]);
+    expect(next('p2', 'b')).toBe(1);
+    queue.remove(queue.bestFor('echo', pid('p2'), 'a' as TenantId) as Task);
+    expect([next('p1', 'a'), next('p2', 'a')]).toEqual([4, undefined]);
   });
 
   it('gives pinned tasks only to their process, and everyone the shared ones', () => {

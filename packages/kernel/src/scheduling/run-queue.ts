@@ -1,15 +1,17 @@
 /**
- * Tasks that could run now, per target, most urgent first: class, then priority, then age.
+ * Tasks that could run now, per target, most urgent first: class, then priority; where these are
+ * equal the tenants take turns, and of one tenant the oldest goes first.
  *
  * A task whose key is bound to a process waits in that process's own line of the target, all others
- * in the shared one; every change is O(log n). Sole writer of its lines.
+ * in the shared one; a line is one of each tenant that waits in it. Every change is O(log n). Sole
+ * writer of its lines.
  */
-import type { ProcessId, TaskClass } from '@llmos/base';
+import type { ProcessId, TaskClass, TenantId } from '@llmos/base';
 import { MAX_PRIORITY, TASK_CLASSES, classRank, compareUrgency } from '@llmos/base';
 import type { Task } from '../tasks/task';
 import { IndexedHeap, type HeapEntry } from './indexed-heap';
 
-/** Whether `a` goes before `b`. Total: sequences are unique. */
+/** Whether `a` goes before `b`, if no tenant had a turn before. Total: sequences are unique. */
 export function isMoreUrgent(a: Task, b: Task): boolean {
   return compareUrgency(a.spec, b.spec) < 0;
 }
@@ -20,12 +22,27 @@ interface Place extends HeapEntry {
   /** Of class and priority; the lowest first. */
   readonly rank: number;
   readonly sequence: number;
-  line: Line;
+  line: TenantLine;
+}
+/** What waits of one tenant in a line; never empty. */
+interface TenantLine extends HeapEntry {
+  readonly line: Line;
+  readonly tenant: TenantId;
+  readonly heap: IndexedHeap<Place>;
+  /** Larger the later it had its last turn since it waits here; 0: none. */
+  servedAt: number;
 }
 interface Line {
   readonly target: string;
-  readonly heap: IndexedHeap<Place>;
+  readonly byTurn: IndexedHeap<TenantLine>;
+  readonly byTenant: Map<TenantId, TenantLine>;
   readonly counts: Record<TaskClass, number>;
+}
+/** How many go before a task. */
+export interface Ahead {
+  /** Of its tenant. */
+  readonly own: number;
+  readonly others: number;
 }
 interface TargetLines {
   readonly shared: Line;
@@ -37,6 +54,7 @@ export class RunQueue {
   private readonly lines = new Map<string, TargetLines>();
   private readonly places = new Map<number, Place>();
   private readonly counts = { interactive: 0, standard: 0, batch: 0 };
+  private turns = 0;
 
   get size(): number {
     return this.places.size;
@@ -63,9 +81,10 @@ export class RunQueue {
     const lines = this.linesOf(target);
     const line = pinnedTo === undefined ? lines.shared : pinnedLine(lines, target, pinnedTo);
     const { sequence } = task.spec;
-    const place: Place = { task, rank: rankOf(task), sequence, line, index: -1 };
+    const ofTenant = tenantLine(line, task.spec.tenant);
+    const place: Place = { task, rank: rankOf(task), sequence, line: ofTenant, index: -1 };
     this.places.set(sequence, place);
-    pushPlace(line, place);
+    pushPlace(place);
     lines.size += 1;
     this.counts[task.spec.class] += 1;
   }
@@ -74,30 +93,34 @@ export class RunQueue {
     const place = this.places.get(task.spec.sequence);
     if (place === undefined) return;
     this.places.delete(task.spec.sequence);
-    place.line.heap.remove(place);
-    place.line.counts[task.spec.class] -= 1;
+    removePlace(place);
     this.counts[task.spec.class] -= 1;
-    const { target } = place.line;
+    const { target } = place.line.line;
     const lines = this.linesOf(target);
     lines.size -= 1;
     if (lines.size === 0) this.lines.delete(target);
   }
 
-  /** What this process should run next: its own or a shared task. */
-  bestFor(target: string, pid: ProcessId): Task | undefined {
+  /** This task is taken now: its tenant had its turn. */
+  serve(task: Task): void {
+    const line = this.places.get(task.spec.sequence)?.line;
+    if (line === undefined) return;
+    this.turns += 1;
+    line.servedAt = this.turns;
+    putAnew(line);
+  }
+
+  /** What this process should run next: its own or a shared task, of anyone but that tenant. */
+  bestFor(target: string, pid: ProcessId, except?: TenantId): Task | undefined {
     const lines = this.lines.get(target);
-    const shared = lines?.shared.heap.peek()?.task;
-    const pinned = lines?.pinned.get(pid)?.heap.peek()?.task;
-    return moreUrgentOf(shared, pinned);
+    return moreUrgentOf(headOf(lines?.shared, except), headOf(lines?.pinned.get(pid), except));
   }
 
   /** The most urgent task of a target, whoever may run it. */
   headOf(target: string): Task | undefined {
     const lines = this.lines.get(target);
-    let head = lines?.shared.heap.peek()?.task;
-    for (const line of lines?.pinned.values() ?? []) {
-      head = moreUrgentOf(head, line.heap.peek()?.task);
-    }
+    let head = headOf(lines?.shared);
+    for (const line of lines?.pinned.values() ?? []) head = moreUrgentOf(head, headOf(line));
     return head;
   }
 
@@ -122,19 +145,30 @@ export class RunQueue {
     return heads.map(({ target }) => target);
   }
 
-  /** Those that go before it, shared or bound to the same process; undefined where too many. */
-  ahead(task: Task, most: number): Task[] | undefined {
+  /**
+   * How many go before it, shared or bound to the same process; undefined where too many. Of its
+   * equals, others have as many turns as its own tenant until then.
+   */
+  ahead(task: Task, most: number): Ahead | undefined {
     const place = this.places.get(task.spec.sequence);
-    if (place === undefined) return [];
-    const { shared } = this.linesOf(place.line.target);
-    const lines = place.line === shared ? [shared] : [shared, place.line];
-    const found: Task[] = [];
-    for (const line of lines) {
-      const before = line.heap.before(place, most - found.length);
-      if (before === undefined) return undefined;
-      for (const other of before) found.push(other.task);
+    if (place === undefined) return { own: 0, others: 0 };
+    const { line } = place.line;
+    const { shared } = this.linesOf(line.target);
+    const all = line === shared ? [shared] : [shared, line];
+    const own = all.flatMap(({ byTenant }) => byTenant.get(task.spec.tenant) ?? []);
+    const before = firstOf(own, place, most);
+    if (before === undefined) return undefined;
+    const equals = before.filter(({ rank }) => rank === place.rank).length;
+    let others = 0;
+    for (const other of all.flatMap(({ byTenant }) => [...byTenant.values()])) {
+      if (own.includes(other)) continue;
+      const left = most - before.length - others;
+      const turns = own.some((mine) => isBefore(mine, other)) ? equals : equals + 1;
+      const count = countBefore(other, place.rank, { turns, most: left });
+      if (count === undefined) return undefined;
+      others += count;
     }
-    return found;
+    return { own: before.length, others };
   }
 
   /** The process is gone: its tasks may go anywhere. */
@@ -143,9 +177,11 @@ export class RunQueue {
     const line = lines?.pinned.get(pid);
     if (lines === undefined || line === undefined) return;
     lines.pinned.delete(pid);
-    for (const place of line.heap.values()) {
-      place.line = lines.shared;
-      pushPlace(lines.shared, place);
+    for (const { tenant, heap } of line.byTenant.values()) {
+      for (const place of heap.values()) {
+        place.line = tenantLine(lines.shared, tenant);
+        pushPlace(place);
+      }
     }
   }
 
@@ -167,16 +203,94 @@ function rankOf({ spec }: Task): number {
 function createLine(target: string): Line {
   return {
     target,
-    heap: new IndexedHeap((a, b) =>
-      a.rank === b.rank ? a.sequence < b.sequence : a.rank < b.rank,
-    ),
+    byTurn: new IndexedHeap(isBefore),
+    byTenant: new Map(),
     counts: { interactive: 0, standard: 0, batch: 0 },
   };
 }
 
-function pushPlace(line: Line, place: Place): void {
-  line.heap.push(place);
+/** Whose turn it is: the most urgent head, of equals that of whoever had no turn for longer. */
+function isBefore(a: TenantLine, b: TenantLine): boolean {
+  const [first, second] = [a.heap.peek(), b.heap.peek()];
+  if (first === undefined || second === undefined) return first !== undefined;
+  if (first.rank !== second.rank) return first.rank < second.rank;
+  return a.servedAt === b.servedAt ? first.sequence < second.sequence : a.servedAt < b.servedAt;
+}
+
+function headOf(line: Line | undefined, except?: TenantId): Task | undefined {
+  const first = line?.byTurn.peek();
+  const next = first !== undefined && first.tenant === except ? line?.byTurn.second() : first;
+  return next?.heap.peek()?.task;
+}
+
+/** For the place that is put into it at once. */
+function tenantLine(line: Line, tenant: TenantId): TenantLine {
+  const known = line.byTenant.get(tenant);
+  if (known !== undefined) return known;
+  const heap = new IndexedHeap<Place>((a, b) =>
+    a.rank === b.rank ? a.sequence < b.sequence : a.rank < b.rank,
+  );
+  const made: TenantLine = { line, tenant, heap, servedAt: 0, index: -1 };
+  line.byTenant.set(tenant, made);
+  return made;
+}
+
+function pushPlace(place: Place): void {
+  const { heap, line } = place.line;
+  heap.push(place);
   line.counts[place.task.spec.class] += 1;
+  // Behind others of its tenant it changes no turn.
+  if (heap.peek() === place) putAnew(place.line);
+}
+
+function removePlace(place: Place): void {
+  const { heap, line, tenant } = place.line;
+  const wasHead = heap.peek() === place;
+  heap.remove(place);
+  line.counts[place.task.spec.class] -= 1;
+  if (heap.size > 0) {
+    if (wasHead) putAnew(place.line);
+    return;
+  }
+  line.byTurn.remove(place.line);
+  line.byTenant.delete(tenant);
+}
+
+/** Its head or its turn is another one: among the others it stands elsewhere. */
+function putAnew(line: TenantLine): void {
+  // A heap compares what stays in it, never what is taken out.
+  line.line.byTurn.remove(line);
+  line.line.byTurn.push(line);
+}
+
+function firstOf(
+  lines: readonly TenantLine[],
+  than: Place,
+  most: number,
+): readonly Place[] | undefined {
+  const found: Place[] = [];
+  for (const { heap } of lines) {
+    const isBeforeIt = (other: Place): boolean =>
+      other.rank === than.rank ? other.sequence < than.sequence : other.rank < than.rank;
+    const places = heap.first(isBeforeIt, most - found.length);
+    if (places === undefined) return undefined;
+    found.push(...places);
+  }
+  return found;
+}
+
+/** Of another tenant's tasks: the more urgent ones, and of the equals as many as it has turns. */
+function countBefore(
+  { heap }: TenantLine,
+  rank: number,
+  { turns, most }: { readonly turns: number; readonly most: number },
+): number | undefined {
+  const before = heap.first((other) => other.rank < rank, most);
+  if (before === undefined) return undefined;
+  const bound = before.length + turns;
+  const upToEquals = heap.first((other) => other.rank <= rank, bound);
+  const count = upToEquals?.length ?? bound;
+  return count > most ? undefined : count;
 }
 
 function pinnedLine(lines: TargetLines, target: string, pid: ProcessId): Line {

@@ -1,7 +1,8 @@
-import type { TaskId } from '@llmos/base';
+import type { TaskClass, TaskId, TenantId } from '@llmos/base';
 import { WIRE_LIMITS, errorBody } from '@llmos/base';
 import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
 import { CORE_LIMITS } from '../limits';
+import type { TaskSpec } from '../tasks/task-spec';
 
 const UNAVAILABLE = { code: 'UNAVAILABLE', retryable: true, message: 'not now' } as const;
 const own = (id: string) => ({ id: id as TaskId, hasOwnId: true });
@@ -233,13 +234,56 @@ describe('dispatch', () => {
 
   it('keeps permits of a process for classes above those that fill it', () => {
     const core = started(32);
-    const store = (taskClass: 'interactive' | 'standard' | 'batch', count: number) => {
-      for (let made = 0; made < count; made += 1) core.store(core.task({ class: taskClass }));
+    const store = (taskClass: TaskClass, count: number) => {
+      // A tenant each: what a tenant leaves to others is another matter.
+      for (let made = 0; made < count; made += 1) {
+        core.store(core.task({ class: taskClass, tenant: `${taskClass}-${made}` as TenantId }));
+      }
       return core.take('execute').length;
     };
     expect(store('batch', 40)).toBe(28);
     expect(store('standard', 10)).toBe(2);
     expect(store('interactive', 10)).toBe(2);
+  });
+
+  it('keeps permits of a process for tenants other than the one that fills it, in each class', () => {
+    const core = started(32);
+    const store = (tenant: string, taskClass: TaskClass, count = 40) => {
+      for (let made = 0; made < count; made += 1) {
+        core.store(core.task({ class: taskClass, tenant: tenant as TenantId }));
+      }
+      return core.take('execute').length;
+    };
+    expect(store('flood', 'batch')).toBe(26);
+    expect(store('flood', 'standard')).toBe(2);
+    expect(store('flood', 'interactive')).toBe(2);
+    expect(store('other', 'interactive', 1)).toBe(1);
+    expect(store('other', 'interactive', 1)).toBe(1);
+    expect(store('third', 'interactive', 1)).toBe(0);
+  });
+
+  it('gives one tenant all of few permits', () => {
+    const core = started(15);
+    for (let made = 0; made < 20; made += 1) core.store(core.task({ class: 'interactive' }));
+    expect(core.take('execute')).toHaveLength(15);
+  });
+
+  it('takes the tenants in turns where class and priority are equal', () => {
+    const core = started(1);
+    const of = (tenant: string, more: Partial<TaskSpec> = {}) => {
+      core.store(core.task({ tenant: tenant as TenantId, ...more }));
+    };
+    for (let made = 0; made < 5; made += 1) of('flood');
+    for (const tenant of ['b', 'b', 'c']) of(tenant);
+    of('c', { class: 'batch' });
+    of('flood', { priority: 9 });
+    const order: string[] = [];
+    for (let next = core.take('execute')[0]; next !== undefined;) {
+      order.push(next.spec.tenant);
+      core.finish(next);
+      next = core.take('execute')[0];
+    }
+    expect(order.join(' ')).toBe('flood flood b c flood b flood flood flood c');
   });
 
   it('gives a class that finds a process full of others the permits that they return', () => {

@@ -119,6 +119,7 @@ function leave(state: KernelState, task: Task): void {
     return;
   }
   process.runningByClass[task.spec.class] -= 1;
+  process.runningByTenant.remove(task.spec);
   state.dirtyTargets.add(process.target);
   if (process.running.size > 0) return;
   process.idleSinceMs = state.now.nowMs;
@@ -143,6 +144,7 @@ function enter(state: KernelState, task: Task): void {
   if (process.running.size === 0) process.lastHeardMs = state.now.nowMs;
   process.running.add(task.spec.sequence);
   process.runningByClass[task.spec.class] += 1;
+  process.runningByTenant.add(task.spec);
   process.idleSinceMs = undefined;
   const name = affinityName(task);
   if (name !== undefined) state.affinities.set(name, process.pid);

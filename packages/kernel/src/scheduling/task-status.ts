@@ -70,16 +70,13 @@ function standing(state: KernelState, task: Task): Standing {
     .some((process) => process.state.kind === 'ready' && process.isReconciled);
   const block = isShort(state, target) ? state.blocks.get(target) : undefined;
   const before = state.queue.ahead(task, CORE_LIMITS.maxCountedAhead);
-  const position = before === undefined ? undefined : before.length + 1;
+  const position = before === undefined ? undefined : before.own + before.others + 1;
   const estimateMs =
     isReady && position !== undefined ? estimateTurnMs(state, task, position) : undefined;
-  const own = before?.filter(({ spec }) => spec.tenant === task.spec.tenant).length ?? 0;
   return {
     waitsFor: isReady ? 'turn' : 'process',
     ...(block === undefined || isReady ? {} : { blocked: blockOf(block, state.now.nowMs) }),
-    ...(before === undefined
-      ? {}
-      : { position: before.length + 1, ahead: { own, others: before.length - own } }),
+    ...(before === undefined || position === undefined ? {} : { position, ahead: before }),
     ...(estimateMs === undefined ? {} : { estimateMs }),
   };
 }

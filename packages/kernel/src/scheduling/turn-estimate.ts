@@ -85,7 +85,7 @@ export function estimateTurnMs(
     if (process.state.kind !== 'ready' || !process.isReconciled) continue;
     if (hasApartTask(state, process)) continue;
     permits += permitsFor(process, task.spec.class);
-    free += freePermitsFor(process, task.spec.class);
+    free += freePermitsFor(process, task.spec);
     for (const sequence of process.running) {
       if (running.length >= CORE_LIMITS.maxCountedRunning) break;
       running.push(sequence);
