@@ -65,13 +65,25 @@ class FakeThread implements StepThread {
   }
 }
 
+interface Of {
+  readonly taskClass?: TaskClass;
+  readonly functionName?: string;
+  readonly tenant?: string;
+  readonly bytes?: number;
+}
+
 function attemptOf(task: string, taskClass: TaskClass = 'interactive', functionName = 'embed') {
+  return attemptWith(task, { taskClass, functionName });
+}
+
+function attemptWith(task: string, of: Of) {
+  const { taskClass = 'interactive', functionName = 'embed', tenant = 'acme', bytes = 0 } = of;
   const abort = new AbortController();
   const chunks: GenerateChunk[] = [];
   const costs: AttemptCost[] = [];
   const attempt: Attempt = {
     spec: {
-      tenant: 'acme' as TenantId,
+      tenant: tenant as TenantId,
       task: task as TaskId,
       attempt: 1,
       function: functionName as FunctionName,
@@ -83,7 +95,7 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive', functionN
       format: 'json',
       root: task as TaskId,
     },
-    body: Buffer.from(task),
+    body: Buffer.from(task.padEnd(bytes)),
     signal: abort.signal,
     preemption: new AbortController().signal,
     resumeTokens: [],
@@ -94,11 +106,12 @@ function attemptOf(task: string, taskClass: TaskClass = 'interactive', functionN
   return { attempt, abort, chunks, costs };
 }
 
-function setUp(threadCount = 1, maxRequests = 8) {
+function setUp(threadCount = 1, maxRequests = 8, quickThread?: FakeThread) {
   const threads = Array.from({ length: threadCount }, () => new FakeThread());
   const meter = new HostMeter(systemClock);
   const dispatcher = new BatchDispatcher({
     threads,
+    ...(quickThread === undefined ? {} : { quickThread }),
     meter,
     bounds: { maxRequests, maxBytes: 1e6 },
     clock: systemClock,
@@ -110,7 +123,7 @@ function setUp(threadCount = 1, maxRequests = 8) {
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const bodies = (step: readonly ThreadRequest[] | undefined) =>
-  (step ?? []).map((request) => Buffer.from(request.body).toString());
+  (step ?? []).map((request) => Buffer.from(request.body).toString().trim());
 
 /** Bulk waits a moment for mates. */
 async function untilStepsOf(thread: FakeThread | undefined, count: number): Promise<void> {
@@ -237,6 +250,109 @@ describe('batch dispatcher', () => {
     void dispatcher.handle(attemptOf('bulk', 'batch', 'infer').attempt);
     await untilStepsOf(thread, 1);
     expect(thread.steps.map(bodies)).toEqual([['bulk']]);
+  });
+
+  describe('with a thread for what is quick', () => {
+    const LONG = 1_000_000;
+    function setUpQuick() {
+      const quick = new FakeThread();
+      const { dispatcher, threads } = setUp(2, 4, quick);
+      const give = (task: string, of: Of = {}) => {
+        void dispatcher.handle(attemptWith(task, of).attempt);
+        return turn();
+      };
+      const steps = () => [quick, ...threads].map((thread) => thread.steps.map(bodies));
+      return { dispatcher, threads, quick, give, steps };
+    }
+
+    it.each(['embed', 'infer'])(
+      'runs it beside any number of long %s of its class',
+      async (name) => {
+        const { give, steps, quick, threads } = setUpQuick();
+        const long = { functionName: name, bytes: LONG };
+        for (const task of ['one', 'two', 'three']) await give(task, long);
+        await give('short');
+        expect(steps()).toEqual([[['short']], [['one']], [['two']]]);
+        quick.finish();
+        await turn();
+        expect(steps()).toEqual([[['short']], [['one']], [['two']]]);
+        threads[0]?.finish();
+        await turn();
+        expect(steps()).toEqual([[['short']], [['one'], ['three']], [['two']]]);
+      },
+    );
+
+    it('gives it nothing of batch, however short', async () => {
+      const { give, quick, threads } = setUpQuick();
+      await give('bulk', { taskClass: 'batch' });
+      await untilStepsOf(threads[0], 1);
+      expect(quick.steps).toEqual([]);
+    });
+
+    it('uses no more threads than usual where all is short', async () => {
+      const { give, steps, quick } = setUpQuick();
+      for (const task of ['a', 'b', 'c']) await give(task);
+      expect(steps()).toEqual([[['a']], [['b']], []]);
+      quick.finish();
+      await turn();
+      expect(steps()).toEqual([[['a'], ['c']], [['b']], []]);
+    });
+
+    it('lets it wait for that thread rather than for a run of bulk, but not a crowd of them', async () => {
+      const { give, quick, threads } = setUpQuick();
+      const bulk = { taskClass: 'batch', bytes: LONG } as const;
+      await give('bulk', bulk);
+      await give('more bulk', bulk);
+      await untilStepsOf(threads[1], 1);
+      await give('a');
+      for (let count = 0; count < 8; count += 1) await give('b');
+      expect(threads.flatMap((thread) => thread.joined)).toEqual([]);
+      await give('b');
+      expect(threads.flatMap((thread) => thread.joined.map(bodies))).toEqual([
+        ['b', 'b', 'b', 'b'],
+      ]);
+      expect(quick.steps.map(bodies)).toEqual([['a']]);
+    });
+
+    it('gives what waits back once that thread is lost, too', async () => {
+      const { dispatcher, threads, quick } = setUpQuick();
+      for (const thread of threads) dispatcher.loseThread(thread, 1_000);
+      expect(dispatcher.handle(attemptWith('short', {}).attempt)).toBeInstanceOf(Promise);
+      dispatcher.loseThread(quick, 1_000);
+      expect(await dispatcher.handle(attemptOf('late').attempt)).toMatchObject({
+        kind: 'preempted',
+      });
+    });
+  });
+
+  it('lets a tenant with nothing here in between the long runs of another one, once', async () => {
+    const { dispatcher, thread } = setUp(1, 1);
+    const long = (task: string, tenant: string) => {
+      void dispatcher.handle(attemptWith(task, { tenant, bytes: 1_000_000 }).attempt);
+      return turn();
+    };
+    for (const task of ['flood', 'more', 'and more']) await long(task, 'acme');
+    expect(thread.joined).toEqual([]);
+    await long('guest', 'other');
+    await long('guest too', 'other');
+    expect(thread.joined.map(bodies)).toEqual([['guest']]);
+    thread.finishJoined();
+    await turn();
+    expect(thread.joined.map(bodies)).toEqual([['guest'], ['guest too']]);
+  });
+
+  it('takes the tenants in turns among what waits', async () => {
+    const { dispatcher, thread } = setUp(1, 1);
+    for (const task of ['a1', 'a2', 'a3']) void dispatcher.handle(attemptOf(task).attempt);
+    await turn();
+    for (const task of ['b1', 'b2']) {
+      void dispatcher.handle(attemptWith(task, { tenant: 'other' }).attempt);
+    }
+    for (let count = 0; count < 4; count += 1) {
+      thread.finish();
+      await turn();
+    }
+    expect(thread.steps.map(bodies).flat()).toEqual(['a1', 'b1', 'a2', 'b2', 'a3']);
   });
 
   it('ends the request of a thread that ran out of memory, and gives back what waits for no other', async () => {

@@ -6,17 +6,19 @@
  * thread is idle, what is more urgent than all that a thread runs joins it: the thread runs it
  * before the next model run of its step, which then goes on. So bulk may use every thread and holds
  * none for longer than one model run; what is one single run, however long, leaves a thread to the
- * classes above batch. A cancelled attempt leaves the queue at once, or its step as soon as the
- * thread can.
+ * classes above batch. What is quick waits for none of this: it has a thread beside the others,
+ * which takes nothing else. Among equals the tenants take turns. A cancelled attempt leaves the
+ * queue at once, or its step as soon as the thread can.
  */
 import type { Clock } from '@llmos/base';
-import { compareUrgency, mayInterrupt } from '@llmos/base';
+import { Tally, compareUrgency, mayInterrupt } from '@llmos/base';
 import type { Attempt, HandlerAnswer } from '@llmos/process';
 import type { StepEvents } from './actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from './actors/thread-protocol';
 import type { BatchBounds, WaitingRequest } from './engine/batch-policy';
-import { isOneRun, planBatch } from './engine/batch-policy';
+import { inTurns, isOneRun, isQuick, planBatch } from './engine/batch-policy';
 import type { HostMeter } from './host-meter';
+import { BATCH_LIMITS } from './limits';
 import { GIVEN_BACK, answerOfLost } from './lost-thread';
 import type { Alarm } from './ports/alarm';
 
@@ -30,7 +32,10 @@ export interface StepThread {
 }
 
 export interface BatchDispatcherParts {
+  /** They run everything. */
   readonly threads: readonly StepThread[];
+  /** It runs what is quick, and is one too many unless another one runs something else. */
+  readonly quickThread?: StepThread;
   readonly bounds: BatchBounds;
   readonly meter: Pick<HostMeter, 'addStep' | 'addChunk' | 'addTokens'>;
   readonly clock: Clock;
@@ -54,8 +59,15 @@ interface Step {
 
 export class BatchDispatcher {
   private readonly waiting: Waiting[] = [];
+  /** In the order in which they are given work. */
+  private readonly threads: readonly StepThread[];
   private readonly lost = new Set<StepThread>();
   private readonly running = new Map<number, Waiting>();
+  /** Requests that run, by tenant. */
+  private readonly runningOf = new Tally<string>();
+  /** Tenants by when they were given something last, while anything waits. */
+  private readonly servedAt = new Map<string, number>();
+  private served = 0;
   private answers: (() => void)[] = [];
   private lastRequestId = 0;
   private isPumpDue = false;
@@ -69,15 +81,19 @@ export class BatchDispatcher {
     answered: (answer) => this.answered(answer),
   };
 
-  constructor(private readonly parts: BatchDispatcherParts) {}
+  constructor(private readonly parts: BatchDispatcherParts) {
+    const { threads, quickThread } = parts;
+    this.threads = quickThread === undefined ? threads : [quickThread, ...threads];
+  }
 
   /** The host's attempt handler. */
   handle(attempt: Attempt): Promise<HandlerAnswer> {
-    if (this.lost.size === this.parts.threads.length) return Promise.resolve(GIVEN_BACK);
+    if (this.lost.size === this.threads.length) return Promise.resolve(GIVEN_BACK);
     return new Promise((resolve) => {
       this.lastRequestId += 1;
       const waiting: Waiting = {
         requestId: this.lastRequestId,
+        tenant: attempt.spec.tenant,
         class: attempt.spec.class,
         priority: attempt.spec.priority,
         function: attempt.spec.function,
@@ -98,11 +114,11 @@ export class BatchDispatcher {
     this.lost.add(thread);
     const open = [...this.running.values()].filter(({ step }) => step?.thread === thread);
     const answer = answerOfLost(open.length, heapBytes);
-    for (const { requestId, resolve } of open) {
-      this.running.delete(requestId);
-      resolve(answer);
+    for (const waiting of open) {
+      this.ended(waiting);
+      waiting.resolve(answer);
     }
-    if (this.lost.size < this.parts.threads.length) return;
+    if (this.lost.size < this.threads.length) return;
     for (const { resolve } of this.waiting.splice(0)) resolve(GIVEN_BACK);
   }
 
@@ -135,29 +151,37 @@ export class BatchDispatcher {
 
   private pump(): void {
     this.cancelWait();
-    for (const thread of this.parts.threads) {
+    for (const thread of this.threads) {
       if (!thread.isIdle) continue;
-      const idleThreads = this.parts.threads.filter((each) => each.isIdle).length;
-      const batch = this.nextBatch(this.allowedOn(thread), idleThreads);
-      if (batch === undefined) return;
+      const batch = this.nextBatch(thread, this.allowedOn(thread));
+      if (batch === undefined) continue;
       const requests = this.begin(thread, batch);
       void thread.run(requests, this.events).then(() => this.pump());
     }
-    this.interrupt();
+    if (this.parts.threads.every((thread) => !thread.isIdle)) this.interrupt();
   }
 
-  /** No thread is idle, but one that is kept. */
   private interrupt(): void {
     for (;;) {
       const victim = this.victims().find(({ able }) => able.length > 0);
-      const batch = victim && this.nextBatch(victim.able, 1);
+      const batch = victim && this.nextBatch(victim.thread, victim.able);
       if (victim === undefined || batch === undefined) return;
       victim.thread.join(this.begin(victim.thread, batch), this.events);
     }
   }
 
-  /** What waits, without what would take from the classes above batch the last thread. */
+  /** What waits and may begin on an idle thread. */
   private allowedOn(thread: StepThread): readonly Waiting[] {
+    const isQuickThread = thread === this.parts.quickThread;
+    // Threads share the cores: one more than usual only helps what would wait for something long.
+    if (this.busyCount() < this.parts.threads.length || this.isAnyLong()) {
+      return isQuickThread ? this.waiting.filter(isQuick) : this.leavingOne(thread);
+    }
+    return isQuickThread ? [] : this.leavingOne(thread).filter((waiting) => !isQuick(waiting));
+  }
+
+  /** What waits, without what would take from the classes above batch the last thread. */
+  private leavingOne(thread: StepThread): readonly Waiting[] {
     const held = new Set<StepThread | undefined>([thread]);
     for (const running of this.running.values()) {
       if (isOneBulkRun(running)) held.add(running.step?.thread);
@@ -165,6 +189,15 @@ export class BatchDispatcher {
     const { threads } = this.parts;
     if (threads.length === 1 || held.size < threads.length) return this.waiting;
     return this.waiting.filter((waiting) => !isOneBulkRun(waiting));
+  }
+
+  private busyCount(): number {
+    return this.threads.filter((thread) => !thread.isIdle && !this.lost.has(thread)).length;
+  }
+
+  private isAnyLong(): boolean {
+    for (const running of this.running.values()) if (!isQuick(running)) return true;
+    return false;
   }
 
   /**
@@ -183,23 +216,59 @@ export class BatchDispatcher {
       ([, a], [, b]) =>
         Number(isOneBulkRun(a)) - Number(isOneBulkRun(b)) || (isBefore(a, b) ? 1 : -1),
     );
-    return ordered.map(([thread, head]) => ({
-      thread,
-      able: this.allowedOn(thread).filter((waiting) => mayInterrupt(waiting, head)),
-    }));
+    return ordered.map(([thread, head]) => ({ thread, able: this.ableOn(thread, head) }));
+  }
+
+  private ableOn(thread: StepThread, head: Waiting): readonly Waiting[] {
+    const able = this.leavingOne(thread).filter((waiting) => this.mayJoin(waiting, head));
+    if (thread === this.parts.quickThread) return able.filter(isQuick);
+    // The quick thread is free again sooner than the next run of this one begins.
+    return isQuick(head) || !this.isQuickThreadEnough()
+      ? able
+      : able.filter((one) => !isQuick(one));
+  }
+
+  /** Also as a guest: of those who have nothing here, beside something long of someone else. */
+  private mayJoin(waiting: Waiting, head: Waiting): boolean {
+    if (mayInterrupt(waiting, head)) return true;
+    const isEqual = !mayInterrupt(head, waiting);
+    const isGuest = waiting.tenant !== head.tenant && this.runningOf.of(waiting.tenant) === 0;
+    return isEqual && isGuest && !isQuick(head);
+  }
+
+  private isQuickThreadEnough(): boolean {
+    const { quickThread } = this.parts;
+    if (quickThread === undefined || this.lost.has(quickThread)) return false;
+    return this.waiting.filter(isQuick).length <= BATCH_LIMITS.quick.maxRequests;
   }
 
   /** Undefined where nothing waits, or it waits for mates until an alarm pumps again. */
   private nextBatch(
+    thread: StepThread,
     waiting: readonly Waiting[],
-    idleThreads: number,
   ): readonly Waiting[] | undefined {
     const nowMs = this.parts.clock.nowMs();
-    const plan = planBatch(waiting, { bounds: this.parts.bounds, nowMs, idleThreads });
+    const inOrder = inTurns(waiting, (tenant) => ({
+      running: this.runningOf.of(tenant),
+      servedAt: this.servedAt.get(tenant) ?? 0,
+    }));
+    const { bounds: usual, quickThread } = this.parts;
+    const bounds = thread === quickThread ? tighter(usual, BATCH_LIMITS.quick) : usual;
+    const idleThreads = thread.isIdle ? this.idleThreadsFor(inOrder[0]) : 1;
+    const plan = planBatch(inOrder, { bounds, nowMs, idleThreads });
     if (plan.kind === 'wait') {
       this.cancelWait = this.parts.alarm.after(plan.untilMs - nowMs, () => this.pump());
     }
     return plan.kind === 'run' ? plan.requests : undefined;
+  }
+
+  /** Among which what waits like this one is shared out. */
+  private idleThreadsFor(leader: Waiting | undefined): number {
+    const { threads } = this.parts;
+    if (leader !== undefined && isQuick(leader)) {
+      return Math.max(1, threads.length - this.busyCount());
+    }
+    return threads.filter((thread) => thread.isIdle).length;
   }
 
   private begin(thread: StepThread, batch: readonly Waiting[]): ThreadRequest[] {
@@ -210,13 +279,16 @@ export class BatchDispatcher {
       this.waiting.splice(this.waiting.indexOf(waiting), 1);
       waiting.step = step;
       this.running.set(waiting.requestId, waiting);
+      this.runningOf.add(waiting.tenant);
+      this.servedAt.set(waiting.tenant, (this.served += 1));
     }
+    if (this.waiting.length === 0) this.servedAt.clear();
     return batch.map(requestOf);
   }
 
   private answered(answer: ThreadAnswer): void {
     const waiting = this.running.get(answer.requestId);
-    this.running.delete(answer.requestId);
+    if (waiting !== undefined) this.ended(waiting);
     const { result, error, tokens, cost } = answer;
     if (cost !== undefined) waiting?.attempt.tellCost(cost);
     if (tokens !== undefined) this.parts.meter.addTokens(tokens);
@@ -227,6 +299,10 @@ export class BatchDispatcher {
     const given: HandlerAnswer = { kind: 'answered', result, ...(error && { error }) };
     this.answers.push(() => waiting.resolve(given));
     if (this.answers.length === 1) setImmediate(() => this.giveAnswers());
+  }
+
+  private ended({ requestId, tenant }: Waiting): void {
+    if (this.running.delete(requestId)) this.runningOf.remove(tenant);
   }
 
   private countAnswer(step: Step): void {
@@ -246,6 +322,13 @@ export class BatchDispatcher {
 
 function isBefore(a: Waiting, b: Waiting): boolean {
   return compareUrgency(a.attempt.spec, b.attempt.spec) < 0;
+}
+
+function tighter(a: BatchBounds, b: BatchBounds): BatchBounds {
+  return {
+    maxRequests: Math.min(a.maxRequests, b.maxRequests),
+    maxBytes: Math.min(a.maxBytes, b.maxBytes),
+  };
 }
 
 /** Nothing can interrupt it. */

@@ -14,6 +14,7 @@ describe('worker settings', () => {
       chunkMs: 2,
       faultClockMs: 0,
       labels: {},
+      modelNiceness: 10,
     });
     expect(parseWorkerConfig({}).node).toMatch(/^[A-Za-z0-9_-]{1,64}$/);
   });
@@ -24,6 +25,7 @@ describe('worker settings', () => {
       LLMOS_DEVICE: 'webgpu',
       LLMOS_MEMORY_BYTES: '1000000',
       LLMOS_CHUNK_MS: '0',
+      LLMOS_MODEL_NICE: '0',
       LLMOS_LABELS: 'zone=a, gpu.kind=none',
       LLMOS_KERNEL_URL: 'kernel:9000',
     });
@@ -32,6 +34,7 @@ describe('worker settings', () => {
       device: 'webgpu',
       memoryBytes: 1_000_000,
       chunkMs: 0,
+      modelNiceness: 0,
       labels: { zone: 'a', 'gpu.kind': 'none' },
       kernelUrl: 'kernel:9000',
     });
@@ -46,6 +49,8 @@ describe('worker settings', () => {
     ['LLMOS_CACHE_BYTES', '10GB'],
     ['LLMOS_CHUNK_MS', '1001'],
     ['LLMOS_MEMORY_BYTES', '-1'],
+    ['LLMOS_MODEL_NICE', '20'],
+    ['LLMOS_MODEL_NICE', '-1'],
     ['LLMOS_LABELS', 'zone'],
     ['LLMOS_KERNEL_URL', 'http://kernel'],
   ])('%s=%s stops the program by name', (name, value) => {

@@ -14,7 +14,7 @@ import { PROCESS_LIMITS } from '@llmos/process';
 import type { DeviceChoice } from './agent/device-choice';
 import { DEVICE_CHOICES } from './agent/device-choice';
 import { readAddress } from './adapters/grpc/codec';
-import { AGENT_LIMITS } from './limits';
+import { AGENT_LIMITS, HOST_LIMITS } from './limits';
 
 export interface WorkerConfig {
   readonly node: NodeId;
@@ -31,6 +31,8 @@ export interface WorkerConfig {
   readonly memoryBytes?: number;
   /** Between two chunks of a stream, for each stream that runs in the process. */
   readonly chunkMs: number;
+  /** How far threads that run models stand behind all others of the machine, 0 to 19. */
+  readonly modelNiceness: number;
   readonly labels: Readonly<Record<string, string>>;
   /** Absent: the leader's record in NATS says it. */
   readonly kernelUrl?: string;
@@ -59,6 +61,7 @@ export function parseWorkerConfig(env: Environment): WorkerConfig {
     cacheBytes: readBytes(read, 'LLMOS_CACHE_BYTES') ?? AGENT_LIMITS.defaultCacheBytes,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     chunkMs: readChunkMs(read('LLMOS_CHUNK_MS')),
+    modelNiceness: readNiceness(read('LLMOS_MODEL_NICE')),
     labels: readLabels(read('LLMOS_LABELS')),
     ...(kernelUrl === undefined ? {} : { kernelUrl }),
     faultClockMs: readFaultClock(env['LLMOS_FAULT_CLOCK_MS']),
@@ -99,6 +102,12 @@ function readChunkMs(value: string | undefined): number {
   const most = PROCESS_LIMITS.mostChunkMs;
   const chunkMs = /^\d{1,6}$/.test(value) ? Number(value) : Infinity;
   return chunkMs <= most ? chunkMs : refuse('LLMOS_CHUNK_MS', value, `must be from 0 to ${most}`);
+}
+
+function readNiceness(value: string | undefined): number {
+  if (value === undefined) return HOST_LIMITS.modelNiceness;
+  const niceness = /^\d{1,2}$/.test(value) ? Number(value) : Infinity;
+  return niceness <= 19 ? niceness : refuse('LLMOS_MODEL_NICE', value, 'must be from 0 to 19');
 }
 
 function readFaultClock(value: string | undefined): number {

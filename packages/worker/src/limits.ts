@@ -118,6 +118,10 @@ export const HOST_LIMITS = {
   /** More threads than this gain nothing: each has its own session and memory. */
   maxThreads: 16,
   defaultBatchThreads: 2,
+  /** Of a model: another copy of its weights, for what is quick alone, is worth no more memory. */
+  quickModelBytes: 256 * MIB,
+  /** Of threads that run models: the program around them, and what is quick, goes first. */
+  modelNiceness: 10,
   /** Enough waits to fill the next batches while these run. */
   batchPermits: 64,
   tensorPermits: 32,
@@ -155,6 +159,10 @@ export const BATCH_LIMITS = {
   /** One run each: few at a time, so that an urgent one does not wait behind many. */
   tensor: { maxRequests: 4, maxBytes: 4 * MIB },
   generate: { maxRequests: 1, maxBytes: Infinity },
+  /** Of a body, some 500 tokens: what is quick waits for nothing that takes longer. */
+  quickBytes: 2 * KIB,
+  /** Quick ones that run together: the next one waits for these. */
+  quick: { maxRequests: 8, maxBytes: 4 * KIB },
   /** How long a request may wait for mates while a thread is idle. */
   waitMs: { interactive: 0, standard: 1, batch: 4 },
   /** Padding wastes what is shorter: mates are at most this much longer or shorter. */

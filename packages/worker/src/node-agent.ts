@@ -223,6 +223,7 @@ async function createSlots(
       logLevel: config.logLevel,
       cores: capabilities.cores,
       chunkMs: config.chunkMs,
+      modelNiceness: config.modelNiceness,
       faultClockMs: config.faultClockMs,
       threadHeapBytes: threadHeapBytesOf(capabilities.memoryBytes),
     },

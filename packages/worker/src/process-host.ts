@@ -139,32 +139,36 @@ async function openModel(
   const cores = Math.max(1, Math.min(spec.cores, availableParallelism()));
   const modelBytes = bytesOfModel(model.packageFolder, model.manifest.graph);
   const shape = shapeHost(model.manifest, { device: spec.device, cores, modelBytes });
-  const threads = Array.from(
-    { length: shape.threads },
-    (_, index): ThreadClient =>
-      new ThreadClient({
-        name: `${spec.pid}-t${index}`,
-        entry: options.threadEntry ?? join(__dirname, 'actors', 'actor-thread.js'),
-        alarm: systemAlarm,
-        ...(spec.threadHeapBytes === undefined ? {} : { heapBytes: spec.threadHeapBytes }),
-        limits: {
-          cancelAnswerMs: HOST_LIMITS.cancelAnswerMs,
-          stepMs: shape.stepMs,
-          closeMs: HOST_LIMITS.threadCloseMs,
-        },
-        onDeath: ({ message, heapBytes }) => {
-          const thread = threads[index];
-          if (heapBytes === undefined || thread === undefined) return options.crash(message);
-          dispatcher.loseThread(thread, heapBytes);
-          void options.onLoss(message);
-        },
-        onContexts: (counts) => meter.setContexts(counts),
-      }),
-  );
-  const dispatcher = dispatcherOf(threads, shape, meter);
+  const startThread = (name: string): ThreadClient => {
+    const thread: ThreadClient = new ThreadClient({
+      name: `${spec.pid}-${name}`,
+      entry: options.threadEntry ?? join(__dirname, 'actors', 'actor-thread.js'),
+      alarm: systemAlarm,
+      ...(spec.threadHeapBytes === undefined ? {} : { heapBytes: spec.threadHeapBytes }),
+      limits: {
+        cancelAnswerMs: HOST_LIMITS.cancelAnswerMs,
+        stepMs: shape.stepMs,
+        closeMs: HOST_LIMITS.threadCloseMs,
+      },
+      onDeath: ({ message, heapBytes }) => {
+        if (heapBytes === undefined) return options.crash(message);
+        dispatcher.loseThread(thread, heapBytes);
+        void options.onLoss(message);
+      },
+      onContexts: (counts) => meter.setContexts(counts),
+    });
+    return thread;
+  };
+  const usual = Array.from({ length: shape.threads }, (_, index) => startThread(`t${index}`));
+  const quickThread = shape.hasQuickThread ? startThread('quick') : undefined;
+  const threads = quickThread === undefined ? usual : [...usual, quickThread];
+  const dispatcher = dispatcherOf({ threads: usual, quickThread }, shape, meter);
   const { packageFolder, manifest } = model;
   const { device } = spec;
   const { intraOpThreads, generation } = shape;
+  // A thread that keeps a GPU busy is no burden to the others.
+  const { modelNiceness: niceness } = spec;
+  const isBehind = niceness !== undefined && device === 'cpu';
   let provider = device;
   const weights = openWeightsFolder({ packageFolder, owner: hostOwner(spec), log });
   try {
@@ -172,8 +176,9 @@ async function openModel(
     for (const thread of threads) {
       const bounds = generation === undefined ? {} : { generation };
       const of = { packageFolder, manifest, device, intraOpThreads, ...bounds };
+      const behind = isBehind && thread !== quickThread ? { niceness } : {};
       const folder = weights.folder === undefined ? {} : { weightsFolder: weights.folder };
-      provider = (await thread.load({ ...of, ...folder })).provider;
+      provider = (await thread.load({ ...of, ...folder, ...behind })).provider;
     }
   } finally {
     // What the threads map stays until they end.
@@ -195,15 +200,23 @@ interface Dispatcher {
   loseThread(thread: ThreadClient, heapBytes: number): void;
 }
 
-function dispatcherOf(
-  threads: readonly ThreadClient[],
-  shape: HostShape,
-  meter: HostMeter,
-): Dispatcher {
+interface HostThreads {
+  readonly threads: readonly ThreadClient[];
+  readonly quickThread: ThreadClient | undefined;
+}
+
+function dispatcherOf(of: HostThreads, shape: HostShape, meter: HostMeter): Dispatcher {
+  const { threads, quickThread } = of;
   const [thread] = threads;
   if (shape.generation !== undefined && thread !== undefined) {
     return new GenerateDispatcher({ thread, maxOpen: shape.permits, meter });
   }
-  const times = { clock: systemClock, alarm: systemAlarm };
-  return new BatchDispatcher({ threads, bounds: shape.batch, meter, ...times });
+  return new BatchDispatcher({
+    threads,
+    ...(quickThread === undefined ? {} : { quickThread }),
+    bounds: shape.batch,
+    meter,
+    clock: systemClock,
+    alarm: systemAlarm,
+  });
 }

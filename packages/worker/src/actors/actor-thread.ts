@@ -7,12 +7,12 @@
  * network. Model runs block this thread; between them it hears messages, so cancels and urgent work
  * take effect within one model run. Each request is answered once, whatever happens to the others.
  */
-import type { MessagePort } from 'node:worker_threads';
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { AttemptCost, ErrorBody, GenerateOutput } from '@llmos/base';
 import { LlmosError, errorBody, isRecord } from '@llmos/base';
 import { openOnnxRunner } from '../adapters/onnxruntime/onnx-runner';
 import { openRowCopier } from '../adapters/onnxruntime/onnx-row-copier';
+import { standBehind } from '../adapters/os/thread-niceness';
 import { scanGraph } from '../adapters/onnxruntime/graph-scan';
 import { readPackageDocuments } from '../adapters/package-files/model-documents-reader';
 import { decodeProtobufBody, encodeProtobufResult } from '../adapters/protobuf/function-codec';
@@ -166,6 +166,7 @@ class ActorThread {
       if (this.model !== undefined) throw new LlmosError('ALREADY_EXISTS', 'a model is loaded');
       // A run on another device keeps one core waiting.
       this.costs = this.meterOf(options.device === 'cpu' ? options.intraOpThreads : 1);
+      if (options.niceness !== undefined) standBehind(options.niceness);
       this.model = await loadModel(options, this.costs);
       const { provider } = this.model.runner;
       this.post({ kind: 'loaded', provider, loadMs: performance.now() - startedMs });

@@ -27,6 +27,8 @@ export interface HostSpec {
   readonly cores: number;
   /** See ChunkPace; absent: its default. */
   readonly chunkMs?: number;
+  /** How far threads that run a model on the CPU stand behind all others; absent: not at all. */
+  readonly modelNiceness?: number;
   /** Of the JavaScript of each thread; absent: as much as Node.js gives. */
   readonly threadHeapBytes?: number;
   /** Absent for a built-in program. */

@@ -24,6 +24,8 @@ export interface LoadOptions {
   /** `cpu`, `webgpu:0`, `cuda:0`. */
   readonly device: string;
   readonly intraOpThreads: number;
+  /** How far behind other threads of the machine this one stands, 0 to 19; absent: not at all. */
+  readonly niceness?: number;
   /** Folder of this OS process for a file of weights that all its threads map; absent: none. */
   readonly weightsFolder?: string;
   /** What a thread that generates may hold; absent for the others. */

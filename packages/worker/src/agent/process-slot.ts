@@ -25,7 +25,13 @@ export interface ProcessSlotParts {
   /** What every host of this node is told besides its process. */
   readonly host: Pick<
     HostSpec,
-    'servers' | 'logLevel' | 'cores' | 'chunkMs' | 'faultClockMs' | 'threadHeapBytes'
+    | 'servers'
+    | 'logLevel'
+    | 'cores'
+    | 'chunkMs'
+    | 'modelNiceness'
+    | 'faultClockMs'
+    | 'threadHeapBytes'
   > & {
     readonly node: NodeId;
   };

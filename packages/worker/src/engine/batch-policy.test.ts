@@ -1,8 +1,9 @@
 import type { WaitingRequest } from './batch-policy';
-import { planBatch } from './batch-policy';
+import { inTurns, isQuick, planBatch } from './batch-policy';
 
 const bounds = { maxRequests: 3, maxBytes: 10_000 };
 const request = (more: Partial<WaitingRequest> = {}): WaitingRequest => ({
+  tenant: 'acme',
   class: 'interactive',
   priority: 5,
   function: 'embed',
@@ -16,6 +17,34 @@ const run = (waiting: readonly WaitingRequest[], nowMs = 1000): readonly Waiting
 };
 
 describe('batch policy', () => {
+  it('takes the tenants in turns where class and priority are equal, those with less running first', () => {
+    const of = (tenant: string, more: Partial<WaitingRequest> = {}) => request({ tenant, ...more });
+    const tenantsOf = (requests: readonly WaitingRequest[]) =>
+      requests.map(({ tenant }) => tenant).join(' ');
+    const flood = ['a', 'a', 'a', 'b', 'c', 'b'].map((tenant) => of(tenant));
+    const shares =
+      (ofA: number, servedAtOfA = 0) =>
+      (tenant: string) =>
+        tenant === 'a' ? { running: ofA, servedAt: servedAtOfA } : { running: 0, servedAt: 0 };
+    expect(tenantsOf(inTurns(flood, shares(0)))).toBe('a b c a b a');
+    expect(tenantsOf(inTurns(flood, shares(0, 1)))).toBe('b c a b a a');
+    expect(tenantsOf(inTurns(flood, shares(2)))).toBe('b c b a a a');
+    const urgent = of('a', { priority: 9 });
+    const bulk = of('b', { class: 'batch' });
+    expect(tenantsOf(inTurns([urgent, of('b'), bulk], shares(9)))).toBe('a b b');
+  });
+
+  it('keeps the order of one tenant', () => {
+    const waiting = [1, 2, 3].map((bytes) => request({ bytes }));
+    expect(inTurns(waiting, () => ({ running: 5, servedAt: 1 }))).toEqual(waiting);
+  });
+
+  it('calls quick what is short and not of batch', () => {
+    expect(isQuick(request({ bytes: 2048 }))).toBe(true);
+    expect(isQuick(request({ bytes: 2049 }))).toBe(false);
+    expect(isQuick(request({ class: 'batch' }))).toBe(false);
+  });
+
   it('has nothing to do without requests', () => {
     expect(planBatch([], { bounds, nowMs: 0, idleThreads: 1 })).toEqual({ kind: 'idle' });
   });

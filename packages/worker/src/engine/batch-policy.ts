@@ -7,9 +7,11 @@
  * leader has waited long enough for mates.
  */
 import type { TaskClass } from '@llmos/base';
+import { compareUrgency } from '@llmos/base';
 import { BATCH_LIMITS } from '../limits';
 
 export interface WaitingRequest {
+  readonly tenant: string;
   readonly class: TaskClass;
   readonly priority: number;
   readonly function: string;
@@ -38,6 +40,43 @@ export interface BatchMoment {
 /** Whether a request of this function is one model run, however long: nothing can come in between. */
 export function isOneRun(functionName: string): boolean {
   return functionName === 'infer';
+}
+
+/** Over so soon that it need not wait for what takes long: a thread is kept for such requests. */
+export function isQuick(request: Pick<WaitingRequest, 'class' | 'bytes'>): boolean {
+  return request.class !== 'batch' && request.bytes <= BATCH_LIMITS.quickBytes;
+}
+
+/** What a tenant has of the threads. */
+export interface TenantShare {
+  /** Its requests that run. */
+  readonly running: number;
+  /** Larger the later it was given one; 0: not as long as others have waited. */
+  readonly servedAt: number;
+}
+
+/**
+ * Most urgent first; where class and priority are equal the tenants take turns: first whoever has
+ * less running, then whoever was served longer ago. So one that sends many is not in front of all.
+ *
+ * @param waiting most urgent first, which decides among those of one tenant.
+ */
+export function inTurns<Request extends WaitingRequest>(
+  waiting: readonly Request[],
+  shareOf: (tenant: string) => TenantShare,
+): readonly Request[] {
+  if (new Set(waiting.map(({ tenant }) => tenant)).size <= 1) return waiting;
+  const turns = new Map<string, number>();
+  const ordered = waiting.map((request) => {
+    const { tenant, priority } = request;
+    const line = `${request.class} ${priority} ${tenant}`;
+    const { running, servedAt } = shareOf(tenant);
+    const turn = turns.get(line) ?? running;
+    turns.set(line, turn + 1);
+    return { request, servedAt, urgency: { class: request.class, priority, sequence: turn } };
+  });
+  ordered.sort((a, b) => compareUrgency(a.urgency, b.urgency) || a.servedAt - b.servedAt);
+  return ordered.map(({ request }) => request);
 }
 
 /** @param waiting most urgent first; this order decides among equals. */

@@ -38,6 +38,17 @@ describe('host shape', () => {
     expect(shape(manifest({ task: 'infer', state }), 'cpu', 8).threads).toBe(1);
   });
 
+  it('keeps one more thread for what is quick where another copy of the model is small', () => {
+    const has = (of: ModelManifest, device = 'cpu', modelBytes = 11e6) =>
+      shape(of, device, 2, modelBytes).hasQuickThread;
+    expect(has(manifest())).toBe(true);
+    expect(has(manifest({ task: 'infer' }))).toBe(true);
+    expect(has(manifest(), 'cpu', 2 ** 28 + 1)).toBe(false);
+    expect(has(manifest(), 'webgpu:0')).toBe(false);
+    expect(has(manifest({ threads: 2 }))).toBe(false);
+    expect(has(manifest({ task: 'generate' }))).toBe(false);
+  });
+
   it('follows the manifest within the bound', () => {
     expect(shape(manifest({ threads: 3 }), 'cpu', 8).threads).toBe(3);
     expect(shape(manifest({ threads: 1000 }), 'cpu', 8).threads).toBe(16);

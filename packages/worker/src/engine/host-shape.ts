@@ -7,6 +7,8 @@ import type { BatchBounds } from './batch-policy';
 
 export interface HostShape {
   readonly threads: number;
+  /** Whether one more thread is kept for what is quick. */
+  readonly hasQuickThread: boolean;
   readonly intraOpThreads: number;
   /** Attempts that the kernel may have here at once. */
   readonly permits: number;
@@ -32,7 +34,7 @@ export function shapeHost(manifest: ModelManifest, room: HostRoom): HostShape {
     1,
     Math.min(Math.floor(cores / threads), usefulCores(manifest, room)),
   );
-  const base = { threads, intraOpThreads };
+  const base = { threads, intraOpThreads, hasQuickThread: hasQuickThread(manifest, room) };
   switch (manifest.task) {
     case 'generate':
       return {
@@ -71,6 +73,16 @@ export function shapeHost(manifest: ModelManifest, room: HostRoom): HostShape {
 function usefulCores(manifest: ModelManifest, room: HostRoom): number {
   if (manifest.task !== 'generate' || room.device !== 'cpu') return Infinity;
   return Math.ceil(room.modelBytes / HOST_LIMITS.generateCoreBytes);
+}
+
+/**
+ * Beside the threads that run everything, so that these may run bulk without a thought. Not where
+ * a manifest says how many threads there are, nor where a second thread is out of the question.
+ */
+function hasQuickThread(manifest: ModelManifest, { device, modelBytes }: HostRoom): boolean {
+  const isOneThread = manifest.task === 'generate' || (manifest.state?.length ?? 0) > 0;
+  if (device !== 'cpu' || isOneThread || manifest.threads !== undefined) return false;
+  return modelBytes <= HOST_LIMITS.quickModelBytes;
 }
 
 function threadsOf(manifest: ModelManifest, device: string, cores: number): number {
