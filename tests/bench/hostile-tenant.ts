@@ -6,9 +6,9 @@
  * an attack left behind is cancelled and gone before the next quiet phase begins.
  */
 import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ForkOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -32,6 +32,8 @@ export interface HostileTenantOptions {
   readonly phaseSeconds: number;
   readonly perSecond: number;
   readonly victimPerSecond: number;
+  /** How far the attacker's program stands behind all others, 0 to 19. */
+  readonly attackerNice: number;
   readonly say: (what: string, fields?: Record<string, unknown>) => void;
 }
 
@@ -84,16 +86,16 @@ export async function benchHostileTenant(
   const system = await startSystem({ dataDir, modelsDir, device: 'cpu' });
   options.say('started', { natsUrl: system.natsUrl, kernelUrl: system.kernelUrl });
   const children: ChildProcess[] = [];
-  const start = async (program: string, ...args: string[]): Promise<ChildProcess> => {
-    const file = join(__dirname, program);
-    const child = fork(file, [system.natsUrl, ...args], { stdio: ['ignore', 2, 2, 'ipc'] });
+  const start = async (child: ChildProcess): Promise<ChildProcess> => {
     children.push(child);
     await answerOf(child);
     return child;
   };
   try {
-    const victim = await start('hostile-victim-main.js', String(options.victimPerSecond));
-    const attacker = await start('hostile-attacker-main.js');
+    const { natsUrl } = system;
+    const victimArgs = [natsUrl, String(options.victimPerSecond)];
+    const victim = await start(forkProgram('hostile-victim-main.js', victimArgs));
+    const attacker = await start(forkBehind('hostile-attacker-main.js', [natsUrl], options));
     const totals: Totals = { sent: 0, heard: {}, cpu: {}, slowestDrainMs: 0 };
     const report = await measure({ options, system, attacker, victim, totals });
     const log = readFileSync(join(dataDir, 'logs', 'kernel-1.log'));
@@ -103,6 +105,28 @@ export async function benchHostileTenant(
     await system.stop();
     rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+function forkProgram(program: string, args: readonly string[], more: ForkOptions = {}) {
+  const file = join(__dirname, program);
+  return fork(file, args, { stdio: ['ignore', 2, 2, 'ipc'], ...more });
+}
+
+/** Behind all others: in a session of its own, since some systems rank sessions first. */
+function forkBehind(
+  program: string,
+  args: readonly string[],
+  { attackerNice }: HostileTenantOptions,
+): ChildProcess {
+  if (attackerNice === 0) return forkProgram(program, args);
+  const execArgv = ['-n', String(attackerNice), process.execPath];
+  const child = forkProgram(program, args, { execPath: 'nice', execArgv, detached: true });
+  try {
+    writeFileSync(`/proc/${child.pid ?? 0}/autogroup`, String(attackerNice));
+  } catch {
+    // This system does not.
+  }
+  return child;
 }
 
 async function measure(bench: Bench): Promise<Omit<HostileTenantReport, 'kernelLogBytes'>> {
