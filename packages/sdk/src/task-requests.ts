@@ -51,7 +51,7 @@ export function prepareTask(
   }
   const checked = checkTaskOptions(options, context.newTaskId);
   const { body, headers: described } = encode(name, input, context.link.maxPayloadBytes());
-  const headers = { ...described, ...checked.headers };
+  const headers = Object.assign({}, described, checked.headers);
   return { function: name as FunctionName, id: checked.id, body, headers, options: checked };
 }
 
@@ -74,14 +74,12 @@ export async function callTask(context: ClientContext, task: PreparedTask): Prom
     what: `call of ${task.function} (task ${task.id})`,
     subject: subjects.call({ tenant: context.tenant, function: task.function }),
     body: task.body,
-    headers: (remainingMs, isFirst) => ({
-      ...idHeader(task, isFirst),
-      ...keepHeader(task, timeoutMs),
-      ...task.headers,
-      ...callerHeader(context, options, false),
+    headers: (remainingMs, isFirst) => {
       // The task must not go on when nobody waits for it any more.
-      [HEADERS.timeoutMs]: String(remainingMs),
-    }),
+      const lifetime = { [HEADERS.timeoutMs]: String(remainingMs) };
+      const own = Object.assign({}, idHeader(task, isFirst), keepHeader(task, timeoutMs));
+      return Object.assign(own, task.headers, callerHeader(context, options, false), lifetime);
+    },
     untilMs: context.clock.nowMs() + timeoutMs,
     isIdempotent: true,
     signal: options.signal,

@@ -35,7 +35,8 @@ export class JetStreamEventLog implements EventLog {
       id: tokenOf(id),
       what: tokenOf(what),
     });
-    const event = { ...fields, entity, id, what, wallMs: this.options.wallMs() };
+    const of = { entity, id, what, wallMs: this.options.wallMs() };
+    const event = Object.assign({}, fields, of);
     this.options.slowLane.push(subject, encodeJson(event));
   }
 
