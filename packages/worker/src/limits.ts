@@ -119,7 +119,7 @@ export const HOST_LIMITS = {
   maxThreads: 16,
   defaultBatchThreads: 2,
   /** Of a model: another copy of its weights, for what is quick alone, is worth no more memory. */
-  quickModelBytes: 256 * MIB,
+  quickModelBytes: 128 * MIB,
   /** Of threads that run models: the program around them, and what is quick, goes first. */
   modelNiceness: 10,
   /** Enough waits to fill the next batches while these run. */

@@ -43,7 +43,7 @@ describe('host shape', () => {
       shape(of, device, 2, modelBytes).hasQuickThread;
     expect(has(manifest())).toBe(true);
     expect(has(manifest({ task: 'infer' }))).toBe(true);
-    expect(has(manifest(), 'cpu', 2 ** 28 + 1)).toBe(false);
+    expect(has(manifest(), 'cpu', 2 ** 27 + 1)).toBe(false);
     expect(has(manifest(), 'webgpu:0')).toBe(false);
     expect(has(manifest({ threads: 2 }))).toBe(false);
     expect(has(manifest({ task: 'generate' }))).toBe(false);
