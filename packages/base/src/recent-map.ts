@@ -34,9 +34,11 @@ export class RecentMap<Key, Value> {
     else this.newest.newer = entry;
     this.newest = entry;
     this.entries.set(key, entry);
-    if (this.entries.size > this.maxEntries && this.oldest !== undefined) {
-      this.delete(this.oldest.key);
-    }
+    if (this.entries.size > this.maxEntries) this.deleteOldest();
+  }
+
+  deleteOldest(): void {
+    if (this.oldest !== undefined) this.delete(this.oldest.key);
   }
 
   delete(key: Key): void {

@@ -132,7 +132,7 @@ function applyAnswer(state: KernelState, event: Answer): void {
       return;
     }
     case 'result-committed':
-      state.commits.answered();
+      if (!state.earlyCancels.answered(event.tenant, event.task)) state.commits.answered();
       applyResultCommitted(state, event.tenant, event.task);
       return;
     case 'dead-letter-stored':

@@ -36,6 +36,8 @@ export interface CoreOptions {
   readonly maxTasksPerTenant?: number;
   /** What the stream of tasks may hold, in bytes; default: without a limit. */
   readonly taskStoreBytes?: number;
+  /** How long results are kept, and cancelled ids with them; default: without a limit. */
+  readonly resultMaxAgeMs?: number;
 }
 
 /** Every field set, except where undefined means never. */
@@ -65,5 +67,6 @@ export function resolveCoreOptions(options: CoreOptions): CoreConfig {
     maxTasks: options.maxTasks ?? CORE_LIMITS.maxTasks,
     maxTasksPerTenant: options.maxTasksPerTenant ?? CORE_LIMITS.maxTasksPerTenant,
     taskStoreBytes: options.taskStoreBytes ?? Infinity,
+    resultMaxAgeMs: options.resultMaxAgeMs ?? Infinity,
   };
 }

@@ -13,6 +13,8 @@ import { FaultTable } from './processes/fault-table';
 import { ProcessTable } from './processes/process-table';
 import { TargetBlocks } from './processes/target-blocks';
 import { Alarms } from './scheduling/alarms';
+import { CancelledIds } from './scheduling/cancelled-ids';
+import { EarlyCancels } from './scheduling/early-cancels';
 import { RequestWindow } from './scheduling/request-window';
 import { RunQueue } from './scheduling/run-queue';
 import type { Sweeps } from './scheduling/sweeps';
@@ -65,8 +67,8 @@ export interface KernelState {
   readonly affinities: RecentMap<string, ProcessId>;
   /** How long attempts of each target take. */
   readonly services: ServiceTimes;
-  /** Names of cancelled tasks and when, for what comes in later. */
-  readonly cancelled: RecentMap<string, number>;
+  readonly cancelled: CancelledIds;
+  readonly earlyCancels: EarlyCancels;
   readonly highestSequence: Map<TaskClass, number>;
   /** Names of tasks with a chosen id that ended lately: a message that calls theirs new is wrong. */
   readonly endedIds: RecentMap<string, true>;
@@ -133,7 +135,11 @@ export function createKernelState(config: CoreConfig): KernelState {
     blocks: new TargetBlocks(),
     affinities: new RecentMap(CORE_LIMITS.maxKeyAffinities),
     services: new ServiceTimes(),
-    cancelled: new RecentMap(CORE_LIMITS.maxCancelledIds),
+    cancelled: new CancelledIds(CORE_LIMITS.maxCancelledIds),
+    earlyCancels: new EarlyCancels(
+      CORE_LIMITS.maxEarlyCancels,
+      CORE_LIMITS.maxEarlyCancelsPerTenant,
+    ),
     highestSequence: new Map(),
     endedIds: new RecentMap(CORE_LIMITS.maxEndedIds),
     commits: new RequestWindow(CORE_LIMITS.maxOpenCommits, CORE_LIMITS.maxWaitingCommits),

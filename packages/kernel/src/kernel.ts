@@ -283,7 +283,6 @@ async function openRegistry(
 
 async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
   const { config, connection, log } = wire;
-  const { nodeLeaseMs, processSilenceMs } = config;
   const { taskStoreBytes, time, manager, budget } = wire;
   const { maxHeldTasks, bodyCacheBytes } = budget;
   // Beyond what intake brings even of the most urgent class.
@@ -311,7 +310,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     readProtobuf: readProtobufBody,
     nodeLink: ports.nodeLink,
     results: new JetStreamResultStore({ ...wire, reads }),
-    createCore: () => createKernelCore({ nodeLeaseMs, processSilenceMs, maxTasks, taskStoreBytes }),
+    createCore: () => createKernelCore({ ...config, maxTasks, taskStoreBytes }),
     maxHeldTasks,
     leadershipStore,
     foreignEpochs,

@@ -26,7 +26,11 @@ export const CORE_LIMITS = {
   storedOverheadBytes: 256,
   /** What a client over its limit is told; long enough for a few thousand tasks to end. */
   retryAfterMs: 1_000,
-  /** Cancelled ids that are remembered for tasks and children that come in later. */
+  /** Ends of ids that were cancelled before they came in, asked for and not answered: in all. */
+  maxEarlyCancels: 256,
+  /** Those of one tenant; an end beyond is remembered, and not stored. */
+  maxEarlyCancelsPerTenant: 64,
+  /** Cancelled ids that are remembered for what comes in later; each tenant has its share. */
   maxCancelledIds: 10_000,
   /** Ids of tasks that ended lately, which no message can have made anew; seconds of a full load. */
   maxEndedIds: 16_384,

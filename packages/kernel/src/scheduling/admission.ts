@@ -296,9 +296,9 @@ function storeShareError(state: KernelState, spec: TaskSpec): ErrorBody | undefi
 function endedBefore(state: KernelState, task: Task): ErrorBody | undefined {
   const { tenant, id, parent, root } = task.spec;
   const isCancelled = [id, parent, root].some((name) => {
-    const atMs = name === undefined ? undefined : state.cancelled.get(taskName(tenant, name));
+    const atMs = name === undefined ? undefined : state.cancelled.atMs(tenant, name);
     // An id is free again once its result is no longer kept.
-    return atMs !== undefined && state.now.nowMs - atMs < WIRE_LIMITS.resultMaxAgeMs;
+    return atMs !== undefined && state.now.nowMs - atMs < state.config.resultMaxAgeMs;
   });
   if (isCancelled) return stopError('CANCELLED', task);
   const isLate = state.now.wallMs >= task.deadlineWallMs;

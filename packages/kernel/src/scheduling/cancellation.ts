@@ -4,7 +4,6 @@ import { errorBody, failure } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import type { RunningState, StopReason, Task } from '../tasks/task';
 import { isOpen } from '../tasks/task';
-import { taskName } from '../tasks/task-table';
 import type { CancelCause } from './sweeps';
 import { beginCallerCancel, beginFamilyCancel } from './sweeps';
 import { endStopped } from './task-end';
@@ -13,7 +12,7 @@ import { armTask, attemptRef } from './task-moves';
 /** Cancels a task and everything whose parent or root it is. */
 export function cancelTask(state: KernelState, tenant: TenantId, id: TaskId): void {
   // Remembered also for a live one: children of it may still come in.
-  state.cancelled.set(taskName(tenant, id), state.now.nowMs);
+  state.cancelled.set(tenant, id, state.now.nowMs);
   const task = state.tasks.find(tenant, id);
   if (task === undefined) commitEarlyCancel(state, tenant, id);
   else stopTask(state, task, 'CANCELLED');
@@ -28,7 +27,7 @@ export function loseCaller(state: KernelState, of: TenantCaller): void {
 /** One of a family whose root was cancelled, or one that a caller which is gone waited for. */
 export function cancelMember(state: KernelState, member: Task, cause: CancelCause): void {
   const { tenant, id } = member.spec;
-  if (cause === 'CANCELLED') state.cancelled.set(taskName(tenant, id), state.now.nowMs);
+  if (cause === 'CANCELLED') state.cancelled.set(tenant, id, state.now.nowMs);
   // Not remembered otherwise: the client may be back and send the same id again.
   else if (isOpen(member)) state.callerGoneCount += 1;
   stopTask(state, member, cause);
@@ -76,8 +75,7 @@ const UNKNOWN_FUNCTION = 'unknown' as FunctionName;
  * many are on their way, it is only remembered; whoever waits for its end asks again.
  */
 function commitEarlyCancel(state: KernelState, tenant: TenantId, task: TaskId): void {
-  if (state.commits.isFull) return;
-  state.commits.begin();
+  if (!state.earlyCancels.tryBegin(tenant, task)) return;
   emit(state, {
     kind: 'commit-result',
     as: 'early',

@@ -254,7 +254,7 @@ function failQueued(state: KernelState, target: string, error: ErrorBody): void 
   for (let ended = 0; ended < CORE_LIMITS.maxSweptPerTick && state.commits.hasRoom; ended += 1) {
     const task = state.queue.headOf(target);
     if (task === undefined) return;
-    endTask(state, task, error);
+    state.commits.ofMass(() => endTask(state, task, error));
   }
   if (state.queue.sizeOf(target) > 0) state.endsWait = true;
 }

@@ -24,6 +24,8 @@ export class RequestWindow {
     batch: new FairFifo(),
   };
   private openCount = 0;
+  private isMass = false;
+  private readonly waitingOfMasses = new Set<Task>();
 
   constructor(
     private readonly maxOpen: number,
@@ -35,13 +37,22 @@ export class RequestWindow {
     return this.openCount;
   }
 
-  get isFull(): boolean {
-    return this.openCount >= this.maxOpen;
+  /**
+   * Whether a mass may go on ending: what waits here takes memory. Others that wait, such as
+   * refusals of one tenant's flood, came one by one and keep no mass from going on.
+   */
+  get hasRoom(): boolean {
+    return this.waitingOfMasses.size < this.maxWaiting;
   }
 
-  /** Whether a mass may go on ending: what waits here takes memory. */
-  get hasRoom(): boolean {
-    return this.waiting() < this.maxWaiting;
+  /** What `act` pushes belongs to a mass. */
+  ofMass<T>(act: () => T): T {
+    this.isMass = true;
+    try {
+      return act();
+    } finally {
+      this.isMass = false;
+    }
   }
 
   /** Of a class, or of all. */
@@ -53,9 +64,10 @@ export class RequestWindow {
   push(task: Task): void {
     const { spec } = task;
     this.lines[spec.class].push(spec.tenant, task);
+    if (this.isMass) this.waitingOfMasses.add(task);
   }
 
-  /** Counts one that is asked for without a task. */
+  /** Counts one that is asked for. */
   begin(): void {
     this.openCount += 1;
   }
@@ -71,7 +83,9 @@ export class RequestWindow {
   /** The next one to ask for; whoever takes it calls `begin` if it still ends. */
   next(): Task | undefined {
     const taskClass = TASK_CLASSES.find((each) => this.mayGo(each));
-    return taskClass === undefined ? undefined : this.lines[taskClass].take();
+    const task = taskClass === undefined ? undefined : this.lines[taskClass].take();
+    if (task !== undefined) this.waitingOfMasses.delete(task);
+    return task;
   }
 
   private mayGo(taskClass: TaskClass): boolean {

@@ -7,7 +7,7 @@ import type { KernelEvent } from '../kernel-event';
 import { CORE_LIMITS } from '../limits';
 import type { TaskSpec } from '../tasks/task-spec';
 
-const { maxOpenCommits, maxOpenLookUps, maxSweptPerTick } = CORE_LIMITS;
+const { maxOpenCommits, maxOpenLookUps, maxSweptPerTick, maxWaitingCommits } = CORE_LIMITS;
 const MANY = 3 * maxSweptPerTick;
 const WALL_MS = 1_800_000_000_000;
 const TENANT = asToken<TenantId>('acme');
@@ -224,6 +224,51 @@ it('asks nothing of a task that was cancelled before its turn', () => {
   const decisions = core.tick(...answers);
   expect(decisions.filter((each) => each.kind === 'look-up-result')).toEqual([]);
   expect(core.counts().tasks).toBe(0);
+});
+
+it('goes on cancelling for one tenant while another’s refusals wait by the thousands', () => {
+  const core = new Core();
+  const nosuch = asToken<FunctionName>('nosuch');
+  const root = asToken<TaskId>('root');
+  const tenant = asToken<TenantId>('other');
+  core.tick({ kind: 'task-stored', spec: specOf(1, { tenant, id: root, hasOwnId: true }) });
+  core.tick({ kind: 'task-stored', spec: specOf(2, { tenant, parent: root }) });
+  const flood = Array.from({ length: 2 * maxWaitingCommits + maxOpenCommits }, (_, at) => ({
+    kind: 'task-stored' as const,
+    spec: specOf(at + 3, { function: nosuch }),
+  }));
+  core.tick(...flood);
+  core.tick({ kind: 'cancel-requested', tenant, task: root });
+  const answers = ['s3', 's4', 's5', 's6'].map((id) => ({
+    kind: 'result-committed' as const,
+    tenant: TENANT,
+    task: asToken<TaskId>(id),
+  }));
+  const commits = core.tick(...answers).filter((each) => each.kind === 'commit-result');
+  expect(commits.map(({ of }) => of.id)).toContain('s2');
+});
+
+it('ends tasks that are there while thousands of unknown ids are cancelled', () => {
+  const core = new Core();
+  const isCommit = (each: KernelDecision): each is Commit => each.kind === 'commit-result';
+  const cancels = Array.from({ length: 2 * maxOpenCommits }, (_, at) => ({
+    kind: 'cancel-requested' as const,
+    tenant: TENANT,
+    task: asToken<TaskId>(`unknown-${at}`),
+  }));
+  const early = core.tick(...cancels).filter(isCommit);
+  expect(early).toHaveLength(CORE_LIMITS.maxEarlyCancelsPerTenant);
+  const nosuch = asToken<FunctionName>('nosuch');
+  const ends = core.tick({ kind: 'task-stored', spec: specOf(1, { function: nosuch }) });
+  expect(ends.filter(isCommit).map(({ of }) => of.id)).toEqual(['s1']);
+  // Those of another tenant have places, too; each answer gives one back, and no other's.
+  const tenant = asToken<TenantId>('other');
+  const task = asToken<TaskId>('unknown');
+  const other: KernelEvent = { kind: 'cancel-requested', tenant, task };
+  expect(core.tick(other).filter(isCommit)).toHaveLength(1);
+  expect(core.tick(other).filter(isCommit)).toEqual([]);
+  core.tick({ kind: 'result-committed', tenant, task });
+  expect(core.tick(other).filter(isCommit)).toHaveLength(1);
 });
 
 it('lets deadlines that end together end in parts', () => {

@@ -86,13 +86,14 @@ function beginCancel(state: KernelState, of: Omit<FamilyWalk, 'seen'>): void {
 /** The part of one tick. */
 export function sweep(state: KernelState, acts: SweepActs): void {
   const budget = { left: CORE_LIMITS.maxSweptPerTick, looksLeft: CORE_LIMITS.maxLooksPerTick };
-  const { sweeps } = state;
+  const { sweeps, commits } = state;
   if (sweeps.release !== undefined && walk(state, sweeps.release, budget, acts.release)) {
     sweeps.release = undefined;
   }
   // These two end tasks.
-  const hasRoom = (): boolean => state.commits.hasRoom;
-  if (sweeps.reroute !== undefined && walk(state, sweeps.reroute, budget, acts.reroute, hasRoom)) {
+  const hasRoom = (): boolean => commits.hasRoom;
+  const reroute = (task: Task): boolean => commits.ofMass(() => acts.reroute(task));
+  if (sweeps.reroute !== undefined && walk(state, sweeps.reroute, budget, reroute, hasRoom)) {
     sweeps.reroute = undefined;
   }
   while (sweeps.cancels.length > 0 && budget.left > 0 && hasRoom()) {
@@ -149,7 +150,7 @@ function cancelMembers(
     for (const child of state.tasks.descendantsOf(family.tenant, member.spec.id)) {
       family.waiting.push(child);
     }
-    acts.cancel(member, family.reason);
+    state.commits.ofMass(() => acts.cancel(member, family.reason));
   }
   return family.waiting.length === 0;
 }

@@ -488,6 +488,18 @@ describe('deadlines and cancels', () => {
     expect(core.only('commit-result').of.id).toBe('s4');
   });
 
+  it('takes a cancelled id once more when results are no longer kept, however long they are', () => {
+    for (const resultMaxAgeMs of [2 * WIRE_LIMITS.resultMaxAgeMs, WIRE_LIMITS.resultMaxAgeMs]) {
+      const core = new CoreFixture({ resultMaxAgeMs }).knowModels();
+      core.apply({ kind: 'cancel-requested', tenant: 'acme' as never, task: 's1' as TaskId });
+      expect(core.take('commit-result')).toHaveLength(1);
+      core.advance(1.5 * WIRE_LIMITS.resultMaxAgeMs);
+      core.store(core.task({ parent: 's1' as TaskId }));
+      const isForgotten = resultMaxAgeMs === WIRE_LIMITS.resultMaxAgeMs;
+      expect(core.take('commit-result')).toHaveLength(isForgotten ? 0 : 1);
+    }
+  });
+
   it('cancels a task durably that is not taken in yet', () => {
     const core = started();
     core.apply({ kind: 'cancel-requested', tenant: 'acme' as never, task: 's1' as TaskId });
