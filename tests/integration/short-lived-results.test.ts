@@ -50,6 +50,48 @@ it('keeps what was submitted for as long as it asks', async () => {
   expect(repeated.output).toMatchObject({ duplicate: true });
 });
 
+/** As a kernel leaves it behind where a limit keeps an earlier task of the id out. */
+async function storeRefusal(task: string): Promise<void> {
+  const headers = newHeaders();
+  headers.set('Llmos-Refused', '1000000');
+  const error = { code: 'RESOURCE_EXHAUSTED', retryable: true, message: 'full' };
+  const body = JSON.stringify({ ok: false, error });
+  await bench.jetstream.publish(`llmos.v1.answer.default.${task}`, body, { headers });
+}
+
+describe('an id that a limit kept out', () => {
+  it('is free at once: the task that comes again runs, and has its result', async () => {
+    await storeRefusal('burnt-1');
+    const headers = newHeaders();
+    headers.set('Llmos-Id', 'burnt-1');
+    await bench.jetstream.publish('llmos.v1.task.standard.default.echo', '5', { headers });
+    const stored = await waitFor(
+      () => storedAt(STREAMS.results, 'llmos.v1.result.default.burnt-1'),
+      { what: 'the result' },
+    );
+    expect(stored).toEqual({ ok: true, output: 5 });
+    // Who reads from now on finds no refusal in its way.
+    await expect(storedAt(STREAMS.answers, 'llmos.v1.answer.default.burnt-1')).rejects.toThrow(
+      'no message found',
+    );
+  });
+
+  it('has the end of a short-lived task in the place of the refusal', async () => {
+    const headers = newHeaders();
+    headers.set('Llmos-Id', 'burnt-2');
+    headers.set('Llmos-Keep-Ms', '60000');
+    await storeRefusal('burnt-2');
+    await bench.jetstream.publish('llmos.v1.task.standard.default.nosuch', '5', { headers });
+    await waitFor(
+      async () => {
+        const stored = await storedAt(STREAMS.answers, 'llmos.v1.answer.default.burnt-2');
+        return (stored as { error: { code: string } }).error.code === 'NOT_FOUND';
+      },
+      { what: 'the end of the task' },
+    );
+  });
+});
+
 describe('an id of another function or body', () => {
   it('is refused by name in a call and a submit, whatever became of the first', async () => {
     const headers = { 'Llmos-Id': 'one-1' };

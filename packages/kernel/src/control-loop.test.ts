@@ -65,6 +65,48 @@ it('bounds the work of one tick and goes on with the rest', async () => {
   expect(applied.length).toBe(EDGE_LIMITS.maxEventsPerTick * 2 + 1);
 });
 
+it('lets the network be served after some milliseconds, however many events wait', async () => {
+  let count = 0;
+  const { loop, clock, ticks } = loopOf({
+    apply: () => {
+      count += 1;
+      clock.advance(1);
+    },
+  });
+  const many = 10 * EDGE_LIMITS.applyMs;
+  for (let n = 0; n < many; n += 1) loop.deliver(first);
+  loop.start(first);
+  await Promise.resolve();
+  // It looks at the clock every few events.
+  expect([ticks(), count < many / 2]).toEqual([1, true]);
+  while (count <= many) await turn();
+  expect(ticks()).toBeGreaterThan(2);
+});
+
+it('lets timers and messages go first after a turn that was long, and after no other', async () => {
+  let costMs = 0;
+  const { loop, clock, applied } = loopOf({
+    plan: () => {
+      clock.advance(costMs);
+      return [];
+    },
+  });
+  const deliver = async (): Promise<number> => {
+    loop.deliver(first);
+    await Promise.resolve();
+    await Promise.resolve();
+    return applied.length;
+  };
+  loop.start(first);
+  await turn();
+  expect(await deliver()).toBe(2);
+  costMs = EDGE_LIMITS.longTurnMs + 1;
+  expect(await deliver()).toBe(3);
+  expect(await deliver()).toBe(3);
+  await turn();
+  expect(applied.length).toBe(4);
+});
+
 it('ends for good at the first exception of the core', async () => {
   const { loop, failures, applied } = loopOf({
     plan: () => {
