@@ -126,3 +126,56 @@ it('takes in bodies of almost a megabyte, a few at a time', async () => {
     { what: 'all tasks to end' },
   );
 });
+
+it('answers a call whatever stands in line before it, and lets no task of it behind', async () => {
+  await bench.untilLeading(await bench.startKernel());
+  let go: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (go = resolve));
+  const node = await bench.startNode({
+    beforeRun: ({ sequence }) => (sequence === 1 ? gate : Promise.resolve()),
+  });
+  // One at a time: what is not acknowledged keeps everything behind it from being delivered.
+  for await (const { name, config } of bench.manager.consumers.list(STREAMS.tasks)) {
+    if (name.endsWith('-interactive')) {
+      await bench.manager.consumers.update(STREAMS.tasks, name, { ...config, max_ack_pending: 1 });
+    }
+  }
+  const subject = 'llmos.v1.task.interactive.default.echo';
+  await bench.jetstream.publish(subject, '"first"');
+  await waitFor(() => Promise.resolve(node.ran.length === 1), { what: 'the first to run' });
+  await bench.jetstream.publish(subject, '"in line"');
+  const call = (body: unknown, headers = {}) =>
+    bench.request('llmos.v1.call.default.echo', body, { headers });
+  expect(await call('unnamed')).toMatchObject({ ok: true });
+  expect(await call('named', { 'Llmos-Id': 'mine' })).toMatchObject({ ok: true });
+  const submitted = await bench.request('llmos.v1.submit.default.echo', 'later', {
+    headers: { 'Llmos-Class': 'interactive' },
+  });
+  expect(submitted).toMatchObject({ ok: true, output: { duplicate: false } });
+  await waitFor(() => Promise.resolve(node.ran.length === 4), {
+    what: 'what was asked for to run',
+  });
+  expect(node.ran.some((name) => name.includes('s2#'))).toBe(false);
+  go();
+  const left = async () => (await bench.manager.streams.info(STREAMS.tasks)).state.messages;
+  await waitFor(async () => (await left()) === 0, {
+    what: 'the line to end, and what overtook it',
+  });
+  const runs = node.ran.map((name) => /([^/]+)#1$/.exec(name)?.[1]);
+  expect(runs).toEqual(['s1', 's3', 'mine', 's5', 's2']);
+});
+
+it('runs a task with a key in its order of the stream, also that of a call', async () => {
+  await bench.untilLeading(await bench.startKernel());
+  await publish(6);
+  const calls = [1, 2].map(() =>
+    bench.request('llmos.v1.call.default.echo', '1', { headers: { 'Llmos-Key': 'line' } }),
+  );
+  await waitFor(async () => (await delivered()) === 8, { what: 'all to be delivered' });
+  expect(await runAll()).toEqual([
+    [1, 4, 7],
+    [2, 5, 8],
+    [3, 6],
+  ]);
+  for (const call of calls) expect(await call).toMatchObject({ ok: true });
+});

@@ -5,10 +5,11 @@
  * A replaced leader goes on as a zombie for a while: its commands still leave, its acknowledgements
  * touch nothing.
  */
-import type { KernelId } from '@llmos/base';
+import type { KernelId, TaskClass } from '@llmos/base';
 import { asEpoch, assertNever, errorBody, type Instant } from '@llmos/base';
 import {
   createKernelCore,
+  type Arrival,
   type KernelCore,
   type KernelDecision,
   type KernelEvent,
@@ -16,8 +17,11 @@ import {
 } from '@llmos/kernel/testing';
 import type { MailboxDecision } from './model-host';
 import type { ModelNode } from './model-node';
+import type { StoredTask } from './model-store';
 import { nameOf } from './model-store';
 import type { World } from './world';
+
+type Acknowledge = Extract<KernelDecision, { kind: 'acknowledge' }>;
 
 export class KernelDriver {
   readonly core: KernelCore;
@@ -26,8 +30,11 @@ export class KernelDriver {
   private isPlanSoon = false;
   private wakeAtMs = Number.POSITIVE_INFINITY;
   private delivered = 0;
+  private readonly highest = new Map<TaskClass, number>();
   /** Given to the core, and not acknowledged by it. */
   private readonly held = new Set<number>();
+  /** Acknowledged by it before they were delivered. */
+  private readonly undelivered = new Map<number, Acknowledge>();
   private isBroken = false;
   /** Sequences whose result was there when they came in: they must never run again. */
   private readonly endedBefore = new Set<number>();
@@ -81,26 +88,21 @@ export class KernelDriver {
     });
   }
 
-  /** New messages, in stream order. */
+  /** New messages, in stream order, when they have stood in line long enough. */
   pullTasks(): void {
-    const { store, time } = this.world;
+    const { store, time, faults } = this.world;
     if (!this.isAlive || store.consumerEpoch !== this.epoch) return;
     for (let count = 0; count < 20 && this.delivered < store.lastSequence; count += 1) {
+      const stored = store.bySequence(this.delivered + 1);
+      if (stored !== undefined && time.wallMs() < stored.spec.storedWallMs + faults.lineMs) break;
       this.delivered += 1;
-      const stored = store.bySequence(this.delivered);
       if (stored === undefined || stored.isAcknowledged) continue;
       const { spec } = stored;
-      if (this.isBroken || this.held.has(spec.sequence)) continue;
-      this.held.add(spec.sequence);
-      if (store.results.has(nameOf(spec)) && this.mustKnow(spec)) {
-        this.endedBefore.add(spec.sequence);
-      }
-      if (stored.isMalformed) {
-        const error = errorBody('INVALID_ARGUMENT', 'unreadable');
-        this.deliver({ kind: 'task-malformed', spec, error });
-      } else {
-        this.deliver({ kind: 'task-stored', spec });
-      }
+      if (this.isBroken) continue;
+      const arrival = this.wasDelivered(spec) ? 'again' : undefined;
+      if (arrival === undefined) this.highest.set(spec.class, spec.sequence);
+      if (this.held.has(spec.sequence) || this.removeEnded(spec.sequence)) continue;
+      this.bringIn(stored, arrival);
     }
     if (this.delivered < store.lastSequence) time.after(2, () => this.pullTasks());
   }
@@ -109,6 +111,33 @@ export class KernelDriver {
   private mustKnow(spec: TaskSpec): boolean {
     const isMisled = spec.isIdNew === true && spec.sequence > this.recoverUpToSequence;
     return !isMisled || this.ended.has(nameOf(spec));
+  }
+
+  /** The last one that was stored: its storing was acknowledged to this kernel. */
+  takeInAhead(): void {
+    const { store } = this.world;
+    const { lastSequence: sequence } = store;
+    const stored = store.bySequence(sequence);
+    if (stored === undefined || store.consumerEpoch !== this.epoch || !this.isAlive) return;
+    const { spec } = stored;
+    if (spec.key !== undefined || this.wasDelivered(spec)) return;
+    if (sequence <= this.recoverUpToSequence) return;
+    this.bringIn(stored, 'ahead');
+  }
+
+  private bringIn(stored: StoredTask, arrival: Arrival | undefined): void {
+    const { spec } = stored;
+    this.held.add(spec.sequence);
+    if (this.world.store.results.has(nameOf(spec)) && this.mustKnow(spec)) {
+      this.endedBefore.add(spec.sequence);
+    }
+    const came = arrival === undefined ? {} : { arrival };
+    if (stored.isMalformed) {
+      const error = errorBody('INVALID_ARGUMENT', 'unreadable');
+      this.deliver({ kind: 'task-malformed', spec, error, ...came });
+    } else {
+      this.deliver({ kind: 'task-stored', spec, ...came });
+    }
   }
 
   private now(): Instant {
@@ -260,9 +289,32 @@ export class KernelDriver {
     time.after(random.next() * 4_000, () => this.deliver(event));
   }
 
-  private acknowledge(decision: Extract<KernelDecision, { kind: 'acknowledge' }>): void {
-    const { store } = this.world;
+  private acknowledge(decision: Acknowledge): void {
     this.held.delete(decision.sequence);
+    const stored = this.world.store.bySequence(decision.sequence);
+    if (stored === undefined || this.wasDelivered(stored.spec)) return this.removeTask(decision);
+    // It is acknowledged at its delivery, or deleted after a while.
+    this.undelivered.set(decision.sequence, decision);
+    this.world.time.after(1_000, () => {
+      if (this.isAlive && !this.isBroken) this.removeEnded(decision.sequence);
+    });
+  }
+
+  private wasDelivered({ class: taskClass, sequence }: TaskSpec): boolean {
+    return sequence <= (this.highest.get(taskClass) ?? 0);
+  }
+
+  /** Whether it had ended before it was delivered. */
+  private removeEnded(sequence: number): boolean {
+    const decision = this.undelivered.get(sequence);
+    if (decision === undefined) return false;
+    this.undelivered.delete(sequence);
+    this.removeTask(decision);
+    return true;
+  }
+
+  private removeTask(decision: Acknowledge): void {
+    const { store } = this.world;
     // The consumer of a replaced leader is deleted.
     if (store.consumerEpoch !== this.epoch || this.isBroken) return;
     const stored = store.bySequence(decision.sequence);

@@ -19,6 +19,8 @@ export interface Faults {
   readonly intakeBreaks: number;
   /** Share of requests to the stores whose answer comes long after what they did. */
   readonly slowStoreRate: number;
+  /** How long a message stands in line before it is delivered. */
+  readonly lineMs: number;
   readonly takeovers: number;
   readonly kills: number;
   /** Changes of the wanted replicas. */
@@ -36,6 +38,8 @@ export interface Scenario {
   readonly nodeCount: number;
   readonly faults: Faults;
   readonly cancelRate: number;
+  /** Of tasks that a kernel stores itself, and so knows of before they are delivered. */
+  readonly callRate: number;
   readonly duplicateRate: number;
   readonly poisonRate: number;
   readonly deadlineRate: number;
@@ -56,6 +60,7 @@ export const NO_FAULTS: Faults = {
   streamCuts: 0,
   intakeBreaks: 0,
   slowStoreRate: 0,
+  lineMs: 0,
   takeovers: 0,
   kills: 0,
   spawns: 0,
@@ -82,6 +87,7 @@ export function chooseScenario(random: Random): Scenario {
       streamCuts: random.below(3),
       intakeBreaks: random.below(4),
       slowStoreRate: pick([0, 0.1, 0.3]),
+      lineMs: pick([0, 0, 100, 3_000]),
       takeovers: random.below(3),
       kills: random.below(2),
       spawns: random.below(4),
@@ -89,6 +95,7 @@ export function chooseScenario(random: Random): Scenario {
       forgedEpochs: random.below(4),
     },
     cancelRate: pick([0, 0.1]),
+    callRate: pick([0, 0.3, 1]),
     duplicateRate: pick([0, 0.1]),
     poisonRate: pick([0, 0.03, 0.08]),
     deadlineRate: pick([0, 0.15]),
@@ -103,6 +110,7 @@ export const LOSSY_300: Scenario = {
   nodeCount: 2,
   faults: { ...NO_FAULTS, dropRate: 0.1 },
   cancelRate: 0,
+  callRate: 0,
   duplicateRate: 0,
   poisonRate: 0,
   deadlineRate: 0,

@@ -67,7 +67,10 @@ class System {
       this.nodes.push(new ModelNode(nodeId, world, CAPABILITIES, () => this.kernels));
     }
     this.elect();
-    planWorkload(world, scenario, () => this.leader().pullTasks());
+    planWorkload(world, scenario, () => {
+      if (world.random.chance(scenario.callRate)) this.leader().takeInAhead();
+      this.leader().pullTasks();
+    });
     planCancels(world, scenario, (tenant, task) => {
       for (const kernel of this.kernels) {
         kernel.deliver({ kind: 'cancel-requested', tenant, task });

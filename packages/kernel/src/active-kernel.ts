@@ -20,14 +20,14 @@ import { ControlLoop } from './control-loop';
 import { EDGE_LIMITS } from './edge-limits';
 import { openingFor } from './intake-opening';
 import type { CoreCounts, KernelCore } from './kernel-core';
-import type { KernelEvent } from './kernel-event';
+import type { IntakeEvent, KernelEvent } from './kernel-event';
 import type { EventLog } from './ports/event-log';
 import type { KernelCounters } from './ports/kernel-counters';
 import type { NodeLink } from './ports/node-link';
 import type { ProcessLink } from './ports/process-link';
 import type { RegistryStore } from './ports/registry-store';
 import type { RequestLink, ServedSubject } from './ports/request-link';
-import type { TaskStream } from './ports/task-stream';
+import type { PublishedTask, TaskStream } from './ports/task-stream';
 import type { CallerLink } from './ports/caller-link';
 import type { AttachService } from './services/attach-service';
 import { CallerWatch } from './services/caller-watch';
@@ -122,9 +122,8 @@ export class ActiveKernel {
       const desired = await this.parts.registryStore.readDesired();
       if (this.isEnded) return;
       this.beginLinks();
-      const deliver = (event: KernelEvent): void => this.loop.deliver(event);
       const { lastSequence } = await this.parts.taskStream.begin(this.epoch, (event) =>
-        deliver(this.judge(event)),
+        this.takeIn(event),
       );
       if (this.isEnded) return;
       this.loop.start({
@@ -141,6 +140,11 @@ export class ActiveKernel {
     } finally {
       clearTimeout(this.beginTimer);
     }
+  }
+
+  /** A task whose storing was just acknowledged to a kernel. */
+  takeInAhead(published: PublishedTask): void {
+    if (this.isRunning() && this.parts.isLeading()) this.parts.taskStream.takeInAhead(published);
   }
 
   /** The lease has lapsed: nothing is done until it is regained. */
@@ -187,7 +191,13 @@ export class ActiveKernel {
     this.loop.deliver({ kind: 'intake-held-back' });
   }
 
-  private judge(event: KernelEvent): KernelEvent {
+  private takeIn(event: IntakeEvent): void {
+    const judged = this.judge(event);
+    if (event.arrival === 'ahead') this.loop.deliver(judged);
+    else this.loop.deliverIntake(judged);
+  }
+
+  private judge(event: IntakeEvent): IntakeEvent {
     if (event.kind !== 'task-stored') return event;
     const refusal = this.parts.refusalOf(event.spec);
     return refusal === undefined ? event : { ...event, refusal };

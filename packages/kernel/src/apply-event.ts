@@ -99,8 +99,8 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
 type Stored = Extract<KernelEvent, { kind: 'task-stored' | 'task-malformed' }>;
 
 function applyStored(state: KernelState, event: Stored): void {
-  const { spec } = event;
-  takeIn(state, spec, event.kind === 'task-stored' ? event : { malformed: event.error });
+  if (event.kind === 'task-stored') takeIn(state, event.spec, event);
+  else takeIn(state, event.spec, { ...event, malformed: event.error });
 }
 
 type Cancel = Extract<KernelEvent, { kind: 'cancel-requested' | 'caller-gone' }>;

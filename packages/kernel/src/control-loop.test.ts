@@ -57,12 +57,34 @@ it('takes events that arrive together in one tick, and carries decisions out in 
 
 it('bounds the work of one tick and goes on with the rest', async () => {
   const { loop, applied, ticks } = loopOf({});
-  for (let n = 0; n < EDGE_LIMITS.maxEventsPerTick * 2; n += 1) loop.deliver(first);
+  for (let n = 0; n <= EDGE_LIMITS.maxEventsPerTick * 2; n += 1) loop.deliver(first);
   loop.start(first);
   await Promise.resolve();
   expect(ticks()).toBe(1);
   while (ticks() < 3) await turn();
-  expect(applied.length).toBe(EDGE_LIMITS.maxEventsPerTick * 2 + 1);
+  expect(applied.length).toBe(EDGE_LIMITS.maxEventsPerTick * 2 + 2);
+});
+
+it('applies what came from the stream behind everything else, a share of each tick', async () => {
+  const seen: string[] = [];
+  const { loop, clock, ticks } = loopOf({
+    apply: (event) => {
+      seen.push(event.kind);
+      clock.advance(0.1);
+    },
+  });
+  const task = { kind: 'task-stored' } as KernelEvent;
+  for (let n = 0; n < 100; n += 1) loop.deliverIntake(task);
+  loop.start(first);
+  await Promise.resolve();
+  const applied = seen.length;
+  // The clock is looked at after each 32 of them.
+  expect(applied).toBe(1 + 32);
+  loop.deliver({ kind: 'kill-requested' } as KernelEvent);
+  while (ticks() < 2) await turn();
+  expect(seen[applied]).toBe('kill-requested');
+  while (ticks() < 4) await turn();
+  expect(seen.filter((kind) => kind === 'task-stored')).toHaveLength(100);
 });
 
 it('lets the network be served after some milliseconds, however many events wait', async () => {

@@ -2,6 +2,10 @@
  * Collect → apply → plan → carry out. A tick starts as soon as an event waits, and takes in so many
  * events as a few milliseconds allow: between two ticks the network is read, and the lease renewed.
  *
+ * Tasks from the stream stand in a line of their own, behind everything else and for a share of
+ * each tick only: however many one tenant has stored, what the others' tasks need next waits for
+ * none of them.
+ *
  * Events that arrive in one turn of Node's event loop are taken together; a timer runs only for
  * the core's own wake-up. A loop that was held up (a paused machine) first hears what came in
  * meanwhile: the core judges nodes and processes by their silence, and this silence was its own.
@@ -11,7 +15,7 @@
  * the next leader rebuilds everything from the streams.
  */
 import type { Clock, Instant } from '@llmos/base';
-import { readClock } from '@llmos/base';
+import { Fifo, readClock } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import type { KernelCore } from './kernel-core';
 import type { KernelDecision } from './kernel-decision';
@@ -36,7 +40,10 @@ export interface ControlLoopOptions {
 const EVENTS_PER_LOOK = 32;
 
 export class ControlLoop {
-  private events: KernelEvent[] = [];
+  private readonly events = new Fifo<KernelEvent>();
+  /** Tasks from the stream. */
+  private readonly intake = new Fifo<KernelEvent>();
+  private first: KernelEvent | undefined;
   private state: 'held' | 'running' | 'suspended' | 'ended' = 'held';
   /** Events that waited for the lease are not all applied yet. */
   private isBehind = false;
@@ -52,14 +59,17 @@ export class ControlLoop {
   start(first: KernelEvent): void {
     if (this.state !== 'held') return;
     this.state = 'running';
-    this.events.unshift(first);
+    this.first = first;
     this.wake();
   }
 
   deliver(event: KernelEvent): void {
-    if (this.state === 'ended') return;
-    this.events.push(event);
-    if (this.state === 'running') this.wake();
+    this.add(this.events, event);
+  }
+
+  /** A task from the stream, in its order. */
+  deliverIntake(event: KernelEvent): void {
+    this.add(this.intake, event);
   }
 
   /** Events wait until `resume`. */
@@ -79,17 +89,24 @@ export class ControlLoop {
 
   /** Events that no tick has taken yet. */
   get backlog(): number {
-    return this.events.length;
+    return this.events.size + this.intake.size;
   }
 
   isFull(): boolean {
-    return this.events.length >= EDGE_LIMITS.maxQueuedEvents;
+    return this.backlog >= EDGE_LIMITS.maxQueuedEvents;
   }
 
   end(): void {
     this.state = 'ended';
-    this.events = [];
+    this.events.takeAll();
+    this.intake.takeAll();
     clearTimeout(this.timer);
+  }
+
+  private add(line: Fifo<KernelEvent>, event: KernelEvent): void {
+    if (this.state === 'ended') return;
+    line.push(event);
+    if (this.state === 'running') this.wake();
   }
 
   private wake(): void {
@@ -119,7 +136,7 @@ export class ControlLoop {
     const now = readClock(clock);
     if (now.nowMs - this.wakeAtMs > EDGE_LIMITS.heldUpMs) return this.catchUp();
     const count = this.applyEvents(now);
-    this.isBehind &&= this.events.length > 0;
+    this.isBehind &&= this.events.size > 0;
     const decisions = this.isBehind ? [] : core.plan(now);
     for (const decision of decisions) carryOut(decision);
     counters.add('ticks');
@@ -137,21 +154,27 @@ export class ControlLoop {
     this.timer = setTimeout(() => this.tick(), EDGE_LIMITS.catchUpMs);
   }
 
-  /** At least some, whatever the clock says; the rest waits for the next tick. */
+  /** At least some of each line, whatever the clock says; the rest waits for the next tick. */
   private applyEvents(now: Instant): number {
+    const first = this.first === undefined ? 0 : 1;
+    if (this.first !== undefined) this.options.core.apply(this.first, now);
+    this.first = undefined;
+    const urgent = this.applyLine(this.events, now, EDGE_LIMITS.applyMs);
+    const intake = this.applyLine(this.intake, now, EDGE_LIMITS.applyIntakeMs);
+    return first + urgent + intake;
+  }
+
+  private applyLine(line: Fifo<KernelEvent>, now: Instant, forMs: number): number {
     const { core, clock } = this.options;
-    const { events } = this;
-    const untilMs = now.nowMs + EDGE_LIMITS.applyMs;
-    const most = Math.min(events.length, EDGE_LIMITS.maxEventsPerTick);
+    const untilMs = clock.nowMs() + forMs;
+    const most = Math.min(line.size, EDGE_LIMITS.maxEventsPerTick);
     let count = 0;
     while (count < most) {
-      const event = events[count];
+      const event = line.take();
       count += 1;
       if (event !== undefined) core.apply(event, now);
       if (count % EVENTS_PER_LOOK === 0 && clock.nowMs() >= untilMs) break;
     }
-    if (count === events.length) this.events = [];
-    else events.splice(0, count);
     return count;
   }
 
@@ -160,7 +183,7 @@ export class ControlLoop {
     clearTimeout(this.timer);
     this.wakeAtMs = Number.POSITIVE_INFINITY;
     if (this.isTickDue) return;
-    if (this.events.length > 0) {
+    if (this.backlog > 0) {
       // More than one tick's worth: let the network be served in between.
       this.isTickDue = true;
       setImmediate(() => this.tick());

@@ -114,6 +114,12 @@ export class CoreFixture {
     return this.apply(...specs.map((spec) => ({ kind: 'task-stored', spec }) as const));
   }
 
+  /** Delivered once more. */
+  storeAgain(...specs: TaskSpec[]): this {
+    const arrival = 'again';
+    return this.apply(...specs.map((spec) => ({ kind: 'task-stored', spec, arrival }) as const));
+  }
+
   attachNode(name = 'node', capacityMib = 1000, processes: NodeAttached['processes'] = []): this {
     const capacityBytes = capacityMib * MIB;
     return this.apply({

@@ -46,6 +46,13 @@ export const EDGE_LIMITS = {
   pullBatch: 128,
   /** The same by size: bodies may have a megabyte each. */
   pullBytes: 4 * 1024 * 1024,
+  // Of tasks that come by masses while somebody calls.
+  pullPacedBatch: 32,
+  /** Of the event loop, so that messages of others find it idle as often as not. */
+  pacedIdleShare: 0.5,
+  maxPacePauseMs: 50,
+  /** How long after the last call. */
+  pacedAfterCallMs: 1_000,
   pullExpiresMs: 30_000,
   /** The server says so often that a pull is still known; after three without a word, it is not. */
   pullHeartbeatMs: 1_000,
@@ -69,6 +76,16 @@ export const EDGE_LIMITS = {
   /** How long a task that no consumer is given may lie, and the server's work of one look. */
   strayLookMs: 60_000,
   maxStrayReads: 1_000,
+  // Tasks of calls that are taken in ahead of their delivery.
+  /** Ended ones whose delivery has not come; beyond, calls stand in line as everything does. */
+  maxAheadTasks: 65_536,
+  /** A delivery follows within milliseconds, unless a long line stands before it; answers are kept longer. */
+  aheadDeliveryMs: 60_000,
+  /** Deletions on their way at once. */
+  maxAheadDeletions: 64,
+  /** No delivery comes so long after the message was deleted. */
+  aheadForgetMs: 30_000,
+  aheadLookMs: 1_000,
   /** Tenants times functions in use; beyond it they are read anew. */
   maxKnownSubjects: 4_096,
   bodyCacheBytes: 256 * 1024 * 1024,
@@ -111,6 +128,8 @@ export const EDGE_LIMITS = {
   maxEventsPerTick: 4_096,
   /** Of one tick; whatever events cost, the network is read and the lease renewed in between. */
   applyMs: 10,
+  /** Of it, for tasks from the stream: what others need meanwhile waits no longer. */
+  applyIntakeMs: 3,
   /** After a turn that took longer, the network and the timers come before the next. */
   longTurnMs: 3,
   /** Reports beyond this are dropped; processes repeat them. */

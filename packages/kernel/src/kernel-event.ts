@@ -85,6 +85,12 @@ export interface ReportOrigin {
   readonly incarnation: number;
 }
 
+/**
+ * How a task comes in that does not come for the first time and in the order of its class: `ahead`
+ * of what was stored before it, for the first time; or `again`, so that it may have ended meanwhile.
+ */
+export type Arrival = 'ahead' | 'again';
+
 export type KernelEvent =
   // Leadership: the first event of every core.
   | {
@@ -102,9 +108,15 @@ export type KernelEvent =
       readonly spec: TaskSpec;
       /** Its tenant has taken its share of a store: what it is refused with. */
       readonly refusal?: ErrorBody;
+      readonly arrival?: Arrival;
     }
   /** A message whose subject is right but whose headers or body can't be read: ends in this error. */
-  | { readonly kind: 'task-malformed'; readonly spec: TaskSpec; readonly error: ErrorBody }
+  | {
+      readonly kind: 'task-malformed';
+      readonly spec: TaskSpec;
+      readonly error: ErrorBody;
+      readonly arrival?: Arrival;
+    }
   /** Old tasks may still wait in their stream: nothing is an orphan for not being known here. */
   | { readonly kind: 'intake-held-back' }
   | { readonly kind: 'cancel-requested'; readonly tenant: TenantId; readonly task: TaskId }
@@ -186,3 +198,6 @@ export type KernelEvent =
   | { readonly kind: 'kill-requested'; readonly pid: ProcessId }
   /** Nothing happened but time. */
   | { readonly kind: 'time-passed' };
+
+/** A message of LLMOS_TASKS. */
+export type IntakeEvent = Extract<KernelEvent, { kind: 'task-stored' | 'task-malformed' }>;

@@ -37,6 +37,7 @@ import type { ModelLoad } from './scheduling/model-loads';
 import { AttachService } from './services/attach-service';
 import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
+import { AheadPublisher } from './services/ahead-publisher';
 import { FairPublisher } from './services/fair-publisher';
 import { DeliveredAnswers } from './services/delivered-answers';
 import type { ForeignEpochs } from './services/foreign-epochs';
@@ -166,7 +167,10 @@ export class KernelNode {
       readerWaiters.onResult(of, result);
       this.noteStored(of, result);
     });
-    const publisher = new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS);
+    const publisher = new AheadPublisher(
+      new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS),
+      (published) => this.active?.takeInAhead(published),
+    );
     const storedIds = new StoredIds({
       maxIds: EDGE_LIMITS.maxStoredIds,
       nowMs: () => parts.clock.nowMs(),

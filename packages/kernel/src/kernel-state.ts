@@ -2,7 +2,7 @@
  * Everything the core knows, as one value. Each table names its sole writer in its own file; the
  * functions of `scheduling/` take the whole state and change it in place.
  */
-import type { Epoch, Instant, KernelId, NodeId, ProcessId, TaskClass } from '@llmos/base';
+import type { Epoch, Instant, KernelId, NodeId, ProcessId } from '@llmos/base';
 import { RecentMap } from '@llmos/base';
 import type { CoreConfig } from './core-options';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
@@ -69,7 +69,6 @@ export interface KernelState {
   readonly services: ServiceTimes;
   readonly cancelled: CancelledIds;
   readonly earlyCancels: EarlyCancels;
-  readonly highestSequence: Map<TaskClass, number>;
   /** Names of tasks with a chosen id that ended lately: a message that calls theirs new is wrong. */
   readonly endedIds: RecentMap<string, true>;
 
@@ -140,7 +139,6 @@ export function createKernelState(config: CoreConfig): KernelState {
       CORE_LIMITS.maxEarlyCancels,
       CORE_LIMITS.maxEarlyCancelsPerTenant,
     ),
-    highestSequence: new Map(),
     endedIds: new RecentMap(CORE_LIMITS.maxEndedIds),
     commits: new RequestWindow(CORE_LIMITS.maxOpenCommits, CORE_LIMITS.maxWaitingCommits),
     lookUps: new RequestWindow(CORE_LIMITS.maxOpenLookUps, Number.POSITIVE_INFINITY),

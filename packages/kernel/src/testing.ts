@@ -4,6 +4,7 @@ export type { CoreOptions } from './core-options';
 export type { CoreCounts, KernelCore } from './kernel-core';
 export type { CancelReason, KernelDecision, ProcessAddress } from './kernel-decision';
 export type {
+  Arrival,
   AttemptOutcome,
   KernelEvent,
   ProcessReport,

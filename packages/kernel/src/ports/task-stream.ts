@@ -5,9 +5,10 @@ import type {
   TaskClass,
   TaskId,
   TaskIdentity,
+  TaskSubject,
   TenantId,
 } from '@llmos/base';
-import type { KernelEvent } from '../kernel-event';
+import type { IntakeEvent } from '../kernel-event';
 import type {
   AttemptFailure,
   AttemptRecord,
@@ -42,6 +43,14 @@ export interface DeadLetter {
   readonly failures: readonly AttemptFailure[];
 }
 
+/** A task whose storing was just acknowledged. */
+export interface PublishedTask {
+  readonly subject: TaskSubject;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Uint8Array;
+  readonly sequence: number;
+}
+
 /** Which classes may be taken in. */
 export type IntakeOpening = Readonly<Record<TaskClass, boolean>>;
 
@@ -49,7 +58,7 @@ export type IntakeOpening = Readonly<Record<TaskClass, boolean>>;
  * The durable side of tasks: intake, results, attempts, dead letters.
  *
  * Intake delivers each unacknowledged message at least once per epoch, in stream order within a
- * class. Every promise retries inside until it succeeds or the leadership ends (then it rejects);
+ * class but for those that `takeInAhead` brought. Every promise retries inside until it succeeds or the leadership ends (then it rejects);
  * each operation is idempotent.
  */
 export interface TaskStream {
@@ -57,7 +66,12 @@ export interface TaskStream {
    * Deletes the consumers of lower epochs, creates this epoch's and starts delivering
    * `task-stored` and `task-malformed` events. Resolves with the last sequence stored before.
    */
-  begin(epoch: Epoch, deliver: (event: KernelEvent) => void): Promise<{ lastSequence: number }>;
+  begin(epoch: Epoch, deliver: (event: IntakeEvent) => void): Promise<{ lastSequence: number }>;
+  /**
+   * Takes a task in at once, ahead of those that were stored before it, where that is safe; where
+   * it is not, its delivery comes in its turn.
+   */
+  takeInAhead(published: PublishedTask): void;
   /**
    * Backpressure: while a class is closed, its tasks stay in the stream; what was asked for already
    * may come. Says whether tasks are held back, for this reason or one of its own.

@@ -12,6 +12,7 @@ import {
   otherTaskError,
   taskIdOfSequence,
 } from '@llmos/base';
+import type { Arrival } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { chooseTarget } from '../tasks/routing';
@@ -27,21 +28,23 @@ import { moveTask } from './task-moves';
 /** Shared by all tasks that never failed. */
 const NO_FAILURES: readonly AttemptFailure[] = [];
 
-/** Why a message is not to run, as it was judged before it came here. */
-export interface Flaws {
+/** Why a message is not to run, as it was judged before it came here, and how it came. */
+export interface Judgement {
   /** Its headers or its body can't be read. */
   readonly malformed?: ErrorBody;
   /** Its tenant is over a limit. */
   readonly refusal?: ErrorBody;
+  readonly arrival?: Arrival;
 }
 
-export function takeIn(state: KernelState, spec: TaskSpec, flaws: Flaws = {}): void {
-  const { malformed } = flaws;
+export function takeIn(state: KernelState, spec: TaskSpec, judgement: Judgement = {}): void {
+  const { malformed } = judgement;
   if (state.tasks.get(spec.sequence) !== undefined) return;
-  const isRepeated = noteSequence(state, spec);
+  const isRepeated = judgement.arrival === 'again';
+  if (spec.sequence <= state.recoverUpToSequence) state.lastRecoveredIntakeMs = state.now.nowMs;
   const live = state.tasks.find(spec.tenant, spec.id);
   if (live !== undefined && !giveWay(state, live, spec)) return;
-  const limit = malformed === undefined ? limitError(state, spec, flaws) : undefined;
+  const limit = malformed === undefined ? limitError(state, spec, judgement) : undefined;
   const task = createTask(state, inheritFrom(state, spec));
   state.tasks.add(task);
   state.callers.add(task);
@@ -242,16 +245,11 @@ function mayHaveEnded(state: KernelState, spec: TaskSpec): boolean {
   return spec.isIdNew !== true || state.endedIds.get(taskName(spec.tenant, spec.id)) === true;
 }
 
-/** True where the sequence may have been here before: its result must be looked up. */
-function noteSequence(state: KernelState, spec: TaskSpec): boolean {
-  const highest = state.highestSequence.get(spec.class) ?? 0;
-  if (spec.sequence <= state.recoverUpToSequence) state.lastRecoveredIntakeMs = state.now.nowMs;
-  if (spec.sequence <= highest) return true;
-  state.highestSequence.set(spec.class, spec.sequence);
-  return false;
-}
-
-function limitError(state: KernelState, spec: TaskSpec, { refusal }: Flaws): ErrorBody | undefined {
+function limitError(
+  state: KernelState,
+  spec: TaskSpec,
+  { refusal }: Judgement,
+): ErrorBody | undefined {
   const { maxTasks, maxTasksPerTenant } = state.config;
   // What came in before this leader may have run: its tenant's room was judged then.
   if (refusal !== undefined && spec.sequence > state.recoverUpToSequence) return refusal;

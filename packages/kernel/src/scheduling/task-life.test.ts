@@ -62,7 +62,7 @@ describe('intake', () => {
       const core = started();
       const [first, second] = [core.task(made('a')), core.task(made('b'))];
       core.store(second);
-      core.store(first);
+      core.storeAgain(first);
       expect(core.only('look-up-result').spec.id).toBe('a');
       const next = new CoreFixture({}, 2, 10);
       next.store(next.task(made('c')));
@@ -147,12 +147,23 @@ describe('intake', () => {
     expect(core.take('execute')).toHaveLength(2);
   });
 
+  it('runs what was stored before one that came ahead of it, without a look-up', () => {
+    const core = started();
+    const [line, call] = [core.task(), core.task()];
+    core.apply({ kind: 'task-stored', spec: call, arrival: 'ahead' }).store(line);
+    expect(core.take('look-up-result')).toHaveLength(0);
+    expect(core.take('execute').map(({ spec }) => spec.sequence)).toEqual([
+      call.sequence,
+      line.sequence,
+    ]);
+  });
+
   it('looks a repeated sequence up instead of running it twice', () => {
     const core = started();
     const task = core.task();
     core.store(task);
     core.finish(core.only('execute'));
-    core.store(task);
+    core.storeAgain(task);
     expect(core.take('execute')).toHaveLength(0);
     expect(core.take('look-up-result')).toHaveLength(1);
   });

@@ -29,7 +29,7 @@ import {
   toErrorBody,
   tryToken,
 } from '@llmos/base';
-import type { KernelEvent } from '../kernel-event';
+import type { IntakeEvent } from '../kernel-event';
 import type { TaskSpec } from '../tasks/task-spec';
 import type { ProtobufBodyReader } from './task-body';
 import { readTaskBody } from './task-body';
@@ -52,8 +52,6 @@ export interface IntakeContext {
   /** The largest body that can be forwarded. */
   readonly maxBodyBytes: number;
 }
-
-export type IntakeEvent = Extract<KernelEvent, { kind: 'task-stored' | 'task-malformed' }>;
 
 export function readTask(task: ForeignTask, context: IntakeContext): IntakeEvent {
   try {

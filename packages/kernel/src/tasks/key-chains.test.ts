@@ -28,7 +28,7 @@ describe('keys', () => {
     const [ended, next] = [core.task({ key }), core.task({ key })];
     core.store(ended, next).finish(core.only('execute'));
     const running = core.only('execute');
-    core.store(ended);
+    core.storeAgain(ended);
     const { sequence } = core.only('look-up-result').spec;
     core.finish(running, { kind: 'failed', error: FAILURE }).settle().advance(1_000);
     expect(core.only('execute').spec.sequence).toBe(next.sequence);

@@ -6,6 +6,7 @@ export const API_ERRORS = {
   maximumConsumersLimit: 10026,
   noMessageFound: 10037,
   messageDeleteFailed: 10057,
+  sequenceNotFound: 10043,
   insufficientStorage: 10047,
   streamCreateFailed: 10049,
   streamNameInUse: 10058,

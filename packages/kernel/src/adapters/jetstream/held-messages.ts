@@ -26,12 +26,21 @@ export class HeldMessages {
     return this.messages.has(sequence);
   }
 
-  /** A redelivery replaces the reply subject: only the latest delivery can be acknowledged. */
+  /** @param reply '' while it is not delivered. */
   hold(sequence: number, reply: string, body: Uint8Array): void {
     this.heldBytes -= bodyBytes(this.messages.get(sequence));
     const fits = this.heldBytes + body.length <= this.budgetBytes;
     if (fits) this.heldBytes += body.length;
     this.messages.set(sequence, fits ? pack(reply, body) : { reply, body: undefined });
+  }
+
+  /** It is delivered, first or once more: only the latest delivery can be acknowledged. */
+  renew(sequence: number, reply: string): void {
+    const held = this.messages.get(sequence);
+    if (held === undefined) return;
+    const renewed =
+      typeof held === 'string' ? reply + held.slice(held.indexOf('\n')) : { ...held, reply };
+    this.messages.set(sequence, renewed);
   }
 
   bodyOf(sequence: number): Uint8Array | undefined {

@@ -4,7 +4,7 @@ import { EDGE_LIMITS } from '../../edge-limits';
 import { IntakePull } from './intake-pull';
 
 /** A consumer whose deliveries the test makes, on whatever inboxes are open. */
-function setUp() {
+function setUp({ pauseMs = 0 } = {}) {
   const inboxes: { callback: (error: null, msg: Msg) => void; isOpen: boolean }[] = [];
   const pulls: string[] = [];
   const requests: { readonly expires: number; readonly idle_heartbeat: number }[] = [];
@@ -26,6 +26,7 @@ function setUp() {
     consumer: 'intake-1-batch',
     log: silentLogger,
     isOpen: () => true,
+    pace: { batchAfter: () => EDGE_LIMITS.pullBatch, pauseAfter: () => pauseMs },
     onMessage: (_msg, { sequence }) => taken.push(sequence),
     lastDelivery: () => new Promise(() => undefined),
     remake: () => new Promise((resolve) => remakes.push(resolve)),

@@ -16,12 +16,14 @@ import { createInbox, nanos } from 'nats';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { describeApiError, isApiError } from './api-errors';
+import type { IntakePace } from './intake-pace';
 
 export interface IntakePullOptions {
   readonly connection: NatsConnection;
   readonly consumer: string;
   readonly log: Logger;
   readonly isOpen: () => boolean;
+  readonly pace: Pick<IntakePace, 'batchAfter' | 'pauseAfter'>;
   /** Must not throw. */
   readonly onMessage: (msg: Msg, delivery: Delivery) => void;
   /** Asks the server for the number of the last delivery that it made. */
@@ -34,6 +36,8 @@ export class IntakePull {
   private slots: readonly PullSlot[];
   /** The number of the last delivery that came. */
   private lastNumber = 0;
+  /** Of the last task that came, in the stream. */
+  private lastSequence = 0;
   private isChecking = false;
   private isRemaking = false;
   private isEnded = false;
@@ -67,6 +71,8 @@ export class IntakePull {
       ...this.options,
       onMessage: (msg: Msg): void => this.receive(msg),
       onPullEnded: (): void => void this.check(),
+      batch: (): number => this.options.pace.batchAfter(this.lastSequence),
+      pauseMs: (): number => this.options.pace.pauseAfter(this.lastSequence),
     };
     return [new PullSlot(options), new PullSlot(options)];
   }
@@ -78,6 +84,7 @@ export class IntakePull {
     // A lower number: the server was killed and has forgotten its last deliveries.
     if (number > this.lastNumber + 1) return void this.remake(number - 1);
     this.lastNumber = number;
+    this.lastSequence = delivery.sequence;
     this.options.onMessage(msg, delivery);
   }
 
@@ -155,6 +162,8 @@ interface PullSlotOptions extends Pick<
 > {
   readonly onMessage: (msg: Msg) => void;
   readonly onPullEnded: () => void;
+  readonly batch: () => number;
+  readonly pauseMs: () => number;
 }
 
 const SILENT_MS = 3 * EDGE_LIMITS.pullHeartbeatMs;
@@ -170,6 +179,7 @@ class PullSlot {
   private heardAtMs = 0;
   private timer: NodeJS.Timeout | undefined;
   private due: NodeJS.Immediate | undefined;
+  private dueTimer: NodeJS.Timeout | undefined;
   private isEnded = false;
 
   constructor(private readonly options: PullSlotOptions) {
@@ -183,9 +193,9 @@ class PullSlot {
   }
 
   tryPull(): void {
-    if (this.due !== undefined) return;
+    if (this.due !== undefined || this.dueTimer !== undefined) return;
     if (this.wanted > 0 || this.isEnded || !this.options.isOpen()) return;
-    this.wanted = EDGE_LIMITS.pullBatch;
+    this.wanted = this.options.batch();
     this.hasBrought = false;
     // One message must always fit, or nothing would ever come.
     const largest = 2 * (this.options.connection.info?.max_payload ?? 0);
@@ -204,10 +214,15 @@ class PullSlot {
    * be there before the last is: with a flood in the stream, timers and requests would wait.
    */
   private pullSoon(): void {
-    this.due ??= setImmediate(() => {
+    if (this.due !== undefined || this.dueTimer !== undefined) return;
+    const go = (): void => {
       this.due = undefined;
+      this.dueTimer = undefined;
       this.tryPull();
-    });
+    };
+    const pauseMs = this.options.pauseMs();
+    if (pauseMs >= 1) this.dueTimer = setTimeout(go, pauseMs);
+    else this.due = setImmediate(go);
   }
 
   reset(): void {
@@ -219,6 +234,7 @@ class PullSlot {
     this.isEnded = true;
     clearTimeout(this.timer);
     clearImmediate(this.due);
+    clearTimeout(this.dueTimer);
     this.subscription.unsubscribe();
   }
 

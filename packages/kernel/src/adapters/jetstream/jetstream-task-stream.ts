@@ -16,34 +16,28 @@ import type {
   TenantTask,
   Delivery,
 } from '@llmos/base';
-import {
-  LlmosError,
-  STREAMS,
-  TASK_CLASSES,
-  failure,
-  isOther,
-  subjects,
-  readHeaders,
-} from '@llmos/base';
+import { LlmosError, STREAMS, TASK_CLASSES, failure, isOther, subjects } from '@llmos/base';
 import { Events } from 'nats';
 import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import type { KernelEvent } from '../../kernel-event';
+import type { IntakeEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type {
   CommittedResult,
   DeadLetter,
   IntakeOpening,
   LookedUp,
+  PublishedTask,
   TaskStream,
 } from '../../ports/task-stream';
 import type { ForeignEpochs } from '../../services/foreign-epochs';
-import type { IntakeContext, IntakeEvent } from '../../services/task-intake';
-import { readTask, refuseSubject } from '../../services/task-intake';
+import type { IntakeContext } from '../../services/task-intake';
+import { refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import { identityOf } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
-import { isTooLarge } from './api-errors';
+import { AheadTasks } from './ahead-tasks';
+import { isApiError, isTooLarge } from './api-errors';
 import { AttemptRows } from './attempt-rows';
 import type { KnownOfTask } from './backlog-reads';
 import { BacklogReads } from './backlog-reads';
@@ -51,13 +45,14 @@ import { whileUnavailable } from './connection';
 import { deadLetterHeaders, readOriginal } from './dead-letters';
 import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
+import { IntakePace } from './intake-pace';
 import { IntakePull } from './intake-pull';
 import { RecentAcks } from './recent-acks';
 import { ResultCommits } from './result-commits';
 import type { KnownResult, ResultReads } from './result-reads';
+import { MessageReader } from './message-reader';
 import { Persistence } from './retry';
 import { StrayTasks } from './stray-tasks';
-import { SubjectMemory } from './subject-memory';
 import type { SlowLane } from './slow-lane';
 
 export interface TaskStreamOptions {
@@ -84,10 +79,13 @@ const ALL_OPEN: IntakeOpening = { interactive: true, standard: true, batch: true
 
 interface Leadership {
   readonly epoch: Epoch;
-  readonly deliver: (event: KernelEvent) => void;
+  readonly deliver: (event: IntakeEvent) => void;
+  readonly pace: IntakePace;
   readonly pulls: readonly IntakePull[];
   readonly persistence: Persistence;
   readonly held: HeldMessages;
+  readonly ahead: AheadTasks;
+  readonly aheadTimer: NodeJS.Timeout;
   readonly strays: StrayTasks;
   readonly backlog: BacklogReads;
   /** Tasks after this one were never seen by another leader. */
@@ -99,7 +97,7 @@ export class JetStreamTaskStream implements TaskStream {
   private readonly attempts: AttemptRows;
   private readonly commits: ResultCommits;
   private active: Leadership | undefined;
-  private readonly subjects = new SubjectMemory();
+  private readonly reader: MessageReader;
   private readonly recentAcks = new RecentAcks();
   private open = ALL_OPEN;
   private isSuspended = false;
@@ -110,13 +108,14 @@ export class JetStreamTaskStream implements TaskStream {
     const timeout = EDGE_LIMITS.requestTimeoutMs;
     this.jetstream = options.connection.jetstream({ timeout });
     this.attempts = new AttemptRows(options);
+    this.reader = new MessageReader(options);
     this.commits = new ResultCommits({ ...options, jetstream: this.jetstream });
     void this.watchReconnects();
   }
 
   async begin(
     epoch: Epoch,
-    deliver: (event: KernelEvent) => void,
+    deliver: (event: IntakeEvent) => void,
   ): Promise<{ lastSequence: number }> {
     const generation = ++this.generation;
     const { manager, log, counters, foreignEpochs } = this.options;
@@ -128,7 +127,12 @@ export class JetStreamTaskStream implements TaskStream {
     const info = await whileUnavailable(waiting, () => manager.streams.info(STREAMS.tasks));
     const lastSequence = info.state.last_seq;
     if (isEnded()) return { lastSequence };
-    const pulls = TASK_CLASSES.map((taskClass) => this.createPull(epoch, taskClass));
+    const pace = new IntakePace({
+      read: () => performance.eventLoopUtilization(),
+      nowMs: () => performance.now(),
+      lastSequence,
+    });
+    const pulls = TASK_CLASSES.map((taskClass) => this.createPull({ epoch, taskClass, pace }));
     const persistence = new Persistence(log, counters);
     const held = new HeldMessages(this.options.bodyCacheBytes);
     const onStray = (stored: StoredMsg): Promise<void> => this.endStray(stored);
@@ -137,11 +141,32 @@ export class JetStreamTaskStream implements TaskStream {
     this.open = ALL_OPEN;
     this.isSuspended = false;
     this.recentAcks.takeAll();
-    this.active = { epoch, deliver, pulls, persistence, held, strays, backlog, lastSequence };
+    const ahead = new AheadTasks({
+      lastSequence,
+      nowMs: () => performance.now(),
+      deleteMessage: (sequence) => this.deleteMessage(sequence),
+    });
+    const aheadTimer = setInterval(() => {
+      if (!this.isSuspended) ahead.look();
+    }, EDGE_LIMITS.aheadLookMs);
+    const intake = { pace, pulls, held, ahead, aheadTimer, strays, backlog };
+    this.active = { epoch, deliver, persistence, lastSequence, ...intake };
     backlog.begin();
     for (const pull of pulls) pull.pump();
     strays.begin();
     return { lastSequence };
+  }
+
+  takeInAhead(published: PublishedTask): void {
+    const { active } = this;
+    const { subject, body, sequence } = published;
+    if (active === undefined) return;
+    active.pace.noteCall();
+    if (!this.isOpen(subject.class)) return;
+    if (!active.ahead.mayTakeIn({ class: subject.class, sequence })) return;
+    const event = this.reader.readPublished(published);
+    if (event.spec.key !== undefined) return;
+    this.bringIn(active, { ...event, arrival: 'ahead' }, { reply: '', body });
   }
 
   setIntakeOpen(open: IntakeOpening): { isHeldBack: boolean } {
@@ -166,6 +191,7 @@ export class JetStreamTaskStream implements TaskStream {
     const ended = this.active;
     this.active = undefined;
     for (const pull of ended?.pulls ?? []) pull.end();
+    clearInterval(ended?.aheadTimer);
     ended?.strays.end();
     ended?.backlog.end();
     ended?.persistence.end();
@@ -231,10 +257,8 @@ export class JetStreamTaskStream implements TaskStream {
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
     const reply = this.active?.held.release(sequence);
-    if (reply !== undefined) {
-      this.options.slowLane.push(reply);
-      this.recentAcks.add(reply);
-    }
+    if (reply === '') this.active?.ahead.noteEnded(sequence);
+    else if (reply !== undefined) this.acknowledgeDelivery(reply);
     if (forget !== undefined) this.attempts.forget(forget.tenant, forget.task);
   }
 
@@ -242,15 +266,34 @@ export class JetStreamTaskStream implements TaskStream {
     return this.active?.held.bodyOf(sequence);
   }
 
-  private createPull(epoch: Epoch, taskClass: TaskClass): IntakePull {
+  private acknowledgeDelivery(reply: string): void {
+    this.options.slowLane.push(reply);
+    this.recentAcks.add(reply);
+  }
+
+  private async deleteMessage(sequence: number): Promise<void> {
+    try {
+      await this.options.manager.streams.deleteMessage(STREAMS.tasks, sequence, false);
+    } catch (error) {
+      if (!isApiError(error, 'messageDeleteFailed', 'sequenceNotFound')) throw error;
+    }
+  }
+
+  private createPull(of: {
+    readonly epoch: Epoch;
+    readonly taskClass: TaskClass;
+    readonly pace: IntakePace;
+  }): IntakePull {
+    const { epoch, taskClass, pace } = of;
     const { manager, log, connection } = this.options;
     const consumer = intakeConsumerName(epoch, taskClass);
     return new IntakePull({
       connection,
       log,
       consumer,
+      pace,
       isOpen: () => this.isOpen(taskClass),
-      onMessage: (msg, delivery) => this.take(msg, delivery),
+      onMessage: (msg, delivery) => this.take(taskClass, msg, delivery),
       lastDelivery: async () => {
         const { delivered } = await manager.consumers.info(STREAMS.tasks, consumer);
         return delivered.consumer_seq;
@@ -275,48 +318,36 @@ export class JetStreamTaskStream implements TaskStream {
     return this.active;
   }
 
-  private take(msg: Msg, delivery: Delivery): void {
+  private take(taskClass: TaskClass, msg: Msg, delivery: Delivery): void {
     const { active } = this;
     if (active === undefined) return;
-    const { counters, log } = this.options;
-    if (active.held.has(delivery.sequence)) {
-      active.held.hold(delivery.sequence, msg.reply ?? '', msg.data);
-      return;
-    }
-    const event = this.readMessage(msg, delivery);
+    const { sequence } = delivery;
+    const reply = msg.reply ?? '';
+    const arrival = active.ahead.noteDelivered({ class: taskClass, sequence });
+    if (arrival === 'ended') return this.acknowledgeDelivery(reply);
+    if (active.held.has(sequence)) return active.held.renew(sequence, reply);
+    const event = this.reader.readDelivered(msg, delivery);
     if (event === undefined) return this.drop(msg);
+    const judged = arrival === 'again' ? { ...event, arrival } : event;
+    this.bringIn(active, judged, { reply, body: msg.data });
+  }
+
+  private bringIn(
+    { held, deliver }: Leadership,
+    event: IntakeEvent,
+    message: { readonly reply: string; readonly body: Uint8Array },
+  ): void {
+    const { counters, log } = this.options;
+    const { spec } = event;
     if (event.kind === 'task-malformed') {
       counters.add('tasks_malformed');
       const { error } = event;
-      if (error.code === 'INTERNAL') log.error('intake-failed', { subject: msg.subject, error });
+      const { tenant, function: name } = spec;
+      if (error.code === 'INTERNAL') log.error('intake-failed', { tenant, function: name, error });
     }
-    active.held.hold(delivery.sequence, msg.reply ?? '', msg.data);
-    counters.add('tasks_taken_in', event.spec.class);
-    active.deliver(event);
-  }
-
-  /** Undefined where there is nobody to tell. Never throws: a message must not stop the others. */
-  private readMessage(msg: Msg, delivery: Delivery): IntakeEvent | undefined {
-    const { time } = this.options;
-    time.hearStored({ sequence: delivery.sequence, stampWallMs: delivery.storedWallMs });
-    const storedWallMs = time.steadyOf(delivery.storedWallMs);
-    const subject = this.subjects.parse(msg.subject);
-    if (subject === undefined) {
-      return refuseSubject({ ...delivery, storedWallMs, subject: msg.subject });
-    }
-    const { get, isReadable } = readHeaders(() => msg.headers);
-    return readTask(
-      {
-        sequence: delivery.sequence,
-        storedWallMs,
-        steadyShiftMs: storedWallMs - delivery.storedWallMs,
-        subject,
-        header: get,
-        areHeadersReadable: isReadable,
-        body: msg.data,
-      },
-      this.options.intake,
-    );
+    held.hold(spec.sequence, message.reply, message.body);
+    counters.add('tasks_taken_in', spec.class);
+    deliver(event);
   }
 
   /** A tenant that is not a token can't have a result subject either. */

@@ -1,0 +1,64 @@
+import { EDGE_LIMITS } from '../../edge-limits';
+import { IntakePace } from './intake-pace';
+
+const { pacedIdleShare, maxPacePauseMs, pacedAfterCallMs, pullBatch, pullPacedBatch } = EDGE_LIMITS;
+const LAST = 100;
+const owedFor = (activeMs: number): number => (activeMs * pacedIdleShare) / (1 - pacedIdleShare);
+
+function setUp() {
+  const reading = { active: 0, idle: 0 };
+  let nowMs = 0;
+  const options = { read: () => ({ ...reading }), nowMs: () => nowMs, lastSequence: LAST };
+  const pace = new IntakePace(options);
+  /** The event loop works so long, and then idles. */
+  const pass = (activeMs: number, idleMs: number): void => {
+    reading.active += activeMs;
+    reading.idle += idleMs;
+    nowMs += activeMs + idleMs;
+  };
+  return { pace, pass };
+}
+
+it('never waits while nobody calls', () => {
+  const { pace, pass } = setUp();
+  pass(20, 0);
+  expect(pace.pauseAfter(LAST + 1)).toBe(0);
+  expect(pace.batchAfter(LAST + 1)).toBe(pullBatch);
+});
+
+it('waits for the idle share of the time since the last pull while somebody calls', () => {
+  const { pace, pass } = setUp();
+  pace.noteCall();
+  pass(10, 0);
+  expect(pace.pauseAfter(LAST + 1)).toBeCloseTo(owedFor(10));
+  expect(pace.batchAfter(LAST + 1)).toBe(pullPacedBatch);
+  pass(0, owedFor(10));
+  pass(10, 4);
+  expect(pace.pauseAfter(LAST + 1)).toBeCloseTo(Math.max(0, owedFor(10) - owedFor(10) - 4));
+});
+
+it('lets the pulls of several classes wait one after the other, but not for long', () => {
+  const { pace, pass } = setUp();
+  pace.noteCall();
+  pass(10, 0);
+  const first = pace.pauseAfter(LAST + 1);
+  pass(4, 0);
+  expect(pace.pauseAfter(LAST + 1)).toBeCloseTo(first - 4 + owedFor(4));
+  pass(1_000 - pacedAfterCallMs / 2, 0);
+  expect(pace.pauseAfter(LAST + 1)).toBe(maxPacePauseMs);
+});
+
+it('takes what had waited for this leader at full speed', () => {
+  const { pace, pass } = setUp();
+  pace.noteCall();
+  pass(20, 0);
+  expect(pace.pauseAfter(LAST)).toBe(0);
+  expect(pace.batchAfter(LAST)).toBe(pullBatch);
+});
+
+it('goes at full speed again once nobody has called for a while', () => {
+  const { pace, pass } = setUp();
+  pace.noteCall();
+  pass(pacedAfterCallMs, 0);
+  expect(pace.pauseAfter(LAST + 1)).toBe(0);
+});
