@@ -76,6 +76,19 @@ describe('an id that a limit kept out', () => {
     );
   });
 
+  it('has its end where it is cancelled before it comes again', async () => {
+    await storeRefusal('burnt-3');
+    const answer = await bench.request('llmos.v1.cancel.default.burnt-3', {});
+    expect(answer.ok).toBe(true);
+    await waitFor(
+      async () => {
+        const stored = await storedAt(STREAMS.answers, 'llmos.v1.answer.default.burnt-3');
+        return (stored as { error: { code: string } }).error.code === 'CANCELLED';
+      },
+      { what: 'the end in the place of the refusal' },
+    );
+  });
+
   it('has the end of a short-lived task in the place of the refusal', async () => {
     const headers = newHeaders();
     headers.set('Llmos-Id', 'burnt-2');

@@ -48,6 +48,8 @@ it('refuses the results of the one that has filled them, published or called, an
     { what: 'the refusal of the published task' },
   );
   expect(decodeJson(stored.data)).toMatchObject({ ok: false, error: REFUSED });
+  // By this mark others know that it is no result, and of which message it is.
+  expect(stored.header.get('Llmos-Refused')).toBe(String(ack.seq));
 
   const other = await bench.request('llmos.v1.call.zenith.echo', 2, keep);
   expect(other).toEqual({ ok: true, output: 2 });
