@@ -31,6 +31,12 @@ class FakeThread implements StepThread {
     if (this.isIdle) throw new Error('nothing runs that could be interrupted');
     this.joined.push(requests);
   }
+  /** All is answered; that it is idle is still on its way. */
+  answerOnly(): void {
+    for (const { requestId } of this.steps.at(-1) ?? []) {
+      this.current?.events.answered({ requestId, result: Buffer.from('done') });
+    }
+  }
   /** Those that joined last are answered; the step goes on. */
   finishJoined(): void {
     for (const { requestId } of this.joined.at(-1) ?? []) {
@@ -243,6 +249,21 @@ describe('batch dispatcher', () => {
     thread.finish();
     await untilStepsOf(thread, 2);
     expect(thread.steps.map(bodies)).toEqual([['bulk'], ['more bulk']]);
+  });
+
+  it('waits for a thread that is about to be idle rather than for a run that nothing interrupts', async () => {
+    const { dispatcher, threads, thread } = setUp(2, 4);
+    void dispatcher.handle(attemptOf('bulk', 'batch', 'infer').attempt);
+    await untilStepsOf(thread, 1);
+    void dispatcher.handle(attemptOf('urgent', 'interactive', 'infer').attempt);
+    await turn();
+    threads[1]?.answerOnly();
+    void dispatcher.handle(attemptOf('next', 'interactive', 'infer').attempt);
+    await turn();
+    expect(thread.joined).toEqual([]);
+    threads[1]?.finish();
+    await turn();
+    expect(threads[1]?.steps.map(bodies)).toEqual([['urgent'], ['next']]);
   });
 
   it('runs batch work that nothing can interrupt on the only thread', async () => {

@@ -158,7 +158,13 @@ export class BatchDispatcher {
       const requests = this.begin(thread, batch);
       void thread.run(requests, this.events).then(() => this.pump());
     }
-    if (this.parts.threads.every((thread) => !thread.isIdle)) this.interrupt();
+    if (this.isEachBusy()) this.interrupt();
+  }
+
+  /** One whose answers are all there is idle in a moment: sooner than the run of another ends. */
+  private isEachBusy(): boolean {
+    const busy = new Set([...this.running.values()].map(({ step }) => step?.thread));
+    return this.parts.threads.every((thread) => busy.has(thread) || this.lost.has(thread));
   }
 
   private interrupt(): void {
