@@ -60,3 +60,28 @@ it('ends what has a result, and runs the rest with the attempts that it had', as
   expect(ran.has('acme/task-4#1')).toBe(true);
   expect([...ran].some((name) => isDone(Number(/task-(\d+)/.exec(name)?.[1])))).toBe(false);
 });
+
+/** A nats-server of 2.9 tells a new consumer nothing of the one that is left then. */
+async function leaveOneBetween(subject: string): Promise<number> {
+  const sequences: number[] = [];
+  for (let index = 0; index < 3; index += 1) {
+    sequences.push((await bench.jetstream.publish(subject, '1')).seq);
+  }
+  const [first = 0, left = 0, last = 0] = sequences;
+  for (const sequence of [last, first]) {
+    await bench.manager.streams.deleteMessage(STREAMS.tasks, sequence, false);
+  }
+  return left;
+}
+
+it('runs what is left of a subject whose later task ended before an earlier one', async () => {
+  const first = await bench.startKernel();
+  await bench.untilLeading(first);
+  await first.close();
+  const sequence = await leaveOneBetween('llmos.v1.task.standard.acme.echo');
+  await bench.jetstream.publish('llmos.v1.task.standard.globex.echo', '1');
+  await bench.untilLeading(await bench.startKernel());
+  const node = await bench.startNode();
+  await waitFor(async () => (await left()) === 0, { what: 'all tasks to end' });
+  expect(node.ran.toSorted()).toEqual([`acme/s${sequence}#1`, `globex/s${sequence + 2}#1`]);
+});

@@ -76,6 +76,8 @@ export const EDGE_LIMITS = {
   /** How long a task that no consumer is given may lie, and the server's work of one look. */
   strayLookMs: 60_000,
   maxStrayReads: 1_000,
+  /** Until the lines are empty once, it is looked so often for tasks that the server passes over. */
+  skippedLookMs: 2_000,
   // Tasks of calls that are taken in ahead of their delivery.
   /** Ended ones whose delivery has not come; beyond, calls stand in line as everything does. */
   maxAheadTasks: 65_536,

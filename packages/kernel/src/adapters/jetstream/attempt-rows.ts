@@ -4,11 +4,13 @@ import { BUCKETS, decodeJson, encodeJson, isErrorCode, isRecord } from '@llmos/b
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
+import type { LookedUp } from '../../ports/task-stream';
 import type { AttemptFailure, AttemptRecord } from '../../tasks/task-spec';
 import { readLast } from './leader-reads';
 
 export const ATTEMPTS_STREAM = `KV_${BUCKETS.attempts}`;
 const STREAM = ATTEMPTS_STREAM;
+const NO_RECORD: AttemptRecord = { attempt: 0, uncounted: 0, isApart: false, failures: [] };
 
 export class AttemptRows {
   private readonly jetstream: JetStreamClient;
@@ -36,6 +38,12 @@ export class AttemptRows {
     const request = { filter: subjectOf(tenant, task) };
     this.options.connection.publish(`$JS.API.STREAM.PURGE.${STREAM}`, encodeJson(request));
   }
+}
+
+/** What is known of the attempts of a task that has no result. */
+export function untried(row: AttemptRecord | undefined): LookedUp {
+  const { attempt: attempts, uncounted, isApart, failures } = row ?? NO_RECORD;
+  return { isCommitted: false, attempts, uncounted, isApart, failures };
 }
 
 /** Undefined where the bytes are no row. */

@@ -1,21 +1,42 @@
 /** What a dead letter carries: the original message, and why it was given up. */
 import type { HeaderSource } from '@llmos/base';
-import { FORWARDED_HEADERS, HEADERS, STREAMS, readHeaders } from '@llmos/base';
+import { FORWARDED_HEADERS, HEADERS, STREAMS, readHeaders, subjects } from '@llmos/base';
 import { headers as newHeaders } from 'nats';
-import type { JetStreamManager, MsgHdrs } from 'nats';
+import type { JetStreamClient, JetStreamManager, MsgHdrs } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { DeadLetter } from '../../ports/task-stream';
+import { isTooLarge } from './api-errors';
 import { headerText } from './headers';
 import { readSequence } from './leader-reads';
 
-export interface OriginalMessage {
+const NOTHING = new Uint8Array(0);
+
+interface OriginalMessage {
   readonly body: Uint8Array;
   readonly header: HeaderSource;
 }
 
+export async function publishDeadLetter(
+  to: { readonly manager: JetStreamManager; readonly jetstream: JetStreamClient },
+  letter: DeadLetter,
+): Promise<void> {
+  const { spec } = letter;
+  const original = await readOriginal(to.manager, spec.sequence);
+  const headers = deadLetterHeaders(letter, original?.header ?? (() => undefined));
+  const subject = subjects.dead({ tenant: spec.tenant, function: spec.function });
+  const options = { headers, msgID: `${spec.tenant}/${spec.id}/${spec.sequence}` };
+  try {
+    await to.jetstream.publish(subject, original?.body ?? NOTHING, options);
+  } catch (error) {
+    if (!isTooLarge(error)) throw error;
+    // Its body filled a whole message, and a dead letter has more headers: they say why.
+    await to.jetstream.publish(subject, NOTHING, options);
+  }
+}
+
 /** undefined where the message is gone from the stream. */
-export async function readOriginal(
+async function readOriginal(
   manager: JetStreamManager,
   sequence: number,
 ): Promise<OriginalMessage | undefined> {
@@ -25,7 +46,7 @@ export async function readOriginal(
 }
 
 /** Only headers of the protocol are kept: others could steer JetStream itself. */
-export function deadLetterHeaders(letter: DeadLetter, original: HeaderSource): MsgHdrs {
+function deadLetterHeaders(letter: DeadLetter, original: HeaderSource): MsgHdrs {
   const { spec, reason, attempts, lastError, failures } = letter;
   const headers = newHeaders();
   const set = (name: string, value: string): void =>

@@ -16,7 +16,7 @@ import type {
   TenantTask,
   Delivery,
 } from '@llmos/base';
-import { LlmosError, STREAMS, TASK_CLASSES, failure, isOther, subjects } from '@llmos/base';
+import { LlmosError, STREAMS, TASK_CLASSES, failure, isOther } from '@llmos/base';
 import { Events } from 'nats';
 import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -37,12 +37,11 @@ import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import { identityOf } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
 import { AheadTasks } from './ahead-tasks';
-import { isApiError, isTooLarge } from './api-errors';
-import { AttemptRows } from './attempt-rows';
+import { AttemptRows, untried } from './attempt-rows';
 import type { KnownOfTask } from './backlog-reads';
 import { BacklogReads } from './backlog-reads';
 import { whileUnavailable } from './connection';
-import { deadLetterHeaders, readOriginal } from './dead-letters';
+import { publishDeadLetter } from './dead-letters';
 import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
 import { IntakePace } from './intake-pace';
@@ -52,7 +51,9 @@ import { ResultCommits } from './result-commits';
 import type { KnownResult, ResultReads } from './result-reads';
 import { MessageReader } from './message-reader';
 import { Persistence } from './retry';
+import { SkippedTasks } from './skipped-tasks';
 import { StrayTasks } from './stray-tasks';
+import { deleteTask } from './task-deletion';
 import type { SlowLane } from './slow-lane';
 
 export interface TaskStreamOptions {
@@ -71,8 +72,6 @@ export interface TaskStreamOptions {
   readonly foreignEpochs: ForeignEpochs;
 }
 
-const NOTHING = new Uint8Array(0);
-const NO_RECORD: AttemptRecord = { attempt: 0, uncounted: 0, isApart: false, failures: [] };
 /** Of a task that no other leader has seen. */
 const NOT_TRIED: KnownOfTask = { isCommitted: 'unknown', row: undefined };
 const ALL_OPEN: IntakeOpening = { interactive: true, standard: true, batch: true };
@@ -87,6 +86,7 @@ interface Leadership {
   readonly ahead: AheadTasks;
   readonly aheadTimer: NodeJS.Timeout;
   readonly strays: StrayTasks;
+  readonly skipped: SkippedTasks;
   readonly backlog: BacklogReads;
   /** Tasks after this one were never seen by another leader. */
   readonly lastSequence: number;
@@ -137,6 +137,14 @@ export class JetStreamTaskStream implements TaskStream {
     const held = new HeldMessages(this.options.bodyCacheBytes);
     const onStray = (stored: StoredMsg): Promise<void> => this.endStray(stored);
     const strays = new StrayTasks({ manager, log, onStray });
+    const skipped = new SkippedTasks({
+      manager,
+      log,
+      consumerOf: (taskClass) => intakeConsumerName(epoch, taskClass),
+      isHeld: (sequence) => held.has(sequence),
+      isOpen: (taskClass) => this.isOpen(taskClass),
+      onSkipped: (stored) => this.takeSkipped(stored),
+    });
     const backlog = new BacklogReads({ ...this.options, waiting: info.state.messages });
     this.open = ALL_OPEN;
     this.isSuspended = false;
@@ -149,11 +157,12 @@ export class JetStreamTaskStream implements TaskStream {
     const aheadTimer = setInterval(() => {
       if (!this.isSuspended) ahead.look();
     }, EDGE_LIMITS.aheadLookMs);
-    const intake = { pace, pulls, held, ahead, aheadTimer, strays, backlog };
+    const intake = { pace, pulls, held, ahead, aheadTimer, strays, skipped, backlog };
     this.active = { epoch, deliver, persistence, lastSequence, ...intake };
     backlog.begin();
     for (const pull of pulls) pull.pump();
     strays.begin();
+    skipped.begin();
     return { lastSequence };
   }
 
@@ -193,6 +202,7 @@ export class JetStreamTaskStream implements TaskStream {
     for (const pull of ended?.pulls ?? []) pull.end();
     clearInterval(ended?.aheadTimer);
     ended?.strays.end();
+    ended?.skipped.end();
     ended?.backlog.end();
     ended?.persistence.end();
     ended?.held.clear();
@@ -239,31 +249,28 @@ export class JetStreamTaskStream implements TaskStream {
 
   storeDeadLetter(letter: DeadLetter): Promise<void> {
     const { persistence } = this.leadership();
-    const { spec } = letter;
-    return persistence.run('store-dead-letter', spec, async () => {
-      const original = await readOriginal(this.options.manager, spec.sequence);
-      const headers = deadLetterHeaders(letter, original?.header ?? (() => undefined));
-      const subject = subjects.dead({ tenant: spec.tenant, function: spec.function });
-      const options = { headers, msgID: `${spec.tenant}/${spec.id}/${spec.sequence}` };
-      try {
-        await this.jetstream.publish(subject, original?.body ?? NOTHING, options);
-      } catch (error) {
-        if (!isTooLarge(error)) throw error;
-        // Its body filled a whole message, and a dead letter has more headers: they say why.
-        await this.jetstream.publish(subject, NOTHING, options);
-      }
-    });
+    return persistence.run('store-dead-letter', letter.spec, () =>
+      publishDeadLetter({ ...this.options, jetstream: this.jetstream }, letter),
+    );
   }
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
     const reply = this.active?.held.release(sequence);
-    if (reply === '') this.active?.ahead.noteEnded(sequence);
+    if (reply === '') this.endUndelivered(sequence);
     else if (reply !== undefined) this.acknowledgeDelivery(reply);
+    if (reply !== '') this.active?.skipped.noteGone(sequence);
     if (forget !== undefined) this.attempts.forget(forget.tenant, forget.task);
   }
 
   bodyOf(sequence: number): Uint8Array | undefined {
     return this.active?.held.bodyOf(sequence);
+  }
+
+  private endUndelivered(sequence: number): void {
+    const { ahead, skipped } = this.leadership();
+    if (!skipped.hasTakenIn(sequence)) return ahead.noteEnded(sequence);
+    // No delivery of it will come; where it can't be deleted now, it is tried again later.
+    this.deleteMessage(sequence).catch(() => ahead.noteEnded(sequence));
   }
 
   private acknowledgeDelivery(reply: string): void {
@@ -272,11 +279,8 @@ export class JetStreamTaskStream implements TaskStream {
   }
 
   private async deleteMessage(sequence: number): Promise<void> {
-    try {
-      await this.options.manager.streams.deleteMessage(STREAMS.tasks, sequence, false);
-    } catch (error) {
-      if (!isApiError(error, 'messageDeleteFailed', 'sequenceNotFound')) throw error;
-    }
+    await deleteTask(this.options.manager, sequence);
+    this.active?.skipped.noteGone(sequence);
   }
 
   private createPull(of: {
@@ -332,6 +336,13 @@ export class JetStreamTaskStream implements TaskStream {
     this.bringIn(active, judged, { reply, body: msg.data });
   }
 
+  private takeSkipped(stored: StoredMsg): void {
+    const { active } = this;
+    const event = this.reader.readStored(stored);
+    if (active === undefined || event === undefined) return;
+    this.bringIn(active, { ...event, arrival: 'again' }, { reply: '', body: stored.data });
+  }
+
   private bringIn(
     { held, deliver }: Leadership,
     event: IntakeEvent,
@@ -385,10 +396,4 @@ export class JetStreamTaskStream implements TaskStream {
       for (const reply of this.recentAcks.takeAll()) slowLane.push(reply);
     }
   }
-}
-
-/** What is known of the attempts of a task that has no result. */
-function untried(row: AttemptRecord | undefined): LookedUp {
-  const { attempt: attempts, uncounted, isApart, failures } = row ?? NO_RECORD;
-  return { isCommitted: false, attempts, uncounted, isApart, failures };
 }

@@ -1,12 +1,21 @@
 /** Reads the messages of LLMOS_TASKS into events. Never throws: a message must not stop the others. */
 import type { Delivery, ServerTime } from '@llmos/base';
 import { readHeaders } from '@llmos/base';
-import type { Msg } from 'nats';
+import type { Msg, MsgHdrs, StoredMsg } from 'nats';
 import type { IntakeEvent } from '../../kernel-event';
 import type { PublishedTask } from '../../ports/task-stream';
 import type { IntakeContext } from '../../services/task-intake';
 import { readTask, refuseSubject } from '../../services/task-intake';
 import { SubjectMemory } from './subject-memory';
+
+interface TaskMessage {
+  readonly subject: string;
+  readonly headers: () => MsgHdrs | undefined;
+  readonly body: Uint8Array;
+  readonly sequence: number;
+  /** When the server stored it, by its own clock. */
+  readonly stampWallMs: number;
+}
 
 export class MessageReader {
   private readonly subjects = new SubjectMemory();
@@ -17,21 +26,24 @@ export class MessageReader {
 
   /** One that the stream delivered; undefined where there is nobody to tell. */
   readDelivered(msg: Msg, delivery: Delivery): IntakeEvent | undefined {
-    const { time, intake } = this.options;
-    const { sequence } = delivery;
-    time.hearStored({ sequence, stampWallMs: delivery.storedWallMs });
-    const storedWallMs = time.steadyOf(delivery.storedWallMs);
-    const subject = this.subjects.parse(msg.subject);
-    if (subject === undefined) {
-      return refuseSubject({ sequence, storedWallMs, subject: msg.subject });
-    }
-    const { get: header, isReadable: areHeadersReadable } = readHeaders(() => msg.headers);
-    const steadyShiftMs = storedWallMs - delivery.storedWallMs;
-    const body = msg.data;
-    return readTask(
-      { sequence, storedWallMs, steadyShiftMs, subject, header, areHeadersReadable, body },
-      intake,
-    );
+    return this.read({
+      subject: msg.subject,
+      headers: () => msg.headers,
+      body: msg.data,
+      sequence: delivery.sequence,
+      stampWallMs: delivery.storedWallMs,
+    });
+  }
+
+  /** One that was read by its sequence; undefined where there is nobody to tell. */
+  readStored(stored: StoredMsg): IntakeEvent | undefined {
+    return this.read({
+      subject: stored.subject,
+      headers: () => stored.header,
+      body: stored.data,
+      sequence: stored.seq,
+      stampWallMs: stored.time.getTime(),
+    });
   }
 
   /** One whose storing was just acknowledged: it was stored about now. */
@@ -41,6 +53,23 @@ export class MessageReader {
     const header = (name: string): string | undefined => headers.get(name);
     return readTask(
       { sequence, storedWallMs, subject, header, areHeadersReadable: true, body },
+      intake,
+    );
+  }
+
+  private read(message: TaskMessage): IntakeEvent | undefined {
+    const { time, intake } = this.options;
+    const { sequence, stampWallMs, body } = message;
+    time.hearStored({ sequence, stampWallMs });
+    const storedWallMs = time.steadyOf(stampWallMs);
+    const subject = this.subjects.parse(message.subject);
+    if (subject === undefined) {
+      return refuseSubject({ sequence, storedWallMs, subject: message.subject });
+    }
+    const { get: header, isReadable: areHeadersReadable } = readHeaders(message.headers);
+    const steadyShiftMs = storedWallMs - stampWallMs;
+    return readTask(
+      { sequence, storedWallMs, steadyShiftMs, subject, header, areHeadersReadable, body },
       intake,
     );
   }
