@@ -47,9 +47,9 @@ export const EDGE_LIMITS = {
   /** The same by size: bodies may have a megabyte each. */
   pullBytes: 4 * 1024 * 1024,
   // Of tasks that come by masses while somebody calls.
-  pullPacedBatch: 32,
-  /** Of the event loop, so that messages of others find it idle as often as not. */
-  pacedIdleShare: 0.5,
+  pullPacedBatch: 8,
+  /** Of the event loop, so that messages of others find it idle far more often than not. */
+  pacedIdleShare: 0.7,
   maxPacePauseMs: 50,
   /** How long after the last call. */
   pacedAfterCallMs: 1_000,

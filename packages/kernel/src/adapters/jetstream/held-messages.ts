@@ -34,13 +34,18 @@ export class HeldMessages {
     this.messages.set(sequence, fits ? pack(reply, body) : { reply, body: undefined });
   }
 
-  /** It is delivered, first or once more: only the latest delivery can be acknowledged. */
-  renew(sequence: number, reply: string): void {
+  /**
+   * It is delivered, first or once more: only the latest delivery can be acknowledged.
+   *
+   * @returns whether it is held.
+   */
+  renew(sequence: number, reply: string): boolean {
     const held = this.messages.get(sequence);
-    if (held === undefined) return;
+    if (held === undefined) return false;
     const renewed =
       typeof held === 'string' ? reply + held.slice(held.indexOf('\n')) : { ...held, reply };
     this.messages.set(sequence, renewed);
+    return true;
   }
 
   bodyOf(sequence: number): Uint8Array | undefined {

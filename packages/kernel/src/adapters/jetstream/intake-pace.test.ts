@@ -3,6 +3,8 @@ import { IntakePace } from './intake-pace';
 
 const { pacedIdleShare, maxPacePauseMs, pacedAfterCallMs, pullBatch, pullPacedBatch } = EDGE_LIMITS;
 const LAST = 100;
+const NEW = { sequence: LAST + 1, areNew: true };
+const OLD = { sequence: LAST, areNew: true };
 const owedFor = (activeMs: number): number => (activeMs * pacedIdleShare) / (1 - pacedIdleShare);
 
 function setUp() {
@@ -22,43 +24,52 @@ function setUp() {
 it('never waits while nobody calls', () => {
   const { pace, pass } = setUp();
   pass(20, 0);
-  expect(pace.pauseAfter(LAST + 1)).toBe(0);
-  expect(pace.batchAfter(LAST + 1)).toBe(pullBatch);
+  expect(pace.pauseMs(NEW)).toBe(0);
+  expect(pace.batch(NEW)).toBe(pullBatch);
 });
 
 it('waits for the idle share of the time since the last pull while somebody calls', () => {
   const { pace, pass } = setUp();
   pace.noteCall();
   pass(10, 0);
-  expect(pace.pauseAfter(LAST + 1)).toBeCloseTo(owedFor(10));
-  expect(pace.batchAfter(LAST + 1)).toBe(pullPacedBatch);
+  expect(pace.pauseMs(NEW)).toBeCloseTo(owedFor(10));
+  expect(pace.batch(NEW)).toBe(pullPacedBatch);
   pass(0, owedFor(10));
   pass(10, 4);
-  expect(pace.pauseAfter(LAST + 1)).toBeCloseTo(Math.max(0, owedFor(10) - owedFor(10) - 4));
+  expect(pace.pauseMs(NEW)).toBeCloseTo(Math.max(0, owedFor(10) - owedFor(10) - 4));
 });
 
 it('lets the pulls of several classes wait one after the other, but not for long', () => {
   const { pace, pass } = setUp();
   pace.noteCall();
   pass(10, 0);
-  const first = pace.pauseAfter(LAST + 1);
+  const first = pace.pauseMs(NEW);
   pass(4, 0);
-  expect(pace.pauseAfter(LAST + 1)).toBeCloseTo(first - 4 + owedFor(4));
+  expect(pace.pauseMs(NEW)).toBeCloseTo(first - 4 + owedFor(4));
   pass(1_000 - pacedAfterCallMs / 2, 0);
-  expect(pace.pauseAfter(LAST + 1)).toBe(maxPacePauseMs);
+  expect(pace.pauseMs(NEW)).toBe(maxPacePauseMs);
 });
 
 it('takes what had waited for this leader at full speed', () => {
   const { pace, pass } = setUp();
   pace.noteCall();
   pass(20, 0);
-  expect(pace.pauseAfter(LAST)).toBe(0);
-  expect(pace.batchAfter(LAST)).toBe(pullBatch);
+  expect(pace.pauseMs(OLD)).toBe(0);
+  expect(pace.batch(OLD)).toBe(pullBatch);
+});
+
+it('takes the deliveries of what it has taken in ahead at full speed', () => {
+  const { pace, pass } = setUp();
+  pace.noteCall();
+  pass(20, 0);
+  const known = { sequence: LAST + 1, areNew: false };
+  expect(pace.pauseMs(known)).toBe(0);
+  expect(pace.batch(known)).toBe(pullBatch);
 });
 
 it('goes at full speed again once nobody has called for a while', () => {
   const { pace, pass } = setUp();
   pace.noteCall();
   pass(pacedAfterCallMs, 0);
-  expect(pace.pauseAfter(LAST + 1)).toBe(0);
+  expect(pace.pauseMs(NEW)).toBe(0);
 });

@@ -15,6 +15,13 @@ export interface LoopReading {
   readonly idle: number;
 }
 
+/** What came last of a class. */
+export interface LastTasks {
+  readonly sequence: number;
+  /** Most of them; the others were taken in ahead, and their delivery brings no work. */
+  readonly areNew: boolean;
+}
+
 export class IntakePace {
   private last: LoopReading;
   private nextAtMs = Number.NEGATIVE_INFINITY;
@@ -36,17 +43,17 @@ export class IntakePace {
     this.calledAtMs = this.options.nowMs();
   }
 
-  /** How many tasks to ask for after that one. */
-  batchAfter(sequence: number): number {
-    return this.isPaced(sequence) ? EDGE_LIMITS.pullPacedBatch : EDGE_LIMITS.pullBatch;
+  /** How many tasks to ask for after those. */
+  batch(last: LastTasks): number {
+    return this.isPaced(last) ? EDGE_LIMITS.pullPacedBatch : EDGE_LIMITS.pullBatch;
   }
 
   /** How long to wait, from now on; asked once after each pull that came in full. */
-  pauseAfter(sequence: number): number {
+  pauseMs(tasks: LastTasks): number {
     const { last } = this;
     const reading = this.options.read();
     this.last = reading;
-    if (!this.isPaced(sequence)) return 0;
+    if (!this.isPaced(tasks)) return 0;
     const { pacedIdleShare, maxPacePauseMs } = EDGE_LIMITS;
     const dueMs = (reading.active - last.active) * (pacedIdleShare / (1 - pacedIdleShare));
     const owedMs = Math.max(0, dueMs - (reading.idle - last.idle));
@@ -56,8 +63,8 @@ export class IntakePace {
     return this.nextAtMs - nowMs;
   }
 
-  private isPaced(sequence: number): boolean {
-    if (sequence <= this.options.lastSequence) return false;
+  private isPaced({ sequence, areNew }: LastTasks): boolean {
+    if (!areNew || sequence <= this.options.lastSequence) return false;
     return this.options.nowMs() - this.calledAtMs < EDGE_LIMITS.pacedAfterCallMs;
   }
 }

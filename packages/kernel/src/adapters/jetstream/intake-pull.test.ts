@@ -26,8 +26,8 @@ function setUp({ pauseMs = 0 } = {}) {
     consumer: 'intake-1-batch',
     log: silentLogger,
     isOpen: () => true,
-    pace: { batchAfter: () => EDGE_LIMITS.pullBatch, pauseAfter: () => pauseMs },
-    onMessage: (_msg, { sequence }) => taken.push(sequence),
+    pace: { batch: () => EDGE_LIMITS.pullBatch, pauseMs: () => pauseMs },
+    onMessage: (_msg, { sequence }) => taken.push(sequence) > 0,
     lastDelivery: () => new Promise(() => undefined),
     remake: () => new Promise((resolve) => remakes.push(resolve)),
   });

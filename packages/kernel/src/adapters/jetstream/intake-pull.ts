@@ -16,16 +16,16 @@ import { createInbox, nanos } from 'nats';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { describeApiError, isApiError } from './api-errors';
-import type { IntakePace } from './intake-pace';
+import type { IntakePace, LastTasks } from './intake-pace';
 
 export interface IntakePullOptions {
   readonly connection: NatsConnection;
   readonly consumer: string;
   readonly log: Logger;
   readonly isOpen: () => boolean;
-  readonly pace: Pick<IntakePace, 'batchAfter' | 'pauseAfter'>;
-  /** Must not throw. */
-  readonly onMessage: (msg: Msg, delivery: Delivery) => void;
+  readonly pace: Pick<IntakePace, 'batch' | 'pauseMs'>;
+  /** Must not throw; whether the task was not known yet. */
+  readonly onMessage: (msg: Msg, delivery: Delivery) => boolean;
   /** Asks the server for the number of the last delivery that it made. */
   readonly lastDelivery: () => Promise<number>;
   /** Deletes the consumer and makes it anew; may be called again where it failed. */
@@ -38,6 +38,9 @@ export class IntakePull {
   private lastNumber = 0;
   /** Of the last task that came, in the stream. */
   private lastSequence = 0;
+  /** Of those that came since the last full pull, how many more were new than known. */
+  private newer = 0;
+  private isMass = false;
   private isChecking = false;
   private isRemaking = false;
   private isEnded = false;
@@ -71,8 +74,12 @@ export class IntakePull {
       ...this.options,
       onMessage: (msg: Msg): void => this.receive(msg),
       onPullEnded: (): void => void this.check(),
-      batch: (): number => this.options.pace.batchAfter(this.lastSequence),
-      pauseMs: (): number => this.options.pace.pauseAfter(this.lastSequence),
+      batch: (): number => this.options.pace.batch(this.lastTasks()),
+      pauseMs: (): number => {
+        this.isMass = this.newer > 0;
+        this.newer = 0;
+        return this.options.pace.pauseMs(this.lastTasks());
+      },
     };
     return [new PullSlot(options), new PullSlot(options)];
   }
@@ -85,7 +92,11 @@ export class IntakePull {
     if (number > this.lastNumber + 1) return void this.remake(number - 1);
     this.lastNumber = number;
     this.lastSequence = delivery.sequence;
-    this.options.onMessage(msg, delivery);
+    this.newer += this.options.onMessage(msg, delivery) ? 1 : -1;
+  }
+
+  private lastTasks(): LastTasks {
+    return { sequence: this.lastSequence, areNew: this.isMass };
   }
 
   /** Whether everything came that the server has delivered, when it had its time to come. */

@@ -322,18 +322,19 @@ export class JetStreamTaskStream implements TaskStream {
     return this.active;
   }
 
-  private take(taskClass: TaskClass, msg: Msg, delivery: Delivery): void {
+  /** Whether it was not known yet. */
+  private take(taskClass: TaskClass, msg: Msg, delivery: Delivery): boolean {
     const { active } = this;
-    if (active === undefined) return;
+    if (active === undefined) return false;
     const { sequence } = delivery;
-    const reply = msg.reply ?? '';
+    const { reply = '', data: body } = msg;
     const arrival = active.ahead.noteDelivered({ class: taskClass, sequence });
-    if (arrival === 'ended') return this.acknowledgeDelivery(reply);
-    if (active.held.has(sequence)) return active.held.renew(sequence, reply);
+    if (arrival === 'ended') this.acknowledgeDelivery(reply);
+    if (arrival === 'ended' || active.held.renew(sequence, reply)) return false;
     const event = this.reader.readDelivered(msg, delivery);
-    if (event === undefined) return this.drop(msg);
-    const judged = arrival === 'again' ? { ...event, arrival } : event;
-    this.bringIn(active, judged, { reply, body: msg.data });
+    if (event === undefined) this.drop(msg);
+    else this.bringIn(active, arrival === 'again' ? { ...event, arrival } : event, { reply, body });
+    return true;
   }
 
   private takeSkipped(stored: StoredMsg): void {
