@@ -12,9 +12,10 @@ import type {
   Logger,
   LimitRow,
   SystemInfo,
+  TaskId,
   TenantId,
 } from '@llmos/base';
-import { LlmosError, readClock } from '@llmos/base';
+import { HEADERS, LlmosError, readClock } from '@llmos/base';
 import { DecisionCarrier } from './carry-out';
 import { ControlLoop } from './control-loop';
 import { EDGE_LIMITS } from './edge-limits';
@@ -29,6 +30,7 @@ import type { RegistryStore } from './ports/registry-store';
 import type { RequestLink, ServedSubject } from './ports/request-link';
 import type { PublishedTask, TaskStream } from './ports/task-stream';
 import type { CallerLink } from './ports/caller-link';
+import type { Leader, TaskToStore } from './services/ahead-publisher';
 import type { AttachService } from './services/attach-service';
 import { CallerWatch } from './services/caller-watch';
 import type { ModelRegistrar } from './services/model-registration';
@@ -67,7 +69,7 @@ export interface ActiveKernelParts {
   readonly onFailure: (error: unknown) => void;
 }
 
-export class ActiveKernel {
+export class ActiveKernel implements Leader {
   readonly core: KernelCore;
   private readonly loop: ControlLoop;
   private readonly carrier: DecisionCarrier;
@@ -140,6 +142,15 @@ export class ActiveKernel {
     } finally {
       clearTimeout(this.beginTimer);
     }
+  }
+
+  /** Why a task is not to be stored; one that is held already takes no more room. */
+  refusalOf({ subject, headers, body }: TaskToStore): ErrorBody | undefined {
+    if (!this.isRunning()) return undefined;
+    const { tenant } = subject;
+    const id = headers.get(HEADERS.id) as TaskId | undefined;
+    if (id !== undefined && this.core.statusOf(tenant, id).state !== 'unknown') return undefined;
+    return this.core.refusalOf(tenant, body.length);
   }
 
   /** A task whose storing was just acknowledged to a kernel. */

@@ -9,7 +9,7 @@ import { createKernelState, type KernelState } from './kernel-state';
 import { CORE_LIMITS } from './limits';
 import type { Node } from './nodes/node';
 import { processRow } from './processes/process-row';
-import { taskRoom } from './scheduling/admission';
+import { refusalOf, taskRoom } from './scheduling/admission';
 import { identityOf } from './tasks/task-spec';
 import { modelLoads } from './scheduling/model-loads';
 import { nextTickMs, planTick } from './scheduling/plan-tick';
@@ -40,6 +40,7 @@ export function createKernelCore(options: CoreOptions = {}): KernelCore {
     },
     boundTasks: () => state.callers.all(),
     taskRoom: (tenant) => taskRoom(state, tenant),
+    refusalOf: (tenant, bodyBytes) => refusalOf(state, tenant, bodyBytes),
     counts: () => count(state),
   };
 }

@@ -7,6 +7,7 @@
 import type {
   AttemptCost,
   BlockedModel,
+  ErrorBody,
   Instant,
   ProcessRow,
   NodeRow,
@@ -69,5 +70,7 @@ export interface KernelCore {
   boundTasks(): BoundTasks;
   /** How many tasks a tenant may have, and how many more. */
   taskRoom(tenant: TenantId): { readonly limit: number; readonly remaining: number };
+  /** Why it may not have one more, with a body of this size. */
+  refusalOf(tenant: TenantId, bodyBytes: number): ErrorBody | undefined;
   counts(): CoreCounts;
 }

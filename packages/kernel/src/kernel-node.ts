@@ -169,7 +169,7 @@ export class KernelNode {
     });
     const publisher = new AheadPublisher(
       new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS),
-      (published) => this.active?.takeInAhead(published),
+      () => this.active,
     );
     const storedIds = new StoredIds({
       maxIds: EDGE_LIMITS.maxStoredIds,

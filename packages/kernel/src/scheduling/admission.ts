@@ -20,7 +20,7 @@ import { WAITING_STATES, isAnswered, type Task } from '../tasks/task';
 import { stopError } from '../tasks/task-outcomes';
 import type { AttemptFailure, TaskSpec } from '../tasks/task-spec';
 import { identityOf } from '../tasks/task-spec';
-import { bytesOf, taskName } from '../tasks/task-table';
+import { storedBytes, taskName } from '../tasks/task-table';
 import { readyTask } from './readiness';
 import { deadLetterTask, endTask, finishTask, leaveTables, refuseTask, retire } from './task-end';
 import { moveTask } from './task-moves';
@@ -250,20 +250,29 @@ function limitError(
   spec: TaskSpec,
   { refusal }: Judgement,
 ): ErrorBody | undefined {
-  const { maxTasks, maxTasksPerTenant } = state.config;
   // What came in before this leader may have run: its tenant's room was judged then.
   if (refusal !== undefined && spec.sequence > state.recoverUpToSequence) return refusal;
+  return refusalOf(state, spec.tenant, spec.bodyBytes ?? 0);
+}
+
+/** Why a tenant may not have one more task, with a body of this size. */
+export function refusalOf(
+  state: KernelState,
+  tenant: TenantId,
+  bodyBytes: number,
+): ErrorBody | undefined {
+  const { maxTasks, maxTasksPerTenant } = state.config;
   const details = { retryAfterMs: CORE_LIMITS.retryAfterMs };
   if (state.tasks.size >= maxTasks) {
     const message = `the kernel holds ${state.tasks.size} tasks, its limit is ${maxTasks}`;
     return errorBody('RESOURCE_EXHAUSTED', message, { details });
   }
-  const count = state.tasks.sizeOf(spec.tenant);
+  const count = state.tasks.sizeOf(tenant);
   if (count >= maxTasksPerTenant) {
-    const message = `tenant ${spec.tenant} has ${count} tasks, its limit is ${maxTasksPerTenant}`;
+    const message = `tenant ${tenant} has ${count} tasks, its limit is ${maxTasksPerTenant}`;
     return errorBody('RESOURCE_EXHAUSTED', message, { details });
   }
-  return storeShareError(state, spec);
+  return storeShareError(state, tenant, bodyBytes);
 }
 
 /** How many tasks the tenant may have, and how many more just now. */
@@ -277,15 +286,20 @@ export function taskRoom(
 }
 
 /** While the stream of tasks is nearly full, a tenant that has its share of it adds no more. */
-function storeShareError(state: KernelState, spec: TaskSpec): ErrorBody | undefined {
+function storeShareError(
+  state: KernelState,
+  tenant: TenantId,
+  bodyBytes: number,
+): ErrorBody | undefined {
   const { taskStoreBytes } = state.config;
   const { nearlyFullShare, tenantStoreShare, retryAfterMs } = CORE_LIMITS;
-  if (state.tasks.bytes + bytesOf(spec) <= taskStoreBytes * nearlyFullShare) return undefined;
-  const bytes = state.tasks.bytesOf(spec.tenant) + bytesOf(spec);
+  const more = storedBytes(bodyBytes);
+  if (state.tasks.bytes + more <= taskStoreBytes * nearlyFullShare) return undefined;
+  const bytes = state.tasks.bytesOf(tenant) + more;
   const mostBytes = Math.floor(taskStoreBytes * tenantStoreShare);
   if (bytes <= mostBytes) return undefined;
   const message =
-    `tenant ${spec.tenant} has tasks of ${bytes} bytes in a queue of ${taskStoreBytes}; ` +
+    `tenant ${tenant} has tasks of ${bytes} bytes in a queue of ${taskStoreBytes}; ` +
     `while it is nearly full, one with more than ${mostBytes} adds no more`;
   return errorBody('RESOURCE_EXHAUSTED', message, { details: { retryAfterMs } });
 }

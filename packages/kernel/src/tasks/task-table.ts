@@ -5,16 +5,15 @@
 import type { TaskId, TenantId } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import type { Task } from './task';
-import type { TaskSpec } from './task-spec';
 
 /** Tokens hold no slash, so this is unique. */
 export function taskName(tenant: TenantId, task: TaskId): string {
   return `${tenant}/${task}`;
 }
 
-/** What it takes in the stream of tasks, about. */
-export function bytesOf(spec: TaskSpec): number {
-  return (spec.bodyBytes ?? 0) + CORE_LIMITS.storedOverheadBytes;
+/** What a task takes in its stream, about. */
+export function storedBytes(bodyBytes = 0): number {
+  return bodyBytes + CORE_LIMITS.storedOverheadBytes;
 }
 
 /** What one tenant has. */
@@ -70,8 +69,8 @@ export class TaskTable {
       this.byTenant.set(tenant, held);
     }
     held.tasks.set(id, task);
-    held.bytes += bytesOf(task.spec);
-    this.heldBytes += bytesOf(task.spec);
+    held.bytes += storedBytes(task.spec.bodyBytes);
+    this.heldBytes += storedBytes(task.spec.bodyBytes);
     for (const ancestor of ancestorsOf(task)) {
       const family = this.families.get(ancestor);
       if (family === undefined) this.families.set(ancestor, new Set([task]));
@@ -85,8 +84,8 @@ export class TaskTable {
     const held = this.byTenant.get(tenant);
     held?.tasks.delete(id);
     if (held?.tasks.size === 0) this.byTenant.delete(tenant);
-    else if (held !== undefined) held.bytes -= bytesOf(task.spec);
-    this.heldBytes -= bytesOf(task.spec);
+    else if (held !== undefined) held.bytes -= storedBytes(task.spec.bodyBytes);
+    this.heldBytes -= storedBytes(task.spec.bodyBytes);
     for (const ancestor of ancestorsOf(task)) {
       const family = this.families.get(ancestor);
       family?.delete(task);

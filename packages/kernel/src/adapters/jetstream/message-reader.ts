@@ -49,10 +49,11 @@ export class MessageReader {
   /** One whose storing was just acknowledged: it was stored about now. */
   readPublished({ sequence, subject, headers, body }: PublishedTask): IntakeEvent {
     const { time, intake } = this.options;
-    const storedWallMs = time.wallMs();
+    const storedWallMs = time.steady.wallMs();
+    const steadyShiftMs = storedWallMs - time.wallMs();
     const header = (name: string): string | undefined => headers.get(name);
     return readTask(
-      { sequence, storedWallMs, subject, header, areHeadersReadable: true, body },
+      { sequence, storedWallMs, steadyShiftMs, subject, header, areHeadersReadable: true, body },
       intake,
     );
   }
