@@ -148,9 +148,10 @@ export class ActiveKernel implements Leader {
   refusalOf({ subject, headers, body }: TaskToStore): ErrorBody | undefined {
     if (!this.isRunning()) return undefined;
     const { tenant } = subject;
+    const refusal = this.core.refusalOf(tenant, body.length);
     const id = headers.get(HEADERS.id) as TaskId | undefined;
-    if (id !== undefined && this.core.statusOf(tenant, id).state !== 'unknown') return undefined;
-    return this.core.refusalOf(tenant, body.length);
+    if (refusal === undefined || id === undefined) return refusal;
+    return this.core.statusOf(tenant, id).state === 'unknown' ? refusal : undefined;
   }
 
   /** A task whose storing was just acknowledged to a kernel. */

@@ -81,7 +81,7 @@ export const EDGE_LIMITS = {
   // Tasks of calls that are taken in ahead of their delivery.
   /** Ended ones whose delivery has not come; beyond, calls stand in line as everything does. */
   maxAheadTasks: 65_536,
-  /** A delivery follows within milliseconds, unless a long line stands before it; answers are kept longer. */
+  /** A delivery comes within milliseconds but for a long line; answers are kept longer than this. */
   aheadDeliveryMs: 60_000,
   /** Deletions on their way at once. */
   maxAheadDeletions: 64,

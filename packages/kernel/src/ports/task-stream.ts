@@ -58,8 +58,8 @@ export type IntakeOpening = Readonly<Record<TaskClass, boolean>>;
  * The durable side of tasks: intake, results, attempts, dead letters.
  *
  * Intake delivers each unacknowledged message at least once per epoch, in stream order within a
- * class but for those that `takeInAhead` brought. Every promise retries inside until it succeeds or the leadership ends (then it rejects);
- * each operation is idempotent.
+ * class but for those that `takeInAhead` brought. Every promise retries inside until it succeeds or
+ * the leadership ends (then it rejects); each operation is idempotent.
  */
 export interface TaskStream {
   /**

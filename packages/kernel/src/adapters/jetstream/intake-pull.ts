@@ -189,8 +189,8 @@ class PullSlot {
   private hasBrought = false;
   private heardAtMs = 0;
   private timer: NodeJS.Timeout | undefined;
-  private due: NodeJS.Immediate | undefined;
-  private dueTimer: NodeJS.Timeout | undefined;
+  /** Set while the next pull is due. */
+  private cancelDue: (() => void) | undefined;
   private isEnded = false;
 
   constructor(private readonly options: PullSlotOptions) {
@@ -204,7 +204,7 @@ class PullSlot {
   }
 
   tryPull(): void {
-    if (this.due !== undefined || this.dueTimer !== undefined) return;
+    if (this.cancelDue !== undefined) return;
     if (this.wanted > 0 || this.isEnded || !this.options.isOpen()) return;
     this.wanted = this.options.batch();
     this.hasBrought = false;
@@ -225,15 +225,19 @@ class PullSlot {
    * be there before the last is: with a flood in the stream, timers and requests would wait.
    */
   private pullSoon(): void {
-    if (this.due !== undefined || this.dueTimer !== undefined) return;
+    if (this.cancelDue !== undefined) return;
     const go = (): void => {
-      this.due = undefined;
-      this.dueTimer = undefined;
+      this.cancelDue = undefined;
       this.tryPull();
     };
     const pauseMs = this.options.pauseMs();
-    if (pauseMs >= 1) this.dueTimer = setTimeout(go, pauseMs);
-    else this.due = setImmediate(go);
+    if (pauseMs >= 1) {
+      const timer = setTimeout(go, pauseMs);
+      this.cancelDue = () => clearTimeout(timer);
+    } else {
+      const immediate = setImmediate(go);
+      this.cancelDue = () => clearImmediate(immediate);
+    }
   }
 
   reset(): void {
@@ -244,8 +248,7 @@ class PullSlot {
   end(): void {
     this.isEnded = true;
     clearTimeout(this.timer);
-    clearImmediate(this.due);
-    clearTimeout(this.dueTimer);
+    this.cancelDue?.();
     this.subscription.unsubscribe();
   }
 

@@ -12,6 +12,7 @@ import type { JetStreamManager, Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { ResultStore, StoredPlace, StoredResult, StoredShare } from '../../ports/result-store';
+import { deleteMessage } from './message-deletion';
 import { answerFlowControl, pushedTo } from './push-consumer';
 import type { ResultReads } from './result-reads';
 import { RESULT_STREAMS, resultOf } from './result-reads';
@@ -46,9 +47,8 @@ export class JetStreamResultStore implements ResultStore {
     return this.options.reads.readForTask(of);
   }
 
-  /** Without overwriting its bytes on the disk first, which costs the server far more. */
-  async forget({ stream, sequence }: StoredPlace): Promise<void> {
-    await this.options.manager.streams.deleteMessage(stream, sequence, false);
+  forget(place: StoredPlace): Promise<void> {
+    return deleteMessage(this.options.manager, place);
   }
 
   /** The server tells the sizes instead of sending the bodies. */

@@ -49,11 +49,11 @@ import { IntakePull } from './intake-pull';
 import { RecentAcks } from './recent-acks';
 import { ResultCommits } from './result-commits';
 import type { KnownResult, ResultReads } from './result-reads';
+import { deleteMessage } from './message-deletion';
 import { MessageReader } from './message-reader';
 import { Persistence } from './retry';
 import { SkippedTasks } from './skipped-tasks';
 import { StrayTasks } from './stray-tasks';
-import { deleteTask } from './task-deletion';
 import type { SlowLane } from './slow-lane';
 
 export interface TaskStreamOptions {
@@ -279,7 +279,7 @@ export class JetStreamTaskStream implements TaskStream {
   }
 
   private async deleteMessage(sequence: number): Promise<void> {
-    await deleteTask(this.options.manager, sequence);
+    await deleteMessage(this.options.manager, { stream: STREAMS.tasks, sequence });
     this.active?.skipped.noteGone(sequence);
   }
 

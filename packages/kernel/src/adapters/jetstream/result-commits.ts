@@ -19,7 +19,8 @@ import type { CommittedResult } from '../../ports/task-stream';
 import type { TaskSpec } from '../../tasks/task-spec';
 import { identityOf } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
-import { isApiError, isConflict } from './api-errors';
+import { isConflict } from './api-errors';
+import { deleteMessage } from './message-deletion';
 import type { KnownResult, ResultReads } from './result-reads';
 
 export interface ResultCommitOptions {
@@ -64,7 +65,7 @@ export class ResultCommits {
     if (found === undefined) return false;
     if (found.refusedSequence === undefined || found.refusedSequence === spec.sequence) return true;
     const { place } = found;
-    if (place !== undefined) await this.remove(place.stream, place.sequence);
+    if (place !== undefined) await deleteMessage(this.options.manager, place);
     return false;
   }
 
@@ -96,15 +97,6 @@ export class ResultCommits {
     } catch (error) {
       if (!isConflict(error)) throw error;
       return false;
-    }
-  }
-
-  private async remove(stream: string, sequence: number): Promise<void> {
-    try {
-      await this.options.manager.streams.deleteMessage(stream, sequence, false);
-    } catch (error) {
-      // Its time was over meanwhile.
-      if (!isApiError(error, 'noMessageFound', 'messageDeleteFailed')) throw error;
     }
   }
 }

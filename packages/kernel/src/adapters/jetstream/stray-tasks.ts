@@ -9,6 +9,7 @@ import type { JetStreamManager, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { describeApiError } from './api-errors';
 import { readNext } from './leader-reads';
+import { deleteMessage } from './message-deletion';
 
 export interface StrayTasksOptions {
   readonly manager: JetStreamManager;
@@ -56,7 +57,7 @@ export class StrayTasks {
       if (stored === undefined) return;
       if (!isStray(stored.subject)) continue;
       await onStray(stored);
-      await manager.streams.deleteMessage(STREAMS.tasks, stored.seq, false);
+      await deleteMessage(manager, { stream: STREAMS.tasks, sequence: stored.seq });
       left -= 1;
     }
     if (left === 0) this.nextSequence = 1;

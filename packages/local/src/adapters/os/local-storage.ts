@@ -40,10 +40,8 @@ export function openLocalStorage(options: LocalStorageOptions): LocalStorage {
   const recorded = readStoragePlan(folder);
   const files = readStoreFiles(natsStoreFolder(folder));
   const freeBytes = freeBytesOf(folder);
-  let plan = planStorage(recorded, {
-    ...{ folder, freeBytes, files, wantedBytes },
-    diskBytes: diskBytesOf(folder),
-  });
+  const diskBytes = diskBytesOf(folder);
+  let plan = planStorage(recorded, { folder, freeBytes, diskBytes, files, wantedBytes });
   const askedBytes = wantedBytes ?? (recorded === undefined ? LOCAL_LIMITS.streamBytes : undefined);
   if (askedBytes !== undefined && askedBytes !== plan.streamBytes) {
     const { streamBytes } = plan;
