@@ -43,3 +43,11 @@ it('stores all the same where this kernel does not lead', async () => {
   expect(await publisher.publish(task)).toEqual({ sequence: 1 });
   expect(told).toEqual([]);
 });
+
+it('tells nobody where this kernel leads no longer when it is stored', async () => {
+  const { publisher, told, follow } = setUp();
+  const publishing = publisher.publish(task);
+  follow();
+  expect(await publishing).toEqual({ sequence: 1 });
+  expect(told).toEqual([]);
+});

@@ -84,7 +84,9 @@ it('deletes it again where that failed, and no more at once than may be', async 
   expect(deletions).toHaveLength(maxAheadDeletions + 2);
   for (const { done } of deletions) done();
   await turn();
-  advance(aheadDeliveryMs);
+  advance(aheadDeliveryMs - 1);
+  expect(deletions).toHaveLength(2 * maxAheadDeletions);
+  advance(1);
   const first = deletions.filter(({ sequence }) => sequence === LAST + 1);
   expect(first).toHaveLength(2);
 });
@@ -100,4 +102,18 @@ it('takes no more in ahead while so many have ended undelivered', () => {
   const { ahead } = setUp();
   for (let n = 1; n <= maxAheadTasks; n += 1) ahead.noteEnded(LAST + n);
   expect(ahead.mayTakeIn(of(LAST + maxAheadTasks + 1))).toBe(false);
+});
+
+it('counts those that are deleted as well, until their delivery can’t come', async () => {
+  let nowMs = 0;
+  const deleteMessage = (): Promise<void> => Promise.resolve();
+  const ahead = new AheadTasks({ lastSequence: LAST, nowMs: () => nowMs, deleteMessage });
+  for (let n = 1; n <= maxAheadTasks; n += 1) ahead.noteEnded(LAST + n);
+  nowMs += aheadDeliveryMs;
+  ahead.look();
+  await turn();
+  expect(ahead.mayTakeIn(of(LAST + maxAheadTasks + 1))).toBe(false);
+  nowMs += aheadForgetMs;
+  ahead.look();
+  expect(ahead.mayTakeIn(of(LAST + maxAheadTasks + 1))).toBe(true);
 });

@@ -39,6 +39,15 @@ it('waits for the idle share of the time since the last pull while somebody call
   expect(pace.pauseMs(NEW)).toBeCloseTo(Math.max(0, owedFor(10) - owedFor(10) - 4));
 });
 
+it('owes nothing for what was done before somebody called', () => {
+  const { pace, pass } = setUp();
+  pass(1_000, 0);
+  expect(pace.pauseMs(NEW)).toBe(0);
+  pace.noteCall();
+  pass(10, 0);
+  expect(pace.pauseMs(NEW)).toBeCloseTo(owedFor(10));
+});
+
 it('lets the pulls of several classes wait one after the other, but not for long', () => {
   const { pace, pass } = setUp();
   pace.noteCall();
