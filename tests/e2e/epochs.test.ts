@@ -4,8 +4,8 @@
  */
 import { BUCKETS, LEADER_STREAM, asToken, encodeJson, subjects } from '@llmos/base';
 import type { NodeId, ProcessId } from '@llmos/base';
-import { encodeMailboxMessage } from '@llmos/process/testing';
 import type { ProcessRow } from '@llmos/sdk';
+import { encodeMailboxMessage } from '@llmos/wire';
 import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import type { TestSystem } from '../support/test-system';
@@ -40,7 +40,7 @@ it('a process that is sent a huge epoch goes on with its leader', async () => {
   const { node, pid, incarnation } = await readyProcess();
   const address = { node: asToken<NodeId>(node), process: asToken<ProcessId>(pid) };
   const message = { epoch: HUGE, incarnation, command: { kind: 'hello' as const } };
-  foe.publish(subjects.mailbox(address), encodeMailboxMessage(message));
+  foe.publish(subjects.mailbox(address), encodeMailboxMessage(message, { nowMs: 0, wallMs: 0 }));
   await foe.flush();
   await waitFor(async () => (await system.os.info()).foreignEpochs?.messages === 1, {
     what: 'the leader to be told of it',

@@ -1,10 +1,18 @@
 /** A process against a real JetStream: commits, chunks, confirmations, epochs. */
 import { silentLogger, systemClock, subjects, BUCKETS, STREAMS } from '@llmos/base';
-import type { FunctionName, NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
+import type {
+  AttemptSpec,
+  FunctionName,
+  MailboxCommand,
+  NodeId,
+  ProcessId,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
 import { runProcess } from '@llmos/process';
-import type { Attempt, AttemptHandler, AttemptSpec, RunningProcess } from '@llmos/process';
-import { decodeReport, encodeMailboxMessage } from '@llmos/process/testing';
-import type { DecodedReport, MailboxCommand } from '@llmos/process/testing';
+import type { Attempt, AttemptHandler, RunningProcess } from '@llmos/process';
+import { decodeReport, encodeMailboxMessage } from '@llmos/wire';
+import type { ReceivedReport } from '@llmos/wire';
 import { DiscardPolicy, RetentionPolicy, connect, headers } from 'nats';
 import type { JetStreamManager, KV, NatsConnection } from 'nats';
 import { writeLeader } from '../support/leader-record';
@@ -13,6 +21,8 @@ import type { TestNatsServer } from '../support/nats-server';
 import { rawPublish } from '../support/raw-nats';
 import { waitFor } from '../support/wait-for';
 
+/** Where the times of an order count from: they say what is left. */
+const AT_ZERO = { nowMs: 0, wallMs: 0 };
 const TENANT = 'acme' as TenantId;
 const NODE = 'n1' as NodeId;
 const TASK_SUBJECT = subjects.task({
@@ -28,7 +38,7 @@ let taskCount = 0;
 
 /** A process under test, and the part of a leader that talks to it. */
 class Fixture {
-  readonly reports: DecodedReport[] = [];
+  readonly reports: ReceivedReport[] = [];
   constructor(
     readonly process: RunningProcess,
     readonly pid: ProcessId,
@@ -59,7 +69,8 @@ class Fixture {
 
   send(command: MailboxCommand, epoch = 5): void {
     const subject = subjects.mailbox({ node: NODE, process: this.pid });
-    connection.publish(subject, encodeMailboxMessage({ epoch, incarnation: 1, command }));
+    const message = { epoch, incarnation: 1, command };
+    connection.publish(subject, encodeMailboxMessage(message, AT_ZERO));
   }
 
   finished(of: AttemptSpec) {

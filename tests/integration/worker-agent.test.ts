@@ -3,8 +3,8 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { BUCKETS, STREAMS, subjects } from '@llmos/base';
 import type { FunctionName, NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
-import { decodeReport, encodeMailboxMessage } from '@llmos/process/testing';
 import { node as wire } from '@llmos/proto';
+import { decodeReport, encodeMailboxMessage } from '@llmos/wire';
 import { connect } from 'nats';
 import type { JetStreamManager, KV, NatsConnection } from 'nats';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -19,6 +19,8 @@ import type { TestProgram } from '../support/programs';
 import { publishUnreadable } from '../support/raw-nats';
 import { waitFor } from '../support/wait-for';
 
+/** Where the times of an order count from: they say what is left. */
+const AT_ZERO = { nowMs: 0, wallMs: 0 };
 const NODE = 'n1' as NodeId;
 const PID = 'p1-1' as ProcessId;
 type Call = ServerDuplexStream<wire.NodeMessage, wire.KernelMessage>;
@@ -200,7 +202,7 @@ describe('the node agent', () => {
       body: Buffer.from('{"big":12345678901234567890}'),
     };
     const execute = { epoch: 3, incarnation: 1, command: { kind: 'execute' as const, spec } };
-    connection.publish(subjects.mailbox(address), encodeMailboxMessage(execute));
+    connection.publish(subjects.mailbox(address), encodeMailboxMessage(execute, AT_ZERO));
     await waitFor(() => ends.includes('t1'), { what: 'the end of t1' });
     const result = await jsm.streams.getMessage(STREAMS.results, {
       last_by_subj: subjects.result({ tenant, task }),
@@ -209,7 +211,7 @@ describe('the node agent', () => {
     const confirm = { kind: 'confirm' as const, attempts: [spec] };
     connection.publish(
       subjects.mailbox(address),
-      encodeMailboxMessage({ epoch: 3, incarnation: 1, command: confirm }),
+      encodeMailboxMessage({ epoch: 3, incarnation: 1, command: confirm }, AT_ZERO),
     );
 
     kernel.send({ $case: 'stop', value: { process: PID, incarnation: 1, graceMs: 5000 } });
@@ -251,7 +253,7 @@ describe('the node agent', () => {
     await publishUnreadable({ url: server.url, subject, body: 'no mail' });
     connection.publish(subject, Buffer.from([255, 255, 255]));
     const hello = { epoch: 3, incarnation: 1, command: { kind: 'hello' as const } };
-    connection.publish(subject, encodeMailboxMessage(hello));
+    connection.publish(subject, encodeMailboxMessage(hello, AT_ZERO));
     await waitFor(() => beats.length > 1, { what: 'heartbeats after it' });
     expect(isAlive(osPid)).toBe(true);
     await waitFor(

@@ -13,16 +13,17 @@ import {
   systemClock,
 } from '@llmos/base';
 import type {
+  AttemptSpec,
   FunctionName,
+  MailboxCommand,
   ModelRegistration,
   NodeId,
   ProcessId,
   TaskId,
   TenantId,
 } from '@llmos/base';
-import type { AttemptSpec } from '@llmos/process';
-import { decodeReport, encodeMailboxMessage } from '@llmos/process/testing';
-import type { DecodedReport, MailboxCommand } from '@llmos/process/testing';
+import { decodeReport, encodeMailboxMessage } from '@llmos/wire';
+import type { ReceivedReport } from '@llmos/wire';
 import {
   ModelCache,
   createModelStore,
@@ -38,6 +39,8 @@ import type { TestNatsServer } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';
 
 /** Counts, streams and answers; a body "die" kills it, "later" waits for a cancel. */
+/** Where the times of an order count from: they say what is left. */
+const AT_ZERO = { nowMs: 0, wallMs: 0 };
 const THREAD = `
 const { parentPort } = require('node:worker_threads');
 let heardRuns = 0;
@@ -117,7 +120,7 @@ describe('a process host', () => {
   const messages: FromHost[] = [];
   const crashes: string[] = [];
   const leaves: string[] = [];
-  const reports: DecodedReport[] = [];
+  const reports: ReceivedReport[] = [];
   let host: ProcessHost | undefined;
   let listening: Subscription | undefined;
 
@@ -154,7 +157,7 @@ describe('a process host', () => {
   const send = (command: MailboxCommand): void =>
     connection.publish(
       subjects.mailbox({ node: NODE, process: PID }),
-      encodeMailboxMessage({ epoch: 1, incarnation: 1, command }),
+      encodeMailboxMessage({ epoch: 1, incarnation: 1, command }, AT_ZERO),
     );
   const accepted = (of: AttemptSpec) =>
     waitFor(() => reports.some((report) => report.accepted.some(({ task }) => task === of.task)), {

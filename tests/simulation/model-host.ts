@@ -4,14 +4,8 @@
  * for a while after, heartbeats that name everything held or unconfirmed.
  */
 import { EpochGuard } from '@llmos/process';
-import type {
-  AttemptOutcome,
-  AttemptRef,
-  KernelDecision,
-  KernelEvent,
-  ProcessAddress,
-  TaskSpec,
-} from '@llmos/kernel/testing';
+import type { KernelDecision, KernelEvent, ProcessAddress, TaskSpec } from '@llmos/kernel/testing';
+import type { AttemptOutcome, AttemptRef } from '@llmos/base';
 import { asEpoch, errorBody } from '@llmos/base';
 import { nameOf, type StoredTask } from './model-store';
 import type { World } from './world';
@@ -32,7 +26,7 @@ interface Held {
 }
 interface Ended {
   readonly ref: AttemptRef;
-  readonly outcome: AttemptOutcome | { readonly kind: 'preempted' };
+  readonly outcome: AttemptOutcome;
   readonly epoch: number;
 }
 

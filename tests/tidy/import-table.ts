@@ -31,6 +31,15 @@ const base: readonly Area[] = [
   { name: 'base', files: /^packages\/base\/src\//, mayImport: [], outside: NOTHING },
 ];
 
+const wire: readonly Area[] = [
+  {
+    name: 'wire',
+    files: /^packages\/wire\/src\//,
+    mayImport: ['base', 'proto'],
+    outside: NOTHING,
+  },
+];
+
 const KERNEL_CONCEPTS = ['memory', 'nodes', 'tasks', 'processes', 'placement', 'scheduling'];
 const kernelArea = (name: string): string => `kernel/${name}`;
 
@@ -66,6 +75,7 @@ const kernel: readonly Area[] = [
       'kernel/limits',
       'base',
       'proto',
+      'wire',
       'kernel/core',
       'kernel/edge',
       'kernel/ports',
@@ -79,6 +89,7 @@ const kernel: readonly Area[] = [
     mayImport: [
       'kernel/limits',
       'base',
+      'wire',
       'kernel/core',
       'kernel/edge',
       'kernel/ports',
@@ -112,7 +123,7 @@ const processPackage: readonly Area[] = [
   {
     name: 'process/adapters',
     files: /^packages\/process\/src\/adapters\//,
-    mayImport: ['base', 'proto', 'process'],
+    mayImport: ['base', 'proto', 'wire', 'process'],
     outside: 'any',
   },
   {
@@ -278,6 +289,7 @@ const cli: readonly Area[] = [
 export const AREAS: readonly Area[] = [
   { name: 'proto', files: /^proto\/gen\//, mayImport: [], outside: 'any' },
   ...base,
+  ...wire,
   ...kernel,
   ...processPackage,
   ...onnx,
@@ -304,6 +316,7 @@ export function entryOf(packageName: string): string {
 
 const ENTRIES: Readonly<Record<string, string>> = {
   base: 'base',
+  wire: 'wire',
   process: 'process/root',
   kernel: 'kernel/root',
   worker: 'worker/root',

@@ -14,6 +14,7 @@ export interface Limit {
 
 const FILES = [
   'packages/base/src/limits.ts',
+  'packages/wire/src/limits.ts',
   'packages/kernel/src/limits.ts',
   'packages/kernel/src/edge-limits.ts',
   'packages/process/src/limits.ts',

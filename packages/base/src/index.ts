@@ -34,6 +34,7 @@ export * from './merge-chunks';
 export * from './model-package';
 export * from './model-ref';
 export * from './node-capabilities';
+export * from './process-protocol';
 export * from './program-link';
 export * from './paced-telling';
 export * from './random';

@@ -3,6 +3,8 @@
  * system would give. Every step checks the invariants.
  */
 import type {
+  AttemptEnd,
+  AttemptRef,
   FunctionName,
   Instant,
   ModelRegistration,
@@ -15,8 +17,8 @@ import { createKernelCore } from './core';
 import type { CoreOptions } from './core-options';
 import type { KernelCore } from './kernel-core';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
-import type { AttemptOutcome, KernelEvent, ProcessReport } from './kernel-event';
-import type { AttemptRef, TaskSpec } from './tasks/task-spec';
+import type { KernelEvent, ProcessReport } from './kernel-event';
+import type { TaskSpec } from './tasks/task-spec';
 
 type Kind = KernelDecision['kind'];
 type Of<K extends Kind> = Extract<KernelDecision, { kind: K }>;
@@ -173,7 +175,7 @@ export class CoreFixture {
     return this.apply({ kind: 'attempt-accepted', origin, attempt: refOf(execute) });
   }
 
-  finish(execute: Of<'execute'>, outcome: AttemptOutcome = { kind: 'committed', ok: true }): this {
+  finish(execute: Of<'execute'>, outcome: AttemptEnd = { kind: 'committed', ok: true }): this {
     const { to: origin } = execute;
     return this.apply({ kind: 'attempt-finished', origin, attempt: refOf(execute), outcome });
   }

@@ -5,6 +5,8 @@
  * here; the core repeats or times out what must not be lost.
  */
 import type {
+  AttemptRef,
+  CancelReason,
   ErrorBody,
   NodeId,
   ProcessId,
@@ -16,7 +18,6 @@ import type {
 import type {
   AttemptFailure,
   AttemptRecord,
-  AttemptRef,
   CommitKind,
   ResultOwner,
   TaskSpec,
@@ -28,8 +29,6 @@ export interface ProcessAddress {
   readonly pid: ProcessId;
   readonly incarnation: number;
 }
-
-export type CancelReason = 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'ABORTED';
 
 export type KernelDecision =
   // Tasks.

@@ -5,6 +5,8 @@
  */
 import type {
   AttemptCost,
+  AttemptEnd,
+  AttemptRef,
   Epoch,
   ErrorBody,
   FunctionDefinition,
@@ -20,17 +22,7 @@ import type {
   TenantCaller,
   TenantId,
 } from '@llmos/base';
-import type { AttemptFailure, AttemptRef, TaskSpec } from './tasks/task-spec';
-
-/** How a process says that an attempt ended. */
-export type AttemptOutcome =
-  /** The result is stored: this attempt's, or one that was there already. */
-  | { readonly kind: 'committed'; readonly ok: boolean; readonly errorCode?: string }
-  /** Nothing was stored. */
-  /** Suspect: one of several that ran together ended them all. */
-  | { readonly kind: 'failed'; readonly error: ErrorBody; readonly isSuspect?: true }
-  /** Stopped because the kernel cancelled the attempt; nothing was stored. */
-  | { readonly kind: 'stopped'; readonly reason: string };
+import type { AttemptFailure, TaskSpec } from './tasks/task-spec';
 
 /** What a node says of one of its processes. */
 export type ProcessReport =
@@ -150,7 +142,7 @@ export type KernelEvent =
       readonly kind: 'attempt-finished';
       readonly origin: ReportOrigin;
       readonly attempt: AttemptRef;
-      readonly outcome: AttemptOutcome;
+      readonly outcome: AttemptEnd;
       readonly cost?: AttemptCost;
     }
   | {

@@ -2,7 +2,7 @@
  * Everything the core knows, as one value. Each table names its sole writer in its own file; the
  * functions of `scheduling/` take the whole state and change it in place.
  */
-import type { Epoch, Instant, KernelId, NodeId, ProcessId } from '@llmos/base';
+import type { AttemptRef, Epoch, Instant, KernelId, NodeId, ProcessId } from '@llmos/base';
 import { RecentMap } from '@llmos/base';
 import type { CoreConfig } from './core-options';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
@@ -24,7 +24,6 @@ import { CallerTable } from './tasks/caller-table';
 import { Catalog } from './tasks/catalog';
 import { CostTable } from './tasks/cost-table';
 import { KeyChains } from './tasks/key-chains';
-import type { AttemptRef } from './tasks/task-spec';
 import { TaskTable } from './tasks/task-table';
 
 export type RecoveryState =

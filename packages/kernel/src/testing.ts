@@ -2,17 +2,16 @@
 export { createKernelCore } from './core';
 export type { CoreOptions } from './core-options';
 export type { CoreCounts, KernelCore } from './kernel-core';
-export type { CancelReason, KernelDecision, ProcessAddress } from './kernel-decision';
+export type { KernelDecision, ProcessAddress } from './kernel-decision';
 export type {
   Arrival,
-  AttemptOutcome,
   KernelEvent,
   ProcessReport,
   ReportOrigin,
   ReportedProcess,
 } from './kernel-event';
 export type { DeviceCapability, NodeCapabilities } from '@llmos/base';
-export type { AttemptRef, TaskSpec } from './tasks/task-spec';
+export type { TaskSpec } from './tasks/task-spec';
 
 // What reads foreign bytes, for the fuzzer.
 export {
@@ -21,7 +20,7 @@ export {
   readProcessChange,
   readRegistration,
 } from './adapters/grpc/codec';
-export { decodeReport } from './adapters/jetstream/codec';
+export { eventsOf } from './adapters/jetstream/report-events';
 export { parseDelivery } from '@llmos/base';
 export { assertPermissions } from './adapters/jetstream/permissions';
 export { readLeaderRecord } from './adapters/jetstream/jetstream-leadership-store';

@@ -1,67 +1,21 @@
-/** One try of a task, as a process sees it. */
+/** One try of a task, as its handler sees it. */
 import type {
   AttemptCost,
-  BodyFormat,
+  AttemptRef,
+  AttemptSpec,
+  CancelReason,
   ErrorBody,
-  FlowName,
-  FunctionName,
   GenerateChunk,
-  TaskClass,
-  TaskId,
-  TaskKey,
-  TenantId,
 } from '@llmos/base';
 
-export interface AttemptRef {
-  readonly tenant: TenantId;
-  readonly task: TaskId;
-  readonly attempt: number;
-}
-
 /** What decides where a result is stored, and what is stored with it. */
-export interface ResultOwner extends AttemptRef {
-  readonly function: FunctionName;
-  /** Llmos-Keep-Ms; absent: as long as results are kept. */
-  readonly keepMs?: number;
-  /** Of the body, where the client chose the id. */
-  readonly digest?: string;
-}
+export type ResultOwner = Pick<
+  AttemptSpec,
+  'tenant' | 'task' | 'attempt' | 'function' | 'keepMs' | 'digest'
+>;
 
-/** The attempt that the kernel wants executed. */
-export interface AttemptSpec extends ResultOwner {
-  readonly class: TaskClass;
-  readonly priority: number;
-  /** Of the message in LLMOS_TASKS. */
-  readonly sequence: number;
-  /** By the monotonic clock of this program; Infinity where there is none. */
-  readonly deadlineAtMs: number;
-  /** When the task was stored, by the same clock; absent where the kernel does not say. */
-  readonly storedAtMs?: number;
-  readonly stream: boolean;
-  readonly format: BodyFormat;
-  readonly root: TaskId;
-  readonly key?: TaskKey;
-  readonly model?: string;
-  readonly traceparent?: string;
-  readonly flow?: FlowName;
-  readonly notBeforeWallMs?: number;
-  /** Absent: read it from LLMOS_TASKS by sequence. */
-  readonly body?: Uint8Array;
-}
-
-/**
- * Why an attempt must stop. ABORTED: the kernel knows of a newer attempt, say nothing and commit
- * nothing. REPLACED: the same, but found out here.
- */
-export type StopReason = 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'ABORTED' | 'REPLACED';
-
-/** How an attempt ended, as the kernel is told. */
-export type AttemptOutcome =
-  | { readonly kind: 'committed'; readonly ok: boolean; readonly errorCode?: string }
-  | { readonly kind: 'failed'; readonly error: ErrorBody; readonly isSuspect?: true }
-  | { readonly kind: 'stopped'; readonly reason: string }
-  /** Given back: the kernel runs it later, here or elsewhere. */
-  | { readonly kind: 'preempted' };
+/** Why an attempt must stop. REPLACED: as ABORTED, but found out here. */
+export type StopReason = CancelReason | 'REPLACED';
 
 /** All that a generation has so far, tokens that it resumed after included. */
 export interface GenerationState {

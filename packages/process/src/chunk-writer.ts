@@ -4,9 +4,9 @@
  * in between (see chunk-chain): another attempt's tokens are skipped, an attempt that replaced this
  * one ends it.
  */
-import type { ErrorBody, GenerateChunk } from '@llmos/base';
+import type { AttemptRef, ErrorBody, GenerateChunk } from '@llmos/base';
 import { backoffMs, errorBody, mergeChunks, toErrorBody } from '@llmos/base';
-import type { AttemptRef, GenerationState } from './attempt';
+import type { GenerationState } from './attempt';
 import type { ChainState } from './chunk-chain';
 import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced } from './chunk-chain';
 import type { ChunkPace } from './chunk-pace';

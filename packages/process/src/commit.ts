@@ -4,9 +4,9 @@
  * unavailable (wait, again). A refusal by a limit is no result: it is replaced. A put that timed
  * out may have been stored; the next one is then refused and the stored result is what counts.
  */
-import type { BodyFormat } from '@llmos/base';
+import type { AttemptOutcome, BodyFormat } from '@llmos/base';
 import { backoffMs, errorBody } from '@llmos/base';
-import type { AttemptOutcome, HandlerAnswer, ResultOwner } from './attempt';
+import type { HandlerAnswer, ResultOwner } from './attempt';
 import { PROCESS_LIMITS } from './limits';
 import type { Pause } from './pause';
 import type { PutOutcome, ResultOutcome, TaskStore } from './ports/task-store';

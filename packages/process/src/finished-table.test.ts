@@ -1,6 +1,5 @@
-import type { TaskId, TenantId } from '@llmos/base';
+import type { AttemptRef, TaskId, TenantId } from '@llmos/base';
 import { asEpoch } from '@llmos/base';
-import type { AttemptRef } from './attempt';
 import { FinishedTable } from './finished-table';
 
 const ref = (task: string): AttemptRef => ({

@@ -5,17 +5,9 @@
  * remembered for a while, because a delayed `execute` must not run such an attempt again; another
  * leader may ask for it, since it can be one that never heard of the end.
  */
-import type { AttemptCost, BackoffPolicy, Epoch } from '@llmos/base';
+import type { AttemptRef, BackoffPolicy, Epoch, FinishedAttempt } from '@llmos/base';
 import { RecentMap, backoffMs } from '@llmos/base';
-import type { AttemptOutcome, AttemptRef } from './attempt';
 import { attemptId, refOf } from './attempt';
-
-export interface FinishedAttempt {
-  readonly ref: AttemptRef;
-  readonly outcome: AttemptOutcome;
-  /** All that it cost; absent where its handler said nothing. */
-  readonly cost?: AttemptCost;
-}
 
 interface Unconfirmed extends FinishedAttempt {
   sends: number;

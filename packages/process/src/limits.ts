@@ -10,8 +10,6 @@ export const PROCESS_LIMITS = {
   maxConfirmed: 4096,
   /** Entries of one report, so that it fits one message whatever the ids' lengths. */
   maxReportEntries: 512,
-  /** An error message inside a report; the committed result holds the complete one. */
-  maxReportedMessageChars: 512,
   heartbeatMs: 1000,
   /** An acceptance waits for more to report, often the end itself; leaders wait for it a second. */
   acceptedWaitMs: 10,

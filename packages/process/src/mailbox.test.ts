@@ -1,5 +1,4 @@
-import type { FunctionName, TaskClass, TaskId, TenantId } from '@llmos/base';
-import type { AttemptSpec } from './attempt';
+import type { AttemptSpec, FunctionName, TaskClass, TaskId, TenantId } from '@llmos/base';
 import { Mailbox } from './mailbox';
 
 function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {

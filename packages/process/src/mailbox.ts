@@ -4,8 +4,8 @@
  * Pure state. Only `runProcess` writes it. Invariants: M1 an attempt is held once; M2 of a task
  * only the highest attempt seen is accepted; M3 at most `capacity` tasks are held.
  */
+import type { AttemptRef, AttemptSpec } from '@llmos/base';
 import { compareUrgency } from '@llmos/base';
-import type { AttemptRef, AttemptSpec } from './attempt';
 import { attemptId, refOf, taskIdOf } from './attempt';
 
 export type OfferOutcome =

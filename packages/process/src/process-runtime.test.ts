@@ -1,11 +1,20 @@
-import type { Epoch, FunctionName, GenerateChunk, TaskId, TenantId } from '@llmos/base';
+import type {
+  AttemptOutcome,
+  AttemptReport,
+  AttemptSpec,
+  Epoch,
+  FunctionName,
+  GenerateChunk,
+  MailboxCommand,
+  MailboxMessage,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
 import { NO_COST, asEpoch, encodeJson, silentLogger, systemClock } from '@llmos/base';
-import type { Attempt, AttemptHandler, AttemptOutcome, AttemptSpec } from './attempt';
+import type { Attempt, AttemptHandler } from './attempt';
 import { systemPause } from './pause';
-import type { MailboxCommand, MailboxMessage } from './ports/mailbox-link';
 import type { TaskStore } from './ports/task-store';
 import { ProcessRuntime } from './process-runtime';
-import type { Report } from './report-outbox';
 
 const RESULT = encodeJson({ ok: true, output: 1 });
 
@@ -28,7 +37,7 @@ function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
 }
 
 class Fixture {
-  readonly reports: Report[] = [];
+  readonly reports: AttemptReport[] = [];
   readonly committed: string[] = [];
   /** What the leader's record says. */
   leader: Epoch | undefined = asEpoch(5);

@@ -5,14 +5,19 @@
  * finished table, except one that was replaced (ABORTED); P2 nobody but the leader is obeyed; P3 a
  * heartbeat names every attempt that is held or unconfirmed.
  */
-import type { AttemptCost, Clock, Epoch, Logger } from '@llmos/base';
 import type {
-  AttemptHandler,
+  AttemptCost,
   AttemptOutcome,
   AttemptRef,
   AttemptSpec,
-  StopReason,
-} from './attempt';
+  Clock,
+  Epoch,
+  Logger,
+  MailboxCommand,
+  MailboxMessage,
+  ProcessHeartbeat,
+} from '@llmos/base';
+import type { AttemptHandler, StopReason } from './attempt';
 import { attemptId, refOf } from './attempt';
 import { ChunkPace } from './chunk-pace';
 import { EpochGate } from './epoch-gate';
@@ -21,9 +26,8 @@ import { FinishedTable } from './finished-table';
 import { PROCESS_LIMITS } from './limits';
 import { Mailbox } from './mailbox';
 import type { Pause } from './pause';
-import type { MailboxCommand, MailboxLink, MailboxMessage } from './ports/mailbox-link';
+import type { MailboxLink } from './ports/mailbox-link';
 import type { TaskStore } from './ports/task-store';
-import type { Heartbeat } from './report-outbox';
 import { ReportOutbox } from './report-outbox';
 import { runAttempt } from './run-attempt';
 
@@ -298,7 +302,7 @@ export class ProcessRuntime {
     }, PROCESS_LIMITS.acceptedWaitMs);
   }
 
-  private heartbeat(): Heartbeat {
+  private heartbeat(): ProcessHeartbeat {
     const held = this.mailbox.refs();
     return {
       running: [...held, ...this.finished.refs()],

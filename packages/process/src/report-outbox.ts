@@ -2,26 +2,8 @@
  * Reports that wait to be sent, put together into as few messages as their bound allows.
  * A finish implies that the attempt was accepted, so it takes the place of that report.
  */
-import type { AttemptCost, Epoch } from '@llmos/base';
-import type { AttemptRef } from './attempt';
+import type { AttemptRef, AttemptReport, FinishedAttempt, ProcessHeartbeat } from '@llmos/base';
 import { attemptId } from './attempt';
-import type { FinishedAttempt } from './finished-table';
-
-export interface Heartbeat {
-  readonly running: readonly AttemptRef[];
-  /** Of the first of `running`, in their order; undefined: nothing yet. */
-  readonly costs: readonly (AttemptCost | undefined)[];
-  /** Of the leader that it obeys; 0 before it has heard of one. */
-  readonly epoch: Epoch;
-  /** Commands that it refused so far, because no leader had their epoch. */
-  readonly foreign: number;
-}
-
-export interface Report {
-  readonly accepted: readonly AttemptRef[];
-  readonly finished: readonly FinishedAttempt[];
-  readonly heartbeat?: Heartbeat;
-}
 
 export class ReportOutbox {
   private readonly accepted = new Map<string, AttemptRef>();
@@ -39,10 +21,10 @@ export class ReportOutbox {
   }
 
   /** Everything that waits, as bounded reports; the outbox is empty afterwards. */
-  take(heartbeat?: Heartbeat): Report[] {
+  take(heartbeat?: ProcessHeartbeat): AttemptReport[] {
     const accepted = slices([...this.accepted.values()], this.maxEntries);
     const finished = slices([...this.finished.values()], this.maxEntries);
-    const reports: Report[] = [];
+    const reports: AttemptReport[] = [];
     for (let index = 0; index < Math.max(accepted.length, finished.length); index += 1) {
       reports.push({ accepted: accepted[index] ?? [], finished: finished[index] ?? [] });
     }

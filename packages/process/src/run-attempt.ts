@@ -3,15 +3,16 @@
  * what a generation that is given back has so far. Never throws; what the handler throws becomes
  * the attempt's error.
  */
-import type { AttemptCost, Clock, ErrorBody, Logger } from '@llmos/base';
-import { backoffMs, errorBody, toErrorBody } from '@llmos/base';
 import type {
-  AttemptHandler,
+  AttemptCost,
   AttemptOutcome,
   AttemptSpec,
-  HandlerAnswer,
-  StopReason,
-} from './attempt';
+  Clock,
+  ErrorBody,
+  Logger,
+} from '@llmos/base';
+import { backoffMs, errorBody, toErrorBody } from '@llmos/base';
+import type { AttemptHandler, HandlerAnswer, StopReason } from './attempt';
 import { refOf } from './attempt';
 import type { ChunkPace } from './chunk-pace';
 import type { ChunkEnd } from './chunk-writer';

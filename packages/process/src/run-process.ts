@@ -3,13 +3,13 @@
  * mailbox once the promise resolves; announce it as ready only then. The connection stays the
  * caller's.
  */
-import type { Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
+import type { AttemptSpec, Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
 import { SkippedMessages } from '@llmos/base';
 import type { NatsConnection } from 'nats';
 import { createLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
 import { createMailboxLink } from './adapters/jetstream/jetstream-mailbox-link';
 import { createTaskStore } from './adapters/jetstream/jetstream-task-store';
-import type { AttemptHandler, AttemptSpec } from './attempt';
+import type { AttemptHandler } from './attempt';
 import { PROCESS_LIMITS } from './limits';
 import { systemPause } from './pause';
 import type { ProcessCounts } from './process-runtime';

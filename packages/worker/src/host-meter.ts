@@ -1,7 +1,7 @@
 /** Counts what a process host does, for the metrics of its agent. */
-import type { Clock } from '@llmos/base';
+import type { AttemptSpec, Clock } from '@llmos/base';
 import { toErrorBody } from '@llmos/base';
-import type { AttemptHandler, AttemptSpec } from '@llmos/process';
+import type { AttemptHandler } from '@llmos/process';
 import type { HistogramCounts, HostCounts } from './actors/host-protocol';
 import { HOST_BOUNDS } from './actors/host-protocol';
 import type { ContextCounts, ThreadAnswer } from './actors/thread-protocol';

@@ -16,7 +16,7 @@ import {
   checkFunctionDefinition,
   checkModelRegistration,
   checkSpawnRequest,
-  decodeReport,
+  eventsOf,
   parseStoreRecord,
   readFreeMemory,
   readLeaderRecord,
@@ -26,8 +26,8 @@ import {
   readTask,
   readTaskRequest,
 } from '@llmos/kernel/testing';
-import { encodeReport } from '@llmos/process/testing';
 import { functions, node } from '@llmos/proto';
+import { decodeReport, encodeReport } from '@llmos/wire';
 import type { FuzzParser } from '../fuzz';
 import { isDecodeError, promise } from '../fuzz';
 import type { FuzzSource } from '../fuzz-source';
@@ -117,7 +117,7 @@ const REPORTS = [
   }),
 ];
 
-const REPORTER = { node: 'node-1', process: 'p1' } as Parameters<typeof decodeReport>[0];
+const REPORTER = { node: 'node-1', process: 'p1' } as Parameters<typeof eventsOf>[0];
 
 function feedNodeMessage(source: FuzzSource): void {
   const { message } = node.NodeMessage.decode(source.bytes(NODE_MESSAGES));
@@ -168,7 +168,7 @@ export const KERNEL_PARSERS: readonly FuzzParser[] = [
   { name: 'system-calls-and-rows', feed: feedChecked },
   {
     name: 'reports',
-    feed: (source) => void decodeReport(REPORTER, source.bytes(REPORTS)),
+    feed: (source) => void eventsOf(REPORTER, decodeReport(source.bytes(REPORTS))),
     isRefusal: isDecodeError,
   },
   {

@@ -2,11 +2,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { InferOutput, TensorValue } from '@llmos/base';
+import type { InferOutput, MailboxMessage, TensorValue } from '@llmos/base';
 import { BUILT_IN_FUNCTIONS, compileSchemaCheck, encodeJson, isRecord } from '@llmos/base';
-import type { MailboxMessage } from '@llmos/process/testing';
-import { decodeMailboxMessage, encodeMailboxMessage } from '@llmos/process/testing';
 import { node } from '@llmos/proto';
+import { decodeMailboxMessage, encodeMailboxMessage } from '@llmos/wire';
 import type { ModelDocuments } from '@llmos/worker/testing';
 import { absorbWeights, encodeModel, readModel, selectWantedPositions } from '@llmos/onnx';
 import {
@@ -62,7 +61,7 @@ const COMMANDS: readonly MailboxMessage['command'][] = [
   { kind: 'hello' },
 ];
 const MAILBOX = COMMANDS.map((command) =>
-  encodeMailboxMessage({ epoch: 7, incarnation: 2, command }),
+  encodeMailboxMessage({ epoch: 7, incarnation: 2, command }, NOW),
 );
 
 const ORDERS: readonly Uint8Array[] = (

@@ -1,7 +1,7 @@
-import type { Epoch } from '@llmos/base';
-import type { CancelReason, ProcessAddress } from '../kernel-decision';
+import type { AttemptRef, CancelReason, Epoch } from '@llmos/base';
+import type { ProcessAddress } from '../kernel-decision';
 import type { KernelEvent } from '../kernel-event';
-import type { AttemptRef, TaskSpec } from '../tasks/task-spec';
+import type { TaskSpec } from '../tasks/task-spec';
 
 /**
  * Mailboxes and reports of processes. Core NATS both ways: any message may be lost, late or

@@ -1,13 +1,12 @@
 /** What processes say of attempts: accepted, finished, preempted; and what follows a failure. */
-import type { AttemptCost, ErrorBody } from '@llmos/base';
+import type { AttemptCost, AttemptEnd, AttemptRef, ErrorBody } from '@llmos/base';
 import { assertNever, errorBody } from '@llmos/base';
-import type { AttemptOutcome, ReportOrigin } from '../kernel-event';
+import type { ReportOrigin } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
 import { judgeFailure, shorten, stopError, withFailure } from '../tasks/task-outcomes';
-import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { chargeAttempt } from './costs';
 import { readyTask, tryAdopt } from './readiness';
@@ -25,7 +24,7 @@ export function applyAccepted(state: KernelState, origin: ReportOrigin, attempt:
 export interface FinishedReport {
   readonly origin: ReportOrigin;
   readonly attempt: AttemptRef;
-  readonly outcome: AttemptOutcome;
+  readonly outcome: AttemptEnd;
   readonly cost?: AttemptCost;
 }
 
@@ -157,7 +156,7 @@ function runningAt(
 function applyUnstored(
   state: KernelState,
   running: RunningTask,
-  outcome: Exclude<AttemptOutcome, { kind: 'committed' }>,
+  outcome: Exclude<AttemptEnd, { kind: 'committed' }>,
 ): void {
   const { task } = running;
   const { stop, place } = running.state;

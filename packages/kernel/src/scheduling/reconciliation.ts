@@ -2,13 +2,13 @@
  * Compares what a process says it runs with what it should run, at every heartbeat: lost messages
  * of either direction are repaired here within two heartbeats.
  */
+import type { AttemptRef } from '@llmos/base';
 import type { KernelEvent, ReportOrigin, RunningAttempt } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
 import { isOpen } from '../tasks/task';
-import type { AttemptRef } from '../tasks/task-spec';
 import { taskName } from '../tasks/task-table';
 import { confirmFinished, hear, markAccepted } from './attempts';
 import { chargeAttempt } from './costs';

@@ -3,13 +3,13 @@
  * one does it. So a permit is spent and returned exactly once (K1) and a task is in one place only
  * (K2).
  */
+import type { AttemptRef } from '@llmos/base';
 import { NO_COST } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { isServing, type Process } from '../processes/process';
 import { chainName } from '../tasks/key-chains';
 import type { AttemptPlace, RunningState, Task, TaskState } from '../tasks/task';
 import { isOpen } from '../tasks/task';
-import type { AttemptRef } from '../tasks/task-spec';
 
 export function moveTask(state: KernelState, task: Task, next: TaskState): void {
   leave(state, task);

@@ -90,10 +90,3 @@ export interface AttemptRecord {
   /** The latest ones, oldest first. */
   readonly failures: readonly AttemptFailure[];
 }
-
-/** One try of a task, as the mailbox and the reports name it. */
-export interface AttemptRef {
-  readonly tenant: TenantId;
-  readonly task: TaskId;
-  readonly attempt: number;
-}

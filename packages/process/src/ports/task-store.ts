@@ -1,6 +1,6 @@
 /** The durable side of one process: bodies of tasks, committed results, chunks of generations. */
-import type { BodyFormat, ErrorBody, GenerateChunk } from '@llmos/base';
-import type { AttemptRef, AttemptSpec, ResultOwner } from '../attempt';
+import type { AttemptRef, AttemptSpec, BodyFormat, ErrorBody, GenerateChunk } from '@llmos/base';
+import type { ResultOwner } from '../attempt';
 
 export type PutOutcome =
   | { readonly kind: 'stored'; readonly sequence: number }

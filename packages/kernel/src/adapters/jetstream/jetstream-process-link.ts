@@ -1,14 +1,23 @@
 /** Mailboxes and reports of processes, over core NATS. */
-import type { Epoch, Logger, ServerTime } from '@llmos/base';
-import { maxBodyBytesOf, parseNodeProcess, patterns, subjects } from '@llmos/base';
+import type {
+  AttemptRef,
+  AttemptSpec,
+  CancelReason,
+  Epoch,
+  Instant,
+  Logger,
+  MailboxCommand,
+  ServerTime,
+} from '@llmos/base';
+import { formatModelRef, maxBodyBytesOf, parseNodeProcess, patterns, subjects } from '@llmos/base';
+import { decodeReport, encodeMailboxMessage } from '@llmos/wire';
 import type { Msg, NatsConnection, Subscription } from 'nats';
-import type { CancelReason, ProcessAddress } from '../../kernel-decision';
+import type { ProcessAddress } from '../../kernel-decision';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type { ProcessLink } from '../../ports/process-link';
-import type { AttemptRef } from '../../tasks/task-spec';
-import { decodeReport, encodeMailbox, executeCommand } from './codec';
+import { eventsOf } from './report-events';
 import type { SlowLane } from './slow-lane';
 
 export interface ProcessLinkOptions {
@@ -19,7 +28,7 @@ export interface ProcessLinkOptions {
   readonly time: ServerTime;
 }
 
-type Command = Parameters<typeof encodeMailbox>[0]['command'];
+type Execution = Parameters<ProcessLink['execute']>[0];
 
 export class JetStreamProcessLink implements ProcessLink {
   private epoch: Epoch | undefined;
@@ -44,34 +53,33 @@ export class JetStreamProcessLink implements ProcessLink {
     this.epoch = undefined;
   }
 
-  execute(of: Parameters<ProcessLink['execute']>[0]): void {
+  execute(of: Execution): void {
     const { time } = this.options;
-    const steadyMs = time.steady.wallMs();
-    const leftMs = of.deadlineWallMs - steadyMs;
-    const ageMs = Math.max(0, steadyMs - of.spec.storedWallMs);
-    const deadlineWallMs = time.wallMs() + leftMs;
-    const { spec, attempt } = of;
     // A process reads from the stream what does not fit its mailbox.
     const isLarge = (of.body?.length ?? 0) > this.maxMailBodyBytes();
-    const body = isLarge ? undefined : of.body;
-    this.send(of.to, executeCommand({ spec, attempt, deadlineWallMs, leftMs, ageMs, body }));
+    const spec = attemptSpecOf(of, isLarge ? undefined : of.body);
+    this.send(
+      of.to,
+      { kind: 'execute', spec },
+      { nowMs: time.steady.wallMs(), wallMs: time.wallMs() },
+    );
   }
 
   cancel(to: ProcessAddress, attempt: AttemptRef, reason: CancelReason): void {
-    this.send(to, { $case: 'cancel', value: { attempt, reason } });
+    this.send(to, { kind: 'cancel', attempt, reason });
   }
 
   preempt(to: ProcessAddress, attempt: AttemptRef): void {
-    this.send(to, { $case: 'preempt', value: { attempt } });
+    this.send(to, { kind: 'preempt', attempt });
   }
 
   confirm(to: ProcessAddress, attempts: readonly AttemptRef[]): void {
-    const message = this.encode(to, { $case: 'confirm', value: { attempts: [...attempts] } });
+    const message = this.encode(to, { kind: 'confirm', attempts }, UNTIMED);
     if (message !== undefined) this.options.slowLane.push(message.subject, message.bytes);
   }
 
   greet(to: ProcessAddress): void {
-    this.send(to, { $case: 'hello', value: {} });
+    this.send(to, { kind: 'hello' });
   }
 
   /** Beside the other fields of a message. */
@@ -79,14 +87,15 @@ export class JetStreamProcessLink implements ProcessLink {
     return maxBodyBytesOf(this.options.connection) - EDGE_LIMITS.mailFieldsBytes;
   }
 
-  private send(to: ProcessAddress, command: Command): void {
-    const message = this.encode(to, command);
+  private send(to: ProcessAddress, command: MailboxCommand, now: Instant = UNTIMED): void {
+    const message = this.encode(to, command, now);
     if (message !== undefined) this.options.connection.publish(message.subject, message.bytes);
   }
 
-  private encode(to: ProcessAddress, command: Command) {
+  private encode(to: ProcessAddress, command: MailboxCommand, now: Instant) {
     if (this.epoch === undefined) return undefined;
-    const bytes = encodeMailbox({ epoch: this.epoch, incarnation: to.incarnation, command });
+    const message = { epoch: this.epoch, incarnation: to.incarnation, command };
+    const bytes = encodeMailboxMessage(message, now);
     return { subject: subjects.mailbox({ node: to.nodeId, process: to.pid }), bytes };
   }
 
@@ -96,7 +105,7 @@ export class JetStreamProcessLink implements ProcessLink {
     let events: readonly KernelEvent[];
     try {
       if (from === undefined) throw new TypeError('the subject names no node and process');
-      events = decodeReport(from, msg.data);
+      events = eventsOf(from, decodeReport(msg.data));
     } catch (error) {
       counters.add('reports_malformed');
       // The guard of the connection tells of it, at a bounded rate.
@@ -108,4 +117,36 @@ export class JetStreamProcessLink implements ProcessLink {
       deliver(event);
     }
   }
+}
+
+/** Only an execute says times. */
+const UNTIMED: Instant = { nowMs: 0, wallMs: 0 };
+
+/** Its times count from the steady wall clock. */
+export function attemptSpecOf(
+  { spec, attempt, deadlineWallMs }: Pick<Execution, 'spec' | 'attempt' | 'deadlineWallMs'>,
+  body: Uint8Array | undefined,
+): AttemptSpec {
+  return {
+    tenant: spec.tenant,
+    task: spec.id,
+    attempt,
+    function: spec.function,
+    class: spec.class,
+    priority: spec.priority,
+    sequence: spec.sequence,
+    deadlineAtMs: deadlineWallMs,
+    storedAtMs: spec.storedWallMs,
+    stream: spec.stream,
+    format: spec.format,
+    root: spec.root ?? spec.id,
+    key: spec.key,
+    model: spec.model && formatModelRef(spec.model),
+    traceparent: spec.traceparent,
+    keepMs: spec.keepMs,
+    digest: spec.digest,
+    flow: spec.flow,
+    notBeforeWallMs: spec.notBeforeWallMs,
+    body,
+  };
 }

@@ -1,10 +1,9 @@
 /** Drops a share of mailbox and report messages, for tests of the whole system only. */
-import type { Epoch, Random } from '@llmos/base';
-import type { CancelReason, ProcessAddress } from '../../kernel-decision';
+import type { AttemptRef, CancelReason, Epoch, Random } from '@llmos/base';
+import type { ProcessAddress } from '../../kernel-decision';
 import type { KernelEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type { ProcessLink } from '../../ports/process-link';
-import type { AttemptRef } from '../../tasks/task-spec';
 
 export class LossyProcessLink implements ProcessLink {
   constructor(

@@ -1,10 +1,17 @@
 /** The mailbox subject of one process, and its reports. Core NATS. */
-import type { Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
+import type {
+  AttemptReport,
+  MailboxMessage,
+  Clock,
+  Logger,
+  NodeId,
+  OnSkipped,
+  ProcessId,
+} from '@llmos/base';
 import { UnsentMessages, guardCallback, readClock, subjects } from '@llmos/base';
+import { decodeMailboxMessage, encodeReport } from '@llmos/wire';
 import type { Msg, NatsConnection, Subscription } from 'nats';
-import type { MailboxLink, MailboxMessage } from '../../ports/mailbox-link';
-import type { Report } from '../../report-outbox';
-import { decodeMailboxMessage, encodeReport } from './codec';
+import type { MailboxLink } from '../../ports/mailbox-link';
 import { messageOf } from './store-error';
 
 export interface MailboxLinkOptions {
@@ -38,7 +45,7 @@ export function createMailboxLink(options: MailboxLinkOptions): MailboxLink {
 
   return {
     open,
-    send(report: Report): void {
+    send(report: AttemptReport): void {
       // The leader learns of a closed connection by missing heartbeats.
       if (connection.isClosed()) return;
       try {

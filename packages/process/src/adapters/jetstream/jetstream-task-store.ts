@@ -1,5 +1,5 @@
 /** Bodies, results and chunks in JetStream; every read asks the stream's leader. */
-import type { BodyFormat, GenerateChunk } from '@llmos/base';
+import type { AttemptRef, AttemptSpec, BodyFormat, GenerateChunk } from '@llmos/base';
 import {
   encodeChunk,
   formatIdentity,
@@ -14,7 +14,7 @@ import {
 } from '@llmos/base';
 import { headers } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection, StoredMsg } from 'nats';
-import type { AttemptRef, AttemptSpec, ResultOwner } from '../../attempt';
+import type { ResultOwner } from '../../attempt';
 import { PROCESS_LIMITS } from '../../limits';
 import type {
   BodyOutcome,
