@@ -4,7 +4,7 @@
  * `LLMOS_TEST_NATS_SERVERS` names more server programs to try: what they restore differs.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { readStoragePlan, startSystem } from '@llmos/local';
 import type { RunningSystem, SystemNotice } from '@llmos/local';
@@ -161,7 +161,7 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
   );
 
   it(
-    'a store folder that was reset: it does not start and says so; put back, everything is there',
+    'a store folder that is gone or empty: it does not start and says so; put back, everything is there',
     onDisk(AMPLE, async () => {
       await start();
       await work('reset');
@@ -169,6 +169,9 @@ describe.each(natsServerPrograms())('on %s', (_name, program) => {
       renameSync(join(folder, 'nats'), join(folder, 'aside'));
       await expectRefusal(/store of this system is gone: \S+\/nats holds no stream/);
       expect(existsSync(join(folder, 'nats'))).toBe(false);
+      mkdirSync(join(folder, 'nats'));
+      await expectRefusal(/store of this system is gone: \S+\/nats holds no stream/);
+      rmSync(join(folder, 'nats'), { recursive: true });
       renameSync(join(folder, 'aside'), join(folder, 'nats'));
       await start();
       await expectAllOf('reset');

@@ -63,15 +63,21 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredSy
 
 /**
  * As many as servers take a stream: one of them may run without JetStream. Servers that have just
- * started come to know each other within seconds.
+ * started come to know each other within seconds; until then, fewer of them than there are look
+ * like all, and with two replicas the system stands still with either server.
  */
-async function chooseReplicas({ server, onStep }: RestoreOptions): Promise<number> {
-  const wanted = Math.min(MAX_REPLICAS, server.serverCount);
+export async function chooseReplicas({
+  server,
+  onStep,
+}: Pick<RestoreOptions, 'server' | 'onStep'>): Promise<number> {
   const untilMs = performance.now() + CLI_LIMITS.clusterWaitMs;
-  for (let replicas = wanted; replicas > 1;) {
-    if (await server.hasRoom(CLI_LIMITS.probeBytes, replicas)) return replicas;
-    onStep(`waiting for ${replicas} servers`);
-    if (performance.now() >= untilMs) replicas -= 1;
+  for (let most = MAX_REPLICAS; server.isClustered && most > 1;) {
+    const replicas = Math.min(most, server.serverCount);
+    const isLate = performance.now() >= untilMs;
+    const isTried = replicas > 1 && (replicas === MAX_REPLICAS || isLate);
+    if (isTried && (await server.hasRoom(CLI_LIMITS.probeBytes, replicas))) return replicas;
+    onStep(`waiting for ${most} servers`);
+    if (isLate) most = replicas - 1;
     else await server.pause();
   }
   return 1;

@@ -18,7 +18,9 @@ export interface Snapshot {
 /** Every method rejects with an LlmosError; UNAVAILABLE where the server doesn't answer. */
 export interface StreamServer {
   readonly version: string;
-  /** Of its cluster; 1 where it has none. */
+  /** Also while it knows of no other server of its cluster. */
+  readonly isClustered: boolean;
+  /** Of its cluster, as far as it knows them now; 1 where it has none. */
   readonly serverCount: number;
   /** Largest part that `restore` may send. */
   readonly partBytes: number;

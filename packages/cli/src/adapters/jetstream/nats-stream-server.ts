@@ -77,9 +77,12 @@ class NatsStreamServer implements StreamServer {
     return this.connection.info?.version ?? 'unknown';
   }
 
+  get isClustered(): boolean {
+    return this.connection.info?.cluster !== undefined;
+  }
+
   get serverCount(): number {
-    const { info } = this.connection;
-    return info?.cluster === undefined ? 1 : Math.max(1, info.connect_urls?.length ?? 1);
+    return this.isClustered ? Math.max(1, this.connection.info?.connect_urls?.length ?? 1) : 1;
   }
 
   get partBytes(): number {
