@@ -56,7 +56,12 @@ export interface TakeoverReport {
   readonly left: number;
   readonly expected: number;
   /** All waiting tasks ended, because their model was removed. */
-  readonly removal: { readonly elapsedMs: number; readonly slowestEchoMs: number };
+  readonly removal: {
+    readonly elapsedMs: number;
+    readonly slowestEchoMs: number;
+    /** Results stored at the end; each task should have one. */
+    readonly results: number;
+  };
 }
 
 interface Bench {
@@ -164,7 +169,9 @@ async function removeModel(bench: Bench): Promise<TakeoverReport['removal']> {
   });
   notePeak(bench);
   const elapsedMs = Math.round(performance.now() - startedMs);
-  return { elapsedMs, slowestEchoMs: await probing() };
+  const slowestEchoMs = await probing();
+  const { state } = await bench.manager.streams.info(STREAMS.results);
+  return { elapsedMs, slowestEchoMs, results: state.messages };
 }
 
 async function start(bench: Bench, index: number): Promise<TestProgram> {

@@ -99,6 +99,8 @@ export const EDGE_LIMITS = {
   maxStoreRequests: 256,
   /** Of one tenant: what others ask for waits behind so many, in the server too. */
   maxTenantStoreRequests: 64,
+  /** Of a class below interactive while somebody calls: its answers come together, in one turn. */
+  maxPacedStoreRequests: 16,
   /** Acknowledgements that are sent once more after a reconnect: those of the last seconds. */
   maxRecentAcks: 8_192,
   /** Of one class that are not sent yet; beyond, its intake pauses. More than the core asks for. */

@@ -44,7 +44,7 @@ import { whileUnavailable } from './connection';
 import { publishDeadLetter } from './dead-letters';
 import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
-import { IntakePace } from './intake-pace';
+import { IntakePace, type LoopReading } from './intake-pace';
 import { IntakePull } from './intake-pull';
 import { RecentAcks } from './recent-acks';
 import { ResultCommits } from './result-commits';
@@ -127,13 +127,11 @@ export class JetStreamTaskStream implements TaskStream {
     const info = await whileUnavailable(waiting, () => manager.streams.info(STREAMS.tasks));
     const lastSequence = info.state.last_seq;
     if (isEnded()) return { lastSequence };
-    const pace = new IntakePace({
-      read: () => performance.eventLoopUtilization(),
-      nowMs: () => performance.now(),
-      lastSequence,
-    });
+    const nowMs = (): number => performance.now();
+    const read = (): LoopReading => performance.eventLoopUtilization();
+    const pace = new IntakePace({ read, nowMs, lastSequence });
     const pulls = TASK_CLASSES.map((taskClass) => this.createPull({ epoch, taskClass, pace }));
-    const persistence = new Persistence(log, counters);
+    const persistence = new Persistence({ log, counters, nowMs });
     const held = new HeldMessages(this.options.bodyCacheBytes);
     const onStray = (stored: StoredMsg): Promise<void> => this.endStray(stored);
     const strays = new StrayTasks({ manager, log, onStray });
@@ -151,7 +149,7 @@ export class JetStreamTaskStream implements TaskStream {
     this.recentAcks.takeAll();
     const ahead = new AheadTasks({
       lastSequence,
-      nowMs: () => performance.now(),
+      nowMs,
       deleteMessage: (sequence) => this.deleteMessage(sequence),
     });
     const aheadTimer = setInterval(() => {
@@ -345,7 +343,7 @@ export class JetStreamTaskStream implements TaskStream {
   }
 
   private bringIn(
-    { held, deliver }: Leadership,
+    { held, deliver, persistence }: Leadership,
     event: IntakeEvent,
     message: { readonly reply: string; readonly body: Uint8Array },
   ): void {
@@ -357,6 +355,7 @@ export class JetStreamTaskStream implements TaskStream {
       const { tenant, function: name } = spec;
       if (error.code === 'INTERNAL') log.error('intake-failed', { tenant, function: name, error });
     }
+    if (spec.class === 'interactive') persistence.noteUrgent();
     held.hold(spec.sequence, message.reply, message.body);
     counters.add('tasks_taken_in', spec.class);
     deliver(event);

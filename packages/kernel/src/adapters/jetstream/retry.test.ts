@@ -4,10 +4,20 @@ import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import { silentCounters } from '../../ports/kernel-counters';
 import { Persistence } from './retry';
 
-const { maxStoreRequests, maxTenantStoreRequests } = EDGE_LIMITS;
+const { maxStoreRequests, maxTenantStoreRequests, maxPacedStoreRequests, pacedAfterCallMs } =
+  EDGE_LIMITS;
 
 function ownerOf(taskClass: TaskClass) {
   return { class: taskClass, tenant: 'default' as TenantId };
+}
+
+function persistenceAt() {
+  let nowMs = 0;
+  const pass = (ms: number): void => {
+    nowMs += ms;
+  };
+  const options = { log: silentLogger, counters: silentCounters, nowMs: () => nowMs };
+  return { persistence: new Persistence(options), pass };
 }
 
 /** Requests that are answered when told. */
@@ -34,7 +44,7 @@ function requestsOf(persistence: Persistence) {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 it('lets an urgent request overtake thousands of others', async () => {
-  const persistence = new Persistence(silentLogger, silentCounters);
+  const persistence = persistenceAt().persistence;
   const { begun, ask } = requestsOf(persistence);
   for (let index = 0; index < 5_000; index += 1) ask(`batch-${index}`, 'batch');
   ask('urgent', 'interactive');
@@ -46,7 +56,7 @@ it('lets an urgent request overtake thousands of others', async () => {
 });
 
 it('never stops a class for ever, however many more urgent requests there are', async () => {
-  const persistence = new Persistence(silentLogger, silentCounters);
+  const persistence = persistenceAt().persistence;
   const { begun, ask } = requestsOf(persistence);
   for (let index = 0; index < 5_000; index += 1) ask(`urgent-${index}`, 'interactive');
   ask('batch', 'batch');
@@ -56,7 +66,7 @@ it('never stops a class for ever, however many more urgent requests there are', 
 });
 
 it('sends what waits as others are answered, in order', async () => {
-  const persistence = new Persistence(silentLogger, silentCounters);
+  const persistence = persistenceAt().persistence;
   const { begun, answers, ask } = requestsOf(persistence);
   for (let index = 0; index < 1_000; index += 1) ask(String(index), 'standard');
   for (let answered = 0; answered < 1_000; answered += 1) {
@@ -69,7 +79,7 @@ it('sends what waits as others are answered, in order', async () => {
 });
 
 it('leaves places to others however much one tenant asks for', async () => {
-  const persistence = new Persistence(silentLogger, silentCounters);
+  const persistence = persistenceAt().persistence;
   const { begun, answers, ask } = requestsOf(persistence);
   const flood = 'flood' as TenantId;
   for (let index = 0; index < 5_000; index += 1) ask(`flood-${index}`, 'interactive', flood);
@@ -85,7 +95,7 @@ it('leaves places to others however much one tenant asks for', async () => {
 });
 
 it('answers each of many tenants in turn while thousands of requests wait', async () => {
-  const persistence = new Persistence(silentLogger, silentCounters);
+  const persistence = persistenceAt().persistence;
   const { begun, answers, ask } = requestsOf(persistence);
   for (let index = 0; index < 5_000; index += 1) ask(`flood-${index}`, 'interactive');
   await turn();
@@ -97,8 +107,29 @@ it('answers each of many tenants in turn while thousands of requests wait', asyn
   persistence.end();
 });
 
+it('asks for little at once of what is less urgent while somebody waits for an urgent task', async () => {
+  const { persistence, pass } = persistenceAt();
+  const { begun, answers, ask } = requestsOf(persistence);
+  persistence.noteUrgent();
+  for (let index = 0; index < 1_000; index += 1) ask(`batch-${index}`, 'batch');
+  await turn();
+  expect(begun).toHaveLength(maxPacedStoreRequests);
+  for (const answer of answers.splice(0)) answer();
+  await turn();
+  expect(begun).toHaveLength(2 * maxPacedStoreRequests);
+  for (let index = 0; index < 100; index += 1) ask(`urgent-${index}`, 'interactive');
+  await turn();
+  expect(begun).toHaveLength(2 * maxPacedStoreRequests + 100);
+  // Nobody called any more: the next answer lets all go that may.
+  pass(pacedAfterCallMs);
+  answers[0]?.();
+  await turn();
+  expect(begun.length).toBeGreaterThan(3 * maxPacedStoreRequests + 100);
+  persistence.end();
+});
+
 it('sends nothing while the lease has lapsed, neither anew nor again, and all of it then', async () => {
-  const persistence = new Persistence(silentLogger, silentCounters);
+  const persistence = persistenceAt().persistence;
   const { begun, ask } = requestsOf(persistence);
   let tries = 0;
   const repeated = persistence.run('repeated', ownerOf('standard'), () => {
@@ -117,7 +148,7 @@ it('sends nothing while the lease has lapsed, neither anew nor again, and all of
 });
 
 it('lets go of what waits for the lease when the leadership ends', async () => {
-  const persistence = new Persistence(silentLogger, silentCounters);
+  const persistence = persistenceAt().persistence;
   persistence.suspend();
   const waiting = persistence.run('waiting', ownerOf('batch'), () => Promise.resolve());
   persistence.end();

@@ -32,6 +32,12 @@ const MOST_IN_FLIGHT: Readonly<Record<TaskClass, number>> = {
 /** So many a class may always have, or the more urgent ones could stop it for ever. */
 const LEAST_IN_FLIGHT = Math.floor(EDGE_LIMITS.maxStoreRequests / 16);
 
+export interface PersistenceOptions {
+  readonly log: Logger;
+  readonly counters: KernelCounters;
+  readonly nowMs: () => number;
+}
+
 /** Whom a request is for. */
 export interface RequestOwner {
   readonly class: TaskClass;
@@ -40,7 +46,8 @@ export interface RequestOwner {
 
 /**
  * A lane for each class, in which tenants take turns: what is urgent never waits behind what is
- * many, and nobody behind the masses of another tenant.
+ * many, and nobody behind the masses of another tenant. While urgent tasks come in, the other lanes
+ * are narrow: masses that end, or are looked up, go on in small parts.
  */
 export class Persistence {
   private isEnded = false;
@@ -54,11 +61,14 @@ export class Persistence {
     batch: emptyLane(),
   };
   private readonly pauses = new Set<() => void>();
+  private urgentAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    private readonly log: Logger,
-    private readonly counters: KernelCounters,
-  ) {}
+  constructor(private readonly options: PersistenceOptions) {}
+
+  /** An urgent task came in, and somebody waits for it. */
+  noteUrgent(): void {
+    this.urgentAtMs = this.options.nowMs();
+  }
 
   /** Requests of a class that are not sent yet. */
   waiting(taskClass: TaskClass): number {
@@ -103,9 +113,9 @@ export class Persistence {
         return await operation();
       } catch (error) {
         if (this.isEnded) throw new LeadershipEnded();
-        this.counters.add('store_retries', name);
+        this.options.counters.add('store_retries', name);
         const reason = describeApiError(error);
-        this.log.warn('store-request-repeated', { operation: name, failures, reason });
+        this.options.log.warn('store-request-repeated', { operation: name, failures, reason });
         await this.pause(backoffMs(STORE_RETRY, failures));
       }
     }
@@ -139,8 +149,21 @@ export class Persistence {
   }
 
   private mayBegin(taskClass: TaskClass): boolean {
-    if (this.lanes[taskClass].inFlight < LEAST_IN_FLIGHT) return true;
+    const { inFlight } = this.lanes[taskClass];
+    if (inFlight < LEAST_IN_FLIGHT) return true;
+    if (inFlight >= this.mostOfClass(taskClass)) return false;
     return this.inFlight < MOST_IN_FLIGHT[taskClass];
+  }
+
+  /**
+   * What is answered together is worked off together, in one turn of the event loop, and so many
+   * turns does an urgent task take: request, acknowledgement, report and result each wait for one.
+   */
+  private mostOfClass(taskClass: TaskClass): number {
+    const isPaced = this.options.nowMs() - this.urgentAtMs < EDGE_LIMITS.pacedAfterCallMs;
+    return isPaced && taskClass !== 'interactive'
+      ? EDGE_LIMITS.maxPacedStoreRequests
+      : EDGE_LIMITS.maxStoreRequests;
   }
 
   /** What one tenant brings never takes all places, nor the server's whole attention. */
