@@ -1,12 +1,15 @@
-import { silentLogger } from '@llmos/base';
-import type { Epoch } from '@llmos/base';
+import { HEADERS, errorBody, silentLogger } from '@llmos/base';
+import type { Epoch, FunctionName, TenantId } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
 import type { ActiveKernelParts } from './active-kernel';
 import { ActiveKernel } from './active-kernel';
 import { PrometheusMetrics } from './adapters/http/prometheus-metrics';
 import { EDGE_LIMITS } from './edge-limits';
+import type { KernelCore } from './kernel-core';
 import type { KernelEvent } from './kernel-event';
 import { silentCounters } from './ports/kernel-counters';
+import type { PublishedTask } from './ports/task-stream';
+import type { TaskToStore } from './services/ahead-publisher';
 
 const nothing = (): void => undefined;
 
@@ -70,5 +73,66 @@ describe('a leadership that never begins', () => {
     await beginning({ onFailure: (error) => void failures.push(error) }).end();
     jest.advanceTimersByTime(EDGE_LIMITS.beginMs);
     expect(failures).toEqual([]);
+  });
+});
+
+describe('a call whose task was stored', () => {
+  const published = { sequence: 7 } as PublishedTask;
+  const toStore = (id?: string): TaskToStore => ({
+    subject: { class: 'batch', tenant: 'acme' as TenantId, function: 'echo' as FunctionName },
+    headers: new Map(id === undefined ? [] : [[HEADERS.id, id]]),
+    body: new Uint8Array(1),
+  });
+
+  /** A leadership that has begun, and whose core refuses whatever is new to it. */
+  async function leading(options: { readonly hasBegun?: boolean } = {}) {
+    const { hasBegun = true } = options;
+    const taken: number[] = [];
+    const world = { isLeading: true };
+    const core = {
+      refusalOf: () => errorBody('RESOURCE_EXHAUSTED', 'full'),
+      statusOf: (_tenant: TenantId, id: string) => ({
+        state: id === 'held' ? 'queued' : 'unknown',
+      }),
+    };
+    const kernel = beginning({
+      createCore: () => core as unknown as KernelCore,
+      isLeading: () => world.isLeading,
+      clock: { ...manualClock(), nowMs: () => 0 },
+      requests: { serve: () => ({ stop: nothing }) },
+      taskStream: {
+        begin: () => (hasBegun ? Promise.resolve({ lastSequence: 0 }) : new Promise(nothing)),
+        takeInAhead: ({ sequence }: PublishedTask) => void taken.push(sequence),
+        end: () => Promise.resolve(),
+      },
+    } as unknown as Partial<ActiveKernelParts>);
+    await Promise.resolve().then(nothing).then(nothing).then(nothing);
+    return { kernel, taken, world };
+  }
+
+  it('is taken in only while its leadership has begun, leads and has not ended', async () => {
+    const early = await leading({ hasBegun: false });
+    early.kernel.takeInAhead(published);
+    expect(early.taken).toEqual([]);
+    await early.kernel.end();
+
+    const { kernel, taken, world } = await leading();
+    kernel.takeInAhead(published);
+    world.isLeading = false;
+    kernel.takeInAhead(published);
+    expect(taken).toEqual([7]);
+    world.isLeading = true;
+    await kernel.end();
+    kernel.takeInAhead(published);
+    expect(taken).toEqual([7]);
+  });
+
+  it('is not refused where its id is held, for then it takes no more room', async () => {
+    const { kernel } = await leading();
+    expect(kernel.refusalOf(toStore())).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    expect(kernel.refusalOf(toStore('new'))).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    expect(kernel.refusalOf(toStore('held'))).toBeUndefined();
+    await kernel.end();
+    expect(kernel.refusalOf(toStore())).toBeUndefined();
   });
 });

@@ -248,6 +248,7 @@ describe('in the course of time', () => {
     pull.pump();
     deliverBatch();
     pull.end();
+    expect(jest.getTimerCount()).toBe(0);
     for (const inbox of inboxes) inbox.isOpen = true;
     const before = taken.length;
     deliverBatch(1 + pullBatch);
@@ -332,6 +333,16 @@ describe('at the end of a pull, and after a reconnect', () => {
     pull.end();
   });
 
+  it('leaves nothing due behind where it ends meanwhile', async () => {
+    const { pull, world, tell } = setUp();
+    world.lastDelivery = () => Promise.resolve(2);
+    pull.pump();
+    tell(408);
+    await jest.advanceTimersByTimeAsync(1);
+    pull.end();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
   it('leaves what comes meanwhile its time', async () => {
     const { pull, world, remakes, deliver, tell } = setUp();
     world.lastDelivery = () => Promise.resolve(2);
@@ -380,13 +391,19 @@ describe('a server that says nothing', () => {
   afterEach(() => void jest.useRealTimers());
 
   it('is asked again long before the pull would end by itself', () => {
-    const { pull, pulls, requests, tell } = setUp();
+    const { pull, inboxes, pulls, requests, deliver, tell } = setUp();
     pull.pump();
     expect(pulls).toHaveLength(2);
     expect(requests[0]?.idle_heartbeat).toBe(pullHeartbeatMs * 1e6);
     for (let beats = 0; beats < 10; beats += 1) {
       jest.advanceTimersByTime(pullHeartbeatMs);
       tell(100);
+    }
+    for (let number = 1; number <= 10; number += 1) {
+      jest.advanceTimersByTime(pullHeartbeatMs);
+      // A message is a word as well.
+      deliver(number, number);
+      tell(100, inboxes.slice(1));
     }
     expect(pulls).toHaveLength(2);
     jest.advanceTimersByTime(4 * pullHeartbeatMs);

@@ -141,6 +141,7 @@ it('tells what is behind when it begins and after a reconnect, once', async () =
   watch.begin();
   await turn();
   expect(watch.lost()).toBe('A held messages up to 6 and ends at 5');
+  expect(errors).toHaveLength(1);
   stores.set('A', 6);
   reconnect();
   await turn();

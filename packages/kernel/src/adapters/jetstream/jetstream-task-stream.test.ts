@@ -4,18 +4,22 @@ import {
   HEADERS,
   STREAMS,
   ServerTime,
+  decodeJson,
   encodeJson,
   silentLogger,
 } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
+import { NatsError } from 'nats';
 import type { Msg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { IntakeEvent } from '../../kernel-event';
 import { silentCounters } from '../../ports/kernel-counters';
+import { API_ERRORS } from './api-errors';
 import type { TaskStreamOptions } from './jetstream-task-stream';
 import { JetStreamTaskStream } from './jetstream-task-stream';
 
-const { aheadDeliveryMs, aheadLookMs, skippedLookMs } = EDGE_LIMITS;
+const { aheadDeliveryMs, aheadLookMs, skippedLookMs, strayLookMs } = EDGE_LIMITS;
+const { pullBatch, pullPacedBatch, intakeCheckMs } = EDGE_LIMITS;
 const LAST = 10;
 const EPOCH = 3 as Epoch;
 const ALL = { interactive: true, standard: true, batch: true };
@@ -28,9 +32,11 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 async function setUp({ skipped = 0 } = {}) {
   const inboxes: { subject: string; callback: (error: null, msg: Msg) => void }[] = [];
   const pulls = new Map<string, string>();
+  /** How many tasks each pull asked for. */
+  const batches: number[] = [];
   const acknowledged: string[] = [];
   const deleted: number[] = [];
-  const world = { isDeletable: true };
+  const world = { isDeletable: true, skipped, consumersMade: 0 };
   const connection = {
     info: { max_payload: 1 },
     jetstream: () => ({}),
@@ -40,14 +46,20 @@ async function setUp({ skipped = 0 } = {}) {
       inboxes.push({ subject, callback });
       return { unsubscribe: () => undefined };
     },
-    publish: (subject: string, _body: Uint8Array, options?: { reply: string }) => {
-      if (options !== undefined) pulls.set(subject.split('-').at(-1) ?? '', options.reply);
+    publish: (subject: string, body: Uint8Array, options?: { reply: string }) => {
+      if (options === undefined) return;
+      pulls.set(subject.split('-').at(-1) ?? '', options.reply);
+      batches.push((decodeJson(body) as { batch: number }).batch);
     },
   };
-  const isLeft = (): boolean => skipped > 0 && !deleted.includes(skipped);
+  const isLeft = (): boolean => world.skipped > 0 && !deleted.includes(world.skipped);
   const manager = {
     consumers: {
-      add: () => Promise.resolve(),
+      add: (name: string) => {
+        if (name === STREAMS.tasks) world.consumersMade += 1;
+        return Promise.resolve();
+      },
+      delete: () => Promise.resolve(true),
       info: () => Promise.resolve({ num_ack_pending: 0, num_pending: 0, delivered: {} }),
     },
     streams: {
@@ -55,13 +67,11 @@ async function setUp({ skipped = 0 } = {}) {
         const messages = name === STREAMS.tasks && isLeft() ? 1 : 0;
         return Promise.resolve({ state: { messages, first_seq: 1, last_seq: LAST } });
       },
-      getMessage: () => {
-        const stored = {
-          seq: skipped,
-          subject: 'llmos.v1.task.batch.acme.echo',
-          time: new Date(0),
-        };
-        return Promise.resolve({ ...stored, data: new Uint8Array(1), header: undefined });
+      getMessage: (name: string) => {
+        if (name !== STREAMS.tasks || !isLeft()) return Promise.reject(noMessage());
+        const subject = 'llmos.v1.task.batch.acme.echo';
+        const stored = { seq: world.skipped, subject, time: new Date(0), header: undefined };
+        return Promise.resolve({ ...stored, data: new Uint8Array(1) });
       },
       deleteMessage: (_stream: string, sequence: number) => {
         if (!world.isDeletable) return Promise.reject(new Error('away'));
@@ -71,6 +81,18 @@ async function setUp({ skipped = 0 } = {}) {
     },
   };
   const events: IntakeEvent[] = [];
+  /** How results were looked for. */
+  const lookedFor: string[] = [];
+  const noResult = (how: string): Promise<undefined> => {
+    lookedFor.push(how);
+    return Promise.resolve(undefined);
+  };
+  const reads = {
+    /** Undefined: nothing is remembered of the backlog. */
+    stored: undefined as unknown,
+    read: () => noResult('asked'),
+    known: () => noResult('remembered'),
+  };
   const stream = new JetStreamTaskStream({
     connection,
     manager,
@@ -81,7 +103,7 @@ async function setUp({ skipped = 0 } = {}) {
       readProtobuf: () => undefined,
       maxBodyBytes: 1_000,
     },
-    reads: {},
+    reads,
     slowLane: { push: (reply: string) => acknowledged.push(reply), flush: () => undefined },
     bodyCacheBytes: 1_000,
     time: new ServerTime(manualClock()),
@@ -96,6 +118,9 @@ async function setUp({ skipped = 0 } = {}) {
   return {
     stream,
     events,
+    batches,
+    reads,
+    lookedFor,
     acknowledged,
     deleted,
     world,
@@ -117,6 +142,13 @@ async function setUp({ skipped = 0 } = {}) {
     /** Sequence and arrival of what was brought in. */
     came: () => events.map(({ spec, arrival }) => [spec.sequence, arrival]),
   };
+}
+
+function noMessage(): NatsError {
+  const error = new NatsError('none', '404', undefined);
+  const { noMessageFound: err_code } = API_ERRORS;
+  error.api_error = { code: 404, err_code, description: 'no message found' };
+  return error;
 }
 
 const turn = (): Promise<void> => jest.advanceTimersByTimeAsync(0);
@@ -227,4 +259,78 @@ it('looks for nothing once it has ended', async () => {
   await stream.end();
   await turn();
   expect(jest.getTimerCount()).toBe(0);
+});
+
+it.each(['its delivery is acknowledged after all', 'its message is deleted'])(
+  'counts one that is passed over no longer where %s',
+  async (how) => {
+    const { stream, world, deleted, deliver, came } = await setUp({ skipped: 4 });
+    await jest.advanceTimersByTimeAsync(2 * skippedLookMs);
+    if (how.includes('acknowledged')) {
+      deliver(4, 1);
+      world.skipped = 0;
+    }
+    stream.acknowledge(4);
+    await turn();
+    expect(deleted).toEqual(how.includes('acknowledged') ? [] : [4]);
+    world.skipped = 5;
+    await jest.advanceTimersByTimeAsync(strayLookMs + 2 * skippedLookMs);
+    expect(came()).toEqual([
+      [4, 'again'],
+      [5, 'again'],
+    ]);
+    await stream.end();
+  },
+);
+
+it('makes no consumer anew while the lease has lapsed: it would be of a replaced leader', async () => {
+  const { stream, world, deliver } = await setUp();
+  expect(world.consumersMade).toBe(3);
+  stream.suspend();
+  deliver(LAST + 2, 2);
+  await jest.advanceTimersByTimeAsync(5 * intakeCheckMs);
+  expect(world.consumersMade).toBe(3);
+  stream.resume();
+  await jest.advanceTimersByTimeAsync(intakeCheckMs);
+  expect(world.consumersMade).toBe(4);
+  await stream.end();
+});
+
+it('asks for the result of what another leader may have run, and of nothing else', async () => {
+  const { stream, events, reads, lookedFor, deliver } = await setUp();
+  reads.stored = undefined;
+  deliver(LAST, 1);
+  deliver(LAST + 1, 2);
+  for (const { spec } of events) await stream.lookUp(spec);
+  expect(lookedFor).toEqual(['asked', 'remembered']);
+  await stream.end();
+});
+
+describe('while somebody calls', () => {
+  // The pace reads what the event loop has done.
+  beforeEach(() => void jest.useFakeTimers({ doNotFake: ['performance'] }));
+
+  it.each(['a call that is taken in', 'a call that a closed class leaves to its turn'])(
+    'asks for masses in small parts: %s',
+    async (which) => {
+      const { stream, publish, deliver, batches } = await setUp();
+      stream.setIntakeOpen({ ...ALL, batch: !which.includes('closed') });
+      publish(LAST + 1);
+      stream.setIntakeOpen(ALL);
+      for (let number = 1; number <= pullBatch; number += 1) deliver(LAST + 1 + number, number);
+      await jest.advanceTimersByTimeAsync(EDGE_LIMITS.maxPacePauseMs);
+      expect(batches.at(-1)).toBe(pullPacedBatch);
+      await stream.end();
+    },
+  );
+
+  it('asks at full speed where the deliveries are of what was taken in ahead', async () => {
+    const { stream, publish, deliver, batches } = await setUp();
+    for (let number = 1; number <= pullBatch; number += 1) publish(LAST + number);
+    for (let number = 1; number <= pullBatch; number += 1) deliver(LAST + number, number);
+    const before = batches.length;
+    await jest.advanceTimersByTimeAsync(EDGE_LIMITS.maxPacePauseMs);
+    expect(batches.slice(before)).toEqual([pullBatch]);
+    await stream.end();
+  });
 });

@@ -76,7 +76,8 @@ function setUp() {
       return held.has(sequence);
     },
     isOpen: () => world.isOpen,
-    onSkipped: ({ seq }) => {
+    onSkipped: (of?: StoredMsg) => {
+      const seq = of?.seq ?? NaN;
       held.add(seq);
       taken.push(seq);
     },
