@@ -165,7 +165,11 @@ async function figuresOf({
   const figures = Object.fromEntries(named.map(([name, values]) => [name, callFigures(values)]));
   const p99 = (name: string): number => figures[name]?.p99Ms ?? Number.NaN;
   const ratio = (name: string): number => round2(p99(`attacked ${name}`) / p99(`quiet ${name}`));
-  return { figures, ratios: { echo: ratio('echo'), embed: ratio('embed') }, failures };
+  return {
+    figures,
+    ratios: { bare: ratio('bare'), echo: ratio('echo'), embed: ratio('embed') },
+    failures,
+  };
 }
 
 async function phase({ victim }: Bench, name: Phase, seconds: number): Promise<void> {

@@ -173,6 +173,14 @@ export const EDGE_LIMITS = {
   maxWaitingBytes: 64 * 1024 * 1024,
   /** Requests handled in one turn of the event loop; others wait, their tenants in turn. */
   requestsPerTurn: 64,
+  /** Of a tenant that has nothing in line while others have. */
+  requestsPastLine: 4,
+  /** More than callers who wait for their answers have on their way. */
+  floodedAbove: 512,
+  floodedPerTurn: 8,
+  /** A third of the loop is left to a flood. */
+  floodedPauseFactor: 2,
+  contestedAfterMs: 1_000,
   /** Beyond, a request is refused with a hint: in all, and of one tenant. */
   maxWaitingRequests: 65_536,
   maxWaitingRequestsPerTenant: 32_768,

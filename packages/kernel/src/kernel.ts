@@ -366,6 +366,8 @@ function fairRequests(wire: Wire): FairRequests {
     inner: new NatsRequestLink(wire),
     limits: EDGE_LIMITS,
     nextTurn,
+    later: (go, afterMs) => void setTimeout(go, afterMs),
+    clock: systemClock,
   });
 }
 

@@ -136,25 +136,38 @@ export class AttachService {
     });
   }
 
-  /** The result, or undefined where the task is known and has none yet. */
+  /**
+   * The result, or undefined where the task is known and has none yet. The stores are looked into
+   * at the beginning and at the end only: what is stored meanwhile is heard of without that.
+   */
   private async find(of: TenantTask): Promise<StoredResult | undefined> {
-    const { results, statusOf, streams, clock } = this.options;
+    const { clock } = this.options;
     const untilMs = clock.nowMs() + EDGE_LIMITS.readerUnknownMs;
-    for (;;) {
-      const result = await results.read(of);
-      if (result !== undefined) return result;
-      const status = statusOf(of.tenant, of.task);
-      if (status.state !== 'unknown') {
-        if (status.function !== 'generate') throw notGenerated(of.task, status.function);
-        return undefined;
-      }
-      // A new leader may not have taken the task in again yet.
-      if ((await streams.readChunk(of, 1)) !== undefined) return undefined;
-      if (clock.nowMs() >= untilMs) {
-        throw new LlmosError('NOT_FOUND', `no task ${quoteShort(of.task)} is known`);
-      }
+    const atFirst = await this.look(of);
+    if (atFirst !== 'unknown') return atFirst;
+    // A new leader may not have taken the task in again yet.
+    while (clock.nowMs() < untilMs) {
+      if (this.isHeld(of)) return undefined;
       await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.readerUnknownLookMs));
     }
+    const atLast = await this.look(of);
+    if (atLast !== 'unknown') return atLast;
+    throw new LlmosError('NOT_FOUND', `no task ${quoteShort(of.task)} is known`);
+  }
+
+  private async look(of: TenantTask): Promise<StoredResult | 'unknown' | undefined> {
+    const { results, streams } = this.options;
+    const result = await results.read(of);
+    if (result !== undefined) return result;
+    if (this.isHeld(of)) return undefined;
+    return (await streams.readChunk(of, 1)) === undefined ? 'unknown' : undefined;
+  }
+
+  private isHeld(of: TenantTask): boolean {
+    const status = this.options.statusOf(of.tenant, of.task);
+    if (status.state === 'unknown') return false;
+    if (status.function !== 'generate') throw notGenerated(of.task, status.function);
+    return true;
   }
 }
 

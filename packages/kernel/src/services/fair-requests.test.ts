@@ -1,17 +1,26 @@
 import { decodeJson, silentLogger } from '@llmos/base';
 import type { ForeignRequest, RequestLink } from '../ports/request-link';
+import { manualClock } from '@llmos/base/testing';
+import type { FairRequestsLimits } from './fair-requests';
 import { FairRequests } from './fair-requests';
 
 const LIMITS = {
   requestsPerTurn: 2,
+  requestsPastLine: 1,
+  floodedAbove: 100,
+  floodedPerTurn: 1,
+  floodedPauseFactor: 2,
+  contestedAfterMs: 1_000,
   maxWaitingRequests: 6,
   maxWaitingRequestsPerTenant: 4,
   maxWaitingRequestBytes: 1_000,
   retryAfterMs: 100,
 };
 
-function setUp() {
+function setUp(limits: Partial<FairRequestsLimits> = {}) {
   const turns: (() => void)[] = [];
+  const timers: { readonly go: () => void; readonly atMs: number }[] = [];
+  const clock = manualClock();
   const handled: string[] = [];
   const answers: unknown[] = [];
   let deliver: (request: ForeignRequest) => void = () => undefined;
@@ -25,8 +34,10 @@ function setUp() {
   };
   const requests = new FairRequests({
     inner,
-    limits: LIMITS,
+    limits: { ...LIMITS, ...limits },
     nextTurn: (go) => void turns.push(go),
+    later: (go, afterMs) => void timers.push({ go, atMs: clock.nowMs() + afterMs }),
+    clock,
     counters: { add: () => undefined },
     log: silentLogger,
   });
@@ -35,6 +46,7 @@ function setUp() {
     handle: ({ subject, body }) => {
       const [, , , tenant, name] = subject.split('.');
       if (name === 'broken') throw new Error('a bug');
+      clock.advance(0.5);
       handled.push(`${tenant}-${body.length}`);
     },
   });
@@ -46,7 +58,16 @@ function setUp() {
       answer: (body) => void answers.push(decodeJson(body)),
     });
   const turn = (): void => turns.splice(0).forEach((go) => go());
-  return { requests, served, send, turn, turns, handled, answers, isStopped: () => isStopped };
+  const advance = (ms: number): void => {
+    clock.advance(ms);
+    const due = timers.filter(({ atMs }) => atMs <= clock.nowMs());
+    for (const each of due) {
+      timers.splice(timers.indexOf(each), 1);
+      each.go();
+    }
+  };
+  const stopped = (): boolean => isStopped;
+  return { requests, served, send, turn, turns, advance, handled, answers, isStopped: stopped };
 }
 
 it('handles what comes at once while it is little, and asks for no turns once nothing comes', () => {
@@ -105,4 +126,73 @@ it('goes on after a request that fails', () => {
   send('acme', 4);
   turn();
   expect(handled).toEqual(['acme-1', 'acme-2', 'acme-4']);
+});
+
+const FLOOD = { floodedAbove: 3, requestsPerTurn: 3, maxWaitingRequestsPerTenant: 100 };
+
+function sendMany(send: (tenant: string, bytes: number) => void, count: number): void {
+  for (let n = 1; n <= count; n += 1) send('acme', n);
+}
+
+it('handles a line at full speed while nobody else asks, however long it is', () => {
+  const { send, turn, handled } = setUp({ ...FLOOD, maxWaitingRequests: 100 });
+  sendMany(send, 12);
+  for (let n = 0; n < 3; n += 1) turn();
+  expect(handled).toHaveLength(12);
+});
+
+it('leaves a flood a third of the time while another tenant asks, and handles that one at once', () => {
+  const { send, turn, advance, handled } = setUp({ ...FLOOD, maxWaitingRequests: 100 });
+  sendMany(send, 12);
+  turn();
+  expect(handled).toHaveLength(6);
+  send('zenith', 1);
+  expect(handled.slice(6)).toEqual(['zenith-1']);
+  turn();
+  expect(handled.slice(7)).toEqual(['acme-7']);
+  // It took 0.5 ms.
+  advance(0.9);
+  turn();
+  expect(handled).toHaveLength(8);
+  send('zenith', 2);
+  expect(handled.slice(8)).toEqual(['zenith-2']);
+  advance(0.5);
+  turn();
+  expect(handled.slice(9)).toEqual(['acme-8']);
+});
+
+it('ends the pauses of a line that is no flood any more, and of one that nobody waits behind', () => {
+  const { send, turn, advance, handled } = setUp({ ...FLOOD, maxWaitingRequests: 100 });
+  sendMany(send, 20);
+  send('zenith', 1);
+  turn();
+  expect(handled).toHaveLength(4);
+  advance(1_000);
+  for (let n = 0; n < 6; n += 1) turn();
+  expect(handled).toHaveLength(21);
+});
+
+it('lets each tenant pass a line so often in one turn only', () => {
+  const { send, turn, advance, handled } = setUp({ ...FLOOD, maxWaitingRequests: 100 });
+  sendMany(send, 12);
+  turn();
+  send('zenith', 1);
+  send('zenith', 2);
+  expect(handled.slice(6)).toEqual(['zenith-1']);
+  turn();
+  advance(1);
+  turn();
+  expect(handled).toContain('zenith-2');
+});
+
+it('writes once in a turn what it tells who sends too much', () => {
+  const { send, turn, answers } = setUp();
+  for (let n = 1; n <= 8; n += 1) send('acme', n);
+  expect(answers).toHaveLength(2);
+  expect(answers[0]).toEqual(answers[1]);
+  turn();
+  send('acme', 9);
+  send('acme', 10);
+  send('acme', 11);
+  expect(answers.length).toBeGreaterThan(2);
 });

@@ -5,9 +5,14 @@
  * So many requests are handled as they come in each turn of the event loop. What comes beyond
  * waits, in the order of each tenant whatever it asks, and goes on in the next turns, one of each
  * tenant after the other. Who sends more than may wait is told at once.
+ *
+ * Who has nothing in line is handled at once all the same: a few requests in each turn. While more
+ * than one tenant asks, a line as long as only a flood makes it has a third of the event loop:
+ * acknowledgements, reports and results of the others come through the same loop, several for
+ * each of their calls.
  */
-import type { Logger } from '@llmos/base';
-import { FairFifo, encodeJson, errorBody, failure } from '@llmos/base';
+import type { Clock, Logger } from '@llmos/base';
+import { FairFifo, Tally, encodeJson, errorBody, failure } from '@llmos/base';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
 
@@ -16,6 +21,15 @@ type Serve = Parameters<RequestLink['serve']>[0];
 export interface FairRequestsLimits {
   /** Handled in one turn of the event loop. */
   readonly requestsPerTurn: number;
+  /** Of them, those of one tenant that has nothing in line while others have. */
+  readonly requestsPastLine: number;
+  /** More of them are a flood: then so many are handled in one go while several tenants ask. */
+  readonly floodedAbove: number;
+  readonly floodedPerTurn: number;
+  /** Then the loop is left to everything else, for so many times as long as that took. */
+  readonly floodedPauseFactor: number;
+  /** How long several tenants ask after a request of another one than the last. */
+  readonly contestedAfterMs: number;
   readonly maxWaitingRequests: number;
   readonly maxWaitingRequestsPerTenant: number;
   readonly maxWaitingRequestBytes: number;
@@ -27,8 +41,15 @@ export interface FairRequestsOptions {
   readonly limits: FairRequestsLimits;
   /** Calls back once the event loop has turned. */
   readonly nextTurn: (go: () => void) => void;
+  readonly later: (go: () => void, afterMs: number) => void;
+  readonly clock: Pick<Clock, 'nowMs'>;
   readonly counters: Pick<KernelCounters, 'add'>;
   readonly log: Logger;
+}
+
+interface Drained {
+  readonly isFlooded: boolean;
+  readonly startMs: number;
 }
 
 interface Waiting {
@@ -39,9 +60,17 @@ interface Waiting {
 export class FairRequests implements RequestLink {
   private readonly waiting = new FairFifo<string, Waiting>();
   private waitingBytes = 0;
-  /** Since the event loop turned last. */
+  /** Since the event loop turned last: in all, and by tenant. */
   private handled = 0;
-  private isTurning = false;
+  private handledOf = new Tally<string>();
+  /** What who sends too much is told in this turn: written once. */
+  private readonly refusals = new Map<string, Uint8Array>();
+  private isTurnDue = false;
+  private isDrainDue = false;
+  private lastTenant: string | undefined;
+  private contestedAtMs = Number.NEGATIVE_INFINITY;
+  /** What waits is not handled before this. */
+  private pausedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: FairRequestsOptions) {}
 
@@ -62,31 +91,89 @@ export class FairRequests implements RequestLink {
   }
 
   private take(each: Waiting): void {
-    const { limits, nextTurn } = this.options;
-    if (!this.isTurning) {
-      this.isTurning = true;
-      nextTurn(() => this.turn());
-    }
-    if (this.waiting.size === 0 && this.handled < limits.requestsPerTurn) {
-      this.handled += 1;
-      return this.handle(each);
-    }
     const { request } = each;
     const tenant = tenantOf(request.subject);
+    this.noteTenant(tenant);
+    if (this.mayGoAtOnce(tenant)) {
+      this.countHandled(tenant);
+      return this.handle(each);
+    }
     if (this.isFull(tenant, request)) return this.refuse(request, tenant);
     this.waiting.push(tenant, each);
     this.waitingBytes += request.body.length;
+    this.drainSoon();
   }
 
-  private turn(): void {
-    const { limits, nextTurn } = this.options;
-    this.handled = 0;
-    while (this.handled < limits.requestsPerTurn && this.waiting.size > 0) {
-      this.handled += 1;
-      this.handleNext();
-    }
-    this.isTurning = this.handled > 0;
-    if (this.isTurning) nextTurn(() => this.turn());
+  private noteTenant(tenant: string): void {
+    if (tenant === this.lastTenant) return;
+    if (this.lastTenant !== undefined) this.contestedAtMs = this.options.clock.nowMs();
+    this.lastTenant = tenant;
+  }
+
+  private isFlooded(): boolean {
+    const { clock, limits } = this.options;
+    if (this.waiting.size <= limits.floodedAbove) return false;
+    return clock.nowMs() - this.contestedAtMs < limits.contestedAfterMs;
+  }
+
+  /** Nothing overtakes what its tenant has in line. */
+  private mayGoAtOnce(tenant: string): boolean {
+    const { limits } = this.options;
+    if (this.handled >= limits.requestsPerTurn) return false;
+    if (this.waiting.size === 0) return true;
+    const hasNoLine = this.waiting.sizeOf(tenant) === 0;
+    return hasNoLine && this.handledOf.of(tenant) < limits.requestsPastLine;
+  }
+
+  private countHandled(tenant: string): void {
+    this.handled += 1;
+    this.handledOf.add(tenant);
+    this.turnSoon();
+  }
+
+  private turnSoon(): void {
+    if (this.isTurnDue) return;
+    this.isTurnDue = true;
+    this.options.nextTurn(() => {
+      this.isTurnDue = false;
+      this.handled = 0;
+      this.handledOf = new Tally();
+      this.refusals.clear();
+    });
+  }
+
+  private drainSoon(): void {
+    if (this.isDrainDue || this.waiting.size === 0) return;
+    this.isDrainDue = true;
+    const { clock, later, nextTurn } = this.options;
+    const go = (): void => {
+      let drained: Drained = { isFlooded: false, startMs: 0 };
+      nextTurn(() => (drained = this.drain()));
+      // Behind it in the same turn: what follows from the requests at once is done by then, too.
+      nextTurn(() => this.endDrain(drained));
+    };
+    const pauseMs = this.pausedUntilMs - clock.nowMs();
+    if (pauseMs > 0) later(go, pauseMs);
+    else go();
+  }
+
+  private drain(): Drained {
+    const { clock, limits } = this.options;
+    const drained = { isFlooded: this.isFlooded(), startMs: clock.nowMs() };
+    this.handleMany(drained.isFlooded ? limits.floodedPerTurn : limits.requestsPerTurn);
+    return drained;
+  }
+
+  private endDrain({ isFlooded, startMs }: Drained): void {
+    const nowMs = this.options.clock.nowMs();
+    const pauseMs = (nowMs - startMs) * this.options.limits.floodedPauseFactor;
+    if (isFlooded) this.pausedUntilMs = nowMs + pauseMs;
+    this.isDrainDue = false;
+    this.drainSoon();
+  }
+
+  private handleMany(most: number): void {
+    for (let left = Math.min(most, this.waiting.size); left > 0; left -= 1) this.handleNext();
   }
 
   private handleNext(): void {
@@ -115,13 +202,23 @@ export class FairRequests implements RequestLink {
 
   private refuse(request: ForeignRequest, tenant: string): void {
     this.options.counters.add('requests_refused', 'RESOURCE_EXHAUSTED');
+    let body = this.refusals.get(tenant);
+    if (body === undefined) {
+      body = this.refusalOf(tenant);
+      this.refusals.set(tenant, body);
+      this.turnSoon();
+    }
+    request.answer(body);
+  }
+
+  private refusalOf(tenant: string): Uint8Array {
     const error = errorBody(
       'RESOURCE_EXHAUSTED',
       `${this.waiting.sizeOf(tenant)} requests of this tenant wait to be read, ` +
         `${this.waiting.size} of all tenants`,
       { details: { retryAfterMs: this.options.limits.retryAfterMs } },
     );
-    request.answer(encodeJson(failure(error)));
+    return encodeJson(failure(error));
   }
 }
 
