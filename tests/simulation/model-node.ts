@@ -2,14 +2,8 @@
  * A machine: its agent attaches to the leader, starts and stops hosts, and reports them. A pause
  * stops everything on it for a while; a death ends it until it starts anew with another session.
  */
-import type { NodeId } from '@llmos/base';
-import type {
-  KernelDecision,
-  NodeCapabilities,
-  ProcessAddress,
-  ProcessReport,
-  ReportedProcess,
-} from '@llmos/kernel/testing';
+import type { NodeId, ProcessReport, ReportedProcess } from '@llmos/base';
+import type { KernelDecision, NodeCapabilities, ProcessAddress } from '@llmos/kernel/testing';
 import type { KernelDriver } from './kernel-driver';
 import { ModelHost, type MailboxDecision } from './model-host';
 import { MODELS } from './workload';

@@ -207,6 +207,7 @@ const worker: readonly Area[] = [
     files: /^packages\/worker\/src\/adapters\//,
     mayImport: [
       'base',
+      'wire',
       'onnx',
       'proto',
       'process',
@@ -224,6 +225,7 @@ const worker: readonly Area[] = [
     files: /^packages\/worker\/src\//,
     mayImport: [
       'base',
+      'wire',
       'onnx',
       'process',
       'process/root',

@@ -34,6 +34,7 @@ export * from './merge-chunks';
 export * from './model-package';
 export * from './model-ref';
 export * from './node-capabilities';
+export * from './node-protocol';
 export * from './process-protocol';
 export * from './program-link';
 export * from './paced-telling';

@@ -8,7 +8,8 @@
  *   also where the bucket was begun anew and its revisions with it.
  * Whoever is told another epoch than the one it knows reads the record before it believes a word.
  */
-import type { Epoch } from './ids';
+import type { Epoch, KernelId } from './ids';
+import { tryToken } from './ids';
 import { BUCKETS } from './model-package';
 import { decodeJson, isRecord } from './result';
 
@@ -17,21 +18,44 @@ export const LEADER_STREAM = `KV_${BUCKETS.leader}`;
 export const LEADER_SUBJECT = `$KV.${BUCKETS.leader}.${LEADER_KEY}`;
 
 /** Undefined where the record can't be of a kernel (R1). */
-export function grantedEpoch(epoch: unknown, revision: number): Epoch | undefined {
+function grantedEpoch(epoch: unknown, revision: number): Epoch | undefined {
   if (typeof epoch !== 'number' || !Number.isSafeInteger(epoch)) return undefined;
   if (epoch < 0 || epoch > revision) return undefined;
   return (epoch === 0 ? revision : epoch) as Epoch;
 }
 
-/** Of the record as it is stored. */
-export function epochOfRecord(stored: {
+/** As every kernel, node agent and process reads it. */
+export interface LeaderRecord {
+  readonly kernelId: KernelId;
+  /** Written as 0 in the granting write itself, and read as the revision of that write. */
+  readonly epoch: number;
+  readonly httpUrl: string;
+  readonly grpcUrl: string;
+  /** True once the leader gave the lease up; anyone may take it at once. */
+  readonly isReleased: boolean;
+}
+
+/** Undefined where no kernel can have written it. */
+export function readLeaderRecord(stored: {
   readonly value: Uint8Array;
   readonly revision: number;
-}): Epoch | undefined {
+}): (LeaderRecord & { readonly epoch: Epoch }) | undefined {
+  let fields: unknown;
   try {
-    const record: unknown = decodeJson(stored.value);
-    return isRecord(record) ? grantedEpoch(record['epoch'], stored.revision) : undefined;
+    fields = decodeJson(stored.value);
   } catch {
     return undefined;
   }
+  if (!isRecord(fields)) return undefined;
+  const kernelId = tryToken<KernelId>(fields['kernelId']);
+  const epoch = grantedEpoch(fields['epoch'], stored.revision);
+  if (kernelId === undefined || epoch === undefined) return undefined;
+  const { httpUrl, grpcUrl, isReleased } = fields;
+  return {
+    kernelId,
+    epoch,
+    httpUrl: typeof httpUrl === 'string' ? httpUrl : '',
+    grpcUrl: typeof grpcUrl === 'string' ? grpcUrl : '',
+    isReleased: isReleased === true,
+  };
 }

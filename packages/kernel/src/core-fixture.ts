@@ -9,6 +9,7 @@ import type {
   Instant,
   ModelRegistration,
   NodeId,
+  ProcessReport,
   TaskId,
   TenantId,
 } from '@llmos/base';
@@ -17,7 +18,7 @@ import { createKernelCore } from './core';
 import type { CoreOptions } from './core-options';
 import type { KernelCore } from './kernel-core';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
-import type { KernelEvent, ProcessReport } from './kernel-event';
+import type { KernelEvent } from './kernel-event';
 import type { TaskSpec } from './tasks/task-spec';
 
 type Kind = KernelDecision['kind'];

@@ -284,7 +284,6 @@ export const EDGE_LIMITS = {
   streamReadingMs: 1_000,
 
   // Foreign text that is stored or forwarded.
-  maxMessageChars: 2_048,
   maxHeaderChars: 1_024,
   /** Of an order to a process, beside the body: ids, names, a trace. */
   mailFieldsBytes: 16 * 1024,
@@ -304,13 +303,8 @@ export const EDGE_LIMITS = {
   unservedLookMs: 250,
   /** An agent has one stream, and for a moment a second one. */
   maxStreamsOfConnection: 8,
-  maxDevices: 64,
-  maxNodeEntries: 64,
   /** Workers that share a name by mistake, and that the newest of them replaced. */
   maxReplacedSessions: 16,
-  maxNodeProcesses: 1_024,
-  maxCores: 65_536,
-  maxPermits: 65_536,
   /** Unsent commands to one node; a node that does not read is dropped. */
   maxUnsentMessages: 10_000,
   grpcKeepaliveMs: 10_000,

@@ -6,4 +6,3 @@ export type { RunningKernel } from './kernel';
 export type { CoreCounts, KernelCore } from './kernel-core';
 export type { KernelDecision } from './kernel-decision';
 export type { KernelEvent } from './kernel-event';
-export type { LeaderRecord } from './ports/leadership-store';

@@ -14,8 +14,10 @@ import type {
   ModelRegistration,
   NodeCapabilities,
   NodeId,
-  ProcessContexts,
   ProcessId,
+  ReportedContexts,
+  ReportedMemory,
+  ReportedProcess,
   SpawnRequest,
   TaskId,
   TaskIdentity,
@@ -23,47 +25,6 @@ import type {
   TenantId,
 } from '@llmos/base';
 import type { AttemptFailure, TaskSpec } from './tasks/task-spec';
-
-/** What a node says of one of its processes. */
-export type ProcessReport =
-  | { readonly kind: 'starting'; readonly osPid?: number; readonly progress?: string }
-  | {
-      readonly kind: 'ready';
-      readonly osPid: number;
-      readonly permits: number;
-      readonly footprintBytes: number;
-      readonly device: string;
-    }
-  | {
-      readonly kind: 'exited';
-      readonly reason: 'stopped' | 'crashed' | 'load-failed';
-      readonly message: string;
-      readonly isRetryable: boolean;
-    };
-
-export interface ReportedProcess {
-  readonly pid: ProcessId;
-  readonly incarnation: number;
-  readonly report: ProcessReport;
-  /** `name@version` or a built-in program; lets a new leader adopt the process. */
-  readonly target: string;
-  readonly device: string;
-  readonly reservedBytes: number;
-}
-
-/** What a node says of the generations in one of its processes. */
-export interface ReportedContexts {
-  readonly pid: ProcessId;
-  readonly incarnation: number;
-  readonly contexts: ProcessContexts;
-}
-
-/** What a process on the CPU occupies, as the system of its machine says. */
-export interface ReportedMemory {
-  readonly pid: ProcessId;
-  readonly incarnation: number;
-  readonly residentBytes: number;
-}
 
 /** What a process runs, and what it has cost so far, where that was told. */
 export interface RunningAttempt extends AttemptRef {

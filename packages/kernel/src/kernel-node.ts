@@ -6,6 +6,7 @@ import type {
   ClockReading,
   DiskWord,
   Epoch,
+  LeaderRecord,
   LimitRow,
   NodeRow,
   ProcessRow,
@@ -24,7 +25,7 @@ import { FailedLeaderships } from './failed-leaderships';
 import type { Readiness, ReadinessFacts } from './kernel-readiness';
 import { judgeReadiness } from './kernel-readiness';
 import { LeadershipDriver } from './leadership-driver';
-import type { LeaderRecord, LeadershipStore } from './ports/leadership-store';
+import type { LeadershipStore } from './ports/leadership-store';
 import type { ServedSubject } from './ports/request-link';
 import type { ResultStore, StoredResult } from './ports/result-store';
 import type { StoreWatch } from './ports/store-watch';

@@ -1,8 +1,8 @@
-import type { Clock, Epoch, KernelId } from '@llmos/base';
+import type { Clock, Epoch, KernelId, LeaderRecord } from '@llmos/base';
 import { silentLogger, systemClock } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import { LeadershipDriver } from './leadership-driver';
-import type { LeaderRecord, LeadershipStore, StoredLeader } from './ports/leadership-store';
+import type { LeadershipStore, StoredLeader } from './ports/leadership-store';
 
 /** One key with compare-and-set; writes can be made to hang. */
 class MemoryStore implements LeadershipStore {

@@ -5,7 +5,7 @@
  * `onRegained` do. After `onLapsed` or `onLost` (or once `isLeading()` is false) nothing may be done
  * in the name of the epoch. The loop never ends before `stop`: what fails is tried again.
  */
-import type { Clock, Epoch, Logger } from '@llmos/base';
+import type { Clock, Epoch, LeaderRecord, Logger } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import type { HeldLease, LeaseState } from './leadership';
 import {
@@ -19,7 +19,7 @@ import {
   judgeConflict,
   startObserving,
 } from './leadership';
-import type { LeaderRecord, LeadershipStore, StoredLeader } from './ports/leadership-store';
+import type { LeadershipStore, StoredLeader } from './ports/leadership-store';
 
 export interface LeadershipOptions {
   readonly store: LeadershipStore;

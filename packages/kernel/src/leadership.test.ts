@@ -1,4 +1,4 @@
-import type { KernelId } from '@llmos/base';
+import type { KernelId, LeaderRecord } from '@llmos/base';
 import type { HeldLease, LeaseState } from './leadership';
 import {
   applyGrant,
@@ -11,7 +11,7 @@ import {
   judgeConflict,
   startObserving,
 } from './leadership';
-import type { LeaderRecord, StoredLeader } from './ports/leadership-store';
+import type { StoredLeader } from './ports/leadership-store';
 
 const leaseMs = 1_000;
 

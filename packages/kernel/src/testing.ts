@@ -3,27 +3,14 @@ export { createKernelCore } from './core';
 export type { CoreOptions } from './core-options';
 export type { CoreCounts, KernelCore } from './kernel-core';
 export type { KernelDecision, ProcessAddress } from './kernel-decision';
-export type {
-  Arrival,
-  KernelEvent,
-  ProcessReport,
-  ReportOrigin,
-  ReportedProcess,
-} from './kernel-event';
+export type { Arrival, KernelEvent, ReportOrigin } from './kernel-event';
 export type { DeviceCapability, NodeCapabilities } from '@llmos/base';
 export type { TaskSpec } from './tasks/task-spec';
 
 // What reads foreign bytes, for the fuzzer.
-export {
-  InvalidNodeMessage,
-  readFreeMemory,
-  readProcessChange,
-  readRegistration,
-} from './adapters/grpc/codec';
 export { eventsOf } from './adapters/jetstream/report-events';
 export { parseDelivery } from '@llmos/base';
 export { assertPermissions } from './adapters/jetstream/permissions';
-export { readLeaderRecord } from './adapters/jetstream/jetstream-leadership-store';
 export { parseStoreRecord } from './adapters/jetstream/store-record';
 export { readProtobufBody } from './adapters/protobuf/codec';
 export {

@@ -1,1 +1,2 @@
+export * from './node-codec';
 export * from './process-codec';

@@ -6,4 +6,19 @@ export const CODEC_LIMITS = {
   maxForeignTextChars: 2_048,
   /** More than any task may have: host deaths and preemptions count on top of a hundred retries. */
   mostAttempts: 10_000,
+
+  // What a node says of itself.
+  maxDevices: 64,
+  /** Providers, versions and labels. */
+  maxNodeEntries: 64,
+  /** More than a worker starts. */
+  maxNodeProcesses: 1_024,
+  /** A number beyond it is no count of cores, or of permits. */
+  maxCores: 65_536,
+  maxPermits: 65_536,
+
+  // What a leader may ask a node for.
+  leastHeartbeatMs: 100,
+  mostHeartbeatMs: 60_000,
+  mostGraceMs: 10 * 60_000,
 } as const;

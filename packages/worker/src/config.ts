@@ -11,9 +11,9 @@ import {
   tryToken,
 } from '@llmos/base';
 import { PROCESS_LIMITS } from '@llmos/process';
+import { readAddress } from '@llmos/wire';
 import type { DeviceChoice } from './agent/device-choice';
 import { DEVICE_CHOICES } from './agent/device-choice';
-import { readAddress } from './adapters/grpc/codec';
 import { AGENT_LIMITS, HOST_LIMITS } from './limits';
 
 export interface WorkerConfig {

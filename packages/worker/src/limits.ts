@@ -20,9 +20,6 @@ export const AGENT_LIMITS = {
   /** A leader that does not answer a registration in this time is no leader. */
   welcomeMs: 5000,
   attachRetry: { firstMs: 100, factor: 2, maxMs: 3000 },
-  /** What a leader may ask for. */
-  leastHeartbeatMs: 100,
-  mostHeartbeatMs: 60_000,
   /** Of the NATS connection; as much again is added at random, so that not all come at once. */
   reconnectWaitMs: 250,
   /** One try of a connection: where a server has just gone, nobody may answer at its address. */
@@ -40,7 +37,6 @@ export const AGENT_LIMITS = {
   hostBootMs: 60_000,
   /** Reading gigabytes and building sessions on a slow disk. */
   hostLoadMs: 15 * 60_000,
-  mostGraceMs: 10 * 60_000,
   /** When the agent itself stops. */
   ownStopGraceMs: 2000,
   /** All of the agent's own stop; hosts that then still hang end by themselves. */

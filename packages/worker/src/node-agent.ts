@@ -98,7 +98,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     link: createGrpcKernelLink(log),
     slots,
     registration: () => ({
-      node: config.node,
+      nodeId: config.node,
       session: sessionId,
       capabilities,
       processes: slots.changes(),
@@ -229,9 +229,9 @@ async function createSlots(
     },
     hiddenFolders: [config.cacheFolder, resolve(__dirname, '..', '..', '..'), homedir(), tmpdir()],
     onChange: (change) => {
-      const { pid, incarnation, spec, report } = change;
+      const { pid, incarnation, target, report } = change;
       const level = report.kind === 'exited' && report.reason !== 'stopped' ? 'warn' : 'info';
-      log[level]('process-changed', { pid, incarnation, target: spec.target, ...report });
+      log[level]('process-changed', { pid, incarnation, target, ...report });
       onChange(change);
     },
   });

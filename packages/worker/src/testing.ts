@@ -7,7 +7,6 @@ export * from './models/model-cache';
 export * from './process-host';
 
 // What reads foreign bytes, for the fuzzer.
-export { readKernelMessage } from './adapters/grpc/codec';
 export { readLeader } from './adapters/jetstream/leader-watch';
 export { scanGraph } from './adapters/onnxruntime/graph-scan';
 export { tinyGraph } from './adapters/onnxruntime/tiny-graph';

@@ -8,26 +8,22 @@ import {
   decodeJson,
   encodeJson,
   parseTaskSubject,
+  readLeaderRecord,
 } from '@llmos/base';
 import type { IntakeContext } from '@llmos/kernel/testing';
 import {
-  InvalidNodeMessage,
   SYSTEM_CALL_CHECKS,
   checkFunctionDefinition,
   checkModelRegistration,
   checkSpawnRequest,
   eventsOf,
   parseStoreRecord,
-  readFreeMemory,
-  readLeaderRecord,
-  readProcessChange,
   readProtobufBody,
-  readRegistration,
   readTask,
   readTaskRequest,
 } from '@llmos/kernel/testing';
 import { functions, node } from '@llmos/proto';
-import { decodeReport, encodeReport } from '@llmos/wire';
+import { InvalidNodeMessage, decodeReport, encodeReport, readNodeMessage } from '@llmos/wire';
 import type { FuzzParser } from '../fuzz';
 import { isDecodeError, promise } from '../fuzz';
 import type { FuzzSource } from '../fuzz-source';
@@ -120,17 +116,7 @@ const REPORTS = [
 const REPORTER = { node: 'node-1', process: 'p1' } as Parameters<typeof eventsOf>[0];
 
 function feedNodeMessage(source: FuzzSource): void {
-  const { message } = node.NodeMessage.decode(source.bytes(NODE_MESSAGES));
-  switch (message?.$case) {
-    case 'register':
-      return void readRegistration(message.value);
-    case 'processChange':
-      return void readProcessChange(message.value);
-    case 'heartbeat':
-      return void readFreeMemory(message.value);
-    case undefined:
-      return;
-  }
+  void readNodeMessage(node.NodeMessage.decode(source.bytes(NODE_MESSAGES)));
 }
 
 const CALLS: Readonly<Record<string, readonly unknown[]>> = {

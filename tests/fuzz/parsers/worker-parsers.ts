@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { InferOutput, MailboxMessage, TensorValue } from '@llmos/base';
 import { BUILT_IN_FUNCTIONS, compileSchemaCheck, encodeJson, isRecord } from '@llmos/base';
 import { node } from '@llmos/proto';
-import { decodeMailboxMessage, encodeMailboxMessage } from '@llmos/wire';
+import { decodeMailboxMessage, encodeMailboxMessage, readKernelMessage } from '@llmos/wire';
 import type { ModelDocuments } from '@llmos/worker/testing';
 import { absorbWeights, encodeModel, readModel, selectWantedPositions } from '@llmos/onnx';
 import {
@@ -25,7 +25,6 @@ import {
   parseRegistration,
   parseTensor,
   readGenerationSettings,
-  readKernelMessage,
   readLabelSettings,
   readLeader,
   scanGraph,
@@ -244,13 +243,16 @@ export const WORKER_PARSERS: readonly FuzzParser[] = [
   { name: 'mailbox', feed: (source) => void decodeMailboxMessage(source.bytes(MAILBOX), NOW) },
   {
     name: 'orders',
-    feed: (source) => void readKernelMessage(node.KernelMessage.decode(source.bytes(ORDERS))),
+    feed: (source) =>
+      void readKernelMessage(node.KernelMessage.decode(source.bytes(ORDERS)), parseRegistration),
     isRefusal: isDecodeError,
   },
   {
     name: 'leader-address',
     feed: (source) => {
-      const value = source.json([{ epoch: 7, grpcUrl: 'kernel.local:9000', isReleased: false }]);
+      const value = source.json([
+        { kernelId: 'k1', epoch: 7, grpcUrl: 'kernel.local:9000', isReleased: false },
+      ]);
       readLeader({ value, revision: 9 });
     },
   },

@@ -1,15 +1,4 @@
-import type { KernelId } from '@llmos/base';
-
-/** The record of the leader, as every kernel and node agent reads it. */
-export interface LeaderRecord {
-  readonly kernelId: KernelId;
-  /** Written as 0 in the granting write itself, and read as the revision of that write. */
-  readonly epoch: number;
-  readonly httpUrl: string;
-  readonly grpcUrl: string;
-  /** True once the leader gave the lease up; anyone may take it at once. */
-  readonly isReleased: boolean;
-}
+import type { LeaderRecord } from '@llmos/base';
 
 export interface StoredLeader {
   /** Undefined where no kernel can have written it: it grants nothing and releases nothing. */

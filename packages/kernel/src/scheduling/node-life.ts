@@ -1,7 +1,7 @@
 /** Nodes come, fall silent and go; what they report of their processes is taken in here. */
-import type { NodeId, ProcessContexts, ProcessId } from '@llmos/base';
+import type { NodeId, ProcessContexts, ProcessId, ReportedProcess } from '@llmos/base';
 import { assertNever } from '@llmos/base';
-import type { KernelEvent, ReportedProcess } from '../kernel-event';
+import type { KernelEvent } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { nextJudgementMs } from '../nodes/failure-detector';

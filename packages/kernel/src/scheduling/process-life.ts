@@ -2,9 +2,8 @@
  * The life of a process: started, ready, draining, dead, started again. Sole writer of process
  * state and of the ledger's entries.
  */
-import type { ErrorBody, NodeId, ProcessId } from '@llmos/base';
+import type { ErrorBody, NodeId, ProcessId, ReportedProcess } from '@llmos/base';
 import { assertNever, errorBody } from '@llmos/base';
-import type { ReportedProcess } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { isFailure, type DrainReason, type Process, type ProcessState } from '../processes/process';

@@ -1,8 +1,8 @@
 import { asEpoch, silentLogger } from '@llmos/base';
-import type { ProcessId } from '@llmos/base';
+import type { NodeRegistration, ProcessId, ReceivedCommand } from '@llmos/base';
 import { EpochGate } from '@llmos/process';
 import type { Alarm } from '../ports/alarm';
-import type { KernelCommand, KernelLineEvents, NodeRegistration } from '../ports/kernel-link';
+import type { KernelLineEvents } from '../ports/kernel-link';
 import { KernelSession } from './kernel-session';
 
 /** Rings when told. */
@@ -80,7 +80,7 @@ function setUp() {
     if (line === undefined) throw new Error('nothing was dialled');
     return line;
   };
-  const welcome: KernelCommand = { kind: 'welcome', heartbeatMs: 1000, leaseMs: 5000 };
+  const welcome: ReceivedCommand = { kind: 'welcome', heartbeatMs: 1000, leaseMs: 5000 };
   return { alarm, dialled, orders, session, last, welcome, leader };
 }
 

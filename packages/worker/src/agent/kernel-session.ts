@@ -5,18 +5,18 @@
  * Invariants: S1 at most one line is open; S2 nobody but the leader is obeyed; S3 a
  * registration names every process of this node.
  */
-import type { Logger, ProcessId } from '@llmos/base';
+import type {
+  Logger,
+  NodeBeat,
+  NodeRegistration,
+  ProcessId,
+  ReceivedCommand,
+  ReportedProcess,
+} from '@llmos/base';
 import { backoffMs } from '@llmos/base';
 import { AGENT_LIMITS } from '../limits';
 import type { Alarm } from '../ports/alarm';
-import type {
-  KernelCommand,
-  KernelLine,
-  KernelLink,
-  NodeBeat,
-  NodeRegistration,
-  ProcessChange,
-} from '../ports/kernel-link';
+import type { KernelLine, KernelLink } from '../ports/kernel-link';
 import type { ProcessSlots } from './process-slots';
 
 /** Where the leader is, as the system's record says. */
@@ -57,7 +57,7 @@ interface OpenLine {
   cancelWait: () => void;
 }
 
-type LeaderCommand = Exclude<KernelCommand, { readonly kind: 'not-leader' }>;
+type LeaderCommand = Exclude<ReceivedCommand, { readonly kind: 'not-leader' }>;
 
 /** A command waits for the record while its line may be closed and another one opened. */
 interface Received {
@@ -102,7 +102,7 @@ export class KernelSession {
     this.attachTo(leader.url);
   }
 
-  processChanged(change: ProcessChange): void {
+  processChanged(change: ReportedProcess): void {
     this.open?.line.processChanged(change);
   }
 
@@ -142,7 +142,7 @@ export class KernelSession {
 
   private receive(
     line: OpenLine,
-    of: { readonly epoch: number; readonly command: KernelCommand },
+    of: { readonly epoch: number; readonly command: ReceivedCommand },
   ): void {
     const { epoch, command } = of;
     if (command.kind === 'not-leader') this.onClosed('it does not lead', command.leaderUrl);
@@ -163,7 +163,7 @@ export class KernelSession {
     }
   }
 
-  private start(command: Extract<KernelCommand, { kind: 'start' }>): void {
+  private start(command: Extract<ReceivedCommand, { kind: 'start' }>): void {
     const { pid, incarnation, spec } = command;
     if (!('unreadable' in spec)) {
       this.parts.slots.start({ pid, incarnation, spec });

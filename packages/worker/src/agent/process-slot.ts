@@ -3,14 +3,22 @@
  *
  * Every change is told once, in order; `exited` is the last. A stop in any state leads to exited.
  */
-import type { ErrorBody, ModelRegistration, ModelTask, NodeId, ProcessId } from '@llmos/base';
+import type {
+  ErrorBody,
+  ModelRegistration,
+  ModelTask,
+  NodeId,
+  ProcessId,
+  ProcessReport,
+  ProcessSpec,
+  ReportedProcess,
+} from '@llmos/base';
 import type { FromHost, HostCounts, HostSpec } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
 import { hideSources } from '../models/hidden-folders';
 import { isShortOfMemory, loadError } from '../models/load-error';
 import type { FetchProgress, HeldPackage } from '../models/model-cache';
 import type { Alarm } from '../ports/alarm';
-import type { ProcessChange, ProcessReport, ProcessSpec } from '../ports/kernel-link';
 import type { MemoryProbe } from '../ports/memory-probe';
 import type { Host, HostEnd, HostEvents } from './host-supervisor';
 
@@ -37,7 +45,7 @@ export interface ProcessSlotParts {
   };
   /** Of this machine: why a process ended is told to whoever used it. */
   readonly hiddenFolders: readonly string[];
-  readonly onChange: (change: ProcessChange) => void;
+  readonly onChange: (change: ReportedProcess) => void;
 }
 
 export interface ProcessOrder {
@@ -62,8 +70,8 @@ export class ProcessSlot {
     readonly order: ProcessOrder,
   ) {}
 
-  get change(): ProcessChange {
-    return { ...this.order, report: this.report };
+  get change(): ReportedProcess {
+    return reportedOf(this.order, this.report);
   }
 
   get isExited(): boolean {
@@ -216,6 +224,13 @@ export class ProcessSlot {
     }
     this.parts.onChange(this.change);
   }
+}
+
+/** What the kernel is told of an order. */
+export function reportedOf(order: ProcessOrder, report: ProcessReport): ReportedProcess {
+  const { pid, incarnation, spec } = order;
+  const { target, device, reservedBytes } = spec;
+  return { pid, incarnation, report, target, device, reservedBytes };
 }
 
 function loadFailed(error: ErrorBody): ProcessReport {

@@ -1,7 +1,6 @@
-import type { ModelRegistration, NodeId, ProcessId } from '@llmos/base';
+import type { ModelRegistration, NodeId, ProcessId, ReportedProcess } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
 import type { HeldPackage } from '../models/model-cache';
-import type { ProcessChange } from '../ports/kernel-link';
 import type { HostEvents } from './host-supervisor';
 import { ProcessSlots } from './process-slots';
 
@@ -36,7 +35,7 @@ function setUp() {
     alarm: { after: () => () => undefined },
     nowMs: () => 0,
     host: { node: 'n1' as NodeId, servers: [], logLevel: 'silent', cores: 2 },
-    onChange: (change: ProcessChange) => {
+    onChange: (change: ReportedProcess) => {
       const { incarnation, report } = change;
       told.push(`${incarnation} ${report.kind === 'exited' ? report.reason : report.kind}`);
       if (report.kind === 'exited') reasons.push(report.message);

@@ -5,18 +5,18 @@
  * incarnation replaces an older one, an older order is ignored. Ends are remembered for a while,
  * because the leader that hears of them may be elected later.
  */
-import type { ProcessId } from '@llmos/base';
-import type { HostCounts } from '../actors/host-protocol';
-import { AGENT_LIMITS } from '../limits';
 import type {
-  ContextsOfProcess,
-  MemoryOfProcess,
-  ProcessChange,
+  ProcessId,
   ProcessReport,
   ProcessSpec,
-} from '../ports/kernel-link';
+  ReportedContexts,
+  ReportedMemory,
+  ReportedProcess,
+} from '@llmos/base';
+import type { HostCounts } from '../actors/host-protocol';
+import { AGENT_LIMITS } from '../limits';
 import type { ProcessOrder, ProcessSlotParts } from './process-slot';
-import { ProcessSlot } from './process-slot';
+import { ProcessSlot, reportedOf } from './process-slot';
 
 export class ProcessSlots {
   private readonly slots = new Map<ProcessId, ProcessSlot>();
@@ -55,7 +55,7 @@ export class ProcessSlots {
   /** Tells the kernel that an order can't be carried out. */
   refuse(order: ProcessOrder, message: string, isRetryable: boolean): void {
     const report = { kind: 'exited', reason: 'load-failed', message, isRetryable } as const;
-    this.parts.onChange({ ...order, report });
+    this.parts.onChange(reportedOf(order, report));
   }
 
   stop(of: { readonly pid: ProcessId; readonly incarnation: number; readonly graceMs: number }) {
@@ -67,7 +67,8 @@ export class ProcessSlots {
         message: 'no such process on this node',
         isRetryable: false,
       };
-      this.parts.onChange({ pid: of.pid, incarnation: of.incarnation, spec: UNKNOWN, report });
+      const { pid, incarnation } = of;
+      this.parts.onChange(reportedOf({ pid, incarnation, spec: UNKNOWN }, report));
       return;
     }
     if (slot.order.incarnation !== of.incarnation) return;
@@ -76,16 +77,16 @@ export class ProcessSlots {
   }
 
   /** For a registration: everything that runs, and the ends that are remembered. */
-  changes(): ProcessChange[] {
+  changes(): ReportedProcess[] {
     return [...this.slots.values()].map((slot) => slot.change);
   }
 
-  counts(): { readonly change: ProcessChange; readonly counts: HostCounts | undefined }[] {
+  counts(): { readonly change: ReportedProcess; readonly counts: HostCounts | undefined }[] {
     return this.running().map((slot) => ({ change: slot.change, counts: slot.counts }));
   }
 
   /** Of the processes whose models generate, and whose threads have said it. */
-  contexts(): ContextsOfProcess[] {
+  contexts(): ReportedContexts[] {
     return this.running().flatMap(({ order, counts }) => {
       const { contexts } = counts ?? {};
       return contexts === undefined ? [] : [{ ...idOf(order), contexts }];
@@ -93,7 +94,7 @@ export class ProcessSlots {
   }
 
   /** Of the ready processes on the CPU, whose memory can be read. */
-  memory(): MemoryOfProcess[] {
+  memory(): ReportedMemory[] {
     return this.running().flatMap((slot) => {
       const { residentBytes } = slot;
       return residentBytes === undefined ? [] : [{ ...idOf(slot.order), residentBytes }];
@@ -114,7 +115,7 @@ export class ProcessSlots {
     return [...this.slots.values(), ...this.leaving].filter((slot) => !slot.isExited);
   }
 
-  private pass(change: ProcessChange): void {
+  private pass(change: ReportedProcess): void {
     for (const slot of this.leaving) if (slot.isExited) this.leaving.delete(slot);
     this.parts.onChange(change);
     this.notifyAllExited();

@@ -7,15 +7,20 @@
  * without a stream are dropped, as the port says.
  */
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
-import type { Epoch, Logger, NodeId } from '@llmos/base';
+import type {
+  Epoch,
+  KernelCommand,
+  Logger,
+  NodeId,
+  NodeRegistration,
+  ProcessName,
+} from '@llmos/base';
 import { GUARD_LIMITS, PacedTelling, systemClock } from '@llmos/base';
 import { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { ProcessAddress } from '../../kernel-decision';
 import type { KernelEvent } from '../../kernel-event';
 import type { NodeLink } from '../../ports/node-link';
-import type { Registration } from './codec';
-import { startMessage, stopMessage } from './codec';
 import { ConnectionGate } from './connection-gate';
 import type { AttachCall, StreamRefusal } from './node-stream';
 import { NodeStream } from './node-stream';
@@ -89,16 +94,14 @@ export class GrpcNodeLink implements NodeLink {
     this.replaced.clear();
   }
 
-  startProcess(of: Parameters<NodeLink['startProcess']>[0]): void {
-    const { active } = this;
-    if (active === undefined) return;
-    this.byNode.get(of.to.nodeId)?.send(startMessage({ epoch: active.epoch, ...of }));
+  startProcess({ to, ...of }: Parameters<NodeLink['startProcess']>[0]): void {
+    const { registration, ...spec } = of;
+    const model = registration === undefined ? {} : { registration };
+    this.order(to, { kind: 'start', ...nameOf(to), spec: { ...spec, ...model } });
   }
 
   stopProcess(to: ProcessAddress, graceMs: number): void {
-    const { active } = this;
-    if (active === undefined) return;
-    this.byNode.get(to.nodeId)?.send(stopMessage(active.epoch, to, graceMs));
+    this.order(to, { kind: 'stop', ...nameOf(to), graceMs });
   }
 
   get nodeCount(): number {
@@ -120,6 +123,12 @@ export class GrpcNodeLink implements NodeLink {
       });
     });
     this.gate.destroyAll();
+  }
+
+  private order(to: ProcessAddress, command: KernelCommand): void {
+    const { active } = this;
+    if (active === undefined) return;
+    this.byNode.get(to.nodeId)?.send(active.epoch, command);
   }
 
   /** Whoever opens one stream after the other must not fill the log. */
@@ -146,7 +155,7 @@ export class GrpcNodeLink implements NodeLink {
     if (this.active === undefined) stream.sendAway(this.options.leaderUrl());
   }
 
-  private letIn(stream: NodeStream, registration: Registration): boolean {
+  private letIn(stream: NodeStream, registration: NodeRegistration): boolean {
     const { active } = this;
     if (active === undefined) {
       stream.sendAway(this.options.leaderUrl());
@@ -168,11 +177,11 @@ export class GrpcNodeLink implements NodeLink {
     this.gate.serve(stream.peer);
     before?.close();
     const { nodeLeaseMs } = this.options;
-    const welcome = {
+    stream.send(active.epoch, {
+      kind: 'welcome',
       heartbeatMs: Math.max(50, Math.floor(nodeLeaseMs / 5)),
       leaseMs: nodeLeaseMs,
-    };
-    stream.send({ epoch: active.epoch, message: { $case: 'welcome', value: welcome } });
+    });
     this.options.log.info('node-registered', { nodeId, session });
     return true;
   }
@@ -201,4 +210,8 @@ export class GrpcNodeLink implements NodeLink {
     this.options.log.info('node-detached', { nodeId, session });
     this.active?.deliver({ kind: 'node-detached', nodeId, session });
   }
+}
+
+function nameOf({ pid, incarnation }: ProcessAddress): ProcessName {
+  return { pid, incarnation };
 }

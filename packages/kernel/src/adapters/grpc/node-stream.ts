@@ -6,20 +6,11 @@
  */
 import { status } from '@grpc/grpc-js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import type { Logger, NodeId } from '@llmos/base';
+import type { KernelCommand, Logger, NodeId, NodeRegistration } from '@llmos/base';
 import type { node as wire } from '@llmos/proto';
+import { InvalidNodeMessage, readNodeMessage, writeKernelMessage } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';
-import type { Registration } from './codec';
-import {
-  InvalidNodeMessage,
-  readClockOffset,
-  readContexts,
-  readFreeMemory,
-  readMemory,
-  readProcessChange,
-  readRegistration,
-} from './codec';
 
 export type AttachCall = ServerDuplexStream<wire.NodeMessage, wire.KernelMessage>;
 
@@ -33,7 +24,7 @@ export interface NodeStreamOptions {
   readonly call: AttachCall;
   readonly log: Logger;
   /** Answers whether the node is let in. */
-  readonly onRegister: (stream: NodeStream, registration: Registration) => boolean;
+  readonly onRegister: (stream: NodeStream, registration: NodeRegistration) => boolean;
   readonly onEvent: (stream: NodeStream, event: KernelEvent) => void;
   /** It breaks the protocol, and is ended. */
   readonly onRefused: (of: StreamRefusal) => void;
@@ -41,7 +32,7 @@ export interface NodeStreamOptions {
 }
 
 export class NodeStream {
-  private registration: Registration | undefined;
+  private registration: NodeRegistration | undefined;
   /** `address:port` of the other side. */
   readonly peer: string;
   private isClosed = false;
@@ -69,21 +60,22 @@ export class NodeStream {
     return this.registration?.session;
   }
 
-  send(message: wire.KernelMessage): void {
+  /** @param epoch of the leadership; 0 of a kernel that does not lead. */
+  send(epoch: number, command: KernelCommand): void {
     if (this.isClosed) return;
     if (this.unsentMessages >= EDGE_LIMITS.maxUnsentMessages) {
       this.fail(status.RESOURCE_EXHAUSTED, `${this.unsentMessages} commands were not read`);
       return;
     }
     this.unsentMessages += 1;
-    this.options.call.write(message, () => {
+    this.options.call.write(writeKernelMessage(epoch, command), () => {
       this.unsentMessages -= 1;
     });
   }
 
   /** Tells the agent where the leader is, and ends the stream. */
   sendAway(leaderUrl: string): void {
-    this.send({ epoch: 0, message: { $case: 'notLeader', value: { leaderUrl } } });
+    this.send(0, { kind: 'not-leader', leaderUrl });
     this.close();
   }
 
@@ -116,40 +108,29 @@ export class NodeStream {
     }
   }
 
-  private take(message: wire.NodeMessage): void {
-    const content = message.message;
+  private take(received: wire.NodeMessage): void {
+    const message = readNodeMessage(received);
     if (this.registration === undefined) {
-      if (content?.$case !== 'register') {
+      if (message?.kind !== 'register') {
         throw new InvalidNodeMessage('the first message must be register');
       }
-      return this.register(content.value);
+      return this.register(message.registration);
     }
     const { nodeId } = this.registration;
-    switch (content?.$case) {
+    switch (message?.kind) {
       case 'register':
         throw new InvalidNodeMessage('register came twice');
-      case 'heartbeat': {
-        const freeMemoryBytes = readFreeMemory(content.value);
-        const contexts = readContexts(content.value);
-        const isLeaving = content.value.leaving === true;
-        const memory = readMemory(content.value);
-        const clockOffsetMs = readClockOffset(content.value);
-        const clock = clockOffsetMs === undefined ? {} : { clockOffsetMs };
-        const beat = { nodeId, freeMemoryBytes, contexts, memory, isLeaving, ...clock };
-        return this.options.onEvent(this, { kind: 'node-heartbeat', ...beat });
-      }
-      case 'processChange': {
-        const process = readProcessChange(content.value);
-        return this.options.onEvent(this, { kind: 'process-changed', nodeId, process });
-      }
+      case 'heartbeat':
+        return this.options.onEvent(this, { kind: 'node-heartbeat', nodeId, ...message.beat });
+      case 'process-changed':
+        return this.options.onEvent(this, { ...message, nodeId });
       case undefined:
         // A newer agent may say more than this kernel knows.
         return;
     }
   }
 
-  private register(message: wire.Register): void {
-    const registration = readRegistration(message);
+  private register(registration: NodeRegistration): void {
     clearTimeout(this.registerTimer);
     this.registration = registration;
     if (!this.options.onRegister(this, registration)) return;

@@ -2,7 +2,7 @@
 import type {
   BucketRow,
   Epoch,
-  KernelId,
+  LeaderRecord,
   Logger,
   OnSkipped,
   ServerTime,
@@ -14,17 +14,14 @@ import {
   LEADER_STREAM,
   LEADER_SUBJECT as SUBJECT,
   asEpoch,
-  decodeJson,
   encodeJson,
-  grantedEpoch,
-  isRecord,
-  tryToken,
+  readLeaderRecord,
   watchBucket,
 } from '@llmos/base';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import type { LeaderRecord, LeadershipStore, StoredLeader } from '../../ports/leadership-store';
+import type { LeadershipStore, StoredLeader } from '../../ports/leadership-store';
 import { isConflict } from './api-errors';
 import { readLast } from './leader-reads';
 
@@ -121,29 +118,4 @@ export class JetStreamLeadershipStore implements LeadershipStore {
     const own = written.revision === revision ? { sentAtMs: written.sentAtMs } : {};
     time.hear({ ...this.heard, ...own });
   }
-}
-
-/** Undefined where no kernel can have written it. */
-export function readLeaderRecord(stored: {
-  readonly value: Uint8Array;
-  readonly revision: number;
-}): LeaderRecord | undefined {
-  let fields: unknown;
-  try {
-    fields = decodeJson(stored.value);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(fields)) return undefined;
-  const kernelId = tryToken<KernelId>(fields['kernelId']);
-  const epoch = grantedEpoch(fields['epoch'], stored.revision);
-  if (kernelId === undefined || epoch === undefined) return undefined;
-  const { httpUrl, grpcUrl, isReleased } = fields;
-  return {
-    kernelId,
-    epoch,
-    httpUrl: typeof httpUrl === 'string' ? httpUrl : '',
-    grpcUrl: typeof grpcUrl === 'string' ? grpcUrl : '',
-    isReleased: isReleased === true,
-  };
 }

@@ -1,6 +1,6 @@
 /** Reads the epoch of the leader's record; the leader of the stream answers, never a follower. */
 import type { Epoch } from '@llmos/base';
-import { LEADER_STREAM, LEADER_SUBJECT, epochOfRecord } from '@llmos/base';
+import { LEADER_STREAM, LEADER_SUBJECT, readLeaderRecord } from '@llmos/base';
 import type { NatsConnection } from 'nats';
 import { PROCESS_LIMITS } from '../../limits';
 import { isNotFound, isStreamNotFound } from './store-error';
@@ -14,7 +14,7 @@ export async function createLeaderEpoch(connection: NatsConnection): Promise<Rea
   return async () => {
     try {
       const stored = await streams.getMessage(LEADER_STREAM, { last_by_subj: LEADER_SUBJECT });
-      return epochOfRecord({ value: stored.data, revision: stored.seq });
+      return readLeaderRecord({ value: stored.data, revision: stored.seq })?.epoch;
     } catch (error) {
       if (isNotFound(error) || isStreamNotFound(error)) return undefined;
       throw error;

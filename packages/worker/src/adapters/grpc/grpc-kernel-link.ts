@@ -1,16 +1,12 @@
 /** Dials the leading kernel over gRPC; one bidirectional stream per attachment. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { credentials } from '@grpc/grpc-js';
-import type { Logger } from '@llmos/base';
+import type { Logger, NodeMessage, NodeRegistration } from '@llmos/base';
 import { node } from '@llmos/proto';
+import { readKernelMessage, writeNodeMessage } from '@llmos/wire';
 import { AGENT_LIMITS } from '../../limits';
-import type {
-  KernelLine,
-  KernelLineEvents,
-  KernelLink,
-  NodeRegistration,
-} from '../../ports/kernel-link';
-import { readKernelMessage, writeHeartbeat, writeProcessChange, writeRegistration } from './codec';
+import { parseRegistration } from '../../models/registration';
+import type { KernelLine, KernelLineEvents, KernelLink } from '../../ports/kernel-link';
 
 const CHANNEL_OPTIONS = {
   'grpc.keepalive_time_ms': AGENT_LIMITS.keepaliveMs,
@@ -33,7 +29,7 @@ export function createGrpcKernelLink(log: Logger): KernelLink {
         CHANNEL_OPTIONS,
       );
       const line = new GrpcLine(client, client.attach(), events, log);
-      line.write(writeRegistration(registration));
+      line.write({ kind: 'register', registration });
       return line;
     },
   };
@@ -55,16 +51,16 @@ class GrpcLine implements KernelLine {
     stream.on('end', () => this.end('the kernel closed the stream'));
   }
 
-  write(message: node.NodeMessage): void {
-    if (!this.isClosed) this.stream.write(message);
+  write(message: NodeMessage): void {
+    if (!this.isClosed) this.stream.write(writeNodeMessage(message));
   }
 
   heartbeat(...[beat]: Parameters<KernelLine['heartbeat']>): void {
-    this.write(writeHeartbeat(beat));
+    this.write({ kind: 'heartbeat', beat });
   }
 
-  processChanged(...[change]: Parameters<KernelLine['processChanged']>): void {
-    this.write(writeProcessChange(change));
+  processChanged(...[process]: Parameters<KernelLine['processChanged']>): void {
+    this.write({ kind: 'process-changed', process });
   }
 
   close(): Promise<void> {
@@ -88,7 +84,7 @@ class GrpcLine implements KernelLine {
 
   private receive(message: node.KernelMessage): void {
     if (this.isClosed) return;
-    const command = readKernelMessage(message);
+    const command = readKernelMessage(message, parseRegistration);
     if (command === undefined) this.log.warn('kernel-message-unreadable');
     else this.events.command(message.epoch, command);
   }

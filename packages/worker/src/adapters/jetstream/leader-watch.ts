@@ -1,10 +1,10 @@
 /** Follows the leader's record. The bucket may not exist yet (kernels create it): then it waits. */
 import type { BucketRow, Logger, OnSkipped, ServerTime } from '@llmos/base';
-import { BUCKETS, LEADER_KEY, decodeJson, grantedEpoch, isRecord, watchBucket } from '@llmos/base';
+import { BUCKETS, LEADER_KEY, readLeaderRecord, watchBucket } from '@llmos/base';
+import { readAddress } from '@llmos/wire';
 import type { NatsConnection } from 'nats';
 import { createInbox } from 'nats';
 import type { LeaderAddress } from '../../agent/kernel-session';
-import { readAddress } from '../grpc/codec';
 
 export interface LeaderWatch {
   close(): void;
@@ -48,15 +48,8 @@ export function readLeader(entry: {
   readonly value: Uint8Array;
   readonly revision: number;
 }): LeaderAddress | 'foreign' | undefined {
-  let record: unknown;
-  try {
-    record = decodeJson(entry.value);
-  } catch {
-    return 'foreign';
-  }
-  if (!isRecord(record)) return 'foreign';
-  const epoch = grantedEpoch(record['epoch'], entry.revision);
-  const url = readAddress(record['grpcUrl']);
-  if (epoch === undefined || url === undefined) return 'foreign';
-  return record['isReleased'] === true ? undefined : { url, epoch };
+  const record = readLeaderRecord(entry);
+  const url = readAddress(record?.grpcUrl);
+  if (record === undefined || url === undefined) return 'foreign';
+  return record.isReleased ? undefined : { url, epoch: record.epoch };
 }

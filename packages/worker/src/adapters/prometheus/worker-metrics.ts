@@ -3,11 +3,11 @@
  * have series of their own while they run: a sum over them would fall when one leaves.
  */
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import type { ReportedProcess } from '@llmos/base';
 import { LOOP_MONITOR_MS, LOOP_SECONDS, UNWANTED_METRICS } from '@llmos/base';
 import type { HistogramCounts, HostCounts } from '../../actors/host-protocol';
 import { HOST_BOUNDS } from '../../actors/host-protocol';
 import type { ContextCounts } from '../../actors/thread-protocol';
-import type { ProcessChange } from '../../ports/kernel-link';
 import { ReadHistogram } from './read-histogram';
 
 export interface WorkerReadings {
@@ -21,7 +21,7 @@ export interface WorkerReadings {
   /** Undefined while it is not measured. */
   readonly clockOffsetMs: () => number | undefined;
   readonly processes: () => readonly {
-    readonly change: ProcessChange;
+    readonly change: ReportedProcess;
     readonly counts: HostCounts | undefined;
   }[];
 }
@@ -98,7 +98,7 @@ function addProcessStates(registry: Registry, readings: WorkerReadings): void {
     collect() {
       this.reset();
       for (const { change } of readings.processes()) {
-        this.inc({ model: change.spec.target, state: change.report.kind });
+        this.inc({ model: change.target, state: change.report.kind });
       }
     },
   });
@@ -334,7 +334,7 @@ interface ReadHost {
 
 function hostsOf(readings: WorkerReadings): readonly ReadHost[] {
   return readings.processes().flatMap(({ change, counts }) => {
-    const labels = { pid: change.pid, model: change.spec.target };
+    const labels = { pid: change.pid, model: change.target };
     return counts === undefined ? [] : [{ labels, counts }];
   });
 }
