@@ -36,7 +36,7 @@ const wire: readonly Area[] = [
     name: 'wire',
     files: /^packages\/wire\/src\//,
     mayImport: ['base', 'proto'],
-    outside: NOTHING,
+    outside: ['nats'],
   },
 ];
 

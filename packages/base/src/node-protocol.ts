@@ -7,8 +7,8 @@
  * - N1: a registration names every process of the node, also those that ended and are remembered:
  *   whoever leads starts from it, and nothing said on an earlier stream counts any more;
  * - N2: a session is one start of the agent: processes of another session are gone;
- * - N3: an order names the incarnation that it is for, and its epoch, which the agent checks against
- *   the leader's record; an order that can't be carried out is told as an exit.
+ * - N3: an order names the incarnation that it is for, and its epoch, which the agent checks
+ *   against the leader's record; an order that can't be carried out is told as an exit.
  */
 import type { NodeId, ProcessId } from './ids';
 import type { ModelRegistration } from './model-package';

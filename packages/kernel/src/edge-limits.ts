@@ -3,11 +3,6 @@ export const EDGE_LIMITS = {
   // Connection.
   /** A kernel often starts together with its NATS server; longer than this it is not coming. */
   connectWaitMs: 30_000,
-  connectTryMs: 2_000,
-  /** A reconnect soon enough to keep the lease; the client adds jitter. */
-  reconnectWaitMs: 250,
-  /** A server that hangs is found after three of these: after about as long as a lease. */
-  pingIntervalMs: 2_000,
   /** Of the server's max_payload: room for headers, fields of orders, and bodies of some size. */
   leastPayloadBytes: 96 * 1024,
   /** One JetStream request; shorter than a lease, so that a stuck one is repeated in time. */

@@ -1,2 +1,6 @@
+export * from './api-errors';
+export * from './connection';
 export * from './node-codec';
 export * from './process-codec';
+export * from './stored-reads';
+export { LINK_LIMITS } from './limits';

@@ -22,3 +22,15 @@ export const CODEC_LIMITS = {
   mostHeartbeatMs: 60_000,
   mostGraceMs: 10 * 60_000,
 } as const;
+
+/** The connection of a kernel or worker to NATS. */
+export const LINK_LIMITS = {
+  /** One try: where a server has just gone, nobody may answer at its address. */
+  connectTryMs: 2_000,
+  /** A reconnect soon enough to keep the lease; the client adds jitter. */
+  reconnectWaitMs: 250,
+  /** A server that hangs is found after three of these: after about as long as a lease. */
+  pingIntervalMs: 2_000,
+  /** Unanswered ones before the connection is made anew. */
+  maxPingsOut: 2,
+} as const;

@@ -20,13 +20,6 @@ export const AGENT_LIMITS = {
   /** A leader that does not answer a registration in this time is no leader. */
   welcomeMs: 5000,
   attachRetry: { firstMs: 100, factor: 2, maxMs: 3000 },
-  /** Of the NATS connection; as much again is added at random, so that not all come at once. */
-  reconnectWaitMs: 250,
-  /** One try of a connection: where a server has just gone, nobody may answer at its address. */
-  connectTryMs: 2000,
-  /** A server that hangs is found after three of these. */
-  pingIntervalMs: 2000,
-  maxPingsOut: 2,
   /** A registration with thousands of files stays below. */
   maxGrpcMessageBytes: 8 * MIB,
   keepaliveMs: 5000,

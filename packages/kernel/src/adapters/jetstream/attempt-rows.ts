@@ -1,12 +1,12 @@
 /** The bucket `llmos_attempts`: how often a task was tried, and why it failed, for the next leader. */
 import type { TaskId, TenantId } from '@llmos/base';
 import { BUCKETS, decodeJson, encodeJson, isErrorCode, isRecord } from '@llmos/base';
+import { readLast } from '@llmos/wire';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { LookedUp } from '../../ports/task-stream';
 import type { AttemptFailure, AttemptRecord } from '../../tasks/task-spec';
-import { readLast } from './leader-reads';
 
 export const ATTEMPTS_STREAM = `KV_${BUCKETS.attempts}`;
 const STREAM = ATTEMPTS_STREAM;

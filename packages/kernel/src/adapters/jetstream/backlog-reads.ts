@@ -6,10 +6,10 @@
  */
 import type { Logger, TenantTask } from '@llmos/base';
 import { BUCKETS } from '@llmos/base';
+import { describeApiError } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
-import { describeApiError } from './api-errors';
 import { ATTEMPTS_STREAM, readRow } from './attempt-rows';
 import type { ResultReads } from './result-reads';
 import { RESULT_STREAMS } from './result-reads';

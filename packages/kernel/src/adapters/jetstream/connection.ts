@@ -1,59 +1,36 @@
 /**
  * The kernel's connection to NATS: waits for the server at start, then reconnects for ever.
  */
-import {
-  LlmosError,
-  guardMessages,
-  guardPublishes,
-  parseServerUrls,
-  useLeanRequests,
-} from '@llmos/base';
-import type { Logger, OnSkipped, OnUnsent } from '@llmos/base';
-import { DebugEvents, Events, NatsError, connect, createInbox } from 'nats';
+import { LlmosError, parseServerUrls } from '@llmos/base';
+import type { Logger } from '@llmos/base';
+import type { LinkOptions } from '@llmos/wire';
+import { LINK_LIMITS, describeApiError, isUnavailable, openLink } from '@llmos/wire';
+import { DebugEvents, Events, NatsError } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { describeApiError, isUnavailable } from './api-errors';
 
-export interface ConnectionOptions {
-  readonly servers: readonly string[];
-  readonly name: string;
+export interface ConnectionOptions extends LinkOptions {
   readonly log: Logger;
   readonly waitMs: number;
-  readonly onSkipped: OnSkipped;
-  readonly onUnsent: OnUnsent;
   readonly onReconnect?: () => void;
   readonly onDisconnect?: () => void;
 }
 
 /** Rejects with UNAVAILABLE, naming the servers, where none answers within `waitMs`. */
 export async function connectToNats(options: ConnectionOptions): Promise<NatsConnection> {
-  const { name, log } = options;
-  const { servers, isTls, ...credentials } = parseServerUrls(options.servers);
+  const { log } = options;
+  const { servers } = parseServerUrls(options.servers);
   const untilMs = performance.now() + options.waitMs;
   for (;;) {
     try {
-      const connection = await connect({
-        servers: [...servers],
-        ...credentials,
-        ...(isTls ? { tls: {} } : {}),
-        name,
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: EDGE_LIMITS.reconnectWaitMs,
-        pingInterval: EDGE_LIMITS.pingIntervalMs,
-        timeout: EDGE_LIMITS.connectTryMs,
-        noAsyncTraces: true,
-        ignoreClusterUpdates: false,
-      });
-      guardMessages(connection, options.onSkipped);
-      useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
-      guardPublishes(connection, options.onUnsent);
+      const connection = await openLink(options);
       void watchStatus(connection, options);
       void endWithoutIt(connection);
       return connection;
     } catch (error) {
       if (performance.now() >= untilMs) throw noServer(servers, error);
       log.info('waiting-for-nats', { servers });
-      await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.reconnectWaitMs));
+      await new Promise((resolve) => setTimeout(resolve, LINK_LIMITS.reconnectWaitMs));
     }
   }
 }
@@ -150,7 +127,7 @@ export async function whileUnavailable<T>(
       if (!isUnavailable(error)) throw error;
       if (performance.now() >= untilMs) throw jetStreamAway(waiting.waitMs, error);
       waiting.log.info('waiting-for-jetstream', { reason: describeApiError(error) });
-      await new Promise((resolve) => setTimeout(resolve, EDGE_LIMITS.reconnectWaitMs));
+      await new Promise((resolve) => setTimeout(resolve, LINK_LIMITS.reconnectWaitMs));
     }
   }
 }

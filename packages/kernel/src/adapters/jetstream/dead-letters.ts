@@ -1,14 +1,13 @@
 /** What a dead letter carries: the original message, and why it was given up. */
 import type { HeaderSource } from '@llmos/base';
 import { FORWARDED_HEADERS, HEADERS, STREAMS, readHeaders, subjects } from '@llmos/base';
+import { isTooLarge, readSequence } from '@llmos/wire';
 import { headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager, MsgHdrs } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { DeadLetter } from '../../ports/task-stream';
-import { isTooLarge } from './api-errors';
 import { headerText } from './headers';
-import { readSequence } from './leader-reads';
 
 const NOTHING = new Uint8Array(0);
 

@@ -8,10 +8,10 @@
  *     other begins anew on what is left.
  */
 import { LlmosError } from '@llmos/base';
+import { isApiError } from '@llmos/wire';
 import type { JetStreamManager } from 'nats';
 import { StorageType } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { isApiError } from './api-errors';
 import { mebibytes } from './lost-stores';
 
 /** Also the name in LLMOS_MAKE_ANEW by which what is hidden is given up. */

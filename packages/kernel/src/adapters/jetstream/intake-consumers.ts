@@ -15,10 +15,10 @@ import {
   isRecord,
   patterns,
 } from '@llmos/base';
+import { describeApiError, isApiError, isUnavailable } from '@llmos/wire';
 import { AckPolicy, DeliverPolicy, ReplayPolicy, nanos } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { describeApiError, isApiError, isUnavailable } from './api-errors';
 import { LeadershipEnded } from './retry';
 
 export function intakeConsumerName(epoch: Epoch, taskClass: TaskClass): string {

@@ -1,8 +1,8 @@
 import { decodeJson, silentLogger } from '@llmos/base';
+import { API_ERRORS } from '@llmos/wire';
 import { NatsError } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { API_ERRORS } from './api-errors';
 import type { LastTasks } from './intake-pace';
 import { IntakePull } from './intake-pull';
 

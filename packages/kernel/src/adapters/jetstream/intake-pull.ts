@@ -12,10 +12,10 @@
  */
 import type { Logger, Delivery } from '@llmos/base';
 import { STREAMS, encodeJson, parseDelivery, statusOf } from '@llmos/base';
+import { describeApiError, isApiError } from '@llmos/wire';
 import { createInbox, nanos } from 'nats';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { describeApiError, isApiError } from './api-errors';
 import type { IntakePace, LastTasks } from './intake-pace';
 
 export interface IntakePullOptions {

@@ -18,12 +18,11 @@ import {
   readLeaderRecord,
   watchBucket,
 } from '@llmos/base';
+import { isConflict, readLast } from '@llmos/wire';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { LeadershipStore, StoredLeader } from '../../ports/leadership-store';
-import { isConflict } from './api-errors';
-import { readLast } from './leader-reads';
 
 export interface LeadershipStoreParts {
   /** False while this kernel could do nothing with a lease. */

@@ -1,10 +1,10 @@
 /** Looks for package files in the object store `llmos_packages`, and removes unused ones. */
 import type { PackageFile } from '@llmos/base';
 import { PACKAGE_STORE, decodeJson, isRecord, packageObjectName } from '@llmos/base';
+import { readLast } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection, ObjectStore } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { PackageStore, UnusedItem } from '../../ports/package-store';
-import { readLast } from './leader-reads';
 
 const STREAM = `OBJ_${PACKAGE_STORE}`;
 /** Names of objects, in base64, and below `C` the pieces of each under an id of its upload. */

@@ -17,6 +17,7 @@ import {
   readHeaders,
   watchBucket,
 } from '@llmos/base';
+import { isConflict, readLast } from '@llmos/wire';
 import type { JetStreamClient, JetStreamManager, KV, NatsConnection, StoredMsg } from 'nats';
 import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -26,8 +27,6 @@ import {
   checkModelRegistration,
   checkSpawnRequest,
 } from '../../services/request-schemas';
-import { isConflict } from './api-errors';
-import { readLast } from './leader-reads';
 
 /** A sha256, wherever a row has it. */
 const DIGEST = /[0-9a-f]{64}/g;

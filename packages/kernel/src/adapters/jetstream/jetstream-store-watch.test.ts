@@ -5,9 +5,9 @@ import {
   parseStoreSequences,
   silentLogger,
 } from '@llmos/base';
+import { API_ERRORS } from '@llmos/wire';
 import { Events, NatsError } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection, StoredMsg } from 'nats';
-import { API_ERRORS } from './api-errors';
 import { JetStreamStoreWatch } from './jetstream-store-watch';
 import { lowerNotedSequences } from './noted-sequences';
 

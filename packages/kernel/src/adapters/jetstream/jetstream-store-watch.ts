@@ -5,11 +5,11 @@
  */
 import type { Logger, StoreBehind, StoreSequences } from '@llmos/base';
 import { describeBehind, storesBehind } from '@llmos/base';
+import { describeApiError } from '@llmos/wire';
 import { Events } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoreWatch } from '../../ports/store-watch';
-import { describeApiError } from './api-errors';
 import { changeNotedSequences, readNotedSequences, sequencesOfStores } from './noted-sequences';
 
 export interface StoreWatchOptions {

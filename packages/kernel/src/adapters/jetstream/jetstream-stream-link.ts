@@ -16,10 +16,10 @@ import {
   statusOf,
   subjects,
 } from '@llmos/base';
+import { readNext } from '@llmos/wire';
 import { createInbox, headers as newHeaders } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import type { Delivery, ReaderMessage, StoredChunk, StreamLink } from '../../ports/stream-link';
-import { isApiError } from './api-errors';
 
 const NO_RESPONDERS = 503;
 
@@ -43,14 +43,9 @@ export class JetStreamStreamLink implements StreamLink {
   }
 
   async readChunk(of: TenantTask, fromSequence: number): Promise<StoredChunk | undefined> {
-    const query = { seq: fromSequence, next_by_subj: subjects.stream(of) };
-    try {
-      const stored = await this.options.manager.streams.getMessage(STREAMS.streams, query);
-      return { sequence: stored.seq, chunk: parseChunk(stored.data) };
-    } catch (error) {
-      if (isApiError(error, 'noMessageFound')) return undefined;
-      throw error;
-    }
+    const from = { sequence: fromSequence, subject: subjects.stream(of) };
+    const stored = await readNext(this.options.manager, STREAMS.streams, from);
+    return stored && { sequence: stored.seq, chunk: parseChunk(stored.data) };
   }
 
   watch(of: TenantTask, onChunk: () => void): () => void {

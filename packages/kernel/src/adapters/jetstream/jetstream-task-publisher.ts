@@ -1,10 +1,10 @@
 /** Stores the tasks of `submit` and `call`. */
 import { LlmosError, WIRE_LIMITS, subjects } from '@llmos/base';
+import { describeApiError, isApiError, isTooLarge } from '@llmos/wire';
 import { ErrorCode, NatsError, headers as newHeaders } from 'nats';
 import type { JetStreamClient, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoredTask, TaskPublisher } from '../../ports/task-publisher';
-import { describeApiError, isApiError, isTooLarge } from './api-errors';
 
 /** What a server announces if it says nothing. */
 const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;

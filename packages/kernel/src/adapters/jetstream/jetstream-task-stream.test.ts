@@ -14,7 +14,7 @@ import type { Msg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { IntakeEvent } from '../../kernel-event';
 import { silentCounters } from '../../ports/kernel-counters';
-import { API_ERRORS } from './api-errors';
+import { API_ERRORS } from '@llmos/wire';
 import type { TaskStreamOptions } from './jetstream-task-stream';
 import { JetStreamTaskStream } from './jetstream-task-stream';
 

@@ -6,9 +6,8 @@ import {
   formatStoreSequences,
   parseStoreSequences,
 } from '@llmos/base';
+import { isApiError, isConflict, readLast } from '@llmos/wire';
 import type { JetStreamClient, JetStreamManager } from 'nats';
-import { isApiError, isConflict } from './api-errors';
-import { readLast } from './leader-reads';
 
 /** Empty where nothing was noted yet. */
 export async function readNotedSequences(manager: JetStreamManager): Promise<StoreSequences> {

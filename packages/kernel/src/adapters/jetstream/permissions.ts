@@ -17,10 +17,10 @@ import {
   TASK_CLASSES,
   patterns,
 } from '@llmos/base';
+import { describeApiError } from '@llmos/wire';
 import { createInbox, headers as newHeaders } from 'nats';
 import type { NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { describeApiError } from './api-errors';
 
 const SUBSCRIBED: readonly string[] = [
   ...[patterns.submits, patterns.calls, patterns.cancels, patterns.sys],

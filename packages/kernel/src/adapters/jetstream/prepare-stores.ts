@@ -12,10 +12,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger, StoreBehind } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
+import { apiErrorCode, describeApiError, isApiError, isUnavailable } from '@llmos/wire';
 import { NatsError } from 'nats';
 import type { JetStreamManager, NatsConnection, StreamConfig } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { apiErrorCode, describeApiError, isApiError, isUnavailable } from './api-errors';
 import type { Budgets } from './store-budgets';
 import { gainOf, growthOf, leastBudgets, sumOf } from './store-budgets';
 import { assertNothingHidden, forgetHidden } from './hidden-streams';

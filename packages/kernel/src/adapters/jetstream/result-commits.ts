@@ -13,13 +13,13 @@ import {
   formatIdentity,
   resultPlace,
 } from '@llmos/base';
+import { isConflict } from '@llmos/wire';
 import { headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager } from 'nats';
 import type { CommittedResult } from '../../ports/task-stream';
 import type { TaskSpec } from '../../tasks/task-spec';
 import { identityOf } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
-import { isConflict } from './api-errors';
 import { deleteMessage } from './message-deletion';
 import type { KnownResult, ResultReads } from './result-reads';
 

@@ -19,11 +19,11 @@ import {
   readHeaders,
   statusOf,
 } from '@llmos/base';
+import { readLast } from '@llmos/wire';
 import { ErrorCode, NatsError } from 'nats';
 import type { JetStreamManager, MsgHdrs, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoredPlace, StoredResult } from '../../ports/result-store';
-import { readLast } from './leader-reads';
 import type { TextFilter } from './text-filter';
 
 /** What intake must know of a result that is there. */

@@ -4,9 +4,9 @@
  */
 import type { Logger, TaskClass, TenantId } from '@llmos/base';
 import { FairFifo, LlmosError, TASK_CLASSES, Tally, backoffMs } from '@llmos/base';
+import { describeApiError } from '@llmos/wire';
 import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
-import { describeApiError } from './api-errors';
 
 export class LeadershipEnded extends LlmosError {
   constructor() {

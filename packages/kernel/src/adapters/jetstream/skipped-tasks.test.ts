@@ -1,9 +1,9 @@
 import type { TaskClass } from '@llmos/base';
 import { silentLogger } from '@llmos/base';
+import { API_ERRORS } from '@llmos/wire';
 import { NatsError } from 'nats';
 import type { JetStreamManager, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { API_ERRORS } from './api-errors';
 import { SkippedTasks } from './skipped-tasks';
 
 const { skippedLookMs, strayLookMs, maxStrayReads } = EDGE_LIMITS;

@@ -11,10 +11,9 @@
  */
 import type { Logger, TaskClass } from '@llmos/base';
 import { STREAMS, TASK_CLASSES, parseTaskSubject } from '@llmos/base';
+import { describeApiError, readNext, readSequence } from '@llmos/wire';
 import type { JetStreamManager, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { describeApiError } from './api-errors';
-import { readNext, readSequence } from './leader-reads';
 
 export interface SkippedTasksOptions {
   readonly manager: JetStreamManager;
@@ -153,7 +152,9 @@ export class SkippedTasks {
     for (let reads = 0; reads < EDGE_LIMITS.maxStrayReads; reads += 1) {
       while (this.isKnown(this.nextSequence)) this.nextSequence += 1;
       if (this.isEnded || this.nextSequence > lastSequence) return true;
-      const stored = await readNext(this.options.manager, STREAMS.tasks, this.nextSequence);
+      const stored = await readNext(this.options.manager, STREAMS.tasks, {
+        sequence: this.nextSequence,
+      });
       if (stored === undefined || stored.seq > lastSequence) return true;
       this.nextSequence = stored.seq + 1;
       const taskClass = parseTaskSubject(stored.subject)?.class;

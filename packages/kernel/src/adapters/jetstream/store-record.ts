@@ -19,9 +19,9 @@ import {
   isRecord,
   storesBehind,
 } from '@llmos/base';
+import { isApiError, isConflict } from '@llmos/wire';
 import type { JetStreamClient, JetStreamManager } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { isApiError, isConflict } from './api-errors';
 import type { Budgets } from './store-budgets';
 
 export const LEADER_STORE = `KV_${BUCKETS.leader}`;

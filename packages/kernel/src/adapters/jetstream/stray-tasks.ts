@@ -5,10 +5,9 @@
  */
 import type { Logger } from '@llmos/base';
 import { STREAMS } from '@llmos/base';
+import { describeApiError, readNext } from '@llmos/wire';
 import type { JetStreamManager, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { describeApiError } from './api-errors';
-import { readNext } from './leader-reads';
 import { deleteMessage } from './message-deletion';
 
 export interface StrayTasksOptions {
@@ -52,7 +51,7 @@ export class StrayTasks {
     let left = await this.count();
     for (let reads = 0; left > 0 && reads < EDGE_LIMITS.maxStrayReads; reads += 1) {
       if (this.isEnded) return;
-      const stored = await readNext(manager, STREAMS.tasks, this.nextSequence);
+      const stored = await readNext(manager, STREAMS.tasks, { sequence: this.nextSequence });
       this.nextSequence = stored === undefined ? 1 : stored.seq + 1;
       if (stored === undefined) return;
       if (!isStray(stored.subject)) continue;

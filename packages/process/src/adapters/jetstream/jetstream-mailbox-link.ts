@@ -9,10 +9,9 @@ import type {
   ProcessId,
 } from '@llmos/base';
 import { UnsentMessages, guardCallback, readClock, subjects } from '@llmos/base';
-import { decodeMailboxMessage, encodeReport } from '@llmos/wire';
+import { decodeMailboxMessage, describeApiError, encodeReport } from '@llmos/wire';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import type { MailboxLink } from '../../ports/mailbox-link';
-import { messageOf } from './store-error';
 
 export interface MailboxLinkOptions {
   readonly connection: NatsConnection;
@@ -51,7 +50,7 @@ export function createMailboxLink(options: MailboxLinkOptions): MailboxLink {
       try {
         connection.publish(reportSubject, encodeReport(options.incarnation, report));
       } catch (error) {
-        unsent.note({ subject: reportSubject, reason: messageOf(error) });
+        unsent.note({ subject: reportSubject, reason: describeApiError(error) });
       }
     },
     close(): void {

@@ -12,6 +12,8 @@ import {
   STREAMS,
   subjects,
 } from '@llmos/base';
+import type { MessageQuery } from '@llmos/wire';
+import { describeApiError, isConflict, isTooLarge, readStored } from '@llmos/wire';
 import { headers } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection, StoredMsg } from 'nats';
 import type { ResultOwner } from '../../attempt';
@@ -25,7 +27,6 @@ import type {
   TaskStore,
 } from '../../ports/task-store';
 import { encodeErrorResult, readStoredResult } from './result-codec';
-import { isNotFound, isTooLarge, isWrongLastSequence, messageOf } from './store-error';
 
 /** Asks the server nothing yet: streams that are missing make its answers `unavailable`. */
 export async function createTaskStore(connection: NatsConnection): Promise<TaskStore> {
@@ -152,18 +153,18 @@ class JetStreamTaskStore implements TaskStore {
       });
       return { kind: 'stored', sequence: ack.seq };
     } catch (thrown) {
-      if (isWrongLastSequence(thrown)) return { kind: 'refused' };
+      if (isConflict(thrown)) return { kind: 'refused' };
       if (isTooLarge(thrown)) return { kind: 'too-large', limitBytes: of.body.length - 1 };
-      return { kind: 'unavailable', message: messageOf(thrown) };
+      return { kind: 'unavailable', message: describeApiError(thrown) };
     }
   }
 
   private async find(stream: string, query: MessageQuery): Promise<FindOutcome> {
     try {
-      return { kind: 'found', message: await this.jsm.streams.getMessage(stream, query) };
+      const message = await readStored(this.jsm, stream, query);
+      return message === undefined ? { kind: 'none' } : { kind: 'found', message };
     } catch (thrown) {
-      if (isNotFound(thrown)) return { kind: 'none' };
-      return { kind: 'unavailable', message: messageOf(thrown) };
+      return { kind: 'unavailable', message: describeApiError(thrown) };
     }
   }
 }
@@ -172,9 +173,6 @@ type FindOutcome =
   | { readonly kind: 'found'; readonly message: StoredMsg }
   | { readonly kind: 'none' }
   | { readonly kind: 'unavailable'; readonly message: string };
-
-type MessageQuery =
-  { readonly seq: number; readonly next_by_subj?: string } | { readonly last_by_subj: string };
 
 function readChunk(message: StoredMsg): StoredChunk {
   const attempt = Number(headerOf(message, HEADERS.attempt));

@@ -1,17 +1,8 @@
 /** The worker's NATS connections: they wait for the server and never give up on it. */
-import {
-  SkippedMessages,
-  UnsentMessages,
-  guardMessages,
-  guardPublishes,
-  parseServerUrls,
-  systemClock,
-  useLeanRequests,
-} from '@llmos/base';
+import { SkippedMessages, UnsentMessages, systemClock } from '@llmos/base';
 import type { Logger } from '@llmos/base';
-import { NatsError, connect, createInbox } from 'nats';
+import { LINK_LIMITS, openLink } from '@llmos/wire';
 import type { NatsConnection } from 'nats';
-import { AGENT_LIMITS } from '../../limits';
 
 export interface ConnectionOptions {
   readonly servers: readonly string[];
@@ -31,29 +22,19 @@ export interface GuardedConnection {
 
 /** Resolves once a server answers. */
 export async function openConnection(options: ConnectionOptions): Promise<GuardedConnection> {
-  const { servers, isTls, ...credentials } = parseServerUrls(options.servers);
-  const connection = await connect({
-    servers: [...servers],
-    ...credentials,
-    ...(isTls ? { tls: {} } : {}),
-    name: options.name,
-    waitOnFirstConnect: true,
-    maxReconnectAttempts: -1,
-    timeout: AGENT_LIMITS.connectTryMs,
-    reconnectTimeWait: AGENT_LIMITS.reconnectWaitMs,
-    reconnectJitter: AGENT_LIMITS.reconnectWaitMs,
-    pingInterval: AGENT_LIMITS.pingIntervalMs,
-    maxPingOut: AGENT_LIMITS.maxPingsOut,
-    ignoreClusterUpdates: false,
-    // A stack is recorded for every request otherwise.
-    noAsyncTraces: true,
-  });
+  const { servers, name } = options;
   const noted = { log: options.log, clock: systemClock };
   const skipped = new SkippedMessages(noted);
-  guardMessages(connection, skipped.note);
-  useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
   const unsent = new UnsentMessages(noted);
-  guardPublishes(connection, unsent.note);
+  const connection = await openLink({
+    servers,
+    name,
+    onSkipped: skipped.note,
+    onUnsent: unsent.note,
+    waitsForServer: true,
+    // There may be thousands.
+    reconnectJitterMs: LINK_LIMITS.reconnectWaitMs,
+  });
   void watchStatus(connection, options);
   return { connection, skipped, unsent };
 }

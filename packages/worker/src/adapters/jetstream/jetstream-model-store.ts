@@ -11,7 +11,8 @@ import {
   isRecord,
   packageObjectName,
 } from '@llmos/base';
-import { NatsError } from 'nats';
+import type { MessageQuery } from '@llmos/wire';
+import { isApiError, readStored } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { PACKAGE_LIMITS } from '../../limits';
 import type { ModelStore } from '../../ports/model-store';
@@ -23,8 +24,6 @@ interface StoredMessage {
   readonly seq: number;
   readonly data: Uint8Array;
 }
-type Query =
-  { readonly seq: number; readonly next_by_subj: string } | { readonly last_by_subj: string };
 
 export async function createModelStore(
   connection: NatsConnection,
@@ -66,7 +65,7 @@ class JetStreamModelStore implements ModelStore {
   }
 
   /** Undefined where there is no such message; UNAVAILABLE where the store did not answer. */
-  private async find(query: Query): Promise<StoredMessage | undefined> {
+  private async find(query: MessageQuery): Promise<StoredMessage | undefined> {
     for (let tries = 1; ; tries += 1) {
       try {
         return await this.findOnce(query);
@@ -82,19 +81,20 @@ class JetStreamModelStore implements ModelStore {
     }
   }
 
-  private async findOnce(query: Query): Promise<StoredMessage | undefined> {
+  private async findOnce(query: MessageQuery): Promise<StoredMessage | undefined> {
     const direct = await this.findDirect(query);
     if (direct !== undefined) return direct;
     try {
-      return await this.jsm.streams.getMessage(STREAM, query);
+      return await readStored(this.jsm, STREAM, query);
     } catch (thrown) {
-      if (isMissing(thrown)) return undefined;
+      // No object store yet.
+      if (isApiError(thrown, 'streamNotFound')) return undefined;
       throw thrown;
     }
   }
 
   /** Raw bytes from any replica; undefined where it has none or direct reads are switched off. */
-  private async findDirect(query: Query): Promise<StoredMessage | undefined> {
+  private async findDirect(query: MessageQuery): Promise<StoredMessage | undefined> {
     try {
       const body = JSON.stringify(query);
       const options = { timeout: PACKAGE_LIMITS.readTimeoutMs };
@@ -106,12 +106,6 @@ class JetStreamModelStore implements ModelStore {
       return undefined;
     }
   }
-}
-
-/** No such message, or no object store yet. */
-function isMissing(thrown: unknown): boolean {
-  const code = thrown instanceof NatsError ? thrown.api_error?.err_code : undefined;
-  return code === 10037 || code === 10059;
 }
 
 function readMeta(bytes: Uint8Array): { upload: string; pieces: number } | undefined {

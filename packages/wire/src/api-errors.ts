@@ -1,10 +1,11 @@
-/** Reads the errors of the JetStream API by their numbers. */
+/** Tells the answers of the JetStream API apart by their numbers, which never change; texts do. */
 import { ErrorCode, NatsError } from 'nats';
 
 export const API_ERRORS = {
   consumerNotFound: 10014,
   maximumConsumersLimit: 10026,
   noMessageFound: 10037,
+  messageExceedsMaximum: 10054,
   messageDeleteFailed: 10057,
   sequenceNotFound: 10043,
   insufficientStorage: 10047,
@@ -53,7 +54,8 @@ export function isUnavailable(error: unknown): boolean {
   return code === (ErrorCode.Timeout as string) || code === (ErrorCode.NoResponders as string);
 }
 
-/** Larger than the server takes. It will never go as it is. */
+/** Larger than the server or the stream takes. It will never go as it is. */
 export function isTooLarge(error: unknown): boolean {
+  if (isApiError(error, 'messageExceedsMaximum')) return true;
   return error instanceof NatsError && error.code === (ErrorCode.MaxPayloadExceeded as string);
 }

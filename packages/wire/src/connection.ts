@@ -1,0 +1,54 @@
+/**
+ * The connection of a program to NATS, guarded before anything is heard or sent on it.
+ *
+ * The order matters: messages behind the guard first, so that whatever subscribes afterwards is
+ * behind it too; then requests of our own, which must hear of a failed publish; then publishes.
+ * How long to wait for a server, and what a program says of its connection, is its own.
+ */
+import type { OnSkipped, OnUnsent } from '@llmos/base';
+import { guardMessages, guardPublishes, parseServerUrls, useLeanRequests } from '@llmos/base';
+import type { ConnectionOptions, NatsConnection } from 'nats';
+import { NatsError, connect, createInbox } from 'nats';
+import { LINK_LIMITS } from './limits';
+
+export interface LinkOptions {
+  readonly servers: readonly string[];
+  /** Shown by the server's monitoring. */
+  readonly name: string;
+  readonly onSkipped: OnSkipped;
+  readonly onUnsent: OnUnsent;
+  /** Until one answers; else the first try decides. */
+  readonly waitsForServer?: boolean;
+  /** Added at random to the pause before a try, where very many would come at once. */
+  readonly reconnectJitterMs?: number;
+}
+
+/** Reconnects for ever, once it is open. */
+export async function openLink(options: LinkOptions): Promise<NatsConnection> {
+  const connection = await connect(optionsOf(options));
+  guardMessages(connection, options.onSkipped);
+  useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
+  guardPublishes(connection, options.onUnsent);
+  return connection;
+}
+
+function optionsOf(options: LinkOptions): ConnectionOptions {
+  const { servers, isTls, ...credentials } = parseServerUrls(options.servers);
+  const { waitsForServer, reconnectJitterMs } = options;
+  return {
+    servers: [...servers],
+    ...credentials,
+    ...(isTls ? { tls: {} } : {}),
+    name: options.name,
+    maxReconnectAttempts: -1,
+    timeout: LINK_LIMITS.connectTryMs,
+    reconnectTimeWait: LINK_LIMITS.reconnectWaitMs,
+    ...(reconnectJitterMs === undefined ? {} : { reconnectJitter: reconnectJitterMs }),
+    ...(waitsForServer === undefined ? {} : { waitOnFirstConnect: waitsForServer }),
+    pingInterval: LINK_LIMITS.pingIntervalMs,
+    maxPingOut: LINK_LIMITS.maxPingsOut,
+    ignoreClusterUpdates: false,
+    // A stack is recorded for every request otherwise.
+    noAsyncTraces: true,
+  };
+}
