@@ -128,7 +128,7 @@ const processPackage: readonly Area[] = [
   },
   {
     name: 'process/root',
-    files: /^packages\/process\/src\/(index|testing|run-process)$/,
+    files: /^packages\/process\/src\/(index|run-process)$/,
     mayImport: ['base', 'process', 'process/adapters'],
     outside: ['nats'],
   },

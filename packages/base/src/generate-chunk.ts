@@ -7,6 +7,14 @@ import type {
 } from './functions/function-types';
 import { decodeJson, encodeJson, isRecord } from './result';
 
+export interface StoredChunk {
+  readonly sequence: number;
+  /** Of the attempt that wrote it; 0 where that can't be read. */
+  readonly attempt: number;
+  /** Undefined where the stored bytes are not a chunk. */
+  readonly chunk: GenerateChunk | undefined;
+}
+
 export function encodeChunk(chunk: GenerateChunk): Uint8Array {
   return encodeJson(chunk);
 }

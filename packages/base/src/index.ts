@@ -23,6 +23,7 @@ export * from './functions/built-in';
 export * from './functions/function-definition';
 export * from './functions/function-types';
 export * from './functions/json-schema';
+export * from './functions/tensor-elements';
 export * from './generate-chunk';
 export * from './ids';
 export * from './leader-record';

@@ -8,6 +8,10 @@
  * header `Llmos-Refused`: it is no result, and a result beside it is the truth.
  */
 import { WIRE_LIMITS } from './limits';
+import type { TaskIdentity } from './task-digest';
+import { parseIdentity } from './task-digest';
+import type { BodyFormat, HeaderSource } from './task-headers';
+import { HEADERS, PROTOBUF_CONTENT_TYPE } from './task-headers';
 import { STREAMS } from './model-package';
 import type { TenantId } from './ids';
 import type { TenantTask } from './subjects';
@@ -56,4 +60,23 @@ function longPlace(of: TenantTask): ResultPlace {
 
 export function answerPlace(of: TenantTask): ResultPlace {
   return { stream: STREAMS.answers, subject: subjects.answer(of) };
+}
+
+/** What the headers of a stored result say of it. */
+export interface ResultMarks {
+  readonly format: BodyFormat;
+  /** What its id stands for, where the client chose it. */
+  readonly identity?: TaskIdentity;
+  /** Set where it is no result: a limit refused the task of this sequence in LLMOS_TASKS. */
+  readonly refusedSequence?: number;
+}
+
+export function readResultMarks(get: HeaderSource): ResultMarks {
+  const identity = parseIdentity(get(HEADERS.digest));
+  const refused = Number(get(HEADERS.refused) ?? Number.NaN);
+  return {
+    format: get(HEADERS.contentType) === PROTOBUF_CONTENT_TYPE ? 'protobuf' : 'json',
+    ...(identity === undefined ? {} : { identity }),
+    ...(Number.isSafeInteger(refused) ? { refusedSequence: refused } : {}),
+  };
 }

@@ -6,6 +6,12 @@ export type Result<Output = unknown> =
   | { readonly ok: true; readonly output: Output }
   | { readonly ok: false; readonly error: ErrorBody };
 
+/** All that the kernel must know of a result that is stored. */
+export interface ResultEnd {
+  readonly ok: boolean;
+  readonly errorCode?: string;
+}
+
 export function success<Output>(output: Output): Result<Output> {
   return { ok: true, output };
 }

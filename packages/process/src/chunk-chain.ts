@@ -5,8 +5,7 @@
  * the highest attempt owns the chain; a lower one that meets a chunk of a higher one was replaced.
  * Generations are deterministic, so what another attempt stored first is simply skipped.
  */
-import type { GenerateChunk } from '@llmos/base';
-import type { StoredChunk } from './ports/task-store';
+import type { GenerateChunk, StoredChunk } from '@llmos/base';
 
 export interface ChainState {
   /** Of the last stored chunk; 0 while there is none. */

@@ -1,4 +1,4 @@
-import type { GenerateChunk, TaskId, TenantId } from '@llmos/base';
+import type { GenerateChunk, StoredChunk, TaskId, TenantId } from '@llmos/base';
 import { encodeJson } from '@llmos/base';
 import type { ChunkEnd } from './chunk-writer';
 import { ChunkPace } from './chunk-pace';
@@ -6,7 +6,7 @@ import { ChunkWriter } from './chunk-writer';
 import { PROCESS_LIMITS } from './limits';
 import type { Pause } from './pause';
 import { systemPause } from './pause';
-import type { PutOutcome, StoredChunk, TaskStore } from './ports/task-store';
+import type { PutOutcome, TaskStore } from './ports/task-store';
 
 /** One stream subject, as JetStream keeps it. */
 class FakeStream {

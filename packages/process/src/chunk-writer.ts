@@ -4,7 +4,7 @@
  * in between (see chunk-chain): another attempt's tokens are skipped, an attempt that replaced this
  * one ends it.
  */
-import type { AttemptRef, ErrorBody, GenerateChunk } from '@llmos/base';
+import type { AttemptRef, ErrorBody, GenerateChunk, StoredChunk } from '@llmos/base';
 import { backoffMs, errorBody, mergeChunks, toErrorBody } from '@llmos/base';
 import type { GenerationState } from './attempt';
 import type { ChainState } from './chunk-chain';
@@ -12,7 +12,7 @@ import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced } from './chunk-chain'
 import type { ChunkPace } from './chunk-pace';
 import { PROCESS_LIMITS } from './limits';
 import type { Pause } from './pause';
-import type { ChunksOutcome, StoredChunk, TaskStore } from './ports/task-store';
+import type { ChunksOutcome, TaskStore } from './ports/task-store';
 
 export interface ChunkWriterParts {
   readonly store: TaskStore;

@@ -25,7 +25,7 @@ import {
   success,
 } from '@llmos/base';
 import { parseDelivery } from '@llmos/kernel/testing';
-import { readStoredResult } from '@llmos/process/testing';
+import { readResultEnd } from '@llmos/wire';
 import { functions } from '@llmos/proto';
 import { readTensor, tensor } from '@llmos/sdk';
 import {
@@ -133,7 +133,7 @@ function feedResult(source: FuzzSource): void {
   else promise(typeof result.error.message === 'string', 'an error without a message');
   // What was read travels on.
   encodeJson(result);
-  readStoredResult(bytes, source.pick<BodyFormat>(['json', 'protobuf']));
+  readResultEnd(bytes, source.pick<BodyFormat>(['json', 'protobuf']));
 }
 
 const PACKED_ERROR = {
@@ -227,7 +227,7 @@ export const WIRE_PARSERS: readonly FuzzParser[] = [
   {
     name: 'stored-protobuf-results',
     feed: (source) =>
-      void readStoredResult(source.bytes([Uint8Array.of(0x0a, 4, 0x0a, 2, 65, 66)]), 'protobuf'),
+      void readResultEnd(source.bytes([Uint8Array.of(0x0a, 4, 0x0a, 2, 65, 66)]), 'protobuf'),
   },
   { name: 'packed-results', feed: feedPackedResult },
   { name: 'packed-inputs', feed: feedPackedInput },

@@ -1,12 +1,7 @@
-import type { BodyFormat, TaskIdentity, TenantId, TenantTask } from '@llmos/base';
+import type { ResultMarks, TenantId, TenantTask } from '@llmos/base';
 
-export interface StoredResult {
+export interface StoredResult extends ResultMarks {
   readonly body: Uint8Array;
-  readonly format: BodyFormat;
-  /** What its id stands for, where the client chose it. */
-  readonly identity?: TaskIdentity;
-  /** Set where it is no result: a limit refused the task of this sequence in LLMOS_TASKS. */
-  readonly refusedSequence?: number;
   /** Where it is; absent in what was never stored. */
   readonly place?: StoredPlace;
 }

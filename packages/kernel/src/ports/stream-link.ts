@@ -1,10 +1,4 @@
-import type { BodyFormat, GenerateChunk, TaskId, TenantId, TenantTask } from '@llmos/base';
-
-export interface StoredChunk {
-  readonly sequence: number;
-  /** Undefined where the stored bytes are not a chunk. */
-  readonly chunk: GenerateChunk | undefined;
-}
+import type { BodyFormat, StoredChunk, TaskId, TenantId, TenantTask } from '@llmos/base';
 
 export interface ReaderMessage {
   readonly task: TaskId;

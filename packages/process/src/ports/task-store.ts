@@ -1,5 +1,13 @@
 /** The durable side of one process: bodies of tasks, committed results, chunks of generations. */
-import type { AttemptRef, AttemptSpec, BodyFormat, ErrorBody, GenerateChunk } from '@llmos/base';
+import type {
+  AttemptRef,
+  AttemptSpec,
+  BodyFormat,
+  ErrorBody,
+  GenerateChunk,
+  ResultEnd,
+  StoredChunk,
+} from '@llmos/base';
 import type { ResultOwner } from '../attempt';
 
 export type PutOutcome =
@@ -15,28 +23,15 @@ export type BodyOutcome =
   | { readonly kind: 'gone' }
   | { readonly kind: 'unavailable'; readonly message: string };
 
-export interface StoredResult {
-  readonly ok: boolean;
-  readonly errorCode?: string;
-}
-
 export type ResultOutcome =
   | {
       readonly kind: 'found';
-      readonly result: StoredResult;
+      readonly result: ResultEnd;
       /** Set where it is no result but the note of a limit, which a result may replace. */
       readonly refusalSequence?: number;
     }
   | { readonly kind: 'none' }
   | { readonly kind: 'unavailable'; readonly message: string };
-
-export interface StoredChunk {
-  readonly sequence: number;
-  /** Of the attempt that wrote it. */
-  readonly attempt: number;
-  /** Undefined where the stored bytes are not a chunk. */
-  readonly chunk: GenerateChunk | undefined;
-}
 
 export type ChunksOutcome =
   /** In order, at most `PROCESS_LIMITS.chunkPage` of them. */

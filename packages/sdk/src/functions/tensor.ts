@@ -2,87 +2,15 @@
  * Tensors between programs and the wire: values travel as base64 of their little-endian bytes,
  * exact for every number, NaN and infinities too; strings travel as a list.
  */
-import type { TensorArray, TensorType, TensorValue } from '@llmos/base';
-import { fromFloat16Bits, isRecord, quoteShort, toFloat16Bits } from '@llmos/base';
+import type { NumberType, TensorArray, TensorType, TensorValue } from '@llmos/base';
+import { ELEMENT_KINDS, fromFloat16Bits, isRecord, quoteShort, toFloat16Bits } from '@llmos/base';
 import { invalid } from '../call-options';
 
 export type { TensorArray };
 export type TensorElement = number | bigint | boolean | string;
 export type TensorSource = TensorArray | readonly TensorElement[];
 
-type NumberType = Exclude<TensorType, 'string'>;
-interface ArrayKind {
-  readonly bytes: number;
-  readonly view: (buffer: ArrayBuffer) => TensorArray;
-  readonly create: (elements: readonly TensorElement[]) => TensorArray;
-}
-
 const numbers = (elements: readonly TensorElement[]): number[] => elements.map(toNumber);
-const bigints = (elements: readonly TensorElement[]): bigint[] => elements.map(toBigInt);
-
-/** Of `float16`, the array holds the raw bits. */
-const KINDS: Readonly<Record<NumberType, ArrayKind>> = {
-  float32: kind(
-    4,
-    (b) => new Float32Array(b),
-    (e) => Float32Array.from(numbers(e)),
-  ),
-  float64: kind(
-    8,
-    (b) => new Float64Array(b),
-    (e) => Float64Array.from(numbers(e)),
-  ),
-  float16: kind(
-    2,
-    (b) => new Uint16Array(b),
-    (e) => Uint16Array.from(numbers(e).map(toFloat16Bits)),
-  ),
-  int8: kind(
-    1,
-    (b) => new Int8Array(b),
-    (e) => Int8Array.from(numbers(e)),
-  ),
-  uint8: kind(
-    1,
-    (b) => new Uint8Array(b),
-    (e) => Uint8Array.from(numbers(e)),
-  ),
-  bool: kind(
-    1,
-    (b) => new Uint8Array(b),
-    (e) => Uint8Array.from(e, (x) => (toNumber(x) ? 1 : 0)),
-  ),
-  int16: kind(
-    2,
-    (b) => new Int16Array(b),
-    (e) => Int16Array.from(numbers(e)),
-  ),
-  uint16: kind(
-    2,
-    (b) => new Uint16Array(b),
-    (e) => Uint16Array.from(numbers(e)),
-  ),
-  int32: kind(
-    4,
-    (b) => new Int32Array(b),
-    (e) => Int32Array.from(numbers(e)),
-  ),
-  uint32: kind(
-    4,
-    (b) => new Uint32Array(b),
-    (e) => Uint32Array.from(numbers(e)),
-  ),
-  int64: kind(
-    8,
-    (b) => new BigInt64Array(b),
-    (e) => BigInt64Array.from(bigints(e)),
-  ),
-  uint64: kind(
-    8,
-    (b) => new BigUint64Array(b),
-    (e) => BigUint64Array.from(bigints(e)),
-  ),
-};
 
 /** What takes any number, as the nearest that it has. */
 const ROUNDED: ReadonlySet<TensorType> = new Set(['float16', 'float32', 'float64', 'bool']);
@@ -104,10 +32,11 @@ export function tensor(type: TensorType, dims: readonly number[], data: TensorSo
     throw invalid(`dims [${dims.join(', ')}] hold ${count} values, but data has ${data.length}`);
   }
   if (type === 'string') return { type, dims, data: Array.from(data, String) };
-  if (!Object.hasOwn(KINDS, type)) throw invalid(`type ${quoteShort(type)} is no tensor type`);
+  if (!Object.hasOwn(ELEMENT_KINDS, type))
+    throw invalid(`type ${quoteShort(type)} is no tensor type`);
   const array = isRaw(type, data) ? data : convert(type, Array.from<TensorElement>(data));
-  const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength);
-  return { type, dims, data: bytes.toString('base64') };
+  const { buffer, byteOffset, byteLength } = array;
+  return { type, dims, data: Buffer.from(buffer, byteOffset, byteLength).toString('base64') };
 }
 
 /**
@@ -129,7 +58,7 @@ export function readTensor(value: TensorValue): TensorArray | readonly string[] 
 function assertTensor(value: unknown): asserts value is TensorValue {
   if (!isRecord(value)) throw invalid(`${quoteShort(value)} is no tensor`);
   const { type, dims, data } = value;
-  if (typeof type !== 'string' || (type !== 'string' && !Object.hasOwn(KINDS, type))) {
+  if (typeof type !== 'string' || (type !== 'string' && !Object.hasOwn(ELEMENT_KINDS, type))) {
     throw invalid(`type ${quoteShort(type)} is no tensor type`);
   }
   if (!Array.isArray(dims) || !dims.every((dim) => Number.isSafeInteger(dim))) {
@@ -155,12 +84,12 @@ function isElement(value: unknown): value is TensorElement {
 function readBytes(type: TensorType, base64: string): TensorArray | readonly string[] {
   if (type === 'string') throw invalid('a tensor of strings has its data as a list');
   const bytes = Buffer.from(base64, 'base64');
-  const source = KINDS[type];
+  const source = ELEMENT_KINDS[type];
   if (bytes.byteLength % source.bytes !== 0) {
     throw invalid(`${bytes.byteLength} bytes are no whole number of ${type} values`);
   }
   // A copy of its own: pooled buffers start at odd offsets.
-  const array = source.view(new Uint8Array(bytes).buffer);
+  const array = source.create(new Uint8Array(bytes).buffer);
   if (type !== 'float16') return array;
   return Float32Array.from(array as Uint16Array, fromFloat16Bits);
 }
@@ -176,7 +105,7 @@ function readList(
 
 /** Typed arrays cut and wrap what they can't hold; whoever names an integer wants that one. */
 function convert(type: NumberType, elements: readonly TensorElement[]): TensorArray {
-  const array = KINDS[type].create(elements);
+  const array = arrayOf(type, elements);
   if (ROUNDED.has(type)) return array;
   for (const [index, element] of elements.entries()) {
     const held = array[index];
@@ -186,13 +115,26 @@ function convert(type: NumberType, elements: readonly TensorElement[]): TensorAr
   return array;
 }
 
-function kind(bytes: number, view: ArrayKind['view'], create: ArrayKind['create']): ArrayKind {
-  return { bytes, view, create };
+function arrayOf(type: NumberType, elements: readonly TensorElement[]): TensorArray {
+  const array = ELEMENT_KINDS[type].create(elements.length);
+  if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
+    for (const [index, element] of elements.entries()) array[index] = toBigInt(element);
+    return array;
+  }
+  const read = READERS[type] ?? toNumber;
+  for (const [index, element] of elements.entries()) array[index] = read(element);
+  return array;
 }
+
+/** Types whose arrays hold something else than the number itself. */
+const READERS: Readonly<Partial<Record<NumberType, (element: TensorElement) => number>>> = {
+  float16: (element) => toFloat16Bits(toNumber(element)),
+  bool: (element) => (toNumber(element) ? 1 : 0),
+};
 
 /** Whether the bytes of a typed array are those of the tensor. */
 function isRaw(type: NumberType, data: TensorSource): data is TensorArray {
-  return ArrayBuffer.isView(data) && data.constructor === KINDS[type].create([]).constructor;
+  return ArrayBuffer.isView(data) && data.constructor === ELEMENT_KINDS[type].create(0).constructor;
 }
 
 function toNumber(element: TensorElement): number {

@@ -4,7 +4,7 @@
  * Each message to a reader has a reply subject of ours: where nobody listens, the server says so
  * there (503), and a reader that left is found without a word from it.
  */
-import type { TenantTask } from '@llmos/base';
+import type { StoredChunk, TenantTask } from '@llmos/base';
 import {
   HEADERS,
   PROTOBUF_CONTENT_TYPE,
@@ -12,14 +12,13 @@ import {
   checkAnswerSize,
   encodeJson,
   failure,
-  parseChunk,
   statusOf,
   subjects,
 } from '@llmos/base';
-import { readNext } from '@llmos/wire';
+import { readNext, readStoredChunk } from '@llmos/wire';
 import { createInbox, headers as newHeaders } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
-import type { Delivery, ReaderMessage, StoredChunk, StreamLink } from '../../ports/stream-link';
+import type { Delivery, ReaderMessage, StreamLink } from '../../ports/stream-link';
 
 const NO_RESPONDERS = 503;
 
@@ -45,7 +44,7 @@ export class JetStreamStreamLink implements StreamLink {
   async readChunk(of: TenantTask, fromSequence: number): Promise<StoredChunk | undefined> {
     const from = { sequence: fromSequence, subject: subjects.stream(of) };
     const stored = await readNext(this.options.manager, STREAMS.streams, from);
-    return stored && { sequence: stored.seq, chunk: parseChunk(stored.data) };
+    return stored && readStoredChunk(stored);
   }
 
   watch(of: TenantTask, onChunk: () => void): () => void {

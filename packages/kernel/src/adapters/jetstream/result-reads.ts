@@ -9,14 +9,12 @@
  */
 import type { ResultPlace, TaskIdentity, TenantTask } from '@llmos/base';
 import {
-  HEADERS,
-  PROTOBUF_CONTENT_TYPE,
   RecentMap,
   STREAMS,
-  parseIdentity,
   resultPlaces,
   subjects,
   readHeaders,
+  readResultMarks,
   statusOf,
 } from '@llmos/base';
 import { readLast } from '@llmos/wire';
@@ -138,14 +136,10 @@ export function resultOf(of: {
   readonly sequence?: number;
 }): StoredResult {
   const { get } = readHeaders(of.headers);
-  const identity = parseIdentity(get(HEADERS.digest));
-  const refused = Number(get(HEADERS.refused) ?? Number.NaN);
   const sequence = of.sequence ?? Number(get('Nats-Sequence') ?? Number.NaN);
   return {
     body: of.body,
-    format: get(HEADERS.contentType) === PROTOBUF_CONTENT_TYPE ? 'protobuf' : 'json',
-    ...(identity === undefined ? {} : { identity }),
-    ...(Number.isSafeInteger(refused) ? { refusedSequence: refused } : {}),
+    ...readResultMarks(get),
     ...(Number.isSafeInteger(sequence) ? { place: { stream: of.stream, sequence } } : {}),
   };
 }

@@ -2,6 +2,7 @@
 import type { BodyFormat, Result } from '@llmos/base';
 import { PROTOBUF_CONTENT_TYPE, encodeJson } from '@llmos/base';
 import { functions } from '@llmos/proto';
+import { encodeErrorResult } from '@llmos/wire';
 import type { ProtobufBodyReader } from '../../services/task-body';
 
 export interface EncodedResult {
@@ -13,18 +14,7 @@ export interface EncodedResult {
 /** The kernel itself only ever answers errors; successes come from processes, already encoded. */
 export function encodeResult(result: Result, format: BodyFormat): EncodedResult {
   if (format === 'json' || result.ok) return { body: encodeJson(result) };
-  const { code, retryable, message, details } = result.error;
-  const value = { code, retryable, message, details: plain(details) };
-  const error = { $case: 'error', value } as const;
-  const body = functions.TaskResult.encode({ usage: undefined, result: error }).finish();
-  return { body, contentType: PROTOBUF_CONTENT_TYPE };
-}
-
-/** Only what JSON can say has a place in a Struct. */
-function plain(details: unknown): Record<string, unknown> | undefined {
-  return details === undefined
-    ? undefined
-    : (JSON.parse(JSON.stringify(details)) as Record<string, unknown>);
+  return { body: encodeErrorResult(result.error, format), contentType: PROTOBUF_CONTENT_TYPE };
 }
 
 const MODEL_READERS: ReadonlyMap<string, ProtobufBodyReader> = new Map([

@@ -1,21 +1,30 @@
 /** Bodies, results and chunks in JetStream; every read asks the stream's leader. */
-import type { AttemptRef, AttemptSpec, BodyFormat, GenerateChunk } from '@llmos/base';
+import type { AttemptRef, AttemptSpec, BodyFormat, GenerateChunk, StoredChunk } from '@llmos/base';
 import {
   encodeChunk,
   formatIdentity,
   HEADERS,
   JSON_CONTENT_TYPE,
-  parseChunk,
   parseTaskSubject,
   PROTOBUF_CONTENT_TYPE,
+  readHeaders,
+  readResultMarks,
   resultPlace,
   STREAMS,
   subjects,
 } from '@llmos/base';
 import type { MessageQuery } from '@llmos/wire';
-import { describeApiError, isConflict, isTooLarge, readStored } from '@llmos/wire';
+import {
+  describeApiError,
+  encodeErrorResult,
+  isConflict,
+  isTooLarge,
+  readResultEnd,
+  readStored,
+  readStoredChunk,
+} from '@llmos/wire';
 import { headers } from 'nats';
-import type { JetStreamClient, JetStreamManager, NatsConnection, StoredMsg } from 'nats';
+import type { JetStreamClient, JetStreamManager, MsgHdrs, NatsConnection, StoredMsg } from 'nats';
 import type { ResultOwner } from '../../attempt';
 import { PROCESS_LIMITS } from '../../limits';
 import type {
@@ -23,10 +32,8 @@ import type {
   ChunksOutcome,
   PutOutcome,
   ResultOutcome,
-  StoredChunk,
   TaskStore,
 } from '../../ports/task-store';
-import { encodeErrorResult, readStoredResult } from './result-codec';
 
 /** Asks the server nothing yet: streams that are missing make its answers `unavailable`. */
 export async function createTaskStore(connection: NatsConnection): Promise<TaskStore> {
@@ -93,13 +100,12 @@ class JetStreamTaskStore implements TaskStore {
     const found = await this.find(stream, { last_by_subj: subject });
     if (found.kind !== 'found') return found;
     const { message } = found;
-    const type = headerOf(message, HEADERS.contentType);
-    const format = type === PROTOBUF_CONTENT_TYPE ? 'protobuf' : 'json';
-    const isRefusal = headerOf(message, HEADERS.refused) !== '';
+    const { get } = readHeaders((): MsgHdrs | undefined => message.header);
+    const { format, refusedSequence } = readResultMarks(get);
     return {
       kind: 'found',
-      result: readStoredResult(message.data, format),
-      ...(isRefusal ? { refusalSequence: message.seq } : {}),
+      result: readResultEnd(message.data, format),
+      ...(refusedSequence === undefined ? {} : { refusalSequence: message.seq }),
     };
   }
 
@@ -128,7 +134,7 @@ class JetStreamTaskStore implements TaskStore {
         : await this.find(STREAMS.streams, { seq: sequence, next_by_subj: subject });
       if (next.kind === 'unavailable') return next;
       if (next.kind === 'none') break;
-      chunks.push(readChunk(next.message));
+      chunks.push(readStoredChunk(next.message));
       const { seq } = next.message;
       if (chunks.length >= PROCESS_LIMITS.chunkPage && seq < lastSequence) {
         return { kind: 'read', chunks, lastSequence: seq, hasMore: true };
@@ -173,22 +179,3 @@ type FindOutcome =
   | { readonly kind: 'found'; readonly message: StoredMsg }
   | { readonly kind: 'none' }
   | { readonly kind: 'unavailable'; readonly message: string };
-
-function readChunk(message: StoredMsg): StoredChunk {
-  const attempt = Number(headerOf(message, HEADERS.attempt));
-  return {
-    sequence: message.seq,
-    attempt: Number.isSafeInteger(attempt) ? attempt : 0,
-    chunk: parseChunk(message.data),
-  };
-}
-
-function headerOf(message: StoredMsg, name: string): string {
-  try {
-    // A message without headers has none in the client, whatever its type says.
-    return (message.header as StoredMsg['header'] | undefined)?.get(name) ?? '';
-  } catch {
-    // Foreign headers are decoded only here, and the client throws on what it does not allow.
-    return '';
-  }
-}

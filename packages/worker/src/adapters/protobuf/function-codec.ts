@@ -12,11 +12,10 @@ import type {
   GenerateSample,
   Label,
 } from '@llmos/base';
-import { LlmosError } from '@llmos/base';
+import { LlmosError, bytesOfArray } from '@llmos/base';
 import { functions } from '@llmos/proto';
 import type { EngineAnswer } from '../../engine/engine';
 import { assertBodySize } from '../../engine/json-body';
-import { bytesOf } from '../../engine/tensors/tensor-values';
 import type { HostTensor } from '../../ports/model-runner';
 import { encodeEmbedResult, usageMessage } from './embed-result';
 
@@ -131,7 +130,7 @@ function tensorOf(tensor: HostTensor): functions.Tensor {
   if (!('buffer' in elements)) {
     return { type, dims: [...dims], data: Buffer.alloc(0), strings: [...elements] };
   }
-  const bytes = bytesOf(elements);
+  const bytes = bytesOfArray(elements);
   const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { type, dims: [...dims], data, strings: [] };
 }

@@ -6,11 +6,10 @@
  * decimal strings. JSON has no NaN or infinity: a float tensor that holds one is written in base64.
  */
 import type { TensorArray } from '@llmos/base';
-import { fromFloat16Bits } from '@llmos/base';
+import { bytesOfArray, fromFloat16Bits } from '@llmos/base';
 import type { HostTensor, TensorElements } from '../../ports/model-runner';
 import type { AnswerRoom } from '../answer-room';
 import { answerTooLarge } from '../answer-room';
-import { bytesOf } from './tensor-values';
 
 type NumberArray = Exclude<TensorArray, BigInt64Array | BigUint64Array>;
 
@@ -91,7 +90,7 @@ function addList(
 }
 
 function addBase64(text: BoundedText, elements: NumberArray): void {
-  const bytes = bytesOf(elements);
+  const bytes = bytesOfArray(elements);
   text.add('"');
   for (let at = 0; at < bytes.byteLength; at += PIECE) {
     const piece = bytes.subarray(at, at + PIECE);

@@ -1,8 +1,8 @@
 import type { InferOutput, TensorType, TensorValue } from '@llmos/base';
-import { TENSOR_TYPES } from '@llmos/base';
+import { TENSOR_TYPES, bytesOfArray } from '@llmos/base';
 import type { HostTensor } from '../../ports/model-runner';
 import { encodeTensorsJson } from './tensor-json';
-import { bytesOf, parseTensor, zeroTensor } from './tensor-values';
+import { parseTensor, zeroTensor } from './tensor-values';
 
 function value(type: TensorType, dims: number[], data: TensorValue['data']): TensorValue {
   return { type, dims, data };
@@ -42,7 +42,7 @@ describe('tensors as JSON', () => {
     const tensor = parseTensor('x', value(type, [3], data));
     expect(written(tensor)).toEqual({ type, dims: [3], data });
     if (type === 'string' || !('buffer' in tensor.elements)) return;
-    const base64 = Buffer.from(bytesOf(tensor.elements)).toString('base64');
+    const base64 = Buffer.from(bytesOfArray(tensor.elements)).toString('base64');
     expect(written(parseTensor('x', value(type, [3], base64)))).toEqual({
       type,
       dims: [3],

@@ -4,47 +4,16 @@
  * `data` is a list of row-major values, or base64 of the little-endian bytes. 64-bit integers are
  * numbers where those are exact, else decimal strings.
  */
-import type { TensorType, TensorValue } from '@llmos/base';
-import { LlmosError, quoteShort, toFloat16Bits } from '@llmos/base';
+import type { NumberType, TensorType, TensorValue } from '@llmos/base';
+import { ELEMENT_KINDS, LlmosError, quoteShort, toFloat16Bits } from '@llmos/base';
 import type { HostTensor, TensorElements } from '../../ports/model-runner';
 import { ENGINE_LIMITS } from '../limits';
-
-interface ElementKind {
-  readonly bytes: number;
-  readonly create: (source: number | ArrayBuffer) => Exclude<TensorElements, readonly string[]>;
-  /** Integers: the range of their values. */
-  readonly least?: number | bigint;
-  readonly most?: number | bigint;
-}
-
-const KINDS: Readonly<Record<Exclude<TensorType, 'string'>, ElementKind>> = {
-  float32: { bytes: 4, create: (source) => new Float32Array(source as ArrayBuffer) },
-  float16: { bytes: 2, create: (source) => new Uint16Array(source as ArrayBuffer) },
-  float64: { bytes: 8, create: (source) => new Float64Array(source as ArrayBuffer) },
-  int8: integers(1, (source) => new Int8Array(source), -128, 127),
-  uint8: integers(1, (source) => new Uint8Array(source), 0, 255),
-  int16: integers(2, (source) => new Int16Array(source), -32768, 32767),
-  uint16: integers(2, (source) => new Uint16Array(source), 0, 65535),
-  int32: integers(4, (source) => new Int32Array(source), -2147483648, 2147483647),
-  uint32: integers(4, (source) => new Uint32Array(source), 0, 4294967295),
-  int64: integers(8, (source) => new BigInt64Array(source), -(2n ** 63n), 2n ** 63n - 1n),
-  uint64: integers(8, (source) => new BigUint64Array(source), 0n, 2n ** 64n - 1n),
-  bool: integers(1, (source) => new Uint8Array(source), 0, 1),
-};
-
-function integers(
-  bytes: number,
-  create: (source: ArrayBuffer) => Exclude<TensorElements, readonly string[]>,
-  least: number | bigint,
-  most: number | bigint,
-): ElementKind {
-  return { bytes, create: (source) => create(source as ArrayBuffer), least, most };
-}
 
 /** An all-zero (or all-empty) tensor. */
 export function zeroTensor(type: TensorType, dims: readonly number[]): HostTensor {
   const count = elementCount(dims);
-  const elements = type === 'string' ? Array<string>(count).fill('') : KINDS[type].create(count);
+  const elements =
+    type === 'string' ? Array<string>(count).fill('') : ELEMENT_KINDS[type].create(count);
   return { kind: 'host', type, dims, elements };
 }
 
@@ -76,7 +45,7 @@ function parseBase64(name: string, type: TensorType, text: string): TensorElemen
     throw invalid(`${name} data is not base64: ${quoteShort(text)}`);
   }
   const bytes = Uint8Array.from(Buffer.from(text, 'base64'));
-  const kind = KINDS[type];
+  const kind = ELEMENT_KINDS[type];
   if (bytes.byteLength % kind.bytes !== 0) {
     throw invalid(`${name} data has ${bytes.byteLength} bytes: not a multiple of ${kind.bytes}`);
   }
@@ -98,7 +67,7 @@ function parseValues(
   if (type === 'string') {
     return data.map((value, index) => (typeof value === 'string' ? value : refuse(index, value)));
   }
-  const elements = KINDS[type].create(data.length);
+  const elements = ELEMENT_KINDS[type].create(data.length);
   const read = readerOf(type);
   for (let index = 0; index < data.length; index += 1) {
     const value = read(data[index]);
@@ -111,8 +80,8 @@ function parseValues(
 type ElementReader = (value: unknown) => number | bigint | undefined;
 
 /** Reads one value of a list, or answers undefined where the type can't hold it. */
-function readerOf(type: Exclude<TensorType, 'string'>): ElementReader {
-  const { least, most } = KINDS[type];
+function readerOf(type: NumberType): ElementReader {
+  const { least, most } = ELEMENT_KINDS[type];
   switch (type) {
     case 'bool':
       return (value) =>
@@ -148,11 +117,6 @@ function finite(value: unknown): number | undefined {
 function wideInteger(value: unknown): bigint | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : undefined;
   return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : undefined;
-}
-
-/** The bytes of a tensor that is not of strings, little-endian as the machine writes them. */
-export function bytesOf(elements: Exclude<TensorElements, readonly string[]>): Uint8Array {
-  return new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
 }
 
 function invalid(message: string): LlmosError {

@@ -1,16 +1,23 @@
 /** Error results in both body formats, and the little that must be read of a stored result. */
-import type { BodyFormat, ErrorBody } from '@llmos/base';
+import type { BodyFormat, ErrorBody, ResultEnd } from '@llmos/base';
 import { encodeJson, failure, isErrorCode, parseResult } from '@llmos/base';
 import { functions } from '@llmos/proto';
-import type { StoredResult } from '../../ports/task-store';
 
 export function encodeErrorResult(error: ErrorBody, format: BodyFormat): Uint8Array {
   if (format === 'json') return encodeJson(failure(error));
-  const { code, retryable, message, details } = error;
+  const { code, retryable, message } = error;
+  const value = { code, retryable, message, details: plain(error.details) };
   return functions.TaskResult.encode({
     usage: undefined,
-    result: { $case: 'error', value: { code, retryable, message, details } },
+    result: { $case: 'error', value },
   }).finish();
+}
+
+/** Only what JSON can say has a place in a Struct. */
+function plain(details: unknown): Record<string, unknown> | undefined {
+  return details === undefined
+    ? undefined
+    : (JSON.parse(JSON.stringify(details)) as Record<string, unknown>);
 }
 
 /** The first byte of a TaskResult that holds an error: field 1, length-delimited. */
@@ -18,7 +25,7 @@ const PROTOBUF_ERROR_TAG = 0x0a;
 const JSON_ERROR_START = Buffer.from('{"ok":false');
 
 /** Reads only errors, which are small; a stored result that is not an error counts as ok. */
-export function readStoredResult(bytes: Uint8Array, format: BodyFormat): StoredResult {
+export function readResultEnd(bytes: Uint8Array, format: BodyFormat): ResultEnd {
   try {
     const code = format === 'json' ? jsonErrorCode(bytes) : protobufErrorCode(bytes);
     return code === undefined ? { ok: true } : { ok: false, errorCode: code };
