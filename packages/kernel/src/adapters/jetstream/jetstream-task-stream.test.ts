@@ -1,4 +1,4 @@
-import type { Epoch, FunctionName, TaskClass, TenantId } from '@llmos/base';
+import type { Epoch, FunctionName, TaskClass, TaskId, TenantId } from '@llmos/base';
 import {
   BUILT_IN_FUNCTIONS,
   HEADERS,
@@ -7,6 +7,7 @@ import {
   decodeJson,
   encodeJson,
   silentLogger,
+  success,
 } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
 import { NatsError } from 'nats';
@@ -15,11 +16,13 @@ import { EDGE_LIMITS } from '../../edge-limits';
 import type { IntakeEvent } from '../../kernel-event';
 import { silentCounters } from '../../ports/kernel-counters';
 import { API_ERRORS } from '@llmos/wire';
+import type { CommittedResult } from '../../ports/task-stream';
 import type { TaskStreamOptions } from './jetstream-task-stream';
 import { JetStreamTaskStream } from './jetstream-task-stream';
 
 const { aheadDeliveryMs, aheadLookMs, skippedLookMs, strayLookMs } = EDGE_LIMITS;
 const { pullBatch, pullPacedBatch, intakeCheckMs } = EDGE_LIMITS;
+const { maxTenantStoreRequests, maxPacedStoreRequests } = EDGE_LIMITS;
 const LAST = 10;
 const EPOCH = 3 as Epoch;
 const ALL = { interactive: true, standard: true, batch: true };
@@ -36,10 +39,16 @@ async function setUp({ skipped = 0 } = {}) {
   const batches: number[] = [];
   const acknowledged: string[] = [];
   const deleted: number[] = [];
+  const stored: string[] = [];
   const world = { isDeletable: true, skipped, consumersMade: 0 };
   const connection = {
     info: { max_payload: 1 },
-    jetstream: () => ({}),
+    jetstream: () => ({
+      publish: (subject: string) => {
+        stored.push(subject);
+        return never();
+      },
+    }),
     status: () => ({ [Symbol.asyncIterator]: () => ({ next: never }) }),
     request: () => Promise.resolve({ data: encodeJson({ consumers: [], total: 0 }) }),
     subscribe: (subject: string, { callback }: (typeof inboxes)[number]) => {
@@ -107,6 +116,7 @@ async function setUp({ skipped = 0 } = {}) {
     slowLane: { push: (reply: string) => acknowledged.push(reply), flush: () => undefined },
     bodyCacheBytes: 1_000,
     time: new ServerTime(manualClock()),
+    encodeResult: () => ({ body: new Uint8Array(1) }),
     foreignEpochs: { noteConsumer: () => undefined },
   } as unknown as TaskStreamOptions);
   await stream.begin(EPOCH, (event) => void events.push(event));
@@ -125,6 +135,14 @@ async function setUp({ skipped = 0 } = {}) {
     deleted,
     world,
     replyOf,
+    /** Ends so many tasks of a mass; answers how many results are on their way to the store then. */
+    end: async (count: number): Promise<number> => {
+      for (let sequence = 1; sequence <= count; sequence += 1) {
+        void stream.commitResult(endOf(sequence)).catch(() => undefined);
+      }
+      await turn();
+      return stored.length;
+    },
     /** The storing of a task of a call is acknowledged. */
     publish: (sequence: number, headers: Readonly<Record<string, string>> = {}) =>
       stream.takeInAhead({
@@ -149,6 +167,12 @@ function noMessage(): NatsError {
   const { noMessageFound: err_code } = API_ERRORS;
   error.api_error = { code: 404, err_code, description: 'no message found' };
   return error;
+}
+
+function endOf(sequence: number): CommittedResult {
+  const [tenant, id] = ['acme' as TenantId, `s${sequence}` as TaskId];
+  const of = { tenant, id, function: 'echo' as FunctionName, format: 'json', sequence } as const;
+  return { of, class: 'batch', result: success(1), as: 'end' };
 }
 
 const turn = (): Promise<void> => jest.advanceTimersByTimeAsync(0);
@@ -251,6 +275,20 @@ it('deletes what is passed over later where that fails', async () => {
   world.isDeletable = true;
   await jest.advanceTimersByTimeAsync(aheadDeliveryMs + aheadLookMs);
   expect(deleted).toEqual([4]);
+  await stream.end();
+});
+
+it('stores the ends of a mass in small parts once an urgent task has come in', async () => {
+  const { stream, deliver, end } = await setUp();
+  deliver(LAST + 1, 1, 'interactive');
+  expect(await end(2 * maxTenantStoreRequests)).toBe(maxPacedStoreRequests);
+  await stream.end();
+});
+
+it('stores many of them at once where only others came in', async () => {
+  const { stream, deliver, end } = await setUp();
+  deliver(LAST + 1, 1, 'batch');
+  expect(await end(2 * maxTenantStoreRequests)).toBe(maxTenantStoreRequests);
   await stream.end();
 });
 
