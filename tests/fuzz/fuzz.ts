@@ -4,6 +4,7 @@
  * Input n of a seed is always the same. A hang is interrupted and named; so is memory that grows
  * from a warm start to the end.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { createContext, runInNewContext, Script } from 'node:vm';
 import { LlmosError, mix32, seededRandom } from '@llmos/base';
@@ -74,6 +75,12 @@ export class BrokenPromise extends Error {}
 
 export function promise(isKept: boolean, what: string): void {
   if (!isKept) throw new BrokenPromise(what);
+}
+
+/** What was read and is written again says the same to whoever reads it then. */
+export function promiseSame<T>(read: T, again: (of: T) => T): void {
+  const once = again(read);
+  promise(isDeepStrictEqual(again(once), once), 'written again, it says something else');
 }
 
 class FuzzRun {

@@ -23,9 +23,15 @@ import {
   readTaskRequest,
 } from '@llmos/kernel/testing';
 import { functions, node } from '@llmos/proto';
-import { InvalidNodeMessage, decodeReport, encodeReport, readNodeMessage } from '@llmos/wire';
+import {
+  InvalidNodeMessage,
+  decodeReport,
+  encodeReport,
+  readNodeMessage,
+  writeNodeMessage,
+} from '@llmos/wire';
 import type { FuzzParser } from '../fuzz';
-import { isDecodeError, promise } from '../fuzz';
+import { isDecodeError, promise, promiseSame } from '../fuzz';
 import type { FuzzSource } from '../fuzz-source';
 import { BODIES, PROTOBUF_BODIES } from './samples';
 import { attemptOf, NODE_MESSAGES, REGISTRATION } from './samples';
@@ -116,7 +122,8 @@ const REPORTS = [
 const REPORTER = { node: 'node-1', process: 'p1' } as Parameters<typeof eventsOf>[0];
 
 function feedNodeMessage(source: FuzzSource): void {
-  void readNodeMessage(node.NodeMessage.decode(source.bytes(NODE_MESSAGES)));
+  const message = readNodeMessage(node.NodeMessage.decode(source.bytes(NODE_MESSAGES)));
+  promiseSame(message, (of) => of && readNodeMessage(writeNodeMessage(of)));
 }
 
 const CALLS: Readonly<Record<string, readonly unknown[]>> = {
@@ -154,7 +161,11 @@ export const KERNEL_PARSERS: readonly FuzzParser[] = [
   { name: 'system-calls-and-rows', feed: feedChecked },
   {
     name: 'reports',
-    feed: (source) => void eventsOf(REPORTER, decodeReport(source.bytes(REPORTS))),
+    feed: (source) => {
+      const report = decodeReport(source.bytes(REPORTS));
+      eventsOf(REPORTER, report);
+      promiseSame(report, (of) => decodeReport(encodeReport(of.incarnation, of)));
+    },
     isRefusal: isDecodeError,
   },
   {

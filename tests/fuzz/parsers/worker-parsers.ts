@@ -32,7 +32,7 @@ import {
 } from '@llmos/worker/testing';
 import { repositoryFolder } from '../../support/shared-folder';
 import type { FuzzParser } from '../fuzz';
-import { isDecodeError, promise } from '../fuzz';
+import { isDecodeError, promise, promiseSame } from '../fuzz';
 import type { FuzzSource } from '../fuzz-source';
 import { BODIES, PROTOBUF_BODIES, REGISTRATION, attemptOf } from './samples';
 
@@ -240,7 +240,14 @@ function feedPath(source: FuzzSource): void {
 }
 
 export const WORKER_PARSERS: readonly FuzzParser[] = [
-  { name: 'mailbox', feed: (source) => void decodeMailboxMessage(source.bytes(MAILBOX), NOW) },
+  {
+    name: 'mailbox',
+    feed: (source) =>
+      promiseSame(
+        decodeMailboxMessage(source.bytes(MAILBOX), NOW),
+        (of) => of && decodeMailboxMessage(encodeMailboxMessage(of, NOW), NOW),
+      ),
+  },
   {
     name: 'orders',
     feed: (source) =>
