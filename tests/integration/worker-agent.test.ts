@@ -299,6 +299,8 @@ describe('the node agent', () => {
     expect(next.registrations[0]?.processes).toMatchObject([
       { process: PID, incarnation: 1, state: { $case: 'ready', value: { osPid } } },
     ]);
+    // Until it has read whose record it is now, it obeys the leader that it knows.
+    await waitFor(() => next.heartbeats > 0, { what: 'it to obey the new leader' });
     const stale = { process: PID, incarnation: 1, graceMs: 0 };
     next.send({ $case: 'stop', value: stale }, 3);
     await waitFor(() => next.registrations.length > 1, { what: 'to attach again' });
