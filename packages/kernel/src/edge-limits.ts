@@ -170,9 +170,11 @@ export const EDGE_LIMITS = {
   requestsPerTurn: 64,
   /** Of a tenant that has nothing in line while others have. */
   requestsPastLine: 4,
-  /** More than callers who wait for their answers have on their way. */
-  floodedAbove: 512,
+  /** More than callers who wait for their answers have in line: handled at once, few wait. */
+  floodedAbove: 128,
   floodedPerTurn: 8,
+  /** A few seconds' worth; whoever is beyond is told at once when to ask again. */
+  maxFloodRequests: 4_096,
   /** A third of the loop is left to a flood. */
   floodedPauseFactor: 2,
   contestedAfterMs: 1_000,

@@ -9,6 +9,7 @@ const LIMITS = {
   requestsPastLine: 1,
   floodedAbove: 100,
   floodedPerTurn: 1,
+  maxFloodRequests: 50,
   floodedPauseFactor: 2,
   contestedAfterMs: 1_000,
   maxWaitingRequests: 6,
@@ -195,4 +196,14 @@ it('writes once in a turn what it tells who sends too much', () => {
   send('acme', 10);
   send('acme', 11);
   expect(answers.length).toBeGreaterThan(2);
+});
+
+it('lets one tenant have a shorter line while several ask', () => {
+  const limits = { ...FLOOD, maxWaitingRequests: 100, maxFloodRequests: 4 };
+  const { send, answers } = setUp(limits);
+  sendMany(send, 10);
+  expect(answers).toHaveLength(0);
+  send('zenith', 1);
+  send('acme', 11);
+  expect(answers).toMatchObject([{ error: { code: 'RESOURCE_EXHAUSTED' } }]);
 });

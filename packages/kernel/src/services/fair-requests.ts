@@ -26,6 +26,8 @@ export interface FairRequestsLimits {
   /** More of them are a flood: then so many are handled in one go while several tenants ask. */
   readonly floodedAbove: number;
   readonly floodedPerTurn: number;
+  /** More of one tenant do not wait while several ask: they would be in line for long. */
+  readonly maxFloodRequests: number;
   /** Then the loop is left to everything else, for so many times as long as that took. */
   readonly floodedPauseFactor: number;
   /** How long several tenants ask after a request of another one than the last. */
@@ -111,8 +113,12 @@ export class FairRequests implements RequestLink {
   }
 
   private isFlooded(): boolean {
+    return this.waiting.size > this.options.limits.floodedAbove && this.isContested();
+  }
+
+  /** Several tenants ask. */
+  private isContested(): boolean {
     const { clock, limits } = this.options;
-    if (this.waiting.size <= limits.floodedAbove) return false;
     return clock.nowMs() - this.contestedAtMs < limits.contestedAfterMs;
   }
 
@@ -193,9 +199,11 @@ export class FairRequests implements RequestLink {
 
   private isFull(tenant: string, request: ForeignRequest): boolean {
     const { limits } = this.options;
+    const ofTenant = this.waiting.sizeOf(tenant);
     return (
       this.waiting.size >= limits.maxWaitingRequests ||
-      this.waiting.sizeOf(tenant) >= limits.maxWaitingRequestsPerTenant ||
+      ofTenant >= limits.maxWaitingRequestsPerTenant ||
+      (ofTenant >= limits.maxFloodRequests && this.isContested()) ||
       this.waitingBytes + request.body.length > limits.maxWaitingRequestBytes
     );
   }
