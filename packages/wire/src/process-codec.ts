@@ -176,7 +176,7 @@ export function encodeReport(incarnation: number, of: AttemptReport): Uint8Array
   return report.ReportBatch.encode({
     incarnation,
     accepted: [...of.accepted],
-    finished: of.finished.flatMap(writeFinished),
+    finished: writeEnds(of.finished),
     preempted: preempted.map((entry) => entry.ref),
     preemptedCosts: preempted.map((entry) => entry.cost ?? NO_COST),
     heartbeat: heartbeat && {
@@ -188,10 +188,14 @@ export function encodeReport(incarnation: number, of: AttemptReport): Uint8Array
   }).finish();
 }
 
-/** Of one that was preempted nothing: those have a list of their own. */
-function writeFinished({ ref, outcome, cost }: FinishedAttempt): report.Finished[] {
-  if (outcome.kind === 'preempted') return [];
-  return [{ attempt: ref, outcome: writeOutcome(outcome), cost }];
+/** Those that were preempted have a list of their own. */
+function writeEnds(finished: readonly FinishedAttempt[]): report.Finished[] {
+  const ends: report.Finished[] = [];
+  for (const { ref, outcome, cost } of finished) {
+    if (outcome.kind === 'preempted') continue;
+    ends.push({ attempt: ref, outcome: writeOutcome(outcome), cost });
+  }
+  return ends;
 }
 
 function writeOutcome(outcome: AttemptEnd): report.Finished['outcome'] {
