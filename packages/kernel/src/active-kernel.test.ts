@@ -6,10 +6,11 @@ import { ActiveKernel } from './active-kernel';
 import { PrometheusMetrics } from './adapters/http/prometheus-metrics';
 import { EDGE_LIMITS } from './edge-limits';
 import type { KernelCore } from './kernel-core';
-import type { KernelEvent } from './kernel-event';
+import type { IntakeEvent, KernelEvent } from './kernel-event';
 import { silentCounters } from './ports/kernel-counters';
 import type { PublishedTask } from './ports/task-stream';
 import type { TaskToStore } from './services/ahead-publisher';
+import type { TaskSpec } from './tasks/task-spec';
 
 const nothing = (): void => undefined;
 
@@ -89,7 +90,13 @@ describe('a call whose task was stored', () => {
     const { hasBegun = true } = options;
     const taken: number[] = [];
     const world = { isLeading: true };
+    const applied: KernelEvent[] = [];
+    let takeIn: (event: IntakeEvent) => void = nothing;
     const core = {
+      apply: (event: KernelEvent) => void applied.push(event),
+      plan: () => [],
+      nextWakeMs: nothing,
+      counts: () => ({ tasks: 0 }),
       refusalOf: () => errorBody('RESOURCE_EXHAUSTED', 'full'),
       statusOf: (_tenant: TenantId, id: string) => ({
         state: id === 'held' ? 'queued' : 'unknown',
@@ -100,14 +107,20 @@ describe('a call whose task was stored', () => {
       isLeading: () => world.isLeading,
       clock: { ...manualClock(), nowMs: () => 0 },
       requests: { serve: () => ({ stop: nothing }) },
+      hasResultRoom: () => true,
+      refusalOf: nothing,
       taskStream: {
-        begin: () => (hasBegun ? Promise.resolve({ lastSequence: 0 }) : new Promise(nothing)),
+        begin: (_epoch: Epoch, deliver: typeof takeIn) => {
+          takeIn = deliver;
+          return hasBegun ? Promise.resolve({ lastSequence: 0 }) : new Promise(nothing);
+        },
+        setIntakeOpen: () => ({ isHeldBack: false }),
         takeInAhead: ({ sequence }: PublishedTask) => void taken.push(sequence),
         end: () => Promise.resolve(),
       },
     } as unknown as Partial<ActiveKernelParts>);
     await Promise.resolve().then(nothing).then(nothing).then(nothing);
-    return { kernel, taken, world };
+    return { kernel, taken, world, applied, takeIn: (event: IntakeEvent) => takeIn(event) };
   }
 
   it('is taken in only while its leadership has begun, leads and has not ended', async () => {
@@ -125,6 +138,22 @@ describe('a call whose task was stored', () => {
     await kernel.end();
     kernel.takeInAhead(published);
     expect(taken).toEqual([7]);
+  });
+
+  it('is applied before what the stream has delivered', async () => {
+    const { kernel, applied, takeIn } = await leading();
+    await new Promise(setImmediate);
+    const stored = (sequence: number): IntakeEvent => ({
+      kind: 'task-stored',
+      spec: { sequence } as TaskSpec,
+    });
+    takeIn(stored(1));
+    takeIn(stored(2));
+    takeIn({ ...stored(3), arrival: 'ahead' });
+    await new Promise(setImmediate);
+    const order = applied.flatMap((event) => ('spec' in event ? [event.spec.sequence] : []));
+    expect(order).toEqual([3, 1, 2]);
+    await kernel.end();
   });
 
   it('is not refused where its id is held, for then it takes no more room', async () => {
