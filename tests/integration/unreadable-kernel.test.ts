@@ -3,6 +3,7 @@ import { BUCKETS } from '@llmos/base';
 import { connect } from 'nats';
 import type { KernelBench } from '../support/kernel-under-test';
 import { startKernelBench } from '../support/kernel-under-test';
+import { modelRow } from '../support/model-rows';
 import { PATIENT } from '../support/nats-server';
 import { publishUnreadable } from '../support/raw-nats';
 import { waitFor } from '../support/wait-for';
@@ -97,6 +98,22 @@ it('goes on following its buckets after such a row came, and knows all after a r
     what: 'the purged function to be gone',
   });
 });
+
+it('lists no row that lies under the key of another model, and those beside it', async () => {
+  const kernel = await bench.startKernel();
+  await bench.untilLeading(kernel);
+  const put = (key: string, index: number) =>
+    bench.jetstream.publish(`$KV.${BUCKETS.models}.${key}`, JSON.stringify(modelRow(index)));
+  await put('other/1', 1);
+  await put(`${modelRow(2).name}/1`, 2);
+  await waitFor(async () => (await modelNames()).length > 0, { what: 'the model to be known' });
+  expect(await modelNames()).toEqual([modelRow(2).name]);
+});
+
+async function modelNames(): Promise<readonly string[]> {
+  const { output } = await bench.request('llmos.v1.sys.default.models', {});
+  return ((output?.['models'] ?? []) as readonly { name: string }[]).map(({ name }) => name);
+}
 
 it('answers after messages with malformed headers on every subject that it hears', async () => {
   const kernel = await bench.startKernel();

@@ -11,6 +11,7 @@ import { silentCounters } from './ports/kernel-counters';
 import type { PublishedTask } from './ports/task-stream';
 import type { TaskToStore } from './services/ahead-publisher';
 import type { TaskSpec } from './tasks/task-spec';
+import { Registry } from './services/registry';
 
 const nothing = (): void => undefined;
 
@@ -27,7 +28,7 @@ function beginning(more: Partial<ActiveKernelParts>): ActiveKernel {
     attachService: { detachAll: nothing },
     callerLink: { begin: nothing, ask: nothing, mark: nothing, end: nothing },
     registryStore: { readDesired: () => Promise.resolve([]) },
-    registry: { functions: () => [], isReady: () => false, onChange: () => nothing },
+    registry: new Registry(silentLogger),
     nodeLink: { begin: nothing, end: nothing },
     processLink: { begin: nothing, end: nothing },
     taskStream: { begin: () => new Promise(nothing), end: () => Promise.resolve() },

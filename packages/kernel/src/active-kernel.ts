@@ -222,13 +222,7 @@ export class ActiveKernel implements Leader {
       if (this.loop.isFull()) counters.add('reports_dropped');
       else this.loop.deliver(event);
     });
-    const tellRegistry = (): void => {
-      this.loop.deliver({ kind: 'functions-changed', functions: registry.functions() });
-      if (!registry.isReady()) return;
-      this.loop.deliver({ kind: 'models-changed', models: registry.models() });
-    };
-    tellRegistry();
-    this.unlisten = registry.onChange(tellRegistry);
+    this.unlisten = registry.follow((event) => this.loop.deliver(event));
     nodeLink.begin(this.epoch, (event) => this.loop.deliver(event));
   }
 

@@ -1,6 +1,6 @@
 /** The only reader of events: each is handed to the function that knows what it means. */
 import { assertNever } from '@llmos/base';
-import type { KernelEvent } from './kernel-event';
+import type { KernelEvent, RegistryEvent } from './kernel-event';
 import type { KernelState } from './kernel-state';
 import { applyLookUp, takeIn } from './scheduling/admission';
 import {
@@ -76,13 +76,10 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
       applyProcessChange(state, event.nodeId, event.process);
       return;
     case 'models-changed':
-      applyRegistryChange(state, state.catalog.replaceModels(event.models));
+    case 'model-changed':
+    case 'functions-changed':
+      applyRegistryChange(state, changesOf(state, event));
       return;
-    case 'functions-changed': {
-      const gone = state.catalog.replaceFunctions(event.functions);
-      if (state.catalog.isKnown) applyRegistryChange(state, { gone, changed: gone });
-      return;
-    }
     case 'spawn-requested':
       setDesired(state, event.request);
       return;
@@ -143,7 +140,24 @@ function applyAnswer(state: KernelState, event: Answer): void {
   }
 }
 
+function changesOf({ catalog }: KernelState, event: RegistryEvent): ModelChanges {
+  switch (event.kind) {
+    case 'models-changed':
+      return catalog.replaceModels(event.models);
+    case 'model-changed':
+      return catalog.replaceModel(event.target, event.model);
+    case 'functions-changed': {
+      const gone = catalog.replaceFunctions(event.functions);
+      return { gone, changed: gone };
+    }
+    default:
+      return assertNever(event);
+  }
+}
+
 function applyRegistryChange(state: KernelState, { gone, changed }: ModelChanges): void {
+  // While the models are not known, nothing is routed, and nothing can be gone.
+  if (!state.catalog.isKnown) return;
   // What was broken may have been mended by registering it again.
   for (const target of changed) state.faults.clearTarget(target);
   if (gone.length > 0 || state.unroutedCount > 0) beginReroute(state);

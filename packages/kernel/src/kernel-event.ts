@@ -145,7 +145,14 @@ export type KernelEvent =
   | { readonly kind: 'node-detached'; readonly nodeId: NodeId; readonly session: string }
   | { readonly kind: 'process-changed'; readonly nodeId: NodeId; readonly process: ReportedProcess }
   // Registry and desired state.
+  /** All of them, as they are: at first, and wherever they had to be read anew. */
   | { readonly kind: 'models-changed'; readonly models: readonly ModelRegistration[] }
+  /** One of those, `name@version`; undefined where it is gone. */
+  | {
+      readonly kind: 'model-changed';
+      readonly target: string;
+      readonly model: ModelRegistration | undefined;
+    }
   | { readonly kind: 'functions-changed'; readonly functions: readonly FunctionDefinition[] }
   | { readonly kind: 'spawn-requested'; readonly request: SpawnRequest }
   | { readonly kind: 'kill-requested'; readonly pid: ProcessId }
@@ -154,3 +161,7 @@ export type KernelEvent =
 
 /** A message of LLMOS_TASKS. */
 export type IntakeEvent = Extract<KernelEvent, { kind: 'task-stored' | 'task-malformed' }>;
+
+/** What a watch of the registry shows. */
+export type ModelsEvent = Extract<KernelEvent, { kind: 'models-changed' | 'model-changed' }>;
+export type RegistryEvent = ModelsEvent | Extract<KernelEvent, { kind: 'functions-changed' }>;

@@ -277,7 +277,7 @@ async function openRegistry(
   );
   closers.push('registry', () => registryStore.close());
   await registryStore.watchFunctions((functions) => registry.setFunctions(functions));
-  await registryStore.watchModels((models) => registry.setModels(models));
+  await registryStore.watchModels((event) => registry.applyModels(event));
   return { registry, registryStore };
 }
 

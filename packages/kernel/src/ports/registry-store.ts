@@ -1,9 +1,11 @@
 import type { FunctionDefinition, ModelRegistration, SpawnRequest } from '@llmos/base';
+import type { ModelsEvent } from '../kernel-event';
 
 /** Models, functions and desired processes: key–value buckets that every kernel watches. */
 export interface RegistryStore {
+  /** Calls back with all rows, at once and wherever they were read anew; else with what changed. */
+  watchModels(onChange: (event: ModelsEvent) => void): Promise<void>;
   /** Calls back with the whole current value, at once and after each change. */
-  watchModels(onChange: (models: readonly ModelRegistration[]) => void): Promise<void>;
   watchFunctions(onChange: (functions: readonly FunctionDefinition[]) => void): Promise<void>;
   readDesired(): Promise<readonly SpawnRequest[]>;
   writeDesired(request: SpawnRequest): Promise<void>;

@@ -29,7 +29,12 @@ function setUp() {
     turns: new PackageTurns(),
     wallMs: () => 0,
   });
-  return { registry, registrar, show: () => registry.setModels(stored), stored };
+  return {
+    registry,
+    registrar,
+    show: () => registry.applyModels({ kind: 'models-changed', models: stored }),
+    stored,
+  };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -5,14 +5,9 @@
  * are always there and can't be replaced.
  */
 import type { FunctionDefinition, Logger, ModelRegistration, SchemaCheck } from '@llmos/base';
-import {
-  BUILT_IN_FUNCTIONS,
-  compareIds,
-  compileSchemaCheck,
-  formatModelRef,
-  parseModelRef,
-  quoteShort,
-} from '@llmos/base';
+import { BUILT_IN_FUNCTIONS, compileSchemaCheck, parseModelRef, quoteShort } from '@llmos/base';
+import type { ModelsEvent, RegistryEvent } from '../kernel-event';
+import { ModelIndex, targetOf } from '../tasks/model-index';
 
 interface RegisteredFunction {
   readonly definition: FunctionDefinition;
@@ -30,11 +25,10 @@ export const BUILT_IN_PROGRAMS: ReadonlySet<string> = new Set(
 export const BUILT_IN_NAMES: readonly string[] = BUILT_IN_FUNCTIONS.map(({ name }) => name);
 
 export class Registry {
-  private modelList: readonly ModelRegistration[] = [];
-  private modelsByTarget = new Map<string, ModelRegistration>();
+  private readonly modelIndex = new ModelIndex();
   private functionsByName = new Map<string, RegisteredFunction>();
   private areModelsKnown = false;
-  private readonly listeners = new Set<() => void>();
+  private readonly listeners = new Set<(event: RegistryEvent) => void>();
 
   constructor(private readonly log: Logger) {
     this.setFunctions([]);
@@ -45,11 +39,14 @@ export class Registry {
     return this.areModelsKnown;
   }
 
-  setModels(models: readonly ModelRegistration[]): void {
-    this.areModelsKnown = true;
-    this.modelList = [...models].sort((a, b) => compareIds(a.name, b.name) || compareAge(a, b));
-    this.modelsByTarget = new Map(this.modelList.map((model) => [formatModelRef(model), model]));
-    this.announce();
+  applyModels(event: ModelsEvent): void {
+    if (event.kind === 'models-changed') {
+      this.areModelsKnown = true;
+      this.modelIndex.replaceAll(event.models);
+    } else {
+      this.modelIndex.replace(event.target, event.model);
+    }
+    this.announce(event);
   }
 
   setFunctions(functions: readonly FunctionDefinition[]): void {
@@ -62,17 +59,25 @@ export class Registry {
       if (compiled !== undefined) next.set(definition.name, compiled);
     }
     this.functionsByName = next;
-    this.announce();
+    this.announce({ kind: 'functions-changed', functions: this.functions() });
+  }
+
+  /** Told of all there is, then of every change; answers how to stop. */
+  follow(listener: (event: RegistryEvent) => void): () => void {
+    listener({ kind: 'functions-changed', functions: this.functions() });
+    if (this.areModelsKnown) listener({ kind: 'models-changed', models: this.models() });
+    return this.onChange(listener);
   }
 
   /** Called after every change; answers how to stop. */
-  onChange(listener: () => void): () => void {
+  onChange(listener: (event: RegistryEvent) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
 
+  /** By name, then by age. What was handed out stays as it was. */
   models(): readonly ModelRegistration[] {
-    return this.modelList;
+    return this.modelIndex.all();
   }
 
   functions(): readonly FunctionDefinition[] {
@@ -89,12 +94,12 @@ export class Registry {
 
   /** @param target `name@version`. */
   modelOf(target: string): ModelRegistration | undefined {
-    return this.modelsByTarget.get(target);
+    return this.modelIndex.get(target);
   }
 
   /** Oldest first. */
   versionsOf(name: string): readonly ModelRegistration[] {
-    return this.modelList.filter((model) => model.name === name);
+    return this.modelIndex.versionsOf(name);
   }
 
   /** NAME (the newest version) or NAME@VERSION, or a built-in program, as a target. */
@@ -102,9 +107,9 @@ export class Registry {
     if (BUILT_IN_PROGRAMS.has(text)) return text;
     const ref = parseModelRef(text);
     if (ref === undefined) return undefined;
-    if (ref.version !== undefined) return this.modelsByTarget.has(text) ? text : undefined;
-    const newest = this.versionsOf(ref.name).at(-1);
-    return newest === undefined ? undefined : formatModelRef(newest);
+    if (ref.version !== undefined) return this.modelIndex.has(text) ? text : undefined;
+    const newest = this.modelIndex.newestOf(ref.name);
+    return newest === undefined ? undefined : targetOf(newest);
   }
 
   private tryCompile(definition: FunctionDefinition): RegisteredFunction | undefined {
@@ -117,12 +122,7 @@ export class Registry {
     }
   }
 
-  private announce(): void {
-    for (const listener of this.listeners) listener();
+  private announce(event: RegistryEvent): void {
+    for (const listener of this.listeners) listener(event);
   }
-}
-
-/** The newest version is the one added last, as the core has it. */
-function compareAge(a: ModelRegistration, b: ModelRegistration): number {
-  return a.addedWallMs - b.addedWallMs || compareIds(a.version, b.version);
 }

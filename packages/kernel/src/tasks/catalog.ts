@@ -1,10 +1,7 @@
-/** The models and functions that tasks can name. Replaced as a whole when the registry changes. */
+/** The models and functions that tasks can name. */
 import type { FunctionDefinition, ModelRef, ModelRegistration } from '@llmos/base';
 import { BUILT_IN_FUNCTIONS, compareIds, formatModelRef, parseModelRef } from '@llmos/base';
-
-export function targetOf(model: ModelRegistration): string {
-  return formatModelRef({ name: model.name, version: model.version });
-}
+import { ModelIndex, firstThat, targetOf } from './model-index';
 
 export interface ModelChanges {
   /** Targets that are none any more. */
@@ -15,8 +12,8 @@ export interface ModelChanges {
 
 export class Catalog {
   private functions = byFunctionName([]);
-  private readonly models = new Map<string, ModelRegistration>();
-  private readonly newest = new Map<string, ModelRegistration>();
+  private readonly models = new ModelIndex();
+  private serving = new ServingModels();
   /** False until the models were heard of once: nothing may be judged missing before. */
   private hasModels = false;
 
@@ -32,20 +29,30 @@ export class Catalog {
   }
 
   replaceModels(models: readonly ModelRegistration[]): ModelChanges {
-    const before = [...this.models];
+    const before = this.models.all();
     this.hasModels = true;
-    this.models.clear();
-    this.newest.clear();
-    for (const model of models) {
-      this.models.set(targetOf(model), model);
-      const other = this.newest.get(model.name);
-      if (other === undefined || isNewer(model, other)) this.newest.set(model.name, model);
+    this.models.replaceAll(models);
+    this.serving = new ServingModels();
+    let last: ModelRegistration | undefined;
+    for (const model of this.models.all()) {
+      if (last !== undefined && last.name !== model.name) this.serving.put(last);
+      last = model;
     }
-    const gone = before.map(([target]) => target).filter((target) => !this.isTarget(target));
-    const changed = before
-      .filter(([target, { digest }]) => this.models.get(target)?.digest !== digest)
-      .map(([target]) => target);
-    return { gone, changed };
+    if (last !== undefined) this.serving.put(last);
+    return this.changesOf(before);
+  }
+
+  /** @param model undefined where the target is gone. */
+  replaceModel(target: string, model: ModelRegistration | undefined): ModelChanges {
+    const before = this.models.get(target);
+    const name = model?.name ?? before?.name;
+    if (name === undefined) return { gone: [], changed: [] };
+    const newest = this.models.newestOf(name);
+    this.models.replace(target, model);
+    if (newest !== undefined) this.serving.drop(newest);
+    const next = this.models.newestOf(name);
+    if (next !== undefined) this.serving.put(next);
+    return this.changesOf(before === undefined ? [] : [before]);
   }
 
   function(name: string): FunctionDefinition | undefined {
@@ -68,7 +75,7 @@ export class Catalog {
   /** A name without a version means the newest one. */
   resolve(ref: ModelRef): ModelRegistration | undefined {
     return ref.version === undefined
-      ? this.newest.get(ref.name)
+      ? this.models.newestOf(ref.name)
       : this.models.get(formatModelRef(ref));
   }
 
@@ -80,14 +87,60 @@ export class Catalog {
     return model === undefined ? undefined : targetOf(model);
   }
 
-  /** The newest version of every model, by name. */
-  newestModels(): ModelRegistration[] {
-    return [...this.newest.values()].sort((a, b) => compareIds(a.name, b.name));
+  /** The newest version of every model that serves the function, by name. */
+  newestServing(functionName: string): readonly ModelRegistration[] {
+    return this.serving.of(functionName);
   }
 
   functionNames(): string[] {
     return [...this.functions.keys()].sort(compareIds);
   }
+
+  private changesOf(before: readonly ModelRegistration[]): ModelChanges {
+    const changed = before
+      .filter((model) => this.models.get(targetOf(model))?.digest !== model.digest)
+      .map(targetOf);
+    return { gone: changed.filter((target) => !this.isTarget(target)), changed };
+  }
+}
+
+/** What every package serves. */
+const OF_ALL = 'infer';
+
+export function serves({ manifest }: ModelRegistration, functionName: string): boolean {
+  return functionName === OF_ALL || manifest.task === functionName;
+}
+
+/** Of each name the newest version, in lists by what they serve, each by name. */
+class ServingModels {
+  private readonly lists = new Map<string, ModelRegistration[]>();
+
+  of(functionName: string): readonly ModelRegistration[] {
+    return this.lists.get(functionName) ?? [];
+  }
+
+  put(model: ModelRegistration): void {
+    for (const list of this.listsOf(model)) list.splice(placeIn(list, model.name), 0, model);
+  }
+
+  drop(model: ModelRegistration): void {
+    for (const list of this.listsOf(model)) {
+      const place = placeIn(list, model.name);
+      if (list[place] === model) list.splice(place, 1);
+    }
+  }
+
+  private listsOf({ manifest }: ModelRegistration): readonly ModelRegistration[][] {
+    return [...new Set([OF_ALL, manifest.task])].map((name) => {
+      const list = this.lists.get(name) ?? [];
+      this.lists.set(name, list);
+      return list;
+    });
+  }
+}
+
+function placeIn(list: readonly ModelRegistration[], name: string): number {
+  return firstThat(list, (other) => compareIds(other.name, name) >= 0);
 }
 
 function byFunctionName(
@@ -95,9 +148,4 @@ function byFunctionName(
 ): ReadonlyMap<string, FunctionDefinition> {
   // Built-in ones come last: nobody may replace them.
   return new Map([...functions, ...BUILT_IN_FUNCTIONS].map((known) => [known.name, known]));
-}
-
-function isNewer(a: ModelRegistration, b: ModelRegistration): boolean {
-  if (a.addedWallMs !== b.addedWallMs) return a.addedWallMs > b.addedWallMs;
-  return compareIds(a.version, b.version) > 0;
 }

@@ -1,8 +1,9 @@
 /** Which model or program serves a task. Pure: the same catalog gives the same answer. */
-import type { ErrorBody, FunctionDefinition, ModelRegistration } from '@llmos/base';
+import type { ErrorBody, FunctionDefinition } from '@llmos/base';
 import { errorBody, formatModelRef, quoteShort } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
-import { targetOf, type Catalog } from './catalog';
+import { serves, type Catalog } from './catalog';
+import { targetOf } from './model-index';
 import type { TaskSpec } from './task-spec';
 
 export type RoutingOutcome =
@@ -41,21 +42,21 @@ function chooseNamedModel(
 }
 
 function chooseOnlyModel(definition: FunctionDefinition, catalog: Catalog): RoutingOutcome {
-  const choices = catalog.newestModels().filter((model) => serves(model, definition.name));
+  const choices = catalog.newestServing(definition.name);
   const [only] = choices;
   if (only !== undefined && choices.length === 1) return { kind: 'routed', target: targetOf(only) };
-  const names = listNames(choices.map((model) => model.name));
+  const names = listNames(
+    choices.slice(0, CORE_LIMITS.maxListedNames).map((model) => model.name),
+    choices.length,
+  );
   return refused('INVALID_ARGUMENT', `${definition.name} needs a model; ${names}`);
 }
 
-function serves(model: ModelRegistration, name: string): boolean {
-  return name === 'infer' || model.manifest.task === name;
-}
-
-function listNames(names: readonly string[]): string {
+/** @param names the first of them, or all. */
+function listNames(names: readonly string[], count = names.length): string {
   if (names.length === 0) return 'none is registered';
   const shown = names.slice(0, CORE_LIMITS.maxListedNames).join(', ');
-  const more = names.length - CORE_LIMITS.maxListedNames;
+  const more = count - CORE_LIMITS.maxListedNames;
   return `known: ${shown}${more > 0 ? ` and ${more} more` : ''}`;
 }
 

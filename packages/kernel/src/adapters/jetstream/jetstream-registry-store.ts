@@ -2,6 +2,7 @@
 import type {
   BucketReading,
   BucketRow,
+  BucketWatchOptions,
   FunctionDefinition,
   Logger,
   ModelRegistration,
@@ -13,6 +14,7 @@ import {
   LlmosError,
   decodeJson,
   encodeJson,
+  quoteShort,
   readBucket,
   readHeaders,
   watchBucket,
@@ -21,6 +23,7 @@ import { isConflict, readLast } from '@llmos/wire';
 import type { JetStreamClient, JetStreamManager, KV, NatsConnection, StoredMsg } from 'nats';
 import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
+import type { ModelsEvent } from '../../kernel-event';
 import type { RegistryStore } from '../../ports/registry-store';
 import {
   checkFunctionDefinition,
@@ -31,7 +34,7 @@ import {
 /** A sha256, wherever a row has it. */
 const DIGEST = /[0-9a-f]{64}/g;
 
-type Check = (value: unknown) => { readonly message: string } | undefined;
+type Check = (value: unknown, key: string) => { readonly message: string } | undefined;
 
 export interface RegistryStoreOptions {
   readonly connection: NatsConnection;
@@ -61,14 +64,19 @@ export class JetStreamRegistryStore implements RegistryStore {
     return new JetStreamRegistryStore(options, buckets);
   }
 
-  watchModels(onChange: (models: readonly ModelRegistration[]) => void): Promise<void> {
-    const bounds = { maxRows: EDGE_LIMITS.maxModels, check: checkModelRegistration };
-    return this.watch(this.reading<ModelRegistration>(BUCKETS.models, bounds), onChange);
+  watchModels(onChange: (event: ModelsEvent) => void): Promise<void> {
+    const bounds = { maxRows: EDGE_LIMITS.maxModels, check: checkModelRow };
+    const reading = this.reading<ModelRegistration>(BUCKETS.models, bounds);
+    return this.watch({
+      ...reading,
+      onRows: (rows, change) => onChange(modelsEvent(rows, change)),
+    });
   }
 
   watchFunctions(onChange: (functions: readonly FunctionDefinition[]) => void): Promise<void> {
     const bounds = { maxRows: EDGE_LIMITS.maxFunctions, check: checkFunctionDefinition };
-    return this.watch(this.reading<FunctionDefinition>(BUCKETS.functions, bounds), onChange);
+    const reading = this.reading<FunctionDefinition>(BUCKETS.functions, bounds);
+    return this.watch({ ...reading, onRows: (rows) => onChange([...rows.values()]) });
   }
 
   async readDesired(): Promise<readonly SpawnRequest[]> {
@@ -131,11 +139,8 @@ export class JetStreamRegistryStore implements RegistryStore {
   }
 
   /** Resolves when the current rows were handed over. */
-  private watch<T>(
-    reading: BucketReading<T>,
-    onChange: (rows: readonly T[]) => void,
-  ): Promise<void> {
-    const watch = watchBucket({ ...reading, onRows: (rows) => onChange([...rows.values()]) });
+  private watch<T>(options: BucketWatchOptions<T>): Promise<void> {
+    const watch = watchBucket(options);
     this.closers.push(() => watch.close());
     return watch.ready;
   }
@@ -155,11 +160,30 @@ export class JetStreamRegistryStore implements RegistryStore {
     } catch {
       value = undefined;
     }
-    const refusal = check(value);
+    const refusal = check(value, key);
     if (refusal === undefined) return value as T;
     this.options.log.warn('registry-row-refused', { key, reason: refusal.message });
     return undefined;
   }
+}
+
+/** A row under the key of another one is none: nobody could tell later which model went with it. */
+export function checkModelRow(value: unknown, key: string): ReturnType<Check> {
+  const refusal = checkModelRegistration(value);
+  if (refusal !== undefined) return refusal;
+  const { name, version } = value as ModelRegistration;
+  const ownKey = `${name}/${version}`;
+  return ownKey === key ? undefined : { message: `the row is that of ${quoteShort(ownKey)}` };
+}
+
+/** @param change absent where all rows were read anew. */
+export function modelsEvent(
+  rows: ReadonlyMap<string, ModelRegistration>,
+  change: BucketRow | undefined,
+): ModelsEvent {
+  if (change === undefined) return { kind: 'models-changed', models: [...rows.values()] };
+  const { key } = change;
+  return { kind: 'model-changed', target: key.replace('/', '@'), model: rows.get(key) };
 }
 
 /** What was deleted, or can't be read, is none. */
