@@ -9,6 +9,7 @@ import type { KernelDecision, ProcessAddress } from './kernel-decision';
 import { CORE_LIMITS } from './limits';
 import { MemoryLedger } from './memory/memory-ledger';
 import { NodeTable } from './nodes/node-table';
+import { DesiredReplicas } from './processes/desired-replicas';
 import { FaultTable } from './processes/fault-table';
 import { ProcessTable } from './processes/process-table';
 import { TargetBlocks } from './processes/target-blocks';
@@ -56,8 +57,7 @@ export interface KernelState {
   readonly processes: ProcessTable;
   readonly ledger: MemoryLedger;
 
-  /** Replicas to keep, by the name the spawn request gave. */
-  readonly desired: Map<string, number>;
+  readonly desired: DesiredReplicas;
   /** What failed on which node, and until when it is not tried there. */
   readonly faults: FaultTable;
   /** What needs a process and gets none now. */
@@ -108,6 +108,7 @@ export interface KernelState {
 }
 
 export function createKernelState(config: CoreConfig): KernelState {
+  const catalog = new Catalog();
   return {
     config,
     now: { nowMs: 0, wallMs: 0 },
@@ -116,7 +117,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     recoverUpToSequence: 0,
     recovery: { kind: 'over' },
     lastRecoveredIntakeMs: Number.NEGATIVE_INFINITY,
-    catalog: new Catalog(),
+    catalog,
     tasks: new TaskTable(),
     callers: new CallerTable(),
     chains: new KeyChains(),
@@ -124,7 +125,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     nodes: new NodeTable(),
     processes: new ProcessTable(),
     ledger: new MemoryLedger(config.headroomShare),
-    desired: new Map(),
+    desired: new DesiredReplicas(catalog),
     faults: new FaultTable({
       backoff: config.restartBackoff,
       windowMs: config.restartWindowMs,

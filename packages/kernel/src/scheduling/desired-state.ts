@@ -8,9 +8,7 @@ import { drainProcess } from './process-life';
 export function setDesired(state: KernelState, request: SpawnRequest): void {
   const wanted = Number.isFinite(request.replicas) ? Math.floor(request.replicas) : 0;
   const replicas = Math.max(0, Math.min(CORE_LIMITS.maxReplicas, wanted));
-  const isLowered = replicas < (state.desired.get(request.model) ?? 0);
-  if (replicas === 0) state.desired.delete(request.model);
-  else state.desired.set(request.model, replicas);
+  const isLowered = replicas < state.desired.replace(request.model, replicas);
   state.needsProvisioning = true;
   const target = state.catalog.resolveTarget(request.model);
   // Whoever asks for it again wants another try now.

@@ -7,7 +7,7 @@
  * every node that fits has failed it for good.
  */
 import type { ErrorBody, ProcessId } from '@llmos/base';
-import { assertNever, compareIds, errorBody } from '@llmos/base';
+import { assertNever, errorBody } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { footprintBytesOf } from '../memory/footprint';
@@ -15,7 +15,7 @@ import { choosePlacement, type PlacementOutcome } from '../placement/placement';
 import { createProcess, isFailure, isServing, type Process } from '../processes/process';
 import type { TargetBlock } from '../processes/target-blocks';
 import { shorten } from '../tasks/task-outcomes';
-import { desiredReplicas, isSpare } from './demand';
+import { isSpare } from './demand';
 import { mayTake, viewNodes } from './node-views';
 import {
   announceProcess,
@@ -60,15 +60,11 @@ function wantedTargets(state: KernelState): string[] {
   // The tasks of a removed model end over several ticks: nothing is started for them meanwhile.
   const waiting = state.queue.targets().filter((target) => state.catalog.isTarget(target));
   const urgent = state.queue.byUrgency(waiting);
-  const desired = [...state.desired.keys()]
-    .map((name) => state.catalog.resolveTarget(name))
-    .filter((target): target is string => target !== undefined)
-    .sort(compareIds);
-  return [...new Set([...urgent, ...desired])];
+  return [...new Set([...urgent, ...state.desired.targets()])];
 }
 
 function neededProcesses(state: KernelState, target: string): number {
-  return Math.max(desiredReplicas(state, target), state.queue.sizeOf(target) > 0 ? 1 : 0);
+  return Math.max(state.desired.of(target), state.queue.sizeOf(target) > 0 ? 1 : 0);
 }
 
 /** Whether it needs one more. */

@@ -16,6 +16,12 @@ export class Catalog {
   private serving = new ServingModels();
   /** False until the models were heard of once: nothing may be judged missing before. */
   private hasModels = false;
+  private changes = 0;
+
+  /** Another one after every change. */
+  get revision(): number {
+    return this.changes;
+  }
 
   get isKnown(): boolean {
     return this.hasModels;
@@ -25,12 +31,14 @@ export class Catalog {
   replaceFunctions(functions: readonly FunctionDefinition[]): readonly string[] {
     const before = [...this.functions.keys()].filter((name) => this.isProgram(name));
     this.functions = byFunctionName(functions);
+    this.changes += 1;
     return before.filter((name) => !this.isTarget(name));
   }
 
   replaceModels(models: readonly ModelRegistration[]): ModelChanges {
     const before = this.models.all();
     this.hasModels = true;
+    this.changes += 1;
     this.models.replaceAll(models);
     this.serving = new ServingModels();
     let last: ModelRegistration | undefined;
@@ -49,6 +57,7 @@ export class Catalog {
     if (name === undefined) return { gone: [], changed: [] };
     const newest = this.models.newestOf(name);
     this.models.replace(target, model);
+    this.changes += 1;
     if (newest !== undefined) this.serving.drop(newest);
     const next = this.models.newestOf(name);
     if (next !== undefined) this.serving.put(next);
