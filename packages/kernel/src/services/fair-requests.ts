@@ -26,10 +26,10 @@ export interface FairRequestsLimits {
   /** More of them are a flood: then so many are handled in one go while several tenants ask. */
   readonly floodedAbove: number;
   readonly floodedPerTurn: number;
-  /** More of one tenant do not wait while several ask: they would be in line for long. */
-  readonly maxFloodRequests: number;
   /** Then the loop is left to everything else, for so many times as long as that took. */
   readonly floodedPauseFactor: number;
+  /** More of one tenant do not wait while several ask: they would be in line for long. */
+  readonly maxFloodRequests: number;
   /** How long several tenants ask after a request of another one than the last. */
   readonly contestedAfterMs: number;
   readonly maxWaitingRequests: number;
