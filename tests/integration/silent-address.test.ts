@@ -46,7 +46,7 @@ async function untilTriedAgain(connections: number): Promise<void> {
 
 type Start = (options: ProgramOptions) => Promise<TestProgram>;
 const programs: readonly [string, number, Start, RegExp][] = [
-  ['kernel, with its two connections,', 2, startKernel, /"type":"reconnect"/],
+  ['kernel, with its three connections,', 3, startKernel, /"type":"reconnect"/],
   ['worker', 1, startWorker, /"event":"nats-reconnect"/],
 ];
 it.each(programs)('the %s tries again and is back with the server', async (...row) => {

@@ -168,8 +168,17 @@ function present(get: HeaderSource, name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
+/** An error that is always caught: its stack would cost more than all else of the refusal. */
+function unrecorded<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = make();
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
+}
+
 function refuse(name: string, value: string, rule: string): never {
-  throw new InvalidHeader(`header ${name} is ${quoteShort(value)}: ${rule}`);
+  throw unrecorded(() => new InvalidHeader(`header ${name} is ${quoteShort(value)}: ${rule}`));
 }
 
 function readToken<T extends TaskId | TaskKey | FlowName | CallerId>(

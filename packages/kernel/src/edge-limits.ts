@@ -173,10 +173,10 @@ export const EDGE_LIMITS = {
   /** More than callers who wait for their answers have in line: handled at once, few wait. */
   floodedAbove: 128,
   floodedPerTurn: 8,
-  /** A third of the loop is left to a flood. */
-  floodedPauseFactor: 2,
-  /** A few seconds' worth; whoever is beyond is told at once when to ask again. */
-  maxFloodRequests: 4_096,
+  /** A tenth of the loop is left to a flood. */
+  floodedPauseFactor: 9,
+  /** A second's worth; whoever is beyond is told at once when to ask again. */
+  maxFloodRequests: 1_024,
   contestedAfterMs: 1_000,
   /** Beyond, a request is refused with a hint: in all, and of one tenant. */
   maxWaitingRequests: 65_536,

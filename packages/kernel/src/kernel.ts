@@ -126,20 +126,23 @@ interface Wire extends Connections {
   readonly time: ServerTime;
 }
 
-/** The kernel's two connections to NATS, and whether the one that carries its work is up. */
+/** The kernel's connections to NATS, and whether the one that carries its work is up. */
 interface Connections {
   readonly connection: NatsConnection;
+  readonly requestConnection: NatsConnection;
   readonly leaseConnection: NatsConnection;
   readonly isWorking: () => boolean;
-  /** Of both. */
+  /** Of all. */
   readonly onSkipped: OnSkipped;
 }
 
 /**
  * The lease has a connection of its own: its answers never wait behind the tasks of a large intake.
- * It is renewed only while the other one is up, or a leader that can't work would keep others out.
+ * It is renewed only while that of the work is up, or a leader that can't work would keep others
+ * out. Requests have one, too: acknowledgements, reports and results never wait behind a flood of
+ * them, since the event loop reads each connection in its turn.
  */
-async function connectTwice(
+async function connectAll(
   of: { readonly config: KernelConfig; readonly log: Logger; readonly closers: Closers },
   counters: PrometheusMetrics,
 ): Promise<Connections> {
@@ -164,11 +167,18 @@ async function connectTwice(
     },
   });
   closers.push('nats', () => connection.close());
-  const name = `llmos-kernel-${kernelId}-lease`;
-  const leaseConnection = await connectToNats({ ...shared, name });
-  closers.push('nats-lease', () => leaseConnection.close());
-  const isWorking = (): boolean => isConnected;
-  return { connection, leaseConnection, isWorking, onSkipped: skipped.note };
+  const connectFor = async (what: string): Promise<NatsConnection> => {
+    const more = await connectToNats({ ...shared, name: `llmos-kernel-${kernelId}-${what}` });
+    closers.push(`nats-${what}`, () => more.close());
+    return more;
+  };
+  return {
+    connection,
+    requestConnection: await connectFor('requests'),
+    leaseConnection: await connectFor('lease'),
+    isWorking: () => isConnected,
+    onSkipped: skipped.note,
+  };
 }
 
 async function compose(of: {
@@ -178,7 +188,7 @@ async function compose(of: {
 }): Promise<RunningKernel> {
   const { config, log, closers } = of;
   const counters = new PrometheusMetrics();
-  const connections = await connectTwice(of, counters);
+  const connections = await connectAll(of, counters);
   const { connection } = connections;
   // The one that is idle still.
   await assertPermissions({ connection: connections.leaseConnection, log });
@@ -363,7 +373,7 @@ function fairRequests(wire: Wire): FairRequests {
   const nextTurn = (go: () => void): void => void setImmediate(go);
   return new FairRequests({
     ...wire,
-    inner: new NatsRequestLink(wire),
+    inner: new NatsRequestLink({ ...wire, connection: wire.requestConnection }),
     limits: EDGE_LIMITS,
     nextTurn,
     later: (go, afterMs) => void setTimeout(go, afterMs),

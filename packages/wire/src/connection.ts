@@ -10,6 +10,7 @@ import { guardMessages, guardPublishes, parseServerUrls, useLeanRequests } from 
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { NatsError, connect, createInbox } from 'nats';
 import { LINK_LIMITS } from './limits';
+import { batchWrites } from './write-batches';
 
 export interface LinkOptions {
   readonly servers: readonly string[];
@@ -26,6 +27,7 @@ export interface LinkOptions {
 /** Reconnects for ever, once it is open. */
 export async function openLink(options: LinkOptions): Promise<NatsConnection> {
   const connection = await connect(optionsOf(options));
+  batchWrites(connection);
   guardMessages(connection, options.onSkipped);
   useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
   guardPublishes(connection, options.onUnsent);

@@ -7,7 +7,7 @@
  * tenant after the other. Who sends more than may wait is told at once.
  *
  * Who has nothing in line is handled at once all the same: a few requests in each turn. While more
- * than one tenant asks, a line as long as only a flood makes it has a third of the event loop:
+ * than one tenant asks, a line as long as only a flood makes it has a tenth of the event loop:
  * acknowledgements, reports and results of the others come through the same loop, several for
  * each of their calls.
  */
@@ -17,6 +17,8 @@ import type { KernelCounters } from '../ports/kernel-counters';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
 
 type Serve = Parameters<RequestLink['serve']>[0];
+
+const TENANT_TOKEN = 3;
 
 export interface FairRequestsLimits {
   /** Handled in one turn of the event loop. */
@@ -232,5 +234,12 @@ export class FairRequests implements RequestLink {
 
 /** `llmos.v1.KIND.TENANT.…`; whatever else it is, it is one owner's. */
 function tenantOf(subject: string): string {
-  return subject.split('.', 4)[3] ?? '';
+  let start = 0;
+  for (let token = 0; token < TENANT_TOKEN; token += 1) {
+    const dot = subject.indexOf('.', start);
+    if (dot < 0) return '';
+    start = dot + 1;
+  }
+  const end = subject.indexOf('.', start);
+  return subject.slice(start, end < 0 ? undefined : end);
 }

@@ -26,7 +26,8 @@ const BUCKETS_SECONDS = [
 
 export class PrometheusMetrics implements KernelCounters {
   private readonly registry = new Registry();
-  private readonly counters = new Map<CounterName, Counter>();
+  /** By name and label, since they were read last: a counter of the client's costs more to find. */
+  private readonly counted = new Map<CounterName, Map<string, number>>();
   private readonly durations = new Map<DurationName, Histogram>();
 
   constructor() {
@@ -37,14 +38,21 @@ export class PrometheusMetrics implements KernelCounters {
     for (const name of UNWANTED_METRICS) this.registry.removeSingleMetric(name);
     new Counter({ ...LOOP_SECONDS, registers: [this.registry] });
     for (const [name, help] of Object.entries(COUNTERS) as [CounterName, string][]) {
+      this.counted.set(name, new Map());
       const label = LABELS.get(name);
-      const counter = new Counter({
+      const takeCounted = (): ReadonlyMap<string, number> => this.takeCounted(name);
+      new Counter({
         name: `llmos_kernel_${name}_total`,
         help,
         labelNames: label === undefined ? [] : [label],
         registers: [this.registry],
+        collect() {
+          for (const [value, amount] of takeCounted()) {
+            if (label === undefined) this.inc(amount);
+            else this.inc({ [label]: value }, amount);
+          }
+        },
       });
-      this.counters.set(name, counter);
     }
     for (const [name, help] of Object.entries(DURATIONS) as [DurationName, string][]) {
       const histogram = new Histogram({
@@ -59,10 +67,15 @@ export class PrometheusMetrics implements KernelCounters {
   }
 
   add(name: CounterName, label?: string, amount = 1): void {
-    const labelName = LABELS.get(name);
-    const counter = this.counters.get(name);
-    if (labelName === undefined) counter?.inc(amount);
-    else counter?.inc({ [labelName]: label ?? 'unknown' }, amount);
+    const counted = this.counted.get(name);
+    const value = label ?? 'unknown';
+    counted?.set(value, (counted.get(value) ?? 0) + amount);
+  }
+
+  private takeCounted(name: CounterName): ReadonlyMap<string, number> {
+    const taken = this.counted.get(name) ?? new Map<string, number>();
+    this.counted.set(name, new Map());
+    return taken;
   }
 
   observe(name: DurationName, taskClass: string, seconds: number): void {

@@ -1,5 +1,5 @@
 /** Requests over core NATS, behind a guard: nothing foreign may throw into the client. */
-import type { BodyFormat, Logger } from '@llmos/base';
+import type { BodyFormat, HeaderReading, Logger } from '@llmos/base';
 import {
   HEADERS,
   PROTOBUF_CONTENT_TYPE,
@@ -61,9 +61,11 @@ export class NatsRequestLink implements RequestLink {
   private requestOf(msg: Msg, reply: string | undefined): ForeignRequest {
     const { connection } = this.options;
     let isAnswered = reply === undefined;
+    let headers: HeaderReading | undefined;
     return {
       subject: msg.subject,
-      header: readHeaders(() => msg.headers).get,
+      // Decoded where they are read: who is told to come later needs none.
+      header: (name) => (headers ??= readHeaders(() => msg.headers)).get(name),
       body: msg.data,
       answer: (body: Uint8Array, format: BodyFormat = 'json'): void => {
         if (isAnswered || reply === undefined || connection.isClosed()) return;
