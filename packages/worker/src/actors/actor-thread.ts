@@ -80,7 +80,7 @@ async function loadModel(options: LoadOptions, costs: CostMeter): Promise<Loaded
   const keepsRows = manifest.task === 'generate' && options.device !== 'cpu';
   const copier = keepsRows ? openRowCopier(options.device) : undefined;
   try {
-    const engines = openEngines({
+    const engines = await openEngines({
       manifest,
       documents,
       graph,

@@ -50,7 +50,7 @@ export interface ModelEngines {
 const DEFAULT_BOUNDS: GenerationBounds = { maxRows: 1, maxSavedBytes: 0, maxPrefixBytes: 0 };
 
 /** Throws FAILED_PRECONDITION where the graph does not fit its task. */
-export function openEngines(parts: ModelParts): ModelEngines {
+export async function openEngines(parts: ModelParts): Promise<ModelEngines> {
   const { manifest, runner } = parts;
   const stepped = new Map<string, Engine>();
   stepped.set('infer', new TensorEngine(runner, manifest.state ?? [], parts.costs));
@@ -58,7 +58,7 @@ export function openEngines(parts: ModelParts): ModelEngines {
     case 'infer':
       break;
     case 'generate':
-      return { stepped, generate: generateEngineOf(parts) };
+      return { stepped, generate: await generateEngineOf(parts) };
     case 'embed':
     case 'classify':
     case 'extract':
@@ -98,7 +98,7 @@ function openBatchEngine(parts: ModelParts): Engine {
   });
 }
 
-function generateEngineOf(parts: ModelParts): ContinuousEngine {
+function generateEngineOf(parts: ModelParts): Promise<ContinuousEngine> {
   const { documents, manifest } = parts;
   const tokenizer = requireTokenizer(parts);
   const endOfText = tokenTextIn(documents.tokenizerConfig, 'eos_token');

@@ -59,6 +59,7 @@ export function engineOf(options: EngineOptions = {}): DrivenEngine {
     maxRows,
     maxTokens,
     hasDependentRows: feeding === 'whole',
+    roundsLoneRow: options.roundsLoneRow === true,
   });
   const rows = options.isShared === true ? shared : new SeparateRows({ graph, maxRows });
   const engine = new GenerateEngine({
@@ -130,7 +131,7 @@ export type Join = (requests: readonly EngineRequest[]) => void;
 
 /** Runs until everything that joined is answered; fails where something is answered twice. */
 export async function drive(
-  driven: DrivenEngine,
+  driven: Pick<DrivenEngine, 'engine' | 'heard' | 'check'>,
   requests: readonly EngineRequest[],
   between: BetweenSteps = () => undefined,
 ): Promise<Outcome> {

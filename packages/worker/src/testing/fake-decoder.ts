@@ -13,6 +13,8 @@ export interface FakeDecoderOptions {
   readonly isShared?: boolean;
   /** How many tokens are fed at once changes the key that each of them leaves. */
   readonly roundsByLength?: boolean;
+  /** The key of a token that is fed alone, to one row, is another than in company. */
+  readonly roundsLoneRow?: boolean;
   readonly fails?: (run: number) => boolean;
   /** The likeliest token is the one that stands so many places before. */
   readonly period?: number;
@@ -83,7 +85,9 @@ function step(
     const keys = (past.elements as Float32Array).slice(row * width, row * width + held);
     if (keys.length !== held) throw new Error(`past of ${keys.length}, mask of ${held}`);
     if (keys.includes(0)) throw new Error('a key is read that was never written');
-    const rounding = options.roundsByLength === true ? (length % 1024) / 1024 : 0;
+    const isRoundedAlone = options.roundsLoneRow === true && ids.length === 1;
+    const byLength = options.roundsByLength === true ? (length % 1024) / 1024 : 0;
+    const rounding = isRoundedAlone ? 0.5 : byLength;
     const own = ids.slice(row * length, (row + 1) * length).map((id) => id + rounding);
     const all = [...Array.from(keys, (key) => key - 1), ...own];
     for (let at = 0; at < length; at += 1) {

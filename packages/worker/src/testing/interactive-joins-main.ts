@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   const graph = 'onnx/model.onnx';
   const documents = readPackageDocuments(folder);
   const file = `${folder}/${graph}`;
-  const { generate } = openEngines({
+  const { generate } = await openEngines({
     manifest: { task: 'generate', graph, maxTokens: 512 },
     documents,
     graph: scanGraph(file, graph),

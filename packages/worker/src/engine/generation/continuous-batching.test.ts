@@ -29,6 +29,11 @@ describe('continuous batching', () => {
   it.each([
     ['', {}, {}],
     [', where the length of a run rounds', { roundsByLength: true }, { feeding: 'alike' }],
+    [
+      ', where the step of a lone row rounds, too',
+      { roundsByLength: true, roundsLoneRow: true },
+      { feeding: 'alike' },
+    ],
   ] as const)(
     'gives each what it gives it alone, whoever joins, leaves and returns%s',
     async (...args) => {

@@ -14,8 +14,10 @@ import { DecoderGraph } from '../rows/decoder-graph';
 import type { DecoderRows } from '../rows/decoder-rows';
 import { DeviceRows } from '../rows/device-rows';
 import { GenerateEngine } from './generate-engine';
+import { roundsLoneRow } from '../rows/lone-row';
 import { SeparateRows } from '../rows/separate-rows';
 import type { Feeding } from './sequence';
+import type { SharedRowsOptions } from '../rows/shared-rows';
 import { SharedRows } from '../rows/shared-rows';
 import { TimedRunner } from '../timed-runner';
 
@@ -35,13 +37,13 @@ export interface GenerateParts {
 }
 
 /** Throws FAILED_PRECONDITION where the graph is not a decoder. */
-export function openGenerateEngine(parts: GenerateParts): GenerateEngine {
+export async function openGenerateEngine(parts: GenerateParts): Promise<GenerateEngine> {
   const { bounds, chatTemplate, graph, maxTokens, settings, tokenizer } = parts;
   const runner = new TimedRunner(parts.runner, parts.nowMs);
   const decoder = new DecoderGraph(runner, settings);
   return new GenerateEngine({
     ...{ tokenizer, chatTemplate, settings, maxTokens, ...bounds },
-    rows: openRows(parts, decoder),
+    rows: await openRows(parts, decoder),
     sharesPrefixes: parts.manifest.sharedPrefixes === true,
     feeding: feedingOf(graph, decoder),
     costs: parts.costs,
@@ -61,7 +63,7 @@ function feedingOf(graph: GraphFacts, decoder: DecoderGraph): Feeding {
   return isHalf || isCoarse ? 'alike' : 'freely';
 }
 
-function openRows(parts: GenerateParts, decoder: DecoderGraph): DecoderRows {
+async function openRows(parts: GenerateParts, decoder: DecoderGraph): Promise<DecoderRows> {
   const { bounds, copier, graph, maxTokens } = parts;
   const { maxRows } = bounds;
   const { provider } = decoder.runner;
@@ -70,9 +72,19 @@ function openRows(parts: GenerateParts, decoder: DecoderGraph): DecoderRows {
     ...{ graph: decoder, maxRows, maxTokens },
     hasDependentRows: hasDependentRows(graph),
   };
-  if (provider === 'cpu') return new SharedRows(options);
+  if (provider === 'cpu') return openSharedRows(options, graph);
   if (copier === undefined) {
     throw new LlmosError('FAILED_PRECONDITION', `no rows can be kept on ${provider}`);
   }
   return new DeviceRows({ ...options, copier });
+}
+
+/**
+ * Feeding `alike` fixes how many tokens of a row a run has, not how many rows: where that changes
+ * how a row is rounded, none may be alone. Rows that never share a run are rounded alike as it is.
+ */
+async function openSharedRows(options: SharedRowsOptions, graph: GraphFacts): Promise<SharedRows> {
+  const pair = new SharedRows({ ...options, maxRows: 2 });
+  const isAtRisk = graph.operators.has('MatMulNBits') && pair.rowsPerRun > 1;
+  return new SharedRows({ ...options, roundsLoneRow: isAtRisk && (await roundsLoneRow(pair)) });
 }

@@ -23,19 +23,24 @@ export function roomFor(has: RowRoom, needs: RowRoom, bounds: RowBounds): RowRoo
   const rows = grown(has.rows, needs.rows, 1, bounds.maxRows);
   const tokens = grown(has.tokens, needs.tokens, ENGINE_LIMITS.leastRowTokens, bounds.maxTokens);
   const room = { rows, tokens };
-  if (bytesOf(room, bounds.bytesPerToken) <= ENGINE_LIMITS.maxKvBytes) return room;
+  if (fitsMemory(room, bounds.bytesPerToken)) return room;
   const exact = {
     rows: Math.max(has.rows, needs.rows),
     tokens: Math.max(has.tokens, needs.tokens),
   };
-  if (bytesOf(exact, bounds.bytesPerToken) <= ENGINE_LIMITS.maxKvBytes) return exact;
+  if (fitsMemory(exact, bounds.bytesPerToken)) return exact;
   // Room that nobody uses must not be why there is none.
-  if (bytesOf(needs, bounds.bytesPerToken) <= ENGINE_LIMITS.maxKvBytes) return needs;
+  if (fitsMemory(needs, bounds.bytesPerToken)) return needs;
   throw new LlmosError(
     'RESOURCE_EXHAUSTED',
     `${needs.rows} sequences of ${needs.tokens} tokens need more than the ` +
       `${ENGINE_LIMITS.maxKvBytes} bytes that one process keeps for keys and values`,
   );
+}
+
+/** Whether the bound on memory allows it. */
+export function fitsMemory(room: RowRoom, bytesPerToken: number): boolean {
+  return bytesOf(room, bytesPerToken) <= ENGINE_LIMITS.maxKvBytes;
 }
 
 /** Room to keep once a row has left: half of it may stay unused, and a little always. */

@@ -10,10 +10,17 @@ const SETTINGS = {
 };
 const VOCABULARY = 16;
 
-function rowsOf(maxRows: number, hasDependentRows = false) {
-  const runner = fakeDecoder({ vocabulary: VOCABULARY, isShared: true });
+interface Traits {
+  readonly hasDependentRows?: boolean;
+  readonly roundsLoneRow?: boolean;
+}
+
+function rowsOf(maxRows: number, traits: Traits = {}) {
+  const { hasDependentRows = false, roundsLoneRow = false } = traits;
+  const runner = fakeDecoder({ vocabulary: VOCABULARY, isShared: true, roundsLoneRow });
   const graph = new DecoderGraph(runner, SETTINGS);
-  return { runner, rows: new SharedRows({ graph, maxRows, maxTokens: 512, hasDependentRows }) };
+  const options = { graph, maxRows, maxTokens: 512, hasDependentRows, roundsLoneRow };
+  return { runner, rows: new SharedRows(options) };
 }
 
 /** What a row gives that was fed these tokens and nothing else. */
@@ -28,9 +35,12 @@ interface Twin {
 }
 
 describe('rows in one buffer', () => {
-  it('hold what they were fed, whatever the others do', async () => {
+  it.each([
+    ['', {}],
+    [', where the runtime rounds a lone row', { roundsLoneRow: true }],
+  ])('hold what they were fed, whatever the others do%s', async (_, traits) => {
     const random = seededRandom(3);
-    const { rows } = rowsOf(6);
+    const { rows } = rowsOf(6, traits);
     const twins: Twin[] = [];
     const some = (count: number) => Array.from({ length: count }, () => random.below(VOCABULARY));
     for (let step = 0; step < 300; step += 1) {
@@ -84,6 +94,18 @@ describe('rows in one buffer', () => {
     ]);
   });
 
+  it('take an empty one along where the runtime rounds a lone row, and count its room', async () => {
+    const { rows, runner } = rowsOf(1, { roundsLoneRow: true });
+    const row = await rows.open();
+    await rows.feed(row, [1], 1);
+    expect(await rows.decode([row], [2])).toHaveLength(VOCABULARY);
+    expect(runner.rowCounts).toEqual([2, 2]);
+    expect(rows.bytes).toBe(2 * 64 * rows.bytesPerToken);
+    rows.cut(row, 0);
+    await rows.feed(row, [1, 2], 1);
+    expect(runner.rowCounts.at(-1)).toBe(1);
+  });
+
   it('are as they were after a run that failed', async () => {
     const runner = fakeDecoder({ vocabulary: 4, isShared: true, fails: (run) => run === 2 });
     const graph = new DecoderGraph(runner, SETTINGS);
@@ -98,7 +120,7 @@ describe('rows in one buffer', () => {
   });
 
   it('are refused beyond their number, and run alone where they depend on each other', async () => {
-    const { rows } = rowsOf(2, true);
+    const { rows } = rowsOf(2, { hasDependentRows: true });
     const open = [await rows.open(), await rows.open()];
     await expect(rows.open()).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
     expect(rows.rowsPerRun).toBe(1);

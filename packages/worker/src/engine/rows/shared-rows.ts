@@ -6,6 +6,10 @@
  * of one row, the next tokens of many to a view of them all. Room grows by copy to what the rows
  * hold, and shrinks when they leave.
  *
+ * Where the runtime rounds the step of a lone row in a way of its own, another row computes along:
+ * an open one beside it, or the empty place behind it. Its result is dropped, and what it writes
+ * stands past its own tokens.
+ *
  * Invariants (R1 … R3), checked by `checkRows`. What a row holds past its `tokenCount` is never
  * read: the mask's row sum is the number of tokens that count.
  */
@@ -17,7 +21,7 @@ import { FloatBuffer } from './decoder-buffers';
 import type { RowPlace } from './kv-cache';
 import { bytesPerToken, copyTokens, numbersOf, saveTokens, savedPlace } from './kv-cache';
 import type { RowRoom } from './row-room';
-import { roomAfterLeave, roomFor } from './row-room';
+import { fitsMemory, roomAfterLeave, roomFor } from './row-room';
 import { zeroTensor } from '../tensors/tensor-values';
 
 export interface SharedRowsOptions {
@@ -27,6 +31,8 @@ export interface SharedRowsOptions {
   readonly maxTokens: number;
   /** Rows change each other's results, so each runs alone. */
   readonly hasDependentRows: boolean;
+  /** A step of one row gives it other numbers than a step of several. Default: false. */
+  readonly roundsLoneRow?: boolean;
 }
 
 class SharedRow implements KvRow {
@@ -49,6 +55,8 @@ export class SharedRows implements DecoderRows {
   private room = NO_ROOM;
   private buffers: readonly HostTensor[] = [];
   private readonly rows: SharedRow[] = [];
+  /** Keeps the only open row company; never open itself. */
+  private readonly spare = new SharedRow(1);
   private readonly views = new Map<string, RowView>();
   private readonly gathered = new FloatBuffer();
 
@@ -84,6 +92,7 @@ export class SharedRows implements DecoderRows {
   }
 
   async feed(row: KvRow, ids: readonly number[], wanted: number): Promise<Float32Array> {
+    if (ids.length === 1) return this.decode([row], ids);
     const own = this.own(row);
     this.reserve(this.rows.length, own.tokenCount + ids.length);
     const view = this.viewOf(own.index, 1);
@@ -96,23 +105,12 @@ export class SharedRows implements DecoderRows {
   async decode(rows: readonly KvRow[], ids: readonly number[]): Promise<Float32Array> {
     if (rows.length > this.rowsPerRun) throw new LlmosError('INTERNAL', 'too many rows for a run');
     const own = rows.map((row) => this.own(row));
-    this.reserve(this.rows.length, Math.max(...own.map((row) => row.tokenCount)) + 1);
-    const first = this.gather(own);
-    const tokens = new Array<number>(own.length);
-    const pastTokens = new Array<number>(own.length);
-    own.forEach((row, at) => {
-      tokens[row.index - first] = ids[at] as number;
-      pastTokens[row.index - first] = row.tokenCount;
-    });
-    const view = this.viewOf(first, own.length);
-    const { logits } = await this.options.graph.run({
-      ids: tokens,
-      pastTokens,
-      ...view,
-      wanted: 1,
-    });
+    const run = this.withCompany(own);
+    const tokens = Math.max(...run.map((row) => row.tokenCount)) + 1;
+    this.reserve(Math.max(this.rows.length, run.length), tokens);
+    const logits = await this.step(run, ids);
     for (const row of own) row.tokenCount += 1;
-    return this.inOrder(own, first, logits);
+    return logits.subarray(0, (logits.length / run.length) * own.length);
   }
 
   cut(row: KvRow, tokenCount: number): void {
@@ -157,6 +155,35 @@ export class SharedRows implements DecoderRows {
   private own(row: KvRow): SharedRow {
     if (row instanceof SharedRow && row.isOpen && this.rows[row.index] === row) return row;
     throw new LlmosError('INTERNAL', 'a row that is not open here');
+  }
+
+  /**
+   * A lone row and one that computes along. Where memory does not hold two rows of its tokens,
+   * there is no other row beside it either: at these tokens it is alone each time.
+   */
+  private withCompany(rows: readonly SharedRow[]): readonly SharedRow[] {
+    const [only] = rows;
+    if (only === undefined || rows.length > 1 || this.options.roundsLoneRow !== true) return rows;
+    const room = { rows: 2, tokens: only.tokenCount + 1 };
+    if (!fitsMemory(room, this.bytesPerToken)) return rows;
+    return [only, this.rows[only.index + 1] ?? this.rows[only.index - 1] ?? this.spare];
+  }
+
+  /** Logits of the rows; those beyond the ids are given any token. */
+  private async step(rows: readonly SharedRow[], ids: readonly number[]): Promise<Float32Array> {
+    const first = this.gather(rows);
+    const tokens = new Array<number>(rows.length);
+    const pastTokens = new Array<number>(rows.length);
+    rows.forEach((row, at) => {
+      tokens[row.index - first] = (ids[at] ?? ids[0]) as number;
+      pastTokens[row.index - first] = row.tokenCount;
+    });
+    const view = this.viewOf(first, rows.length);
+    const { logits } = await this.options.graph.run({
+      ...{ ids: tokens, pastTokens, wanted: 1 },
+      ...view,
+    });
+    return this.inOrder(rows, first, logits);
   }
 
   private used(): RowRoom {
