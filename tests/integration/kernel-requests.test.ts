@@ -257,3 +257,18 @@ it('answers health, readiness and metrics over HTTP', async () => {
   expect((await fetch(`${url}/other`)).status).toBe(404);
   expect(createInbox()).toMatch(/^_INBOX\./);
 });
+
+it('answers who asks the moment that it has started, and each time', async () => {
+  const own = await startKernelBench();
+  try {
+    for (let n = 0; n < 3; n += 1) {
+      const kernel = await own.startKernel();
+      // Without a node it is stored and waits.
+      const answer = await own.request('llmos.v1.submit.default.echo', n);
+      expect(answer.ok).toBe(true);
+      await kernel.close();
+    }
+  } finally {
+    await own.stop();
+  }
+});

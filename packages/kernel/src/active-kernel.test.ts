@@ -107,7 +107,7 @@ describe('a call whose task was stored', () => {
       createCore: () => core as unknown as KernelCore,
       isLeading: () => world.isLeading,
       clock: { ...manualClock(), nowMs: () => 0 },
-      requests: { serve: () => ({ stop: nothing }) },
+      requests: { serve: () => ({ stop: nothing }), heard: () => Promise.resolve() },
       hasResultRoom: () => true,
       refusalOf: nothing,
       taskStream: {

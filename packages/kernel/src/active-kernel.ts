@@ -79,6 +79,7 @@ export class ActiveKernel implements Leader {
   private callerTimer: NodeJS.Timeout | undefined;
   private isEnded = false;
   private hasBegun = false;
+  private isHeard = false;
   private heldBackAgainAtMs = 0;
   private beginTimer: NodeJS.Timeout | undefined;
 
@@ -113,6 +114,11 @@ export class ActiveKernel implements Leader {
     return this.hasBegun && !this.isEnded;
   }
 
+  /** Whether its system calls are answered, too. */
+  isServing(): boolean {
+    return this.isRunning() && this.isHeard;
+  }
+
   /** Never rejects; what fails goes to `onFailure`. */
   async begin(): Promise<void> {
     // What is never answered must not keep the lease from other kernels.
@@ -137,6 +143,8 @@ export class ActiveKernel implements Leader {
       });
       this.hasBegun = true;
       this.serve();
+      await this.parts.requests.heard();
+      this.isHeard = true;
     } catch (error) {
       if (!this.isEnded) this.fail(error);
     } finally {

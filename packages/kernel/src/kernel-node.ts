@@ -194,6 +194,7 @@ export class KernelNode {
       setInterval(() => void this.lookAtRoom(), EDGE_LIMITS.resultRoomLookMs),
     ];
     void this.lookAtRoom();
+    await parts.requests.heard();
     this.leadership.start();
   }
 
@@ -242,7 +243,7 @@ export class KernelNode {
       isWatching: leader !== undefined && parts.registry.isReady(),
       isOtherLeading: leader?.isReleased === false && leader.kernelId !== parts.self.kernelId,
       failure: this.failures.reason,
-      isRunning: this.active?.isRunning() === true,
+      isRunning: this.active?.isServing() === true,
       isSlow: progress !== undefined && isStuck(progress, EDGE_LIMITS.stuckMs / 2, nowMs),
       lost: parts.storeWatch.lost(),
       hasResultRoom: this.room.hasRoom(),

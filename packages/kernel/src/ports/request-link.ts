@@ -27,4 +27,6 @@ export interface RequestLink {
     readonly isAnswerOptional?: boolean;
     readonly handle: (request: ForeignRequest) => void;
   }): ServedSubject;
+  /** Resolves once requests to what is served come in: the server knows of it. */
+  heard(): Promise<void>;
 }

@@ -22,6 +22,7 @@ function setUp() {
         handle = of.handle;
         return { stop: () => undefined };
       },
+      heard: () => Promise.resolve(),
     },
     publisher: {
       maxBodyBytes: () => 1_000,

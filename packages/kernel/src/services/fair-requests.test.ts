@@ -32,6 +32,7 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
       deliver = handle;
       return { stop: () => void (isStopped = true) };
     },
+    heard: () => Promise.resolve(),
   };
   const requests = new FairRequests({
     inner,

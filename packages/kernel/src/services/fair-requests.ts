@@ -94,6 +94,10 @@ export class FairRequests implements RequestLink {
     };
   }
 
+  heard(): Promise<void> {
+    return this.options.inner.heard();
+  }
+
   private take(each: Waiting): void {
     const { request } = each;
     const tenant = tenantOf(request.subject);

@@ -19,6 +19,7 @@ function setUp(more: Pick<SystemServiceOptions, 'store' | 'isLeading'>) {
         handlers.set(pattern, handle);
         return { stop: () => undefined };
       },
+      heard: () => Promise.resolve(),
     },
     registry: new Registry(silentLogger),
     deliver: (event) => void delivered.push(event),

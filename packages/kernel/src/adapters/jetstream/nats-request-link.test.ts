@@ -37,3 +37,18 @@ it('answers an error that names both sizes instead of what the server does not t
     },
   });
 });
+
+it('is heard once the server has read what is subscribed, and where that fails later', async () => {
+  const flushes = [Promise.resolve(), Promise.reject(new Error('disconnected'))];
+  const asked: number[] = [];
+  const connection = {
+    flush: () => {
+      asked.push(flushes.length);
+      return flushes.shift();
+    },
+  } as unknown as NatsConnection;
+  const link = new NatsRequestLink({ connection, log: silentLogger, counters: silentCounters });
+  await link.heard();
+  await link.heard();
+  expect(asked).toEqual([2, 1]);
+});

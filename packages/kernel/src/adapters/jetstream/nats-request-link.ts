@@ -48,6 +48,16 @@ export class NatsRequestLink implements RequestLink {
     return { stop: () => subscription.unsubscribe() };
   }
 
+  async heard(): Promise<void> {
+    const { connection, log } = this.options;
+    try {
+      await connection.flush();
+    } catch (error) {
+      // It went down meanwhile: the client subscribes anew once it is up again.
+      log.info('request-flush-failed', { error });
+    }
+  }
+
   private receive(msg: Msg, of: Parameters<RequestLink['serve']>[0]): void {
     const reply = msg.reply === '' ? undefined : msg.reply;
     const canAnswer = isAnswerable(reply);
