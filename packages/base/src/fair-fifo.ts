@@ -50,6 +50,14 @@ export class FairFifo<Owner, Item> {
     return undefined;
   }
 
+  /** Everything of one owner, the oldest first. */
+  takeAllOf(owner: Owner): readonly Item[] {
+    const items = this.lines.get(owner)?.takeAll() ?? [];
+    this.lines.delete(owner);
+    this.count -= items.length;
+    return items;
+  }
+
   takeAll(): readonly Item[] {
     const items = [...this.lines.values()].flatMap((line) => line.takeAll());
     this.lines.clear();

@@ -170,13 +170,20 @@ export const EDGE_LIMITS = {
   requestsPerTurn: 64,
   /** Of a tenant that has nothing in line while others have. */
   requestsPastLine: 4,
+  // While several tenants ask.
   /** More than callers who wait for their answers have in line: handled at once, few wait. */
-  floodedAbove: 128,
-  floodedPerTurn: 8,
-  /** A tenth of the loop is left to a flood. */
-  floodedPauseFactor: 9,
+  longLine: 128,
+  slowPerTurn: 8,
+  /** A tenth of the loop is left to a long line. */
+  burstPauseFactor: 9,
   /** A second's worth; whoever is beyond is told at once when to ask again. */
-  maxFloodRequests: 1_024,
+  maxBurstRequests: 1_024,
+  /** Whoever goes on regardless for so long is a flood: several times `retryAfterMs`. */
+  floodAfterMs: 5_000,
+  /** So few that hardly any is in line when garbage is collected. */
+  maxFloodRequests: 64,
+  /** What follows from a request takes far longer than to read it. */
+  floodPauseFactor: 60,
   contestedAfterMs: 1_000,
   /** Beyond, a request is refused with a hint: in all, and of one tenant. */
   maxWaitingRequests: 65_536,

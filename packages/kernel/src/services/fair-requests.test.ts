@@ -7,10 +7,13 @@ import { FairRequests } from './fair-requests';
 const LIMITS = {
   requestsPerTurn: 2,
   requestsPastLine: 1,
-  floodedAbove: 100,
-  floodedPerTurn: 1,
+  longLine: 100,
+  slowPerTurn: 1,
+  maxBurstRequests: 50,
   maxFloodRequests: 50,
-  floodedPauseFactor: 2,
+  floodAfterMs: 0,
+  burstPauseFactor: 2,
+  floodPauseFactor: 4,
   contestedAfterMs: 1_000,
   maxWaitingRequests: 6,
   maxWaitingRequestsPerTenant: 4,
@@ -130,7 +133,7 @@ it('goes on after a request that fails', () => {
   expect(handled).toEqual(['acme-1', 'acme-2', 'acme-4']);
 });
 
-const FLOOD = { floodedAbove: 3, requestsPerTurn: 3, maxWaitingRequestsPerTenant: 100 };
+const FLOOD = { longLine: 3, requestsPerTurn: 3, maxWaitingRequestsPerTenant: 100 };
 
 function sendMany(send: (tenant: string, bytes: number) => void, count: number): void {
   for (let n = 1; n <= count; n += 1) send('acme', n);
@@ -200,11 +203,137 @@ it('writes once in a turn what it tells who sends too much', () => {
 });
 
 it('lets one tenant have a shorter line while several ask', () => {
-  const limits = { ...FLOOD, maxWaitingRequests: 100, maxFloodRequests: 4 };
+  const limits = { ...FLOOD, maxWaitingRequests: 100, maxBurstRequests: 4 };
   const { send, answers } = setUp(limits);
   sendMany(send, 10);
   expect(answers).toHaveLength(0);
   send('zenith', 1);
   send('acme', 11);
   expect(answers).toMatchObject([{ error: { code: 'RESOURCE_EXHAUSTED' } }]);
+});
+
+it('lets who went beyond it have few in line until all was handled, and slows that line, too', () => {
+  const limits = { ...FLOOD, longLine: 4, maxWaitingRequests: 100 };
+  const { send, turn, advance, answers, handled } = setUp({
+    ...limits,
+    maxBurstRequests: 5,
+    maxFloodRequests: 2,
+  });
+  send('zenith', 1);
+  // Two at once, five in line, one too many.
+  sendMany(send, 8);
+  expect(answers).toHaveLength(1);
+  const handleOne = (): void => {
+    const before = handled.length;
+    for (let n = 0; n < 20 && handled.length === before; n += 1) {
+      turn();
+      advance(1);
+    }
+    expect(handled).toHaveLength(before + 1);
+  };
+  for (let n = 0; n < 4; n += 1) handleOne();
+  send('zenith', 2);
+  send('acme', 9);
+  expect(answers).toHaveLength(1);
+  send('acme', 10);
+  expect(answers).toHaveLength(2);
+  // A line of two is no flood by its length, and is handled one by one all the same.
+  handleOne();
+  handleOne();
+  turn();
+  advance(1_000);
+  send('zenith', 3);
+  sendMany(send, 8);
+  expect(answers).toHaveLength(3);
+});
+
+it('keeps the order of a tenant that becomes a flood, and slows no burst of another one', () => {
+  const limits = { ...FLOOD, longLine: 10, maxWaitingRequests: 100 };
+  const { send, turn, advance, handled } = setUp({ ...limits, maxBurstRequests: 5 });
+  send('zenith', 1);
+  sendMany(send, 8);
+  turn();
+  advance(0);
+  const floodTurns = handled.length;
+  // Its pause of 0.5 ms times four has begun; that of others has none.
+  for (let n = 2; n <= 4; n += 1) send('zenith', n);
+  turn();
+  expect(handled.slice(floodTurns)).toEqual(['zenith-2', 'zenith-3', 'zenith-4']);
+  const ofFlood = (): string[] => handled.filter((each) => each.startsWith('acme'));
+  advance(0.4);
+  turn();
+  expect(ofFlood()).toHaveLength(3);
+  advance(0.2);
+  turn();
+  expect(ofFlood()).toHaveLength(4);
+  for (let n = 0; n < 40; n += 1) {
+    turn();
+    advance(2);
+  }
+  expect(handled.filter((each) => each.startsWith('acme'))).toEqual(
+    [1, 2, 3, 4, 5, 6, 7].map((n) => `acme-${n}`),
+  );
+});
+
+it('takes for a flood who sends too much for long, and nobody who had a moment without a line', () => {
+  const limits = { ...FLOOD, longLine: 10, maxWaitingRequests: 100, maxBurstRequests: 5 };
+  const { send, turn, advance, handled } = setUp({ ...limits, floodAfterMs: 100 });
+  const burst = (): void => {
+    send('zenith', 1);
+    sendMany(send, 9);
+  };
+  const handledIn = (step: () => void): number => {
+    const before = handled.length;
+    step();
+    return handled.length - before;
+  };
+  burst();
+  expect(handledIn(turn)).toBe(3);
+  turn();
+  advance(200);
+  // Nothing waited between them.
+  burst();
+  expect(handledIn(turn)).toBe(3);
+  for (const handledInTurn of [3, 1]) {
+    advance(60);
+    sendMany(send, 9);
+    expect(handledIn(turn)).toBe(handledInTurn);
+  }
+});
+
+it('counts the bytes of both lines, and handles both when it is stopped', () => {
+  const limits = { ...FLOOD, longLine: 10, maxWaitingRequests: 100, maxWaitingRequestBytes: 30 };
+  const { send, served, answers, handled } = setUp({ ...limits, maxBurstRequests: 5 });
+  send('zenith', 1);
+  sendMany(send, 8);
+  expect(answers).toHaveLength(1);
+  // 3 to 7 of them wait: 25 bytes.
+  send('globex', 6);
+  expect(answers).toHaveLength(2);
+  send('globex', 5);
+  expect(answers).toHaveLength(2);
+  served.stop();
+  expect(handled).toHaveLength(9);
+});
+
+it('takes nobody for a flood who asks alone, whatever was too much of it', () => {
+  const limits = { ...FLOOD, longLine: 10, maxWaitingRequests: 100 };
+  const { send, turn, answers, handled } = setUp({ ...limits, maxWaitingRequestsPerTenant: 4 });
+  sendMany(send, 10);
+  expect(answers).toHaveLength(3);
+  send('zenith', 1);
+  turn();
+  expect(handled).toHaveLength(6);
+  turn();
+  expect(handled).toHaveLength(8);
+});
+
+it('takes nobody for a flood whom the lines of others keep out', () => {
+  const { send, turn, answers, handled } = setUp({ maxWaitingRequests: 3 });
+  sendMany(send, 5);
+  send('zenith', 1);
+  send('zenith', 2);
+  expect(answers).toHaveLength(2);
+  for (let n = 0; n < 3; n += 1) turn();
+  expect(handled).toHaveLength(5);
 });

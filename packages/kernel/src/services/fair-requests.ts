@@ -7,133 +7,136 @@
  * tenant after the other. Who sends more than may wait is told at once.
  *
  * Who has nothing in line is handled at once all the same: a few requests in each turn. While more
- * than one tenant asks, a line as long as only a flood makes it has a tenth of the event loop:
- * acknowledgements, reports and results of the others come through the same loop, several for
- * each of their calls.
+ * than one tenant asks, a long line of bursts has a tenth of the event loop, and floods have next
+ * to nothing of it, in a line of their own: acknowledgements, reports and results of the others
+ * come through the same loop, several for each of their calls, and what each request of a flood
+ * leaves behind to store, to answer and to collect takes far longer than to read it.
  */
-import type { Clock, Logger } from '@llmos/base';
-import { FairFifo, Tally, encodeJson, errorBody, failure } from '@llmos/base';
+import { Tally, encodeJson, errorBody, failure } from '@llmos/base';
+import type { Logger } from '@llmos/base';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type { FloodLimits } from './flood-watch';
+import { FloodWatch } from './flood-watch';
+import type { LinePace, RequestLineOptions, WaitingRequest } from './request-line';
+import { RequestLine } from './request-line';
 
 type Serve = Parameters<RequestLink['serve']>[0];
 
 const TENANT_TOKEN = 3;
 
-export interface FairRequestsLimits {
+export interface FairRequestsLimits extends FloodLimits {
   /** Handled in one turn of the event loop. */
   readonly requestsPerTurn: number;
   /** Of them, those of one tenant that has nothing in line while others have. */
   readonly requestsPastLine: number;
-  /** More of them are a flood: then so many are handled in one go while several tenants ask. */
-  readonly floodedAbove: number;
-  readonly floodedPerTurn: number;
+  /** More in line are handled slowly while several tenants ask. */
+  readonly longLine: number;
+  /** So many in one go. */
+  readonly slowPerTurn: number;
   /** Then the loop is left to everything else, for so many times as long as that took. */
-  readonly floodedPauseFactor: number;
-  /** More of one tenant do not wait while several ask: they would be in line for long. */
-  readonly maxFloodRequests: number;
-  /** How long several tenants ask after a request of another one than the last. */
-  readonly contestedAfterMs: number;
+  readonly burstPauseFactor: number;
+  readonly floodPauseFactor: number;
   readonly maxWaitingRequests: number;
-  readonly maxWaitingRequestsPerTenant: number;
   readonly maxWaitingRequestBytes: number;
   readonly retryAfterMs: number;
 }
 
-export interface FairRequestsOptions {
+export interface FairRequestsOptions extends Pick<
+  RequestLineOptions,
+  'nextTurn' | 'later' | 'clock'
+> {
   readonly inner: RequestLink;
   readonly limits: FairRequestsLimits;
-  /** Calls back once the event loop has turned. */
-  readonly nextTurn: (go: () => void) => void;
-  readonly later: (go: () => void, afterMs: number) => void;
-  readonly clock: Pick<Clock, 'nowMs'>;
   readonly counters: Pick<KernelCounters, 'add'>;
   readonly log: Logger;
 }
 
-interface Drained {
-  readonly isFlooded: boolean;
-  readonly startMs: number;
-}
-
-interface Waiting {
-  readonly request: ForeignRequest;
-  readonly handle: Serve['handle'];
-}
-
 export class FairRequests implements RequestLink {
-  private readonly waiting = new FairFifo<string, Waiting>();
-  private waitingBytes = 0;
+  private readonly line: RequestLine;
+  private readonly floodLine: RequestLine;
+  private readonly floods: FloodWatch;
   /** Since the event loop turned last: in all, and by tenant. */
   private handled = 0;
   private handledOf = new Tally<string>();
   /** What who sends too much is told in this turn: written once. */
   private readonly refusals = new Map<string, Uint8Array>();
   private isTurnDue = false;
-  private isDrainDue = false;
-  private lastTenant: string | undefined;
-  private contestedAtMs = Number.NEGATIVE_INFINITY;
-  /** What waits is not handled before this. */
-  private pausedUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly options: FairRequestsOptions) {}
+  constructor(private readonly options: FairRequestsOptions) {
+    const { limits, clock } = options;
+    this.floods = new FloodWatch(limits, clock);
+    this.line = new RequestLine({
+      ...options,
+      pace: (waiting) => this.paceOf(waiting > limits.longLine, limits.burstPauseFactor),
+      handle: (each) => this.handleWaiting(each),
+    });
+    this.floodLine = new RequestLine({
+      ...options,
+      pace: () => this.paceOf(true, limits.floodPauseFactor),
+      handle: (each) => this.handleWaiting(each),
+    });
+  }
 
   maxAnswerBytes(): number {
     return this.options.inner.maxAnswerBytes();
-  }
-
-  /** What waits when it is stopped is handled still: it was taken from the server already. */
-  serve(of: Serve): ServedSubject {
-    const handle = (request: ForeignRequest): void => this.take({ request, handle: of.handle });
-    const served = this.options.inner.serve({ ...of, handle });
-    return {
-      stop: () => {
-        served.stop();
-        while (this.waiting.size > 0) this.handleNext();
-      },
-    };
   }
 
   heard(): Promise<void> {
     return this.options.inner.heard();
   }
 
-  private take(each: Waiting): void {
-    const { request } = each;
-    const tenant = tenantOf(request.subject);
-    this.noteTenant(tenant);
+  /** What waits when it is stopped is handled still: it was taken from the server already. */
+  serve(of: Serve): ServedSubject {
+    const handle = (request: ForeignRequest): void =>
+      this.take({ tenant: tenantOf(request.subject), request, handle: of.handle });
+    const served = this.options.inner.serve({ ...of, handle });
+    return {
+      stop: () => {
+        served.stop();
+        this.line.handleAll();
+        this.floodLine.handleAll();
+      },
+    };
+  }
+
+  private get waiting(): number {
+    return this.line.size + this.floodLine.size;
+  }
+
+  private take(each: WaitingRequest): void {
+    const { tenant } = each;
+    this.floods.noteAsked(tenant);
     if (this.mayGoAtOnce(tenant)) {
       this.countHandled(tenant);
-      return this.handle(each);
-    }
-    if (this.isFull(tenant, request)) return this.refuse(request, tenant);
-    this.waiting.push(tenant, each);
-    this.waitingBytes += request.body.length;
-    this.drainSoon();
+      this.handle(each);
+    } else if (this.isBeyond(tenant)) {
+      this.noteBeyond(tenant);
+      this.refuse(each);
+    } else if (this.isFull(each)) {
+      this.refuse(each);
+    } else this.lineOf(tenant).push(each);
   }
 
-  private noteTenant(tenant: string): void {
-    if (tenant === this.lastTenant) return;
-    if (this.lastTenant !== undefined) this.contestedAtMs = this.options.clock.nowMs();
-    this.lastTenant = tenant;
+  private lineOf(tenant: string): RequestLine {
+    return this.floods.isFlood(tenant) ? this.floodLine : this.line;
   }
 
-  private isFlooded(): boolean {
-    return this.waiting.size > this.options.limits.floodedAbove && this.isContested();
-  }
-
-  /** Several tenants ask. */
-  private isContested(): boolean {
-    const { clock, limits } = this.options;
-    return clock.nowMs() - this.contestedAtMs < limits.contestedAfterMs;
+  /** While nobody else asks, everything has its full pace. */
+  private paceOf(isSlow: boolean, pauseFactor: number): LinePace {
+    const { requestsPerTurn, slowPerTurn } = this.options.limits;
+    const isPaced = isSlow && this.floods.isContested();
+    return isPaced
+      ? { perTurn: slowPerTurn, pauseFactor }
+      : { perTurn: requestsPerTurn, pauseFactor: 0 };
   }
 
   /** Nothing overtakes what its tenant has in line. */
   private mayGoAtOnce(tenant: string): boolean {
     const { limits } = this.options;
     if (this.handled >= limits.requestsPerTurn) return false;
-    if (this.waiting.size === 0) return true;
-    const hasNoLine = this.waiting.sizeOf(tenant) === 0;
+    if (this.waiting === 0) return true;
+    const hasNoLine = this.lineOf(tenant).sizeOf(tenant) === 0;
     return hasNoLine && this.handledOf.of(tenant) < limits.requestsPastLine;
   }
 
@@ -154,48 +157,7 @@ export class FairRequests implements RequestLink {
     });
   }
 
-  private drainSoon(): void {
-    if (this.isDrainDue || this.waiting.size === 0) return;
-    this.isDrainDue = true;
-    const { clock, later, nextTurn } = this.options;
-    const go = (): void => {
-      let drained: Drained = { isFlooded: false, startMs: 0 };
-      nextTurn(() => (drained = this.drain()));
-      // Behind it in the same turn: what follows from the requests at once is done by then, too.
-      nextTurn(() => this.endDrain(drained));
-    };
-    const pauseMs = this.pausedUntilMs - clock.nowMs();
-    if (pauseMs > 0) later(go, pauseMs);
-    else go();
-  }
-
-  private drain(): Drained {
-    const { clock, limits } = this.options;
-    const drained = { isFlooded: this.isFlooded(), startMs: clock.nowMs() };
-    this.handleMany(drained.isFlooded ? limits.floodedPerTurn : limits.requestsPerTurn);
-    return drained;
-  }
-
-  private endDrain({ isFlooded, startMs }: Drained): void {
-    const nowMs = this.options.clock.nowMs();
-    const pauseMs = (nowMs - startMs) * this.options.limits.floodedPauseFactor;
-    if (isFlooded) this.pausedUntilMs = nowMs + pauseMs;
-    this.isDrainDue = false;
-    this.drainSoon();
-  }
-
-  private handleMany(most: number): void {
-    for (let left = Math.min(most, this.waiting.size); left > 0; left -= 1) this.handleNext();
-  }
-
-  private handleNext(): void {
-    const next = this.waiting.take();
-    if (next === undefined) return;
-    this.waitingBytes -= next.request.body.length;
-    this.handle(next);
-  }
-
-  private handle({ request, handle }: Waiting): void {
+  private handle({ request, handle }: WaitingRequest): void {
     try {
       handle(request);
     } catch (error) {
@@ -203,18 +165,29 @@ export class FairRequests implements RequestLink {
     }
   }
 
-  private isFull(tenant: string, request: ForeignRequest): boolean {
-    const { limits } = this.options;
-    const ofTenant = this.waiting.sizeOf(tenant);
-    return (
-      this.waiting.size >= limits.maxWaitingRequests ||
-      ofTenant >= limits.maxWaitingRequestsPerTenant ||
-      (ofTenant >= limits.maxFloodRequests && this.isContested()) ||
-      this.waitingBytes + request.body.length > limits.maxWaitingRequestBytes
-    );
+  private handleWaiting(each: WaitingRequest): void {
+    if (this.lineOf(each.tenant).sizeOf(each.tenant) === 0) this.floods.noteDrained(each.tenant);
+    this.handle(each);
   }
 
-  private refuse(request: ForeignRequest, tenant: string): void {
+  /** A request of this tenant is more than may wait. */
+  private isBeyond(tenant: string): boolean {
+    return this.lineOf(tenant).sizeOf(tenant) >= this.floods.mostOf(tenant);
+  }
+
+  /** One that becomes a flood takes along what it has in line. */
+  private noteBeyond(tenant: string): void {
+    if (!this.floods.noteBeyond(tenant)) return;
+    for (const each of this.line.takeAllOf(tenant)) this.floodLine.push(each);
+  }
+
+  private isFull({ request }: WaitingRequest): boolean {
+    const { limits } = this.options;
+    const bytes = this.line.bytes + this.floodLine.bytes + request.body.length;
+    return this.waiting >= limits.maxWaitingRequests || bytes > limits.maxWaitingRequestBytes;
+  }
+
+  private refuse({ request, tenant }: WaitingRequest): void {
     this.options.counters.add('requests_refused', 'RESOURCE_EXHAUSTED');
     let body = this.refusals.get(tenant);
     if (body === undefined) {
@@ -228,8 +201,8 @@ export class FairRequests implements RequestLink {
   private refusalOf(tenant: string): Uint8Array {
     const error = errorBody(
       'RESOURCE_EXHAUSTED',
-      `${this.waiting.sizeOf(tenant)} requests of this tenant wait to be read, ` +
-        `${this.waiting.size} of all tenants`,
+      `${this.lineOf(tenant).sizeOf(tenant)} requests of this tenant wait to be read, ` +
+        `${this.waiting} of all tenants`,
       { details: { retryAfterMs: this.options.limits.retryAfterMs } },
     );
     return encodeJson(failure(error));

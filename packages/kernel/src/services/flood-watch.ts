@@ -1,0 +1,79 @@
+/**
+ * Tells floods of requests from bursts. Pure.
+ *
+ * However much comes, it is nobody's business while its tenant asks alone. While several ask, a
+ * burst may wait, and who sends more is told when to ask again. Whoever goes on regardless, seconds
+ * later and without a moment in which nothing of it waits, is a flood until there is one. It may
+ * have only a few in line meanwhile: what waits for long survives the collections of garbage, and
+ * each of them stops the calls of all others while it copies that.
+ */
+import type { Clock } from '@llmos/base';
+
+export interface FloodLimits {
+  /** Of one tenant that asks alone. */
+  readonly maxWaitingRequestsPerTenant: number;
+  /** Of one tenant while several ask: more would be in line for long. */
+  readonly maxBurstRequests: number;
+  /** Of a flood. */
+  readonly maxFloodRequests: number;
+  /** From the first request that was too much of a tenant: longer than it is told to wait. */
+  readonly floodAfterMs: number;
+  /** How long several tenants ask after a request of another one than the last. */
+  readonly contestedAfterMs: number;
+}
+
+export class FloodWatch {
+  private lastTenant: string | undefined;
+  private contestedAtMs = Number.NEGATIVE_INFINITY;
+  /** Since when the tenants that have something in line have sent more than may wait. */
+  private readonly beyondSinceMs = new Map<string, number>();
+  private readonly floods = new Set<string>();
+
+  constructor(
+    private readonly limits: FloodLimits,
+    private readonly clock: Pick<Clock, 'nowMs'>,
+  ) {}
+
+  noteAsked(tenant: string): void {
+    if (tenant === this.lastTenant) return;
+    if (this.lastTenant !== undefined) this.contestedAtMs = this.clock.nowMs();
+    this.lastTenant = tenant;
+  }
+
+  /** Several tenants ask. */
+  isContested(): boolean {
+    return this.clock.nowMs() - this.contestedAtMs < this.limits.contestedAfterMs;
+  }
+
+  isFlood(tenant: string): boolean {
+    return this.floods.has(tenant);
+  }
+
+  /** How many of the tenant may wait. */
+  mostOf(tenant: string): number {
+    const { limits } = this;
+    if (!this.isContested()) return limits.maxWaitingRequestsPerTenant;
+    return this.floods.has(tenant) ? limits.maxFloodRequests : limits.maxBurstRequests;
+  }
+
+  /**
+   * The tenant, which has something in line, has sent more than may wait.
+   *
+   * @returns whether that makes it a flood, which it was not before.
+   */
+  noteBeyond(tenant: string): boolean {
+    if (this.floods.has(tenant) || !this.isContested()) return false;
+    const nowMs = this.clock.nowMs();
+    const sinceMs = this.beyondSinceMs.get(tenant);
+    if (sinceMs === undefined) this.beyondSinceMs.set(tenant, nowMs);
+    if (nowMs - (sinceMs ?? nowMs) < this.limits.floodAfterMs) return false;
+    this.floods.add(tenant);
+    return true;
+  }
+
+  /** Nothing of the tenant waits any more. */
+  noteDrained(tenant: string): void {
+    this.beyondSinceMs.delete(tenant);
+    this.floods.delete(tenant);
+  }
+}
