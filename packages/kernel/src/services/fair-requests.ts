@@ -178,6 +178,7 @@ export class FairRequests implements RequestLink {
   /** One that becomes a flood takes along what it has in line. */
   private noteBeyond(tenant: string): void {
     if (!this.floods.noteBeyond(tenant)) return;
+    this.options.log.warn('request-flood', { tenant: tenant.slice(0, 256) });
     for (const each of this.line.takeAllOf(tenant)) this.floodLine.push(each);
   }
 
