@@ -95,7 +95,7 @@ export async function benchHostileTenant(
     const { natsUrl } = system;
     const victimArgs = [natsUrl, String(options.victimPerSecond)];
     const victim = await start(forkProgram('hostile-victim-main.js', victimArgs));
-    const attacker = await start(forkBehind('hostile-attacker-main.js', [natsUrl], options));
+    const attacker = await start(forkAttacker('hostile-attacker-main.js', [natsUrl], options));
     const totals: Totals = { sent: 0, heard: {}, cpu: {}, slowestDrainMs: 0 };
     const report = await measure({ options, system, attacker, victim, totals });
     const log = readFileSync(join(dataDir, 'logs', 'kernel-1.log'));
@@ -112,13 +112,17 @@ function forkProgram(program: string, args: readonly string[], more: ForkOptions
   return fork(file, args, { stdio: ['ignore', 2, 2, 'ipc'], ...more });
 }
 
-/** Behind all others: in a session of its own, since some systems rank sessions first. */
-function forkBehind(
+/**
+ * In a session of its own, as the programs of others are: some systems share the cores out by
+ * session first, and would take what the attacker uses from the tenant that is measured. With a
+ * niceness it stands behind all others.
+ */
+function forkAttacker(
   program: string,
   args: readonly string[],
   { attackerNice }: HostileTenantOptions,
 ): ChildProcess {
-  if (attackerNice === 0) return forkProgram(program, args);
+  if (attackerNice === 0) return forkProgram(program, args, { detached: true });
   const execArgv = ['-n', String(attackerNice), process.execPath];
   const child = forkProgram(program, args, { execPath: 'nice', execArgv, detached: true });
   try {
