@@ -7,6 +7,8 @@ export interface ForeignRequest {
   readonly body: Uint8Array;
   /** Answers once; never throws. */
   answer(body: Uint8Array, format?: BodyFormat): void;
+  /** Answers with an error: nothing came of it. */
+  refuse(body: Uint8Array, format?: BodyFormat): void;
 }
 
 export interface ServedSubject {

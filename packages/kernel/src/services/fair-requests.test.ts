@@ -21,6 +21,9 @@ const LIMITS = {
   retryAfterMs: 100,
 };
 
+/** What a service answers to a wrong request. */
+const NOTHING = new Uint8Array(0);
+
 function setUp(limits: Partial<FairRequestsLimits> = {}) {
   const turns: (() => void)[] = [];
   const timers: { readonly go: () => void; readonly atMs: number }[] = [];
@@ -48,9 +51,11 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
   });
   const served = requests.serve({
     pattern: 'llmos.v1.call.*.*',
-    handle: ({ subject, body }) => {
+    handle: (request) => {
+      const { subject, body } = request;
       const [, , , tenant, name] = subject.split('.');
       if (name === 'broken') throw new Error('a bug');
+      if (name === 'wrong') request.refuse(NOTHING);
       clock.advance(0.5);
       handled.push(`${tenant}-${body.length}`);
     },
@@ -60,7 +65,8 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
       subject: `llmos.v1.call.${tenant}.${name}`,
       header: () => undefined,
       body: new Uint8Array(bytes),
-      answer: (body) => void answers.push(decodeJson(body)),
+      answer: () => undefined,
+      refuse: (body) => void (body === NOTHING || answers.push(decodeJson(body))),
     });
   const turn = (): void => turns.splice(0).forEach((go) => go());
   const advance = (ms: number): void => {
@@ -212,17 +218,17 @@ it('lets one tenant have a shorter line while several ask', () => {
   expect(answers).toMatchObject([{ error: { code: 'RESOURCE_EXHAUSTED' } }]);
 });
 
-it('lets who went beyond it have few in line until all was handled, and slows that line, too', () => {
-  const limits = { ...FLOOD, longLine: 4, maxWaitingRequests: 100 };
-  const { send, turn, advance, answers, handled } = setUp({
-    ...limits,
-    maxBurstRequests: 5,
-    maxFloodRequests: 2,
-  });
-  send('zenith', 1);
-  // Two at once, five in line, one too many.
-  sendMany(send, 8);
-  expect(answers).toHaveLength(1);
+type Send = ReturnType<typeof setUp>['send'];
+
+function sendWrong(send: Send, count: number): void {
+  for (let n = 1; n <= count; n += 1) send('acme', n, 'wrong');
+}
+
+const NO_LONG_LINE = { ...FLOOD, longLine: 10, maxWaitingRequests: 100, maxBurstRequests: 5 };
+
+it('lets a flood have few in line until all was handled, and slows that line, too', () => {
+  const limits = { ...NO_LONG_LINE, longLine: 4, maxFloodRequests: 2 };
+  const { send, turn, advance, answers, handled } = setUp(limits);
   const handleOne = (): void => {
     const before = handled.length;
     for (let n = 0; n < 20 && handled.length === before; n += 1) {
@@ -231,101 +237,128 @@ it('lets who went beyond it have few in line until all was handled, and slows th
     }
     expect(handled).toHaveLength(before + 1);
   };
+  send('zenith', 1);
+  // Two at once, five in line, one too many.
+  sendWrong(send, 8);
+  expect(answers).toHaveLength(1);
+  handleOne();
+  // One more in line, and one too many again: now it is one.
+  sendWrong(send, 2);
+  sendWrong(send, 1);
+  expect(answers).toHaveLength(3);
   for (let n = 0; n < 4; n += 1) handleOne();
   send('zenith', 2);
-  send('acme', 9);
-  expect(answers).toHaveLength(1);
-  send('acme', 10);
-  expect(answers).toHaveLength(2);
-  // A line of two is no flood by its length, and is handled one by one all the same.
+  sendWrong(send, 1);
+  expect(answers).toHaveLength(3);
+  sendWrong(send, 1);
+  expect(answers).toHaveLength(4);
+  // A line of two is not long, and is handled one by one all the same.
   handleOne();
   handleOne();
   turn();
   advance(1_000);
   send('zenith', 3);
-  sendMany(send, 8);
-  expect(answers).toHaveLength(3);
+  sendWrong(send, 8);
+  expect(answers).toHaveLength(5);
 });
 
 it('keeps the order of a tenant that becomes a flood, and slows no burst of another one', () => {
-  const limits = { ...FLOOD, longLine: 10, maxWaitingRequests: 100 };
-  const { send, turn, advance, handled } = setUp({ ...limits, maxBurstRequests: 5 });
+  const { send, turn, advance, handled } = setUp(NO_LONG_LINE);
   send('zenith', 1);
-  sendMany(send, 8);
+  sendWrong(send, 8);
   turn();
-  advance(0);
-  const floodTurns = handled.length;
+  // 6 and 7 wait, and of these the first three.
+  for (let n = 9; n <= 12; n += 1) send('acme', n, 'wrong');
+  turn();
+  const ofFlood = (): string[] => handled.filter((each) => each.startsWith('acme'));
+  expect(ofFlood()).toHaveLength(6);
   // Its pause of 0.5 ms times four has begun; that of others has none.
   for (let n = 2; n <= 4; n += 1) send('zenith', n);
   turn();
-  expect(handled.slice(floodTurns)).toEqual(['zenith-2', 'zenith-3', 'zenith-4']);
-  const ofFlood = (): string[] => handled.filter((each) => each.startsWith('acme'));
+  expect(handled.slice(-3)).toEqual(['zenith-2', 'zenith-3', 'zenith-4']);
   advance(0.4);
   turn();
-  expect(ofFlood()).toHaveLength(3);
+  expect(ofFlood()).toHaveLength(6);
   advance(0.2);
   turn();
-  expect(ofFlood()).toHaveLength(4);
+  expect(ofFlood()).toHaveLength(7);
   for (let n = 0; n < 40; n += 1) {
     turn();
     advance(2);
   }
-  expect(handled.filter((each) => each.startsWith('acme'))).toEqual(
-    [1, 2, 3, 4, 5, 6, 7].map((n) => `acme-${n}`),
-  );
+  expect(ofFlood()).toEqual([1, 2, 3, 4, 5, 6, 7, 9, 10, 11].map((n) => `acme-${n}`));
 });
 
-it('takes for a flood who sends too much for long, and nobody who had a moment without a line', () => {
-  const limits = { ...FLOOD, longLine: 10, maxWaitingRequests: 100, maxBurstRequests: 5 };
-  const { send, turn, advance, handled } = setUp({ ...limits, floodAfterMs: 100 });
-  const burst = (): void => {
+describe('sending more than may wait', () => {
+  /** How many of two bursts, and of what goes on for 60 and 120 ms, are handled in a turn. */
+  function handledOf(names: readonly [string, string, string]): readonly number[] {
+    const { send, turn, advance, handled } = setUp({ ...NO_LONG_LINE, floodAfterMs: 100 });
+    const sendNine = (): void => {
+      for (let n = 1; n <= 9; n += 1) send('acme', n, names[n % 3]);
+    };
+    const handledInTurn = (): number => {
+      const before = handled.length;
+      turn();
+      return handled.length - before;
+    };
     send('zenith', 1);
-    sendMany(send, 9);
-  };
-  const handledIn = (step: () => void): number => {
-    const before = handled.length;
-    step();
-    return handled.length - before;
-  };
-  burst();
-  expect(handledIn(turn)).toBe(3);
-  turn();
-  advance(200);
-  // Nothing waited between them.
-  burst();
-  expect(handledIn(turn)).toBe(3);
-  for (const handledInTurn of [3, 1]) {
-    advance(60);
-    sendMany(send, 9);
-    expect(handledIn(turn)).toBe(handledInTurn);
+    sendNine();
+    const first = handledInTurn();
+    turn();
+    advance(200);
+    // Nothing waited between them.
+    send('zenith', 1);
+    sendNine();
+    const counts = [first, handledInTurn()];
+    for (let n = 0; n < 2; n += 1) {
+      advance(60);
+      sendNine();
+      counts.push(handledInTurn());
+    }
+    return counts;
   }
+
+  it('for long makes a flood, and none where nothing waited for a moment', () => {
+    expect(handledOf(['wrong', 'wrong', 'wrong'])).toEqual([3, 3, 3, 1]);
+  });
+
+  it('makes none of a tenant whose requests are right, or most of them', () => {
+    expect(handledOf(['echo', 'echo', 'echo'])).toEqual([3, 3, 3, 3]);
+    expect(handledOf(['wrong', 'echo', 'echo'])).toEqual([3, 3, 3, 3]);
+  });
 });
 
 it('counts the bytes of both lines, and handles both when it is stopped', () => {
-  const limits = { ...FLOOD, longLine: 10, maxWaitingRequests: 100, maxWaitingRequestBytes: 30 };
-  const { send, served, answers, handled } = setUp({ ...limits, maxBurstRequests: 5 });
+  const limits = { ...NO_LONG_LINE, maxWaitingRequestBytes: 30 };
+  const { send, turn, served, answers, handled } = setUp(limits);
   send('zenith', 1);
-  sendMany(send, 8);
-  expect(answers).toHaveLength(1);
-  // 3 to 7 of them wait: 25 bytes.
-  send('globex', 6);
+  sendWrong(send, 8);
+  turn();
+  // 6 and 7 wait, and three of these four: a flood with 16 bytes.
+  for (let n = 0; n < 4; n += 1) sendWrong(send, 1);
   expect(answers).toHaveLength(2);
-  send('globex', 5);
-  expect(answers).toHaveLength(2);
+  send('globex', 1);
+  send('globex', 15);
+  expect(answers).toHaveLength(3);
+  send('globex', 14);
   served.stop();
-  expect(handled).toHaveLength(9);
+  expect(answers).toHaveLength(3);
+  expect(handled).toHaveLength(1 + 5 + 2 + 5);
 });
 
 it('takes nobody for a flood who asks alone, whatever was too much of it', () => {
-  const limits = { ...FLOOD, longLine: 10, maxWaitingRequests: 100 };
-  const { send, turn, answers, handled } = setUp({ ...limits, maxWaitingRequestsPerTenant: 4 });
-  sendMany(send, 10);
-  expect(answers).toHaveLength(3);
-  send('zenith', 1);
+  const { send, turn, answers, handled } = setUp({
+    ...NO_LONG_LINE,
+    maxWaitingRequestsPerTenant: 4,
+  });
+  sendWrong(send, 10);
   turn();
   expect(handled).toHaveLength(6);
+  sendWrong(send, 5);
+  expect(answers).toHaveLength(3 + 2);
+  send('zenith', 1);
   turn();
-  expect(handled).toHaveLength(8);
+  expect(handled).toHaveLength(6 + 1 + 3);
 });
 
 it('takes nobody for a flood whom the lines of others keep out', () => {

@@ -166,8 +166,14 @@ export class FairRequests implements RequestLink {
   }
 
   private handleWaiting(each: WaitingRequest): void {
-    if (this.lineOf(each.tenant).sizeOf(each.tenant) === 0) this.floods.noteDrained(each.tenant);
-    this.handle(each);
+    const { tenant, request } = each;
+    if (this.lineOf(tenant).sizeOf(tenant) === 0) this.floods.noteDrained(tenant);
+    if (!this.floods.noteHandled(tenant)) return this.handle(each);
+    const refuse: ForeignRequest['refuse'] = (body, format) => {
+      this.floods.noteRefused(tenant);
+      request.refuse(body, format);
+    };
+    this.handle({ ...each, request: { ...request, refuse } });
   }
 
   /** A request of this tenant is more than may wait. */
@@ -196,7 +202,7 @@ export class FairRequests implements RequestLink {
       this.refusals.set(tenant, body);
       this.turnSoon();
     }
-    request.answer(body);
+    request.refuse(body);
   }
 
   private refusalOf(tenant: string): Uint8Array {

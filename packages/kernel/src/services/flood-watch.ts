@@ -3,9 +3,10 @@
  *
  * However much comes, it is nobody's business while its tenant asks alone. While several ask, a
  * burst may wait, and who sends more is told when to ask again. Whoever goes on regardless, seconds
- * later and without a moment in which nothing of it waits, is a flood until there is one. It may
- * have only a few in line meanwhile: what waits for long survives the collections of garbage, and
- * each of them stops the calls of all others while it copies that.
+ * later, without a moment in which nothing of it waits, and mostly with what is refused, is a flood
+ * until there is such a moment: who works that hard with what is right has its share. A flood may
+ * have only a few in line: what waits for long survives the collections of garbage, and each of
+ * them stops the calls of all others while it copies that.
  */
 import type { Clock } from '@llmos/base';
 
@@ -22,11 +23,17 @@ export interface FloodLimits {
   readonly contestedAfterMs: number;
 }
 
+/** Of a tenant that sends more than may wait, and has something in line since. */
+interface Excess {
+  readonly sinceMs: number;
+  handled: number;
+  refused: number;
+}
+
 export class FloodWatch {
   private lastTenant: string | undefined;
   private contestedAtMs = Number.NEGATIVE_INFINITY;
-  /** Since when the tenants that have something in line have sent more than may wait. */
-  private readonly beyondSinceMs = new Map<string, number>();
+  private readonly excess = new Map<string, Excess>();
   private readonly floods = new Set<string>();
 
   constructor(
@@ -64,16 +71,31 @@ export class FloodWatch {
   noteBeyond(tenant: string): boolean {
     if (this.floods.has(tenant) || !this.isContested()) return false;
     const nowMs = this.clock.nowMs();
-    const sinceMs = this.beyondSinceMs.get(tenant);
-    if (sinceMs === undefined) this.beyondSinceMs.set(tenant, nowMs);
-    if (nowMs - (sinceMs ?? nowMs) < this.limits.floodAfterMs) return false;
+    const known = this.excess.get(tenant);
+    const { sinceMs, handled, refused } = known ?? { sinceMs: nowMs, handled: 0, refused: 0 };
+    if (known === undefined) this.excess.set(tenant, { sinceMs, handled, refused });
+    const isMostlyRefused = refused > handled / 2;
+    if (nowMs - sinceMs < this.limits.floodAfterMs || !isMostlyRefused) return false;
     this.floods.add(tenant);
     return true;
   }
 
+  /** Answers whether it is asked of this tenant what comes of its requests. */
+  noteHandled(tenant: string): boolean {
+    const excess = this.excess.get(tenant);
+    if (excess === undefined) return false;
+    excess.handled += 1;
+    return true;
+  }
+
+  noteRefused(tenant: string): void {
+    const excess = this.excess.get(tenant);
+    if (excess !== undefined) excess.refused += 1;
+  }
+
   /** Nothing of the tenant waits any more. */
   noteDrained(tenant: string): void {
-    this.beyondSinceMs.delete(tenant);
+    this.excess.delete(tenant);
     this.floods.delete(tenant);
   }
 }

@@ -72,19 +72,21 @@ export class NatsRequestLink implements RequestLink {
     const { connection } = this.options;
     let isAnswered = reply === undefined;
     let headers: HeaderReading | undefined;
+    const answer = (body: Uint8Array, format: BodyFormat = 'json'): void => {
+      if (isAnswered || reply === undefined || connection.isClosed()) return;
+      isAnswered = true;
+      const tooLarge = checkAnswerSize(body.length, connection);
+      if (tooLarge !== undefined) connection.publish(reply, encodeJson(failure(tooLarge)));
+      else if (format === 'json') connection.publish(reply, body);
+      else connection.publish(reply, body, { headers: PROTOBUF_HEADERS });
+    };
     return {
       subject: msg.subject,
       // Decoded where they are read: who is told to come later needs none.
       header: (name) => (headers ??= readHeaders(() => msg.headers)).get(name),
       body: msg.data,
-      answer: (body: Uint8Array, format: BodyFormat = 'json'): void => {
-        if (isAnswered || reply === undefined || connection.isClosed()) return;
-        isAnswered = true;
-        const tooLarge = checkAnswerSize(body.length, connection);
-        if (tooLarge !== undefined) connection.publish(reply, encodeJson(failure(tooLarge)));
-        else if (format === 'json') connection.publish(reply, body);
-        else connection.publish(reply, body, { headers: PROTOBUF_HEADERS });
-      },
+      answer,
+      refuse: answer,
     };
   }
 }
