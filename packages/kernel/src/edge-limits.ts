@@ -178,7 +178,7 @@ export const EDGE_LIMITS = {
   burstPauseFactor: 9,
   /** A second's worth; whoever is beyond is told at once when to ask again. */
   maxBurstRequests: 1_024,
-  /** Several times `retryAfterMs`: who goes on so long, mostly with what is refused, is a flood. */
+  /** Several times `retryAfterMs`: who goes on so long, mostly with what is wrong, is a flood. */
   floodAfterMs: 5_000,
   /** So few that hardly any is in line when garbage is collected. */
   maxFloodRequests: 64,

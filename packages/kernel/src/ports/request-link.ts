@@ -1,4 +1,4 @@
-import type { BodyFormat, HeaderSource } from '@llmos/base';
+import type { BodyFormat, ErrorBody, HeaderSource } from '@llmos/base';
 
 /** One request from outside: nothing in it was checked, except that it may be answered. */
 export interface ForeignRequest {
@@ -7,8 +7,8 @@ export interface ForeignRequest {
   readonly body: Uint8Array;
   /** Answers once; never throws. */
   answer(body: Uint8Array, format?: BodyFormat): void;
-  /** Answers with an error: nothing came of it. */
-  refuse(body: Uint8Array, format?: BodyFormat): void;
+  /** Answers with the error that `body` says. */
+  refuse(error: ErrorBody, body: Uint8Array, format?: BodyFormat): void;
 }
 
 export interface ServedSubject {

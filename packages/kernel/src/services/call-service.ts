@@ -124,7 +124,7 @@ class CallService {
   private refuse(request: ForeignRequest, error: ErrorBody, format: BodyFormat): void {
     this.options.counters.add('requests_refused', error.code);
     this.options.log.debug('call-refused', { subject: request.subject.slice(0, 256), error });
-    request.refuse(this.options.encodeResult(failure(error), format).body, format);
+    request.refuse(error, this.options.encodeResult(failure(error), format).body, format);
   }
 }
 
@@ -225,7 +225,10 @@ class PendingCall {
     const error = misused ?? this.unanswered(of, outcome.kind);
     service.counters.add('requests_refused', error.code);
     const { format } = task.headers;
-    request.refuse(service.encodeResult(failure(error), format).body, format);
+    const { body } = service.encodeResult(failure(error), format);
+    // That there was no result in time says nothing against the request.
+    if (misused === undefined) request.answer(body, format);
+    else request.refuse(error, body, format);
   }
 
   private unanswered(of: TenantTask, kind: WaitOutcome['kind']): ErrorBody {

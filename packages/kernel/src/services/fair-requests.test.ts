@@ -1,4 +1,4 @@
-import { decodeJson, silentLogger } from '@llmos/base';
+import { decodeJson, errorBody, silentLogger } from '@llmos/base';
 import type { ForeignRequest, RequestLink } from '../ports/request-link';
 import { manualClock } from '@llmos/base/testing';
 import type { FairRequestsLimits } from './fair-requests';
@@ -55,7 +55,8 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
       const { subject, body } = request;
       const [, , , tenant, name] = subject.split('.');
       if (name === 'broken') throw new Error('a bug');
-      if (name === 'wrong') request.refuse(NOTHING);
+      if (name === 'wrong') request.refuse(errorBody('INVALID_ARGUMENT', 'wrong'), NOTHING);
+      if (name === 'late') request.refuse(errorBody('UNAVAILABLE', 'late'), NOTHING);
       clock.advance(0.5);
       handled.push(`${tenant}-${body.length}`);
     },
@@ -66,7 +67,7 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
       header: () => undefined,
       body: new Uint8Array(bytes),
       answer: () => undefined,
-      refuse: (body) => void (body === NOTHING || answers.push(decodeJson(body))),
+      refuse: (_error, body) => void (body === NOTHING || answers.push(decodeJson(body))),
     });
   const turn = (): void => turns.splice(0).forEach((go) => go());
   const advance = (ms: number): void => {
@@ -325,6 +326,7 @@ describe('sending more than may wait', () => {
   it('makes none of a tenant whose requests are right, or most of them', () => {
     expect(handledOf(['echo', 'echo', 'echo'])).toEqual([3, 3, 3, 3]);
     expect(handledOf(['wrong', 'echo', 'echo'])).toEqual([3, 3, 3, 3]);
+    expect(handledOf(['late', 'late', 'late'])).toEqual([3, 3, 3, 3]);
   });
 });
 

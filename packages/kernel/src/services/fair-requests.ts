@@ -13,7 +13,7 @@
  * leaves behind to store, to answer and to collect takes far longer than to read it.
  */
 import { Tally, encodeJson, errorBody, failure } from '@llmos/base';
-import type { Logger } from '@llmos/base';
+import type { ErrorBody, Logger } from '@llmos/base';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
 import type { FloodLimits } from './flood-watch';
@@ -52,6 +52,11 @@ export interface FairRequestsOptions extends Pick<
   readonly log: Logger;
 }
 
+interface Refusal {
+  readonly error: ErrorBody;
+  readonly body: Uint8Array;
+}
+
 export class FairRequests implements RequestLink {
   private readonly line: RequestLine;
   private readonly floodLine: RequestLine;
@@ -60,7 +65,7 @@ export class FairRequests implements RequestLink {
   private handled = 0;
   private handledOf = new Tally<string>();
   /** What who sends too much is told in this turn: written once. */
-  private readonly refusals = new Map<string, Uint8Array>();
+  private readonly refusals = new Map<string, Refusal>();
   private isTurnDue = false;
 
   constructor(private readonly options: FairRequestsOptions) {
@@ -169,9 +174,10 @@ export class FairRequests implements RequestLink {
     const { tenant, request } = each;
     if (this.lineOf(tenant).sizeOf(tenant) === 0) this.floods.noteDrained(tenant);
     if (!this.floods.noteHandled(tenant)) return this.handle(each);
-    const refuse: ForeignRequest['refuse'] = (body, format) => {
-      this.floods.noteRefused(tenant);
-      request.refuse(body, format);
+    const refuse: ForeignRequest['refuse'] = (error, body, format) => {
+      // What may succeed later is no wrong request.
+      if (!error.retryable) this.floods.noteRefused(tenant);
+      request.refuse(error, body, format);
     };
     this.handle({ ...each, request: { ...request, refuse } });
   }
@@ -196,23 +202,23 @@ export class FairRequests implements RequestLink {
 
   private refuse({ request, tenant }: WaitingRequest): void {
     this.options.counters.add('requests_refused', 'RESOURCE_EXHAUSTED');
-    let body = this.refusals.get(tenant);
-    if (body === undefined) {
-      body = this.refusalOf(tenant);
-      this.refusals.set(tenant, body);
+    let refusal = this.refusals.get(tenant);
+    if (refusal === undefined) {
+      refusal = this.refusalOf(tenant);
+      this.refusals.set(tenant, refusal);
       this.turnSoon();
     }
-    request.refuse(body);
+    request.refuse(refusal.error, refusal.body);
   }
 
-  private refusalOf(tenant: string): Uint8Array {
+  private refusalOf(tenant: string): Refusal {
     const error = errorBody(
       'RESOURCE_EXHAUSTED',
       `${this.lineOf(tenant).sizeOf(tenant)} requests of this tenant wait to be read, ` +
         `${this.waiting} of all tenants`,
       { details: { retryAfterMs: this.options.limits.retryAfterMs } },
     );
-    return encodeJson(failure(error));
+    return { error, body: encodeJson(failure(error)) };
   }
 }
 

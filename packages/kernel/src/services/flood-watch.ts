@@ -3,7 +3,7 @@
  *
  * However much comes, it is nobody's business while its tenant asks alone. While several ask, a
  * burst may wait, and who sends more is told when to ask again. Whoever goes on regardless, seconds
- * later, without a moment in which nothing of it waits, and mostly with what is refused, is a flood
+ * later, without a moment in which nothing of it waits, and mostly with what is wrong, is a flood
  * until there is such a moment: who works that hard with what is right has its share. A flood may
  * have only a few in line: what waits for long survives the collections of garbage, and each of
  * them stops the calls of all others while it copies that.

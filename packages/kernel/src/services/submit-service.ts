@@ -95,5 +95,5 @@ function publish(options: SubmitServiceOptions, request: TaskRequest): Promise<S
 function refuse(options: SubmitServiceOptions, request: ForeignRequest, error: ErrorBody): void {
   options.counters.add('requests_refused', error.code);
   options.log.debug('submit-refused', { subject: request.subject.slice(0, 256), error });
-  request.refuse(encodeJson(failure(error)));
+  request.refuse(error, encodeJson(failure(error)));
 }

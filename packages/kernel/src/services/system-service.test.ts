@@ -34,7 +34,7 @@ function setUp(more: Pick<SystemServiceOptions, 'store' | 'isLeading'>) {
         header: () => undefined,
         body: encodeJson(request),
         answer: (body) => resolve(decodeJson(body) as Result),
-        refuse: (body) => resolve(decodeJson(body) as Result),
+        refuse: (_error, body) => resolve(decodeJson(body) as Result),
       });
     });
   return { call, delivered };

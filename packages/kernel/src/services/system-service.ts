@@ -91,7 +91,8 @@ function handleCancel(options: SystemServiceOptions, request: ForeignRequest): v
   const of = parseTenantTask('cancel', request.subject);
   if (of === undefined) {
     const message = `subject ${quoteShort(request.subject)}: tenant and task must be tokens`;
-    return request.refuse(encodeJson(failure(errorBody('INVALID_ARGUMENT', message))));
+    const error = errorBody('INVALID_ARGUMENT', message);
+    return request.refuse(error, encodeJson(failure(error)));
   }
   options.counters.add('requests', 'cancel');
   options.deliver({ kind: 'cancel-requested', tenant: of.tenant, task: of.task });
@@ -202,5 +203,5 @@ function answer(options: SystemServiceOptions, request: ForeignRequest, result: 
 function refuse(options: SystemServiceOptions, request: ForeignRequest, error: ErrorBody): void {
   options.counters.add('requests_refused', error.code);
   options.log.debug('request-refused', { subject: request.subject.slice(0, 256), error });
-  request.refuse(encodeJson(failure(error)));
+  request.refuse(error, encodeJson(failure(error)));
 }

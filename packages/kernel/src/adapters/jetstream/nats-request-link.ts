@@ -86,7 +86,7 @@ export class NatsRequestLink implements RequestLink {
       header: (name) => (headers ??= readHeaders(() => msg.headers)).get(name),
       body: msg.data,
       answer,
-      refuse: answer,
+      refuse: (_error, body, format) => answer(body, format),
     };
   }
 }
