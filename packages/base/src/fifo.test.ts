@@ -30,3 +30,10 @@ it('gives all that is left at once', () => {
   expect(line.takeAll()).toEqual([2, 3]);
   expect([line.takeAll(), line.size]).toEqual([[], 0]);
 });
+
+it('holds nothing of what was taken', () => {
+  const line = new Fifo<{ readonly bytes: Uint8Array }>();
+  for (let count = 0; count < 10; count += 1) line.push({ bytes: new Uint8Array(1) });
+  for (let count = 0; count < 9; count += 1) line.take();
+  expect(JSON.stringify(line).match(/bytes/g)).toHaveLength(1);
+});

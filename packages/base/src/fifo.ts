@@ -3,7 +3,7 @@
  * one by one, but cut once most of it was taken.
  */
 export class Fifo<Item> {
-  private items: Item[] = [];
+  private items: (Item | undefined)[] = [];
   /** Of the oldest that was not taken. */
   private first = 0;
 
@@ -23,6 +23,8 @@ export class Fifo<Item> {
   take(): Item | undefined {
     if (this.size === 0) return undefined;
     const item = this.items[this.first];
+    // Else it is held, with all that it holds, until the array is cut.
+    this.items[this.first] = undefined;
     this.first += 1;
     if (this.size === 0) {
       this.items = [];
@@ -35,7 +37,7 @@ export class Fifo<Item> {
   }
 
   takeAll(): readonly Item[] {
-    const items = this.items.slice(this.first);
+    const items = this.items.slice(this.first) as Item[];
     this.items = [];
     this.first = 0;
     return items;

@@ -184,6 +184,8 @@ export const EDGE_LIMITS = {
   maxFloodRequests: 64,
   /** What follows from a request takes far longer than to read it. */
   floodPauseFactor: 60,
+  /** A machine that stood still meanwhile must not make it longer. */
+  maxLinePauseMs: 1_000,
   contestedAfterMs: 1_000,
   /** Beyond, a request is refused with a hint: in all, and of one tenant. */
   maxWaitingRequests: 65_536,

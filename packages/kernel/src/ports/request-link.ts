@@ -1,14 +1,19 @@
 import type { BodyFormat, ErrorBody, HeaderSource } from '@llmos/base';
 
+/** How a request is answered, once. Holds nothing of the request, and never throws. */
+export interface Answering {
+  readonly answer: (body: Uint8Array, format?: BodyFormat) => void;
+  /** With the error that `body` says. */
+  readonly refuse: (error: ErrorBody, body: Uint8Array, format?: BodyFormat) => void;
+}
+
 /** One request from outside: nothing in it was checked, except that it may be answered. */
-export interface ForeignRequest {
+export interface ForeignRequest extends Answering {
   readonly subject: string;
   readonly header: HeaderSource;
   readonly body: Uint8Array;
-  /** Answers once; never throws. */
-  answer(body: Uint8Array, format?: BodyFormat): void;
-  /** Answers with the error that `body` says. */
-  refuse(error: ErrorBody, body: Uint8Array, format?: BodyFormat): void;
+  /** Of the whole message, with its headers. */
+  readonly bytes: number;
 }
 
 export interface ServedSubject {

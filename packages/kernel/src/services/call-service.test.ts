@@ -73,6 +73,7 @@ function setUp() {
       header: (name) => headers[name],
       body: encodeJson(value),
       answer: (body) => void answers.push(decodeJson(body)),
+      bytes: 1,
       refuse: (_error, body) => void answers.push(decodeJson(body)),
     });
   return { call, published, answers, claims, looked };

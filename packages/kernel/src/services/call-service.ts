@@ -26,7 +26,7 @@ import {
 } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { KernelCounters } from '../ports/kernel-counters';
-import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type { Answering, ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
 import type { ResultStore, StoredResult } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
 import type { ResultWaiters, WaitOutcome } from './result-waiters';
@@ -93,14 +93,17 @@ class CallService {
       forwarded.set(HEADERS.keepMs, String(WIRE_LIMITS.answerKeepMs));
     }
     const waitMs = this.waitMsOf(limits);
+    // For as long as it waits it holds neither the request nor the body.
+    const { answer, refuse } = request;
+    const { body: taskBody, ...task } = outcome.request;
     const call = new PendingCall({
-      request,
-      task: outcome.request,
+      answering: { answer, refuse },
+      task,
       isIdNew: use.isNew,
       waitMs,
       service: this.options,
     });
-    void call.run().catch((error: unknown) => {
+    void call.run(taskBody).catch((error: unknown) => {
       this.refuse(request, toErrorBody(error), headers.format);
     });
   }
@@ -133,30 +136,31 @@ class PendingCall {
 
   constructor(
     private readonly parts: {
-      readonly request: ForeignRequest;
-      readonly task: TaskRequest;
+      readonly answering: Answering;
+      readonly task: Omit<TaskRequest, 'body'>;
       readonly isIdNew: boolean;
       readonly waitMs: number;
       readonly service: CallServiceOptions;
     },
   ) {}
 
-  run(): Promise<void> {
-    return this.parts.task.headers.id === undefined ? this.runUnnamed() : this.runNamed();
+  run(body: Uint8Array): Promise<void> {
+    const isNamed = this.parts.task.headers.id !== undefined;
+    return isNamed ? this.runNamed(body) : this.runUnnamed(body);
   }
 
-  private async runUnnamed(): Promise<void> {
+  private async runUnnamed(body: Uint8Array): Promise<void> {
     const { waiters } = this.parts.service;
     waiters.expectUnnamed();
     try {
-      const { sequence } = await this.publish();
+      const { sequence } = await this.publish(body);
       this.wait({ tenant: this.parts.task.of.tenant, task: taskIdOfSequence(sequence) });
     } finally {
       waiters.endUnnamed();
     }
   }
 
-  private async runNamed(): Promise<void> {
+  private async runNamed(body: Uint8Array): Promise<void> {
     const { task, service, isIdNew } = this.parts;
     const { id } = task.headers;
     const { identity } = task;
@@ -165,7 +169,7 @@ class PendingCall {
     const stopWaiting = this.wait(of);
     try {
       // A repeated call finds the result of the first one; both requests travel together.
-      const stored = this.publish().then(({ sequence }) =>
+      const stored = this.publish(body).then(({ sequence }) =>
         service.storedIds.note(of, { sequence, identity, keepMs: task.headers.keepMs }),
       );
       const reading = isIdNew ? undefined : this.readEarlier(of);
@@ -192,12 +196,12 @@ class PendingCall {
     }
   }
 
-  private publish(): Promise<{ readonly sequence: number }> {
+  private publish(body: Uint8Array): Promise<{ readonly sequence: number }> {
     const { task, service } = this.parts;
     return service.publisher.publish({
       subject: { tenant: task.of.tenant, function: task.of.function, class: task.class },
       headers: task.forwarded,
-      body: task.body,
+      body,
     });
   }
 
@@ -212,12 +216,12 @@ class PendingCall {
   private settle(of: TenantTask, outcome: WaitOutcome): void {
     if (this.isSettled) return;
     this.isSettled = true;
-    const { request, service, task } = this.parts;
+    const { answering, service, task } = this.parts;
     const misused = outcome.kind === 'result' ? checkIdResult(task, outcome.result) : undefined;
     if (outcome.kind === 'result' && misused === undefined) {
       service.counters.add('requests', 'call');
       const { body, format, place, refusedSequence } = outcome.result;
-      request.answer(body, format);
+      answering.answer(body, format);
       const isShort = place?.stream === STREAMS.answers && refusedSequence === undefined;
       if (isShort) service.delivered.note(place, body.length);
       return;
@@ -227,8 +231,8 @@ class PendingCall {
     const { format } = task.headers;
     const { body } = service.encodeResult(failure(error), format);
     // That there was no result in time says nothing against the request.
-    if (misused === undefined) request.answer(body, format);
-    else request.refuse(error, body, format);
+    if (misused === undefined) answering.answer(body, format);
+    else answering.refuse(error, body, format);
   }
 
   private unanswered(of: TenantTask, kind: WaitOutcome['kind']): ErrorBody {

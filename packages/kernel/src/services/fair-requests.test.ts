@@ -14,6 +14,7 @@ const LIMITS = {
   floodAfterMs: 0,
   burstPauseFactor: 2,
   floodPauseFactor: 4,
+  maxLinePauseMs: 1_000,
   contestedAfterMs: 1_000,
   maxWaitingRequests: 6,
   maxWaitingRequestsPerTenant: 4,
@@ -57,7 +58,7 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
       if (name === 'broken') throw new Error('a bug');
       if (name === 'wrong') request.refuse(errorBody('INVALID_ARGUMENT', 'wrong'), NOTHING);
       if (name === 'late') request.refuse(errorBody('UNAVAILABLE', 'late'), NOTHING);
-      clock.advance(0.5);
+      clock.advance(name === 'slow' ? 60 : 0.5);
       handled.push(`${tenant}-${body.length}`);
     },
   });
@@ -66,6 +67,7 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
       subject: `llmos.v1.call.${tenant}.${name}`,
       header: () => undefined,
       body: new Uint8Array(bytes),
+      bytes,
       answer: () => undefined,
       refuse: (_error, body) => void (body === NOTHING || answers.push(decodeJson(body))),
     });
@@ -217,6 +219,20 @@ it('lets one tenant have a shorter line while several ask', () => {
   send('zenith', 1);
   send('acme', 11);
   expect(answers).toMatchObject([{ error: { code: 'RESOURCE_EXHAUSTED' } }]);
+});
+
+it('pauses a line for a bounded time, however long the machine stood still meanwhile', () => {
+  const { send, turn, advance, handled } = setUp({ ...FLOOD, maxLinePauseMs: 10 });
+  send('zenith', 1);
+  for (let n = 1; n <= 6; n += 1) send('acme', n, n === 3 ? 'slow' : 'echo');
+  turn();
+  expect(handled).toHaveLength(4);
+  advance(9);
+  turn();
+  expect(handled).toHaveLength(4);
+  advance(1);
+  turn();
+  expect(handled.length).toBeGreaterThan(4);
 });
 
 type Send = ReturnType<typeof setUp>['send'];

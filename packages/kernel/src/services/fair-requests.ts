@@ -37,6 +37,7 @@ export interface FairRequestsLimits extends FloodLimits {
   /** Then the loop is left to everything else, for so many times as long as that took. */
   readonly burstPauseFactor: number;
   readonly floodPauseFactor: number;
+  readonly maxLinePauseMs: number;
   readonly maxWaitingRequests: number;
   readonly maxWaitingRequestBytes: number;
   readonly retryAfterMs: number;
@@ -71,13 +72,14 @@ export class FairRequests implements RequestLink {
   constructor(private readonly options: FairRequestsOptions) {
     const { limits, clock } = options;
     this.floods = new FloodWatch(limits, clock);
+    const shared = { ...options, maxPauseMs: limits.maxLinePauseMs };
     this.line = new RequestLine({
-      ...options,
+      ...shared,
       pace: (waiting) => this.paceOf(waiting > limits.longLine, limits.burstPauseFactor),
       handle: (each) => this.handleWaiting(each),
     });
     this.floodLine = new RequestLine({
-      ...options,
+      ...shared,
       pace: () => this.paceOf(true, limits.floodPauseFactor),
       handle: (each) => this.handleWaiting(each),
     });
@@ -196,7 +198,7 @@ export class FairRequests implements RequestLink {
 
   private isFull({ request }: WaitingRequest): boolean {
     const { limits } = this.options;
-    const bytes = this.line.bytes + this.floodLine.bytes + request.body.length;
+    const bytes = this.line.bytes + this.floodLine.bytes + request.bytes;
     return this.waiting >= limits.maxWaitingRequests || bytes > limits.maxWaitingRequestBytes;
   }
 

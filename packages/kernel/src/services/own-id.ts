@@ -31,7 +31,10 @@ export function checkIdUse(context: OwnIdContext, request: TaskRequest): IdUse {
 }
 
 /** The error, where the result of the id is that of another task. */
-export function checkIdResult(request: TaskRequest, stored: StoredResult): ErrorBody | undefined {
+export function checkIdResult(
+  request: Pick<TaskRequest, 'headers' | 'identity'>,
+  stored: StoredResult,
+): ErrorBody | undefined {
   const { id } = request.headers;
   return id === undefined ? undefined : judge(id, stored.identity, request.identity);
 }

@@ -24,6 +24,8 @@ export interface RequestLineOptions {
   readonly pace: (waiting: number) => LinePace;
   /** Must not throw. */
   readonly handle: (each: WaitingRequest) => void;
+  /** However long handling took: it may have been the machine that stood still. */
+  readonly maxPauseMs: number;
   /** Calls back once the event loop has turned. */
   readonly nextTurn: (go: () => void) => void;
   readonly later: (go: () => void, afterMs: number) => void;
@@ -47,7 +49,6 @@ export class RequestLine {
     return this.waiting.size;
   }
 
-  /** Of the bodies. */
   get bytes(): number {
     return this.waitingBytes;
   }
@@ -58,13 +59,13 @@ export class RequestLine {
 
   push(each: WaitingRequest): void {
     this.waiting.push(each.tenant, each);
-    this.waitingBytes += each.request.body.length;
+    this.waitingBytes += each.request.bytes;
     this.drainSoon();
   }
 
   takeAllOf(tenant: string): readonly WaitingRequest[] {
     const all = this.waiting.takeAllOf(tenant);
-    for (const { request } of all) this.waitingBytes -= request.body.length;
+    for (const { request } of all) this.waitingBytes -= request.bytes;
     return all;
   }
 
@@ -97,7 +98,8 @@ export class RequestLine {
   private endDrain(drained: Drained | undefined): void {
     const nowMs = this.options.clock.nowMs();
     if (drained !== undefined && drained.pauseFactor > 0) {
-      this.pausedUntilMs = nowMs + (nowMs - drained.startMs) * drained.pauseFactor;
+      const pauseMs = (nowMs - drained.startMs) * drained.pauseFactor;
+      this.pausedUntilMs = nowMs + Math.min(pauseMs, this.options.maxPauseMs);
     }
     this.isDrainDue = false;
     this.drainSoon();
@@ -107,7 +109,7 @@ export class RequestLine {
     for (let left = Math.min(most, this.waiting.size); left > 0; left -= 1) {
       const next = this.waiting.take();
       if (next === undefined) return;
-      this.waitingBytes -= next.request.body.length;
+      this.waitingBytes -= next.request.bytes;
       this.options.handle(next);
     }
   }

@@ -34,6 +34,7 @@ function setUp(more: Pick<SystemServiceOptions, 'store' | 'isLeading'>) {
         header: () => undefined,
         body: encodeJson(request),
         answer: (body) => resolve(decodeJson(body) as Result),
+        bytes: 1,
         refuse: (_error, body) => resolve(decodeJson(body) as Result),
       });
     });

@@ -1,4 +1,4 @@
-import { decodeJson, silentLogger } from '@llmos/base';
+import { decodeJson, errorBody, silentLogger } from '@llmos/base';
 import type { Msg, NatsConnection } from 'nats';
 import { silentCounters } from '../../ports/kernel-counters';
 import type { ForeignRequest } from '../../ports/request-link';
@@ -51,4 +51,29 @@ it('is heard once the server has read what is subscribed, and where that fails l
   await link.heard();
   await link.heard();
   expect(asked).toEqual([2, 1]);
+});
+
+it('says how many bytes a request has with its headers, and what answers it holds none of them', () => {
+  let hear: (error: null, msg: Msg) => void = () => undefined;
+  const sent: string[] = [];
+  const connection = {
+    info: { max_payload: 4_096 },
+    isClosed: () => false,
+    publish: (subject: string) => sent.push(subject),
+    subscribe: (_subject: string, of: { callback: typeof hear }) => {
+      hear = of.callback;
+      return { unsubscribe: () => undefined };
+    },
+  } as unknown as NatsConnection;
+  const link = new NatsRequestLink({ connection, log: silentLogger, counters: silentCounters });
+  const requests: ForeignRequest[] = [];
+  link.serve({ pattern: 'p', handle: (request) => requests.push(request) });
+  const own = { subject: 'p', reply: '_INBOX.a', data: new Uint8Array(3) };
+  hear(null, { ...own, size: () => 1_003 } as unknown as Msg);
+  hear(null, own as Msg);
+  expect(requests.map(({ bytes }) => bytes)).toEqual([1_003, 3]);
+  const [{ answer, refuse }] = requests as [ForeignRequest];
+  answer(new Uint8Array(1));
+  refuse(errorBody('INVALID_ARGUMENT', 'late'), new Uint8Array(1));
+  expect(sent).toEqual(['_INBOX.a']);
 });

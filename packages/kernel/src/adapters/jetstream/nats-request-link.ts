@@ -13,7 +13,12 @@ import { headers as newHeaders } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
-import type { ForeignRequest, RequestLink, ServedSubject } from '../../ports/request-link';
+import type {
+  Answering,
+  ForeignRequest,
+  RequestLink,
+  ServedSubject,
+} from '../../ports/request-link';
 
 const PROTOBUF_HEADERS = newHeaders();
 PROTOBUF_HEADERS.set(HEADERS.contentType, PROTOBUF_CONTENT_TYPE);
@@ -69,24 +74,34 @@ export class NatsRequestLink implements RequestLink {
   }
 
   private requestOf(msg: Msg, reply: string | undefined): ForeignRequest {
-    const { connection } = this.options;
-    let isAnswered = reply === undefined;
     let headers: HeaderReading | undefined;
-    const answer = (body: Uint8Array, format: BodyFormat = 'json'): void => {
-      if (isAnswered || reply === undefined || connection.isClosed()) return;
-      isAnswered = true;
-      const tooLarge = checkAnswerSize(body.length, connection);
-      if (tooLarge !== undefined) connection.publish(reply, encodeJson(failure(tooLarge)));
-      else if (format === 'json') connection.publish(reply, body);
-      else connection.publish(reply, body, { headers: PROTOBUF_HEADERS });
-    };
     return {
       subject: msg.subject,
       // Decoded where they are read: who is told to come later needs none.
       header: (name) => (headers ??= readHeaders(() => msg.headers)).get(name),
       body: msg.data,
-      answer,
-      refuse: (_error, body, format) => answer(body, format),
+      bytes: bytesOf(msg),
+      ...answeringOf(this.options.connection, reply),
     };
   }
+}
+
+/** With the headers: the client counts them, and does not say so in its types. */
+function bytesOf(msg: Msg): number {
+  const { size } = msg as { readonly size?: () => number };
+  return size === undefined ? msg.data.length : size.call(msg);
+}
+
+/** Apart from the message: who waits for an answer holds this for long. */
+function answeringOf(connection: NatsConnection, reply: string | undefined): Answering {
+  let isAnswered = reply === undefined;
+  const answer = (body: Uint8Array, format: BodyFormat = 'json'): void => {
+    if (isAnswered || reply === undefined || connection.isClosed()) return;
+    isAnswered = true;
+    const tooLarge = checkAnswerSize(body.length, connection);
+    if (tooLarge !== undefined) connection.publish(reply, encodeJson(failure(tooLarge)));
+    else if (format === 'json') connection.publish(reply, body);
+    else connection.publish(reply, body, { headers: PROTOBUF_HEADERS });
+  };
+  return { answer, refuse: (_error, body, format) => answer(body, format) };
 }
