@@ -7,6 +7,8 @@ export class NatsProxy {
   private isHolding = false;
   /** Connections that were not answered. */
   unanswered = 0;
+  /** All that ever came. */
+  connections = 0;
   private isMute = false;
   private readonly sockets = new Set<Socket>();
 
@@ -35,6 +37,11 @@ export class NatsProxy {
     this.isMute = true;
   }
 
+  /** From now on the connections that there are take nothing more, from either side, and stay. */
+  freeze(): void {
+    for (const socket of this.sockets) socket.pause();
+  }
+
   /** Breaks every connection; new ones are whole. */
   cut(): void {
     this.isSwallowing = this.isMute = false;
@@ -56,6 +63,7 @@ export class NatsProxy {
   }
 
   private join(client: Socket, port: number): void {
+    this.connections += 1;
     if (this.isHolding) return this.ignore(client);
     const server = connectTcp(port, '127.0.0.1');
     for (const [from, to] of [

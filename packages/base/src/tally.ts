@@ -11,12 +11,12 @@ export class Tally<Owner> {
     return this.counts.get(owner) ?? 0;
   }
 
-  add(owner: Owner): void {
-    this.counts.set(owner, this.of(owner) + 1);
+  add(owner: Owner, count = 1): void {
+    this.counts.set(owner, this.of(owner) + count);
   }
 
-  remove(owner: Owner): void {
-    const left = this.of(owner) - 1;
+  remove(owner: Owner, count = 1): void {
+    const left = this.of(owner) - count;
     if (left > 0) this.counts.set(owner, left);
     else this.counts.delete(owner);
   }

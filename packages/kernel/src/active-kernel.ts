@@ -183,8 +183,9 @@ export class ActiveKernel implements Leader {
     this.isEnded = true;
     clearTimeout(this.beginTimer);
     clearInterval(this.callerTimer);
+    // What is asked still is refused, since this one leads no more.
+    const unserved = this.served?.stop();
     this.loop.end();
-    this.served?.stop();
     this.parts.packageCollector.end();
     this.callers.end();
     this.parts.attachService.detachAll();
@@ -192,6 +193,7 @@ export class ActiveKernel implements Leader {
     this.parts.nodeLink.end();
     this.parts.processLink.end();
     await this.parts.taskStream.end();
+    await unserved;
   }
 
   /** Within the bounds the stream is drained; beyond them, tasks wait where they are durable. */

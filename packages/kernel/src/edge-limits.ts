@@ -166,6 +166,7 @@ export const EDGE_LIMITS = {
   maxWaitingPublishes: 32_768,
   maxWaitingPerTenant: 16_384,
   maxWaitingBytes: 64 * 1024 * 1024,
+  maxTenantWaitingBytes: 32 * 1024 * 1024,
   /** Requests handled in one turn of the event loop; others wait, their tenants in turn. */
   requestsPerTurn: 64,
   /** Of a tenant that has nothing in line while others have. */
@@ -191,6 +192,8 @@ export const EDGE_LIMITS = {
   maxWaitingRequests: 65_536,
   maxWaitingRequestsPerTenant: 32_768,
   maxWaitingRequestBytes: 64 * 1024 * 1024,
+  /** Of one tenant that has something in line, while others ask. */
+  maxTenantRequestBytes: 16 * 1024 * 1024,
   /** Results that arrived before their task's sequence was known. */
   maxEarlyResults: 1_024,
   maxEarlyBytes: 16 * 1024 * 1024,
@@ -323,6 +326,10 @@ export const EDGE_LIMITS = {
 
   // Stopping.
   stopWithinMs: 5_000,
+  /** For what the server sent before it read that nothing more is wanted. */
+  drainMs: 500,
+  /** For requests in line, and tasks on their way into the stream. */
+  finishMs: 2_000,
 } as const;
 
 /** Requests to JetStream that must succeed, while the leadership lasts. */

@@ -3,20 +3,17 @@
  * leads, an ActiveKernel. Everything it uses is given to it.
  */
 import type {
-  ClockReading,
   DiskWord,
   Epoch,
   LeaderRecord,
   LimitRow,
-  NodeRow,
-  ProcessRow,
   ServerTime,
   SystemInfo,
   TaskId,
   TenantId,
   TenantTask,
 } from '@llmos/base';
-import { readClock } from '@llmos/base';
+import { readClock, settlesWithin } from '@llmos/base';
 import type { ActiveKernelParts } from './active-kernel';
 import { ActiveKernel } from './active-kernel';
 import { EDGE_LIMITS } from './edge-limits';
@@ -25,6 +22,7 @@ import { FailedLeaderships } from './failed-leaderships';
 import type { Readiness, ReadinessFacts } from './kernel-readiness';
 import { judgeReadiness } from './kernel-readiness';
 import { LeadershipDriver } from './leadership-driver';
+import type { KernelGauges } from './kernel-gauges';
 import type { LeadershipStore } from './ports/leadership-store';
 import type { ServedSubject } from './ports/request-link';
 import type { ResultStore, StoredResult } from './ports/result-store';
@@ -34,7 +32,6 @@ import type { StreamReadings } from './ports/stream-readings';
 import type { TaskPublisher } from './ports/task-publisher';
 import type { ProgressView } from './progress-watch';
 import { applyCounts, isStandingStill, isStuck } from './progress-watch';
-import type { ModelLoad } from './scheduling/model-loads';
 import { AttachService } from './services/attach-service';
 import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
@@ -80,20 +77,6 @@ export interface KernelNodeParts extends SharedParts {
   readonly isConnected: () => boolean;
 }
 
-export interface KernelGauges {
-  readonly counts: () => CoreCounts | undefined;
-  readonly isLeading: () => boolean;
-  readonly epoch: () => number;
-  readonly waitingCalls: () => number;
-  readonly attachedReaders: () => number;
-  /** Empty while this kernel does not lead. */
-  readonly processes: () => readonly ProcessRow[];
-  readonly models: () => readonly ModelLoad[];
-  readonly nodes: () => readonly NodeRow[];
-  readonly streams: StreamReadings;
-  readonly clock: () => ClockReading;
-}
-
 export class KernelNode {
   private disk: Readiness['disk'];
   private readonly leadership: LeadershipDriver;
@@ -108,6 +91,8 @@ export class KernelNode {
   private progress: ProgressView | undefined;
   private stuckBoundMs: number = EDGE_LIMITS.stuckMs;
   private served: readonly ServedSubject[] = [];
+  private storing: FairPublisher | undefined;
+  private ending: Promise<void> | undefined;
   private timers: readonly NodeJS.Timeout[] = [];
   private stopping: Promise<void> | undefined;
 
@@ -168,10 +153,8 @@ export class KernelNode {
       readerWaiters.onResult(of, result);
       this.noteStored(of, result);
     });
-    const publisher = new AheadPublisher(
-      new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS),
-      () => this.active,
-    );
+    this.storing = new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS);
+    const publisher = new AheadPublisher(this.storing, () => this.active);
     const storedIds = new StoredIds({
       maxIds: EDGE_LIMITS.maxStoredIds,
       nowMs: () => parts.clock.nowMs(),
@@ -206,7 +189,7 @@ export class KernelNode {
     if (isRefusal && this.isLeading()) this.delivered.note(place, body.length);
   }
 
-  /** Takes nothing new, answers who waits, then releases the lease. May be called twice. */
+  /** Takes nothing new, stores what came, answers who waits, then releases the lease. May be called twice. */
   stop(): Promise<void> {
     this.stopping ??= this.shutDown();
     return this.stopping;
@@ -325,7 +308,7 @@ export class KernelNode {
     this.parts.storeWatch.end();
     const ended = this.active;
     this.active = undefined;
-    ended?.end().catch((error: unknown) => {
+    this.ending = ended?.end().catch((error: unknown) => {
       this.parts.log.warn('leadership-end-failed', { error });
     });
   }
@@ -386,11 +369,20 @@ export class KernelNode {
   }
 
   private async shutDown(): Promise<void> {
-    for (const subject of this.served) subject.stop();
+    // Where the server is away, there is nothing to finish.
+    if (this.parts.isConnected()) await settlesWithin(this.finish(), EDGE_LIMITS.finishMs);
     for (const timer of this.timers) clearInterval(timer);
     this.waiters.stop();
     this.readerWaiters.stop();
     await this.leadership.stop();
+    await this.ending;
     await this.parts.results.close();
+  }
+
+  /** Handles what was asked before the stop; what comes later is another kernel's. */
+  private async finish(): Promise<void> {
+    await Promise.all(this.served.map((subject) => subject.stop()));
+    await this.parts.requests.finish();
+    await this.storing?.idle();
   }
 }

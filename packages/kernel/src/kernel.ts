@@ -5,12 +5,10 @@
  * holds the lease also runs an ActiveKernel: the core and everything that only the leader does.
  */
 import { getHeapStatistics } from 'node:v8';
-import type { DiskWord, Listener, Logger, OnSkipped } from '@llmos/base';
+import type { DiskWord, Listener, Logger } from '@llmos/base';
 import {
   STREAMS,
   ServerTime,
-  SkippedMessages,
-  UnsentMessages,
   formatAddress,
   hashText,
   natsListener,
@@ -19,16 +17,11 @@ import {
   systemClock,
   wrongClock,
 } from '@llmos/base';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import type { JetStreamManager } from 'nats';
 import { GrpcNodeLink } from './adapters/grpc/grpc-node-link';
 import { HttpStatusServer } from './adapters/http/http-status-server';
 import { PrometheusMetrics } from './adapters/http/prometheus-metrics';
-import {
-  connectToNats,
-  openJetStream,
-  refusedAtStart,
-  whileUnavailable,
-} from './adapters/jetstream/connection';
+import { openJetStream, refusedAtStart, whileUnavailable } from './adapters/jetstream/connection';
 import { JetStreamEventLog } from './adapters/jetstream/jetstream-event-log';
 import { JetStreamLeadershipStore } from './adapters/jetstream/jetstream-leadership-store';
 import { JetStreamPackageStore } from './adapters/jetstream/jetstream-package-store';
@@ -40,6 +33,8 @@ import { JetStreamStoreWatch } from './adapters/jetstream/jetstream-store-watch'
 import { JetStreamStreamLink } from './adapters/jetstream/jetstream-stream-link';
 import { JetStreamStreamReadings } from './adapters/jetstream/jetstream-stream-readings';
 import { JetStreamTaskPublisher } from './adapters/jetstream/jetstream-task-publisher';
+import type { KernelConnections } from './adapters/jetstream/kernel-connections';
+import { openConnections } from './adapters/jetstream/kernel-connections';
 import { ResultReads } from './adapters/jetstream/result-reads';
 import { SlowLane } from './adapters/jetstream/slow-lane';
 import { JetStreamTaskStream } from './adapters/jetstream/jetstream-task-stream';
@@ -50,6 +45,7 @@ import { assertPermissions } from './adapters/jetstream/permissions';
 import { prepareStores } from './adapters/jetstream/prepare-stores';
 import { STORE_NAMES } from './adapters/jetstream/streams';
 import { encodeResult, readProtobufBody } from './adapters/protobuf/codec';
+import { Closers } from './closers';
 import type { KernelConfig } from './config';
 import { EDGE_LIMITS } from './edge-limits';
 import type { MemoryBudget } from './memory-budget';
@@ -75,33 +71,6 @@ export interface RunningKernel {
   close(): Promise<void>;
 }
 
-/** Runs what was pushed, last first; goes on when one fails. */
-class Closers {
-  private readonly steps: { readonly name: string; readonly close: () => Promise<unknown> }[] = [];
-  private closing: Promise<void> | undefined;
-
-  constructor(private readonly log: Logger) {}
-
-  push(name: string, close: () => Promise<unknown>): void {
-    this.steps.push({ name, close });
-  }
-
-  closeAll(): Promise<void> {
-    this.closing ??= this.run();
-    return this.closing;
-  }
-
-  private async run(): Promise<void> {
-    for (const { name, close } of this.steps.reverse()) {
-      try {
-        await close();
-      } catch (error) {
-        this.log.warn('close-failed', { part: name, error });
-      }
-    }
-  }
-}
-
 /** Rejects with an LlmosError for people where NATS, JetStream, a stream or a port is missing. */
 export async function startKernel(config: KernelConfig, log: Logger): Promise<RunningKernel> {
   const closers = new Closers(log);
@@ -114,7 +83,7 @@ export async function startKernel(config: KernelConfig, log: Logger): Promise<Ru
 }
 
 /** What the adapters share. */
-interface Wire extends Connections {
+interface Wire extends KernelConnections {
   readonly config: KernelConfig;
   readonly manager: JetStreamManager;
   readonly log: Logger;
@@ -126,61 +95,6 @@ interface Wire extends Connections {
   readonly time: ServerTime;
 }
 
-/** The kernel's connections to NATS, and whether the one that carries its work is up. */
-interface Connections {
-  readonly connection: NatsConnection;
-  readonly requestConnection: NatsConnection;
-  readonly leaseConnection: NatsConnection;
-  readonly isWorking: () => boolean;
-  /** Of all. */
-  readonly onSkipped: OnSkipped;
-}
-
-/**
- * The lease has a connection of its own: its answers never wait behind the tasks of a large intake.
- * It is renewed only while that of the work is up, or a leader that can't work would keep others
- * out. Requests have one, too: acknowledgements, reports and results never wait behind a flood of
- * them, since the event loop reads each connection in its turn.
- */
-async function connectAll(
-  of: { readonly config: KernelConfig; readonly log: Logger; readonly closers: Closers },
-  counters: PrometheusMetrics,
-): Promise<Connections> {
-  const { config, log, closers } = of;
-  const { servers, kernelId, connectWaitMs: waitMs } = config;
-  const noted = { log, clock: systemClock };
-  const onSkipped = (): void => counters.add('messages_skipped');
-  const skipped = new SkippedMessages({ ...noted, onEach: onSkipped });
-  const onUnsent = (): void => counters.add('messages_unsent');
-  const unsent = new UnsentMessages({ ...noted, onEach: onUnsent });
-  const shared = { servers, log, waitMs, onSkipped: skipped.note, onUnsent: unsent.note };
-  let isConnected = true;
-  const connection = await connectToNats({
-    ...shared,
-    name: `llmos-kernel-${kernelId}`,
-    onReconnect: () => {
-      isConnected = true;
-      counters.add('nats_reconnects');
-    },
-    onDisconnect: () => {
-      isConnected = false;
-    },
-  });
-  closers.push('nats', () => connection.close());
-  const connectFor = async (what: string): Promise<NatsConnection> => {
-    const more = await connectToNats({ ...shared, name: `llmos-kernel-${kernelId}-${what}` });
-    closers.push(`nats-${what}`, () => more.close());
-    return more;
-  };
-  return {
-    connection,
-    requestConnection: await connectFor('requests'),
-    leaseConnection: await connectFor('lease'),
-    isWorking: () => isConnected,
-    onSkipped: skipped.note,
-  };
-}
-
 async function compose(of: {
   readonly config: KernelConfig;
   readonly log: Logger;
@@ -188,7 +102,7 @@ async function compose(of: {
 }): Promise<RunningKernel> {
   const { config, log, closers } = of;
   const counters = new PrometheusMetrics();
-  const connections = await connectAll(of, counters);
+  const connections = await openConnections({ ...of, counters });
   const { connection } = connections;
   // The one that is idle still.
   await assertPermissions({ connection: connections.leaseConnection, log });
@@ -355,7 +269,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     }),
     storeWatch: storeWatchOf(wire),
     streams: new JetStreamStreamReadings({ manager, clock: systemClock, log }),
-    isConnected: () => !connection.isClosed(),
+    isConnected: wire.isConnected,
   });
 }
 

@@ -6,7 +6,14 @@
  * How long to wait for a server, and what a program says of its connection, is its own.
  */
 import type { OnSkipped, OnUnsent } from '@llmos/base';
-import { guardMessages, guardPublishes, parseServerUrls, useLeanRequests } from '@llmos/base';
+import {
+  cutStaleSockets,
+  guardMessages,
+  guardPublishes,
+  parseServerUrls,
+  settlesWithin,
+  useLeanRequests,
+} from '@llmos/base';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { NatsError, connect, createInbox } from 'nats';
 import { LINK_LIMITS } from './limits';
@@ -28,10 +35,19 @@ export interface LinkOptions {
 export async function openLink(options: LinkOptions): Promise<NatsConnection> {
   const connection = await connect(optionsOf(options));
   batchWrites(connection);
+  cutStaleSockets(connection);
   guardMessages(connection, options.onSkipped);
   useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
   guardPublishes(connection, options.onUnsent);
   return connection;
+}
+
+/** Closes it once the server has what was published, which the client's own `close` drops. */
+export async function closeLink(connection: NatsConnection): Promise<void> {
+  if (connection.isClosed()) return;
+  const flushed = connection.flush().catch(() => undefined);
+  await settlesWithin(flushed, LINK_LIMITS.closeFlushMs);
+  await connection.close();
 }
 
 function optionsOf(options: LinkOptions): ConnectionOptions {

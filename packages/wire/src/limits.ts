@@ -33,4 +33,6 @@ export const LINK_LIMITS = {
   pingIntervalMs: 2_000,
   /** Unanswered ones before the connection is made anew. */
   maxPingsOut: 2,
+  /** A last word to a server that may be away: what it has not by then, it never gets. */
+  closeFlushMs: 500,
 } as const;

@@ -9,6 +9,7 @@ import type { Logger, NodeCapabilities, SkippedMessages } from '@llmos/base';
 import { ServerTime, natsListener, openListeners, systemClock, wrongClock } from '@llmos/base';
 import type { ReadLeaderEpoch } from '@llmos/process';
 import { EpochGate, createLeaderEpoch } from '@llmos/process';
+import { closeLink } from '@llmos/wire';
 import type { NatsConnection } from 'nats';
 import { hostOwner } from './actors/host-protocol';
 import { createGrpcKernelLink } from './adapters/grpc/grpc-kernel-link';
@@ -72,7 +73,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
     const parts = { ...of, reconnects: () => reconnects };
     return await assemble(parts);
   } catch (thrown) {
-    await connection.close();
+    await closeLink(connection);
     throw thrown;
   }
 }
@@ -148,7 +149,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     supervisor.killAll();
     await session.close();
     await health.close();
-    await connection.close();
+    await closeLink(connection);
   };
   return { httpUrl: health.url, lost: lossOf(connection), close: () => (closing ??= close()) };
 }

@@ -11,6 +11,7 @@ import type { Logger } from '@llmos/base';
 import { LlmosError, systemClock, wrongClock } from '@llmos/base';
 import type { AttemptHandler, RunningProcess } from '@llmos/process';
 import { runProcess } from '@llmos/process';
+import { closeLink } from '@llmos/wire';
 import type { FromHost, HostCounts, HostModel, HostSpec } from './actors/host-protocol';
 import { hostOwner } from './actors/host-protocol';
 import { ThreadClient } from './actors/thread-client';
@@ -97,7 +98,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
       process.close();
       clearInterval(counting);
       await program.close();
-      await connection.close();
+      await closeLink(connection);
     },
   };
 }

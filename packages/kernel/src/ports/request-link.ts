@@ -17,7 +17,11 @@ export interface ForeignRequest extends Answering {
 }
 
 export interface ServedSubject {
-  stop(): void;
+  /**
+   * Nothing new comes. Resolves once what the server had sent by then was handed on, in bounded
+   * time; never rejects.
+   */
+  stop(): Promise<void>;
 }
 
 /**
@@ -36,4 +40,6 @@ export interface RequestLink {
   }): ServedSubject;
   /** Resolves once requests to what is served come in: the server knows of it. */
   heard(): Promise<void>;
+  /** Resolves once what came in was handled; while nothing is served any more. */
+  finish(): Promise<void>;
 }

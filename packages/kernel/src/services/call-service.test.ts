@@ -20,9 +20,10 @@ function setUp() {
       maxAnswerBytes: () => 1024 * 1024,
       serve: (of) => {
         handle = of.handle;
-        return { stop: () => undefined };
+        return { stop: () => Promise.resolve() };
       },
       heard: () => Promise.resolve(),
+      finish: () => Promise.resolve(),
     },
     publisher: {
       maxBodyBytes: () => 1_000,

@@ -9,6 +9,7 @@ const LIMITS = {
   maxWaitingPublishes: 8,
   maxWaitingPerTenant: 5,
   maxWaitingBytes: 100,
+  maxTenantWaitingBytes: 60,
   retryAfterMs: 1_000,
 };
 
@@ -69,6 +70,34 @@ it('tells who is beyond the bounds at once, with a hint, and serves others meanw
   );
   void publisher.publish(taskOf('other'));
   expect(() => publisher.publish(taskOf('other', 1_000))).toThrow(/wait to be stored/);
+});
+
+it('leaves others room in bytes, and knows which went', async () => {
+  const { answers, publisher } = slowStore();
+  for (let index = 0; index < 3; index += 1) void publisher.publish(taskOf('flood'));
+  void publisher.publish(taskOf('flood', 60));
+  expect(() => publisher.publish(taskOf('flood', 1))).toThrow(/wait to be stored/);
+  void publisher.publish(taskOf('other'));
+  void publisher.publish(taskOf('other', 40));
+  expect(() => publisher.publish(taskOf('other', 1))).toThrow(/wait to be stored/);
+  answers[0]?.resolve({ sequence: 1 });
+  await turn();
+  void publisher.publish(taskOf('flood', 60));
+});
+
+it('says when nothing is on its way any more, also where a store failed', async () => {
+  const { answers, publisher } = slowStore();
+  await publisher.idle();
+  const steps: string[] = [];
+  for (let index = 0; index < 4; index += 1) {
+    void publisher.publish(taskOf('flood')).catch(() => undefined);
+  }
+  const idle = publisher.idle().then(() => steps.push('idle'));
+  answers.forEach(({ resolve }) => resolve({ sequence: 1 }));
+  await turn();
+  expect(steps).toEqual([]);
+  answers[3]?.reject(new Error('broken'));
+  await idle;
 });
 
 it('goes on where a store fails, and forgets who has nothing left', async () => {

@@ -17,6 +17,7 @@ export interface FairPublisherLimits {
   readonly maxWaitingPublishes: number;
   readonly maxWaitingPerTenant: number;
   readonly maxWaitingBytes: number;
+  readonly maxTenantWaitingBytes: number;
   readonly retryAfterMs: number;
 }
 
@@ -28,8 +29,10 @@ interface WaitingTask {
 export class FairPublisher implements TaskPublisher {
   private readonly waiting = new FairFifo<TenantId, WaitingTask>();
   private waitingBytes = 0;
+  private readonly waitingBytesOf = new Tally<TenantId>();
   private inFlight = 0;
   private readonly inFlightOf = new Tally<TenantId>();
+  private whenIdle: (() => void)[] = [];
 
   constructor(
     private readonly inner: TaskPublisher,
@@ -47,10 +50,21 @@ export class FairPublisher implements TaskPublisher {
     if (mayGo) return this.store(task);
     this.assertRoom(task);
     this.waitingBytes += task.body.length;
+    this.waitingBytesOf.add(tenant, task.body.length);
     return new Promise((resolve, reject) => {
       const go = (): void => void this.store(task).then(resolve, reject);
       this.waiting.push(tenant, { task, go });
     });
+  }
+
+  /** Resolves once nothing is on its way. */
+  idle(): Promise<void> {
+    if (this.isIdle()) return Promise.resolve();
+    return new Promise((resolve) => void this.whenIdle.push(resolve));
+  }
+
+  private isIdle(): boolean {
+    return this.inFlight === 0 && this.waiting.size === 0;
   }
 
   private mayGoOn(): boolean {
@@ -65,10 +79,12 @@ export class FairPublisher implements TaskPublisher {
     const { limits, waiting } = this;
     const { tenant } = task.subject;
     const ofTenant = waiting.sizeOf(tenant);
+    const bytes = task.body.length;
     const isFull =
       waiting.size >= limits.maxWaitingPublishes ||
       ofTenant >= limits.maxWaitingPerTenant ||
-      this.waitingBytes + task.body.length > limits.maxWaitingBytes;
+      this.waitingBytes + bytes > limits.maxWaitingBytes ||
+      this.waitingBytesOf.of(tenant) + bytes > limits.maxTenantWaitingBytes;
     if (!isFull) return;
     throw new LlmosError(
       'RESOURCE_EXHAUSTED',
@@ -93,9 +109,12 @@ export class FairPublisher implements TaskPublisher {
   private goOn(): void {
     while (this.mayGoOn()) {
       const next = this.waiting.take((tenant) => this.mayGo(tenant));
-      if (next === undefined) return;
-      this.waitingBytes -= next.task.body.length;
+      if (next === undefined) break;
+      const { subject, body } = next.task;
+      this.waitingBytes -= body.length;
+      this.waitingBytesOf.remove(subject.tenant, body.length);
       next.go();
     }
+    if (this.isIdle()) for (const go of this.whenIdle.splice(0)) go();
   }
 }

@@ -19,6 +19,7 @@ const LIMITS = {
   maxWaitingRequests: 6,
   maxWaitingRequestsPerTenant: 4,
   maxWaitingRequestBytes: 1_000,
+  maxTenantRequestBytes: 1_000,
   retryAfterMs: 100,
 };
 
@@ -37,9 +38,15 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
     maxAnswerBytes: () => 7,
     serve: ({ handle }) => {
       deliver = handle;
-      return { stop: () => void (isStopped = true) };
+      return {
+        stop: () => {
+          isStopped = true;
+          return Promise.resolve();
+        },
+      };
     },
     heard: () => Promise.resolve(),
+    finish: () => Promise.resolve(),
   };
   const requests = new FairRequests({
     inner,
@@ -124,22 +131,60 @@ it('tells who sends more than may wait, in number or in bytes, and lets others i
   expect(handled).toContain('zenith-1');
 });
 
-it('handles what waits when it is stopped', () => {
-  const { served, send, handled, isStopped } = setUp();
+it('handles what waits when it is stopped, turn by turn, before it has finished', async () => {
+  const { requests, served, send, turn, handled, isStopped } = setUp();
   for (let n = 1; n <= 5; n += 1) send('acme', n);
-  served.stop();
+  await served.stop();
   expect(isStopped()).toBe(true);
+  const steps: string[] = [];
+  const finished = requests.finish().then(() => steps.push('finished'));
+  turn();
+  expect(handled).toHaveLength(4);
+  await Promise.resolve();
+  expect(steps).toEqual([]);
+  turn();
+  await finished;
   expect(handled).toHaveLength(5);
+  await requests.finish();
 });
 
-it('goes on after a request that fails', () => {
-  const { send, turn, handled } = setUp();
+it('makes no pauses once it is to finish, not even for a flood', async () => {
+  const { requests, send, turn, advance, handled } = setUp({ ...NO_LONG_LINE, longLine: 3 });
+  send('zenith', 1);
+  sendWrong(send, 8);
+  turn();
+  advance(1_000);
+  for (let n = 0; n < 4; n += 1) sendWrong(send, 1);
+  const finished = requests.finish();
+  advance(1_000);
+  for (let n = 0; n < 5; n += 1) turn();
+  await finished;
+  expect(handled.length).toBeGreaterThan(9);
+});
+
+it('answers a request that fails by a mistake of its own, and goes on', () => {
+  const { send, turn, handled, answers } = setUp();
   send('acme', 1);
   send('acme', 2);
   send('acme', 3, 'broken');
   send('acme', 4);
   turn();
   expect(handled).toEqual(['acme-1', 'acme-2', 'acme-4']);
+  expect(answers).toMatchObject([{ ok: false, error: { code: 'INTERNAL' } }]);
+});
+
+it('lets one tenant have so many bytes in line while several ask, and always one request', () => {
+  const { send, answers } = setUp({ ...FLOOD, maxTenantRequestBytes: 100 });
+  sendMany(send, 3);
+  send('acme', 101);
+  send('acme', 101);
+  expect(answers).toHaveLength(0);
+  send('zenith', 1);
+  send('acme', 1);
+  expect(answers).toHaveLength(1);
+  send('globex', 101);
+  send('globex', 1);
+  expect(answers).toHaveLength(1 + 1);
 });
 
 const FLOOD = { longLine: 3, requestsPerTurn: 3, maxWaitingRequestsPerTenant: 100 };
@@ -339,6 +384,26 @@ describe('sending more than may wait', () => {
     expect(handledOf(['wrong', 'wrong', 'wrong'])).toEqual([3, 3, 3, 1]);
   });
 
+  it('is no flood any more after as long with what is right, though its line was never empty', () => {
+    const limits = { ...NO_LONG_LINE, maxFloodRequests: 2, floodAfterMs: 100 };
+    const { send, turn, advance, handled } = setUp(limits);
+    const handledInTurnAfter = (name: string): number => {
+      for (let n = 1; n <= 9; n += 1) send('acme', n, name);
+      const before = handled.length;
+      turn();
+      advance(60);
+      return handled.length - before;
+    };
+    send('zenith', 1);
+    const asWrong = Array.from({ length: 4 }, () => handledInTurnAfter('wrong'));
+    expect(asWrong.at(-1)).toBe(1);
+    const counts = Array.from({ length: 20 }, () => {
+      send('zenith', 1);
+      return handledInTurnAfter('echo');
+    });
+    expect(counts.at(-1)).toBeGreaterThan(1);
+  });
+
   it('makes none of a tenant whose requests are right, or most of them', () => {
     expect(handledOf(['echo', 'echo', 'echo'])).toEqual([3, 3, 3, 3]);
     expect(handledOf(['wrong', 'echo', 'echo'])).toEqual([3, 3, 3, 3]);
@@ -346,9 +411,9 @@ describe('sending more than may wait', () => {
   });
 });
 
-it('counts the bytes of both lines, and handles both when it is stopped', () => {
+it('counts the bytes of both lines, and handles both before it has finished', async () => {
   const limits = { ...NO_LONG_LINE, maxWaitingRequestBytes: 30 };
-  const { send, turn, served, answers, handled } = setUp(limits);
+  const { requests, send, turn, advance, answers, handled } = setUp(limits);
   send('zenith', 1);
   sendWrong(send, 8);
   turn();
@@ -359,7 +424,12 @@ it('counts the bytes of both lines, and handles both when it is stopped', () => 
   send('globex', 15);
   expect(answers).toHaveLength(3);
   send('globex', 14);
-  served.stop();
+  const finished = requests.finish();
+  for (let n = 0; n < 5; n += 1) {
+    turn();
+    advance(1_000);
+  }
+  await finished;
   expect(answers).toHaveLength(3);
   expect(handled).toHaveLength(1 + 5 + 2 + 5);
 });

@@ -40,6 +40,8 @@ export interface FairRequestsLimits extends FloodLimits {
   readonly maxLinePauseMs: number;
   readonly maxWaitingRequests: number;
   readonly maxWaitingRequestBytes: number;
+  /** Of one tenant that has something in line, while several ask. */
+  readonly maxTenantRequestBytes: number;
   readonly retryAfterMs: number;
 }
 
@@ -68,6 +70,7 @@ export class FairRequests implements RequestLink {
   /** What who sends too much is told in this turn: written once. */
   private readonly refusals = new Map<string, Refusal>();
   private isTurnDue = false;
+  private isFinishing = false;
 
   constructor(private readonly options: FairRequestsOptions) {
     const { limits, clock } = options;
@@ -93,18 +96,16 @@ export class FairRequests implements RequestLink {
     return this.options.inner.heard();
   }
 
-  /** What waits when it is stopped is handled still: it was taken from the server already. */
+  /** What waits when it is stopped is handled in its turn: it was taken from the server already. */
   serve(of: Serve): ServedSubject {
     const handle = (request: ForeignRequest): void =>
       this.take({ tenant: tenantOf(request.subject), request, handle: of.handle });
-    const served = this.options.inner.serve({ ...of, handle });
-    return {
-      stop: () => {
-        served.stop();
-        this.line.handleAll();
-        this.floodLine.handleAll();
-      },
-    };
+    return this.options.inner.serve({ ...of, handle });
+  }
+
+  async finish(): Promise<void> {
+    this.isFinishing = true;
+    await Promise.all([this.line.empty(), this.floodLine.empty()]);
   }
 
   private get waiting(): number {
@@ -117,7 +118,7 @@ export class FairRequests implements RequestLink {
     if (this.mayGoAtOnce(tenant)) {
       this.countHandled(tenant);
       this.handle(each);
-    } else if (this.isBeyond(tenant)) {
+    } else if (this.isBeyond(each)) {
       this.noteBeyond(tenant);
       this.refuse(each);
     } else if (this.isFull(each)) {
@@ -132,7 +133,7 @@ export class FairRequests implements RequestLink {
   /** While nobody else asks, everything has its full pace. */
   private paceOf(isSlow: boolean, pauseFactor: number): LinePace {
     const { requestsPerTurn, slowPerTurn } = this.options.limits;
-    const isPaced = isSlow && this.floods.isContested();
+    const isPaced = isSlow && this.floods.isContested() && !this.isFinishing;
     return isPaced
       ? { perTurn: slowPerTurn, pauseFactor }
       : { perTurn: requestsPerTurn, pauseFactor: 0 };
@@ -169,6 +170,8 @@ export class FairRequests implements RequestLink {
       handle(request);
     } catch (error) {
       this.options.log.error('request-failed', { subject: request.subject.slice(0, 256), error });
+      const body = errorBody('INTERNAL', 'the request can’t be handled, by a mistake of llmos');
+      request.refuse(body, encodeJson(failure(body)));
     }
   }
 
@@ -185,15 +188,25 @@ export class FairRequests implements RequestLink {
   }
 
   /** A request of this tenant is more than may wait. */
-  private isBeyond(tenant: string): boolean {
-    return this.lineOf(tenant).sizeOf(tenant) >= this.floods.mostOf(tenant);
+  private isBeyond({ tenant, request }: WaitingRequest): boolean {
+    const { limits } = this.options;
+    const line = this.lineOf(tenant);
+    const waiting = line.sizeOf(tenant);
+    if (waiting >= this.floods.mostOf(tenant)) return true;
+    if (waiting === 0 || !this.floods.isContested()) return false;
+    return line.bytesOf(tenant) + request.bytes > limits.maxTenantRequestBytes;
   }
 
-  /** One that becomes a flood takes along what it has in line. */
+  /** Whoever becomes a flood, or ends being one, takes along what it has in line. */
   private noteBeyond(tenant: string): void {
+    const before = this.lineOf(tenant);
     if (!this.floods.noteBeyond(tenant)) return;
-    this.options.log.warn('request-flood', { tenant: tenant.slice(0, 256) });
-    for (const each of this.line.takeAllOf(tenant)) this.floodLine.push(each);
+    const isFlood = this.floods.isFlood(tenant);
+    const fields = { tenant: tenant.slice(0, 256) };
+    if (isFlood) this.options.log.warn('request-flood', fields);
+    else this.options.log.info('request-flood-over', fields);
+    const after = this.lineOf(tenant);
+    for (const each of before.takeAllOf(tenant)) after.push(each);
   }
 
   private isFull({ request }: WaitingRequest): boolean {

@@ -3,10 +3,11 @@
  *
  * However much comes, it is nobody's business while its tenant asks alone. While several ask, a
  * burst may wait, and who sends more is told when to ask again. Whoever goes on regardless, seconds
- * later, without a moment in which nothing of it waits, and mostly with what is wrong, is a flood
- * until there is such a moment: who works that hard with what is right has its share. A flood may
- * have only a few in line: what waits for long survives the collections of garbage, and each of
- * them stops the calls of all others while it copies that.
+ * later, without a moment in which nothing of it waits, and mostly with what is wrong, is a flood:
+ * who works that hard with what is right has its share. It is one until there is such a moment, or
+ * as many seconds with mostly what is right. A flood may have only a few in line: what waits for
+ * long survives the collections of garbage, and each of them stops the calls of all others while it
+ * copies that.
  */
 import type { Clock } from '@llmos/base';
 
@@ -17,13 +18,13 @@ export interface FloodLimits {
   readonly maxBurstRequests: number;
   /** Of a flood. */
   readonly maxFloodRequests: number;
-  /** From the first request that was too much of a tenant: longer than it is told to wait. */
+  /** What is judged at a time, from the first that was too much: longer than it is told to wait. */
   readonly floodAfterMs: number;
   /** How long several tenants ask after a request of another one than the last. */
   readonly contestedAfterMs: number;
 }
 
-/** Of a tenant that sends more than may wait, and has something in line since. */
+/** Of a tenant that sends more than may wait, and has something in line since: as it goes on. */
 interface Excess {
   readonly sinceMs: number;
   handled: number;
@@ -66,17 +67,19 @@ export class FloodWatch {
   /**
    * The tenant, which has something in line, has sent more than may wait.
    *
-   * @returns whether that makes it a flood, which it was not before.
+   * @returns whether that makes it a flood, or ends its being one.
    */
   noteBeyond(tenant: string): boolean {
-    if (this.floods.has(tenant) || !this.isContested()) return false;
+    if (!this.isContested()) return false;
     const nowMs = this.clock.nowMs();
     const known = this.excess.get(tenant);
-    const { sinceMs, handled, refused } = known ?? { sinceMs: nowMs, handled: 0, refused: 0 };
-    if (known === undefined) this.excess.set(tenant, { sinceMs, handled, refused });
-    const isMostlyRefused = refused > handled / 2;
-    if (nowMs - sinceMs < this.limits.floodAfterMs || !isMostlyRefused) return false;
-    this.floods.add(tenant);
+    if (known !== undefined && nowMs - known.sinceMs < this.limits.floodAfterMs) return false;
+    this.excess.set(tenant, { sinceMs: nowMs, handled: 0, refused: 0 });
+    if (known === undefined || known.handled === 0) return false;
+    const isFlood = known.refused > known.handled / 2;
+    if (isFlood === this.floods.has(tenant)) return false;
+    if (isFlood) this.floods.add(tenant);
+    else this.floods.delete(tenant);
     return true;
   }
 

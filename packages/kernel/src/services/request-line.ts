@@ -3,7 +3,7 @@
  * the other, with a pause in between that is as many times as long as handling them took.
  */
 import type { Clock } from '@llmos/base';
-import { FairFifo } from '@llmos/base';
+import { FairFifo, Tally } from '@llmos/base';
 import type { ForeignRequest } from '../ports/request-link';
 
 export interface WaitingRequest {
@@ -39,6 +39,8 @@ interface Drained extends LinePace {
 export class RequestLine {
   private readonly waiting = new FairFifo<string, WaitingRequest>();
   private waitingBytes = 0;
+  private readonly bytesByTenant = new Tally<string>();
+  private whenEmpty: (() => void)[] = [];
   private isDrainDue = false;
   /** What waits is not handled before this. */
   private pausedUntilMs = Number.NEGATIVE_INFINITY;
@@ -57,20 +59,32 @@ export class RequestLine {
     return this.waiting.sizeOf(tenant);
   }
 
+  bytesOf(tenant: string): number {
+    return this.bytesByTenant.of(tenant);
+  }
+
   push(each: WaitingRequest): void {
     this.waiting.push(each.tenant, each);
     this.waitingBytes += each.request.bytes;
+    this.bytesByTenant.add(each.tenant, each.request.bytes);
     this.drainSoon();
   }
 
   takeAllOf(tenant: string): readonly WaitingRequest[] {
     const all = this.waiting.takeAllOf(tenant);
-    for (const { request } of all) this.waitingBytes -= request.bytes;
+    for (const each of all) this.noteTaken(each);
     return all;
   }
 
-  handleAll(): void {
-    this.handleMany(this.waiting.size);
+  /** Resolves once nothing waits any more. */
+  empty(): Promise<void> {
+    if (this.waiting.size === 0) return Promise.resolve();
+    return new Promise((resolve) => void this.whenEmpty.push(resolve));
+  }
+
+  private noteTaken({ tenant, request }: WaitingRequest): void {
+    this.waitingBytes -= request.bytes;
+    this.bytesByTenant.remove(tenant, request.bytes);
   }
 
   private drainSoon(): void {
@@ -102,6 +116,7 @@ export class RequestLine {
       this.pausedUntilMs = nowMs + Math.min(pauseMs, this.options.maxPauseMs);
     }
     this.isDrainDue = false;
+    if (this.waiting.size === 0) for (const go of this.whenEmpty.splice(0)) go();
     this.drainSoon();
   }
 
@@ -109,7 +124,7 @@ export class RequestLine {
     for (let left = Math.min(most, this.waiting.size); left > 0; left -= 1) {
       const next = this.waiting.take();
       if (next === undefined) return;
-      this.waitingBytes -= next.request.bytes;
+      this.noteTaken(next);
       this.options.handle(next);
     }
   }

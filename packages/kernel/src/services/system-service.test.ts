@@ -17,9 +17,10 @@ function setUp(more: Pick<SystemServiceOptions, 'store' | 'isLeading'>) {
       maxAnswerBytes: () => 1024 * 1024,
       serve: ({ pattern, handle }) => {
         handlers.set(pattern, handle);
-        return { stop: () => undefined };
+        return { stop: () => Promise.resolve() };
       },
       heard: () => Promise.resolve(),
+      finish: () => Promise.resolve(),
     },
     registry: new Registry(silentLogger),
     deliver: (event) => void delivered.push(event),
@@ -27,18 +28,22 @@ function setUp(more: Pick<SystemServiceOptions, 'store' | 'isLeading'>) {
     log: silentLogger,
     ...more,
   });
-  const call = (name: string, request: object): Promise<Result> =>
+  const ask = (pattern: string, subject: string, body: Uint8Array): Promise<Result> =>
     new Promise((resolve) => {
-      handlers.get(patterns.sys)?.({
-        subject: `llmos.v1.sys.default.${name}`,
+      handlers.get(pattern)?.({
+        subject,
         header: () => undefined,
-        body: encodeJson(request),
-        answer: (body) => resolve(decodeJson(body) as Result),
+        body,
+        answer: (result) => resolve(decodeJson(result) as Result),
         bytes: 1,
-        refuse: (_error, body) => resolve(decodeJson(body) as Result),
+        refuse: (_error, result) => resolve(decodeJson(result) as Result),
       });
     });
-  return { call, delivered };
+  const call = (name: string, request: object): Promise<Result> =>
+    ask(patterns.sys, `llmos.v1.sys.default.${name}`, encodeJson(request));
+  const cancel = (task: string): Promise<Result> =>
+    ask(patterns.cancels, `llmos.v1.cancel.default.${task}`, new Uint8Array());
+  return { call, cancel, delivered };
 }
 
 describe('spawn', () => {
@@ -63,4 +68,15 @@ describe('spawn', () => {
       error: { code: 'UNAVAILABLE', retryable: true },
     });
   });
+});
+
+it('says that it does nothing where it leads no more, and heeds a cancel if it does again', async () => {
+  const store = { writeDesired: () => Promise.resolve() };
+  const { call, cancel, delivered } = setUp({ store, isLeading: () => false });
+  const refused = { ok: false, error: { code: 'UNAVAILABLE', retryable: true } };
+  expect(await call('kill', { pid: 'p1' })).toMatchObject(refused);
+  expect(await call('ps', {})).toMatchObject(refused);
+  expect(delivered).toEqual([]);
+  expect(await cancel('t1')).toMatchObject(refused);
+  expect(delivered).toEqual([{ kind: 'cancel-requested', tenant: 'default', task: 't1' }]);
 });

@@ -81,8 +81,8 @@ export function startSystemService(options: SystemServiceOptions): ServedSubject
     }),
   ];
   return {
-    stop: () => {
-      for (const subject of served) subject.stop();
+    stop: async () => {
+      await Promise.all(served.map((subject) => subject.stop()));
     },
   };
 }
@@ -91,11 +91,12 @@ function handleCancel(options: SystemServiceOptions, request: ForeignRequest): v
   const of = parseTenantTask('cancel', request.subject);
   if (of === undefined) {
     const message = `subject ${quoteShort(request.subject)}: tenant and task must be tokens`;
-    const error = errorBody('INVALID_ARGUMENT', message);
-    return request.refuse(error, encodeJson(failure(error)));
+    return refuse(options, request, errorBody('INVALID_ARGUMENT', message));
   }
-  options.counters.add('requests', 'cancel');
+  // One that leads again in a moment heeds it then; nobody is told so, and may ask again.
   options.deliver({ kind: 'cancel-requested', tenant: of.tenant, task: of.task });
+  if (!options.isLeading()) return refuse(options, request, leadsNoMore());
+  options.counters.add('requests', 'cancel');
   request.answer(encodeJson(success({ task: of.task })));
 }
 
@@ -104,7 +105,7 @@ function handleCall(
   handlers: Handlers,
   request: ForeignRequest,
 ): void {
-  const parsed = readCall(request);
+  const parsed = options.isLeading() ? readCall(request) : leadsNoMore();
   if ('code' in parsed) return refuse(options, request, parsed);
   const { call, principal, value } = parsed;
   // Each handler takes the request that its schema has just checked.
@@ -172,10 +173,8 @@ function handlersOf(options: SystemServiceOptions): Handlers {
       }
       const desired = { model: target, replicas: request.replicas };
       await options.store.writeDesired(desired);
-      if (!options.isLeading()) {
-        // The next leader may have read the wish that was there before.
-        throw new LlmosError('UNAVAILABLE', 'the leader has changed meanwhile: ask again');
-      }
+      // The next leader may have read the wish that was there before.
+      if (!options.isLeading()) throw LlmosError.fromBody(leadsNoMore());
       options.deliver({ kind: 'spawn-requested', request: desired });
       return desired;
     },
@@ -189,6 +188,11 @@ function handlersOf(options: SystemServiceOptions): Handlers {
     'model-add': (request) => registrar.add(request),
     'model-remove': (request) => registrar.remove(request),
   };
+}
+
+/** The leader has changed, or its lease has lapsed: what it said would not be done. */
+function leadsNoMore(): ErrorBody {
+  return errorBody('UNAVAILABLE', 'the leader has changed meanwhile: ask again');
 }
 
 function versionedTarget(text: string): string | undefined {

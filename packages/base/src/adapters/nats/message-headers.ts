@@ -3,10 +3,11 @@
  * not allowed, inside whatever touches it; here that becomes an answer. Types are structural, so
  * that `base` loads no client into the actor threads.
  */
+import { ownText } from '../../own-text';
 import type { HeaderSource } from '../../task-headers';
 
 export interface HeaderReading {
-  /** Names in any case. */
+  /** Names in any case. What is read holds nothing of the other headers. */
   readonly get: HeaderSource;
   readonly isReadable: boolean;
 }
@@ -32,7 +33,11 @@ export function readHeaders(source: () => DecodedHeaders | undefined): HeaderRea
     const [first] = all;
     if (first !== undefined && !values.has(key)) values.set(key, first);
   }
-  return { get: (name) => values.get(name.toLowerCase()), isReadable: true };
+  const get: HeaderSource = (name) => {
+    const value = values.get(name.toLowerCase());
+    return value === undefined ? undefined : ownText(value);
+  };
+  return { get, isReadable: true };
 }
 
 /** The status of a control message; 0 for a message that carries something. */

@@ -6,7 +6,7 @@ import type { AttemptCost, DeviceRow } from '@llmos/base';
 import { TASK_CLASSES } from '@llmos/base';
 import type { Registry } from 'prom-client';
 import { Counter, Gauge } from 'prom-client';
-import type { KernelGauges } from '../../kernel-node';
+import type { KernelGauges } from '../../kernel-gauges';
 import type { ModelLoad } from '../../scheduling/model-loads';
 
 type Labels = Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 /** The kernel's metrics for Prometheus: counted as they happen; gauges are read when asked for. */
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { LOOP_MONITOR_MS, LOOP_SECONDS, UNWANTED_METRICS } from '@llmos/base';
-import type { KernelGauges } from '../../kernel-node';
+import type { KernelGauges } from '../../kernel-gauges';
 import type { CounterName, DurationName, KernelCounters } from '../../ports/kernel-counters';
 import { COUNTERS, DURATIONS } from '../../ports/kernel-counters';
 import { addKernelGauges } from './kernel-gauges';

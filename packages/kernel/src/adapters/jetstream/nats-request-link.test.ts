@@ -14,7 +14,7 @@ function setUp() {
     publish: (subject: string, body: Uint8Array) => sent.push({ subject, body }),
     subscribe: (_subject: string, of: { callback: typeof hear }) => {
       hear = of.callback;
-      return { unsubscribe: () => undefined };
+      return { drain: () => Promise.resolve() };
     },
   } as unknown as NatsConnection;
   const link = new NatsRequestLink({ connection, log: silentLogger, counters: silentCounters });
@@ -44,19 +44,47 @@ it('answers an error that names both sizes instead of what the server does not t
   });
 });
 
-it('is heard once the server has read what is subscribed, and where that fails later', async () => {
-  const flushes = [Promise.resolve(), Promise.reject(new Error('disconnected'))];
-  const asked: number[] = [];
-  const connection = {
-    flush: () => {
-      asked.push(flushes.length);
-      return flushes.shift();
-    },
-  } as unknown as NatsConnection;
-  const link = new NatsRequestLink({ connection, log: silentLogger, counters: silentCounters });
-  await link.heard();
-  await link.heard();
-  expect(asked).toEqual([2, 1]);
+const NEVER = new Promise<never>(() => undefined);
+const refused = (): Promise<void> => Promise.reject(new Error('disconnected'));
+
+function linkOf(connection: Record<string, unknown>): NatsRequestLink {
+  return new NatsRequestLink({
+    connection: connection as unknown as NatsConnection,
+    log: silentLogger,
+    counters: silentCounters,
+  });
+}
+
+it('is heard once the server has read what is subscribed, however often that is cut off', async () => {
+  const flushes = [refused, refused, () => Promise.resolve(), refused];
+  const flush = (): Promise<void> => flushes.shift()?.() ?? NEVER;
+  await linkOf({ flush, isClosed: () => false, closed: () => NEVER }).heard();
+  expect(flushes).toHaveLength(1);
+});
+
+it('waits for no server whose connection is closed for good', async () => {
+  await linkOf({ isClosed: () => true }).heard();
+  const closed = (): Promise<void> => Promise.resolve();
+  await linkOf({ flush: () => NEVER, isClosed: () => false, closed }).heard();
+});
+
+it('hands on what the server had sent when it was stopped, and waits for that', async () => {
+  let drained: () => void = () => undefined;
+  const drain = (): Promise<void> => new Promise((resolve) => (drained = resolve));
+  const link = linkOf({ subscribe: () => ({ drain }) });
+  let isStopped = false;
+  const stopped = link
+    .serve({ pattern: 'p', handle: () => undefined })
+    .stop()
+    .then(() => (isStopped = true));
+  await Promise.resolve();
+  expect(isStopped).toBe(false);
+  drained();
+  await stopped;
+  // One that is closed already has nothing more.
+  await linkOf({ subscribe: () => ({ drain: refused }) })
+    .serve({ pattern: 'p', handle: () => undefined })
+    .stop();
 });
 
 it('says how many bytes a request has with its headers, and what answers it holds none of them', () => {

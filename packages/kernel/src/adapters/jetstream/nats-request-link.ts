@@ -8,9 +8,10 @@ import {
   failure,
   isAnswerable,
   readHeaders,
+  settlesWithin,
 } from '@llmos/base';
 import { headers as newHeaders } from 'nats';
-import type { Msg, NatsConnection } from 'nats';
+import type { Msg, NatsConnection, Subscription } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type {
@@ -50,16 +51,33 @@ export class NatsRequestLink implements RequestLink {
         }
       },
     });
-    return { stop: () => subscription.unsubscribe() };
+    return { stop: () => this.end(subscription) };
   }
 
   async heard(): Promise<void> {
     const { connection, log } = this.options;
+    while (!connection.isClosed()) {
+      try {
+        await Promise.race([connection.flush(), connection.closed()]);
+        return;
+      } catch (error) {
+        // It went down meanwhile: the client subscribes anew once it is up again, and is asked anew.
+        log.info('request-flush-failed', { error });
+      }
+    }
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Unlike `unsubscribe`, which drops what the server has sent already. */
+  private async end(subscription: Subscription): Promise<void> {
     try {
-      await connection.flush();
+      await settlesWithin(subscription.drain(), EDGE_LIMITS.drainMs);
     } catch (error) {
-      // It went down meanwhile: the client subscribes anew once it is up again.
-      log.info('request-flush-failed', { error });
+      // Closed already, or cut off: nothing comes any more.
+      this.options.log.debug('request-drain-failed', { error });
     }
   }
 

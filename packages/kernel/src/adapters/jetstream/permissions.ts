@@ -16,6 +16,7 @@ import {
   STREAMS,
   TASK_CLASSES,
   patterns,
+  settlesWithin,
 } from '@llmos/base';
 import { describeApiError } from '@llmos/wire';
 import { createInbox, headers as newHeaders } from 'nats';
@@ -126,9 +127,6 @@ async function askForAll(connection: NatsConnection): Promise<Refused> {
 
 async function answeredFlush(connection: NatsConnection): Promise<void> {
   const limitMs = EDGE_LIMITS.requestTimeoutMs;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-  });
-  await Promise.race([connection.flush(), late]).finally(() => clearTimeout(timer));
+  const isInTime = await settlesWithin(connection.flush(), limitMs);
+  if (!isInTime) throw new Error(`no answer within ${limitMs} ms`);
 }

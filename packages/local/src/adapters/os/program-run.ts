@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { LlmosError } from '@llmos/base';
+import { LlmosError, settlesWithin } from '@llmos/base';
 import { LOCAL_LIMITS } from '../../limits';
 import type { Settings } from '../../programs/program-settings';
 import { describeExit } from '../../programs/system-notice';
@@ -115,22 +115,12 @@ async function stop(
   sweep: () => void,
 ): Promise<boolean> {
   child.kill('SIGTERM');
-  const isOver = await within(exited, LOCAL_LIMITS.programStopMs);
+  const isOver = await settlesWithin(exited, LOCAL_LIMITS.programStopMs);
   if (!isOver) {
     child.kill('SIGKILL');
-    await within(exited, LOCAL_LIMITS.programReapMs);
+    await settlesWithin(exited, LOCAL_LIMITS.programReapMs);
   }
   sweep();
   if (child.connected) child.disconnect();
   return !isOver;
-}
-
-async function within(awaited: Promise<unknown>, limitMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), limitMs);
-  });
-  const isOver = await Promise.race([awaited.then(() => true), late]);
-  clearTimeout(timer);
-  return isOver;
 }

@@ -1,6 +1,6 @@
 /** Opens the NATS connection of a client; every failure is an LlmosError that names the servers. */
 import { access, readFile } from 'node:fs/promises';
-import { LlmosError, parseServerUrls } from '@llmos/base';
+import { LlmosError, cutStaleSockets, parseServerUrls } from '@llmos/base';
 import { ErrorCode, connect, credsAuthenticator } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { SDK_LIMITS } from '../../limits';
@@ -35,7 +35,7 @@ export async function connectToNats(given: NatsConnectOptions): Promise<NatsConn
   const options = { ...given, ...(isNamed ? {} : urlCredentials), servers, tls };
   const { signal } = options;
   if (signal?.aborted === true) throw cancelled(options);
-  const opening = connect(await connectionOptions(options)).then(boundReconnects);
+  const opening = connect(await connectionOptions(options)).then(boundWaits);
   if (signal === undefined) return opening.catch((cause: unknown) => refuse(options, cause));
   let stopListening = (): void => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
@@ -55,8 +55,12 @@ export async function connectToNats(given: NatsConnectOptions): Promise<NatsConn
   }
 }
 
-/** The client gives each try as long as the first connection had; it reads the options each time. */
-function boundReconnects(connection: NatsConnection): NatsConnection {
+/**
+ * The client would wait for a server that stands still, and gives each try to reconnect as long as
+ * the first connection had; it reads the options each time.
+ */
+function boundWaits(connection: NatsConnection): NatsConnection {
+  cutStaleSockets(connection);
   const { options } = connection as { readonly options?: ConnectionOptions };
   if (options !== undefined) options.timeout = SDK_LIMITS.reconnectTryMs;
   return connection;

@@ -6,7 +6,7 @@
  * its subject. Sole owner of the connection and of the table of pending requests.
  */
 import type { HeaderReading, OnSkipped } from '@llmos/base';
-import { guardMessages, readHeaders } from '@llmos/base';
+import { guardMessages, readHeaders, settlesWithin } from '@llmos/base';
 import { createInbox, Events, headers as natsHeaders } from 'nats';
 import type { Msg, MsgHdrs, NatsConnection, Status } from 'nats';
 import { SDK_LIMITS } from '../../limits';
@@ -89,12 +89,8 @@ class NatsMessageLink implements MessageLink {
   }
 
   async settle(waitMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, waitMs);
-    });
-    await Promise.race([this.connection.flush().catch(() => undefined), limit]);
-    clearTimeout(timer);
+    const flushed = this.connection.flush().catch(() => undefined);
+    await settlesWithin(flushed, waitMs);
   }
 
   onReconnect(callback: () => void): () => void {
@@ -195,13 +191,9 @@ class NatsMessageLink implements MessageLink {
   private async drain(): Promise<void> {
     this.endRequests();
     if (this.connection.isClosed()) return;
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, SDK_LIMITS.closeTimeoutMs);
-    });
     // A drain waits for the server, which may be away; then closing loses nothing more.
-    await Promise.race([this.connection.drain().catch(() => undefined), limit]);
-    clearTimeout(timer);
+    const drained = this.connection.drain().catch(() => undefined);
+    await settlesWithin(drained, SDK_LIMITS.closeTimeoutMs);
     if (!this.connection.isClosed()) await this.connection.close();
   }
 }

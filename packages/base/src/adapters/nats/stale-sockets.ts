@@ -1,0 +1,38 @@
+/**
+ * Gives up the socket of a server that answers no pings any more.
+ *
+ * The client first waits until everything that it wrote has left, which is never where the server
+ * stands still and takes no more: it would not even try another one, or the same one that is back.
+ * Types are structural, so that `base` loads no client into the actor threads.
+ */
+
+/** What is used of the client's own parts; `disconnect` is replaced. */
+interface StaleProtocol {
+  /** Called by the client's heartbeat. */
+  disconnect(): void;
+  dispatchStatus(status: { readonly type: string; readonly data: string }): void;
+  /** Another one after each reconnect. */
+  readonly transport: { close(): Promise<void> };
+}
+
+/** The client's name of it. */
+const STALE = 'staleConnection';
+
+/** Leaves a connection as it is whose parts are not those of the client that is known. */
+export function cutStaleSockets(connection: object): void {
+  const { protocol } = connection as { protocol?: Partial<StaleProtocol> };
+  if (!isStaleProtocol(protocol)) return;
+  protocol.disconnect = () => {
+    protocol.dispatchStatus({ type: STALE, data: '' });
+    // Waits for nothing, unlike `transport.disconnect`; the client reconnects as after any loss.
+    void protocol.transport.close();
+  };
+}
+
+function isStaleProtocol(of: Partial<StaleProtocol> | undefined): of is StaleProtocol {
+  return (
+    typeof of?.disconnect === 'function' &&
+    typeof of.dispatchStatus === 'function' &&
+    typeof of.transport?.close === 'function'
+  );
+}
