@@ -24,7 +24,7 @@ const base: readonly Area[] = [
   },
   {
     name: 'base/index',
-    files: /^packages\/base\/src\/index$/,
+    files: /^packages\/base\/src\/(index|testing)$/,
     mayImport: ['base', 'base/adapters'],
     outside: NOTHING,
   },

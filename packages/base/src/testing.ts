@@ -1,5 +1,7 @@
-/** For tests of any package: a clock that moves only when told. */
+/** For tests of any package: a clock that moves only when told, and what is still held. */
 import type { Clock } from './clock';
+
+export { collectGarbage } from './adapters/node/collect-garbage';
 
 export interface ManualClock extends Clock {
   advance(ms: number): void;

@@ -79,6 +79,7 @@ export class ActiveKernel implements Leader {
   private callerTimer: NodeJS.Timeout | undefined;
   private isEnded = false;
   private hasBegun = false;
+  private isStopping = false;
   private isHeard = false;
   private heldBackAgainAtMs = 0;
   private beginTimer: NodeJS.Timeout | undefined;
@@ -142,6 +143,7 @@ export class ActiveKernel implements Leader {
         desired,
       });
       this.hasBegun = true;
+      clearTimeout(this.beginTimer);
       this.serve();
       await this.parts.requests.heard();
       this.isHeard = true;
@@ -178,12 +180,17 @@ export class ActiveKernel implements Leader {
     this.loop.resume();
   }
 
+  /** It ends in a moment: what it would confirm now might not be done any more. */
+  stopServing(): void {
+    this.isStopping = true;
+  }
+
   async end(): Promise<void> {
     if (this.isEnded) return;
     this.isEnded = true;
     clearTimeout(this.beginTimer);
     clearInterval(this.callerTimer);
-    // What is asked still is refused, since this one leads no more.
+    // What is asked still is refused.
     const unserved = this.served?.stop();
     this.loop.end();
     this.parts.packageCollector.end();
@@ -253,6 +260,7 @@ export class ActiveKernel implements Leader {
       now: () => readClock(clock),
       limits: (tenant) => this.parts.limits(tenant),
       info: () => this.parts.info(this.epoch, this.core.counts()),
+      isServing: () => !this.isEnded && !this.isStopping,
       isLeading,
     });
     this.parts.packageCollector.begin(isLeading);

@@ -162,6 +162,9 @@ export const EDGE_LIMITS = {
   // Tasks of `submit` and `call` on their way into the stream: in all, and of one tenant.
   maxPublishes: 4_096,
   maxPublishesPerTenant: 1_024,
+  /** A server that is slow holds them up: they lie in the client's buffers until then. */
+  maxPublishBytes: 64 * 1024 * 1024,
+  maxTenantPublishBytes: 16 * 1024 * 1024,
   /** Those that wait for that, their tenants in turn; beyond, a request is refused with a hint. */
   maxWaitingPublishes: 32_768,
   maxWaitingPerTenant: 16_384,
@@ -214,7 +217,11 @@ export const EDGE_LIMITS = {
   /** The core commits an expired task's error first; the waiter answers by itself after this. */
   waiterGraceMs: 2_000,
   retryAfterMs: 1_000,
-  maxSystemCallBytes: 1024 * 1024,
+  /** Of all but `model-add`: nothing else has more to say. */
+  maxSystemCallBytes: 8 * 1024,
+  maxAddCallBytes: 1024 * 1024,
+  /** Registrations that are added, or wait for that, at once. */
+  maxAdditions: 64,
 
   // Lists of system calls, a page each: written in a few milliseconds, while nothing else is done.
   pageBytes: 256 * 1024,

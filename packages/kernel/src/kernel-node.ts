@@ -369,8 +369,10 @@ export class KernelNode {
   }
 
   private async shutDown(): Promise<void> {
-    // Where the server is away, there is nothing to finish.
-    if (this.parts.isConnected()) await settlesWithin(this.finish(), EDGE_LIMITS.finishMs);
+    this.active?.stopServing();
+    const finished = this.finish();
+    // Where the server is away, there is nothing to wait for.
+    if (this.parts.isConnected()) await settlesWithin(finished, EDGE_LIMITS.finishMs);
     for (const timer of this.timers) clearInterval(timer);
     this.waiters.stop();
     this.readerWaiters.stop();

@@ -215,7 +215,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
   const packages = await whileUnavailable(waitingOf(wire), () => JetStreamPackageStore.open(wire));
-  const turns = new PackageTurns();
+  const turns = new PackageTurns(EDGE_LIMITS.maxAdditions);
   const reads = new ResultReads({ ...wire, nowMs: () => systemClock.nowMs() });
   const foreignEpochs = new ForeignEpochs(wire.counters);
   const leadershipStore = await openLeadership(wire);

@@ -6,6 +6,8 @@ export const SDK_LIMITS = {
   connectTimeoutMs: 10_000,
   /** A half-open connection is found out after three of these. */
   pingIntervalMs: 3_000,
+  /** Then what was written may leave still, as over a slow line; longer is a server that stands. */
+  staleFlushMs: 20_000,
   reconnectWaitMs: 250,
   /** One try of it: where a server has just gone, nobody may answer at its address. */
   reconnectTryMs: 2_000,

@@ -35,7 +35,7 @@ export interface LinkOptions {
 export async function openLink(options: LinkOptions): Promise<NatsConnection> {
   const connection = await connect(optionsOf(options));
   batchWrites(connection);
-  cutStaleSockets(connection);
+  cutStaleSockets(connection, LINK_LIMITS.staleFlushMs);
   guardMessages(connection, options.onSkipped);
   useLeanRequests(connection, { inbox: createInbox(), errors: NatsError });
   guardPublishes(connection, options.onUnsent);

@@ -33,6 +33,8 @@ export const LINK_LIMITS = {
   pingIntervalMs: 2_000,
   /** Unanswered ones before the connection is made anew. */
   maxPingsOut: 2,
+  /** Of a server that is silent: within a data centre what was written leaves at once, or never. */
+  staleFlushMs: 1_000,
   /** A last word to a server that may be away: what it has not by then, it never gets. */
   closeFlushMs: 500,
 } as const;

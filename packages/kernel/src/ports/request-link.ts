@@ -14,6 +14,11 @@ export interface ForeignRequest extends Answering {
   readonly body: Uint8Array;
   /** Of the whole message, with its headers. */
   readonly bytes: number;
+  /**
+   * The same request, which holds nothing else of what came with it: the client's messages are
+   * parts of reads of up to 64 KiB. For one that waits.
+   */
+  readonly own: () => ForeignRequest;
 }
 
 export interface ServedSubject {

@@ -1,7 +1,7 @@
 import { BUILT_IN_FUNCTIONS, decodeJson, encodeJson, silentLogger } from '@llmos/base';
-import { manualClock } from '@llmos/base/testing';
+import { collectGarbage, manualClock } from '@llmos/base/testing';
 import { silentCounters } from '../ports/kernel-counters';
-import type { ForeignRequest } from '../ports/request-link';
+import type { Answering, ForeignRequest } from '../ports/request-link';
 import { startCallService } from './call-service';
 import { DeliveredAnswers } from './delivered-answers';
 import { ResultWaiters } from './result-waiters';
@@ -12,6 +12,8 @@ function setUp() {
   const published: string[] = [];
   const claims: (string | undefined)[] = [];
   const looked: string[] = [];
+  const held: WeakRef<object>[] = [];
+  let forwarded: [string, string][] = [];
   const answers: unknown[] = [];
   const clock = manualClock();
   let handle: (request: ForeignRequest) => void = () => undefined;
@@ -29,6 +31,8 @@ function setUp() {
       maxBodyBytes: () => 1_000,
       publish: (of) => {
         published.push(Buffer.from(of.body).toString());
+        forwarded = [...of.headers];
+        held.push(new WeakRef(of.body), new WeakRef(of.headers));
         claims.push(of.headers.get('Llmos-Id-New'));
         return Promise.resolve({ sequence: published.length });
       },
@@ -69,15 +73,23 @@ function setUp() {
     encodeResult: (result) => ({ body: encodeJson(result) }),
   });
   const call = (value: number, headers: Readonly<Record<string, string>> = {}): void =>
-    handle({
+    handle(requestOf(value, headers));
+  const answering: Answering = {
+    answer: (body) => void answers.push(decodeJson(body)),
+    refuse: (_error, body) => void answers.push(decodeJson(body)),
+  };
+  const requestOf = (value: number, headers: Readonly<Record<string, string>>): ForeignRequest => {
+    const request: ForeignRequest = {
       subject: 'llmos.v1.call.acme.echo',
       header: (name) => headers[name],
       body: encodeJson(value),
-      answer: (body) => void answers.push(decodeJson(body)),
+      ...answering,
       bytes: 1,
-      refuse: (_error, body) => void answers.push(decodeJson(body)),
-    });
-  return { call, published, answers, claims, looked };
+      own: () => request,
+    };
+    return request;
+  };
+  return { call, published, answers, claims, looked, held, forwarded: () => new Map(forwarded) };
 }
 
 it('answers RESOURCE_EXHAUSTED, and stores nothing, while too many calls wait', () => {
@@ -122,4 +134,24 @@ describe('an id that the client made for this call', () => {
     expect(looked).toEqual(['made']);
     expect(claims).toEqual([undefined]);
   });
+});
+
+it.each([{}, { 'Llmos-Id': 'own' }])(
+  'holds neither headers nor body of a call that waits, with headers %p',
+  async (headers: Readonly<Record<string, string>>) => {
+    const { call, published, answers, held } = setUp();
+    call(1, headers);
+    await collectGarbage();
+    expect([published, answers]).toEqual([['1'], []]);
+    expect(held.map((each) => each.deref())).toEqual([undefined, undefined]);
+  },
+);
+
+it('forwards what it has read of headers that have no bound of their own', () => {
+  const { call, forwarded } = setUp();
+  const long = 'x'.repeat(60_000);
+  call(1, { 'Content-Type': `application/json; ${long}`, traceparent: long, 'Llmos-Flow': 'f' });
+  expect(forwarded().get('Content-Type')).toBe('application/json');
+  expect(forwarded().has('traceparent')).toBe(false);
+  expect(forwarded().get('Llmos-Flow')).toBe('f');
 });

@@ -26,9 +26,12 @@ import {
 } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { KernelCounters } from '../ports/kernel-counters';
-import type { Answering, ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
 import type { ResultStore, StoredResult } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
+import type { TaskToStore } from './ahead-publisher';
+import type { Asked } from './asked';
+import { askedOf } from './asked';
 import type { ResultWaiters, WaitOutcome } from './result-waiters';
 import type { DeliveredAnswers } from './delivered-answers';
 import type { OwnIdContext } from './own-id';
@@ -93,18 +96,23 @@ class CallService {
       forwarded.set(HEADERS.keepMs, String(WIRE_LIMITS.answerKeepMs));
     }
     const waitMs = this.waitMsOf(limits);
-    // For as long as it waits it holds neither the request nor the body.
-    const { answer, refuse } = request;
-    const { body: taskBody, ...task } = outcome.request;
     const call = new PendingCall({
-      answering: { answer, refuse },
-      task,
+      asked: askedOf(request),
+      of: outcome.request.of,
+      headers,
+      identity: outcome.request.identity,
       isIdNew: use.isNew,
       waitMs,
       service: this.options,
     });
-    void call.run(taskBody).catch((error: unknown) => {
-      this.refuse(request, toErrorBody(error), headers.format);
+    this.run(call, outcome.request);
+  }
+
+  private run(call: PendingCall, request: TaskRequest): void {
+    const { of, class: taskClass, forwarded, body } = request;
+    const subject = { tenant: of.tenant, function: of.function, class: taskClass };
+    void call.run({ subject, headers: forwarded, body }).catch((error: unknown) => {
+      this.refuse(call.asked, toErrorBody(error), call.format);
     });
   }
 
@@ -124,54 +132,62 @@ class CallService {
     return errorBody('RESOURCE_EXHAUSTED', message, { details });
   }
 
-  private refuse(request: ForeignRequest, error: ErrorBody, format: BodyFormat): void {
+  private refuse(asked: Asked, error: ErrorBody, format: BodyFormat): void {
     this.options.counters.add('requests_refused', error.code);
-    this.options.log.debug('call-refused', { subject: request.subject.slice(0, 256), error });
-    request.refuse(error, this.options.encodeResult(failure(error), format).body, format);
+    this.options.log.debug('call-refused', { subject: asked.subject.slice(0, 256), error });
+    asked.refuse(error, this.options.encodeResult(failure(error), format).body, format);
   }
 }
 
+/** For as long as it waits it holds what its answer needs, and nothing else of the request. */
 class PendingCall {
   private isSettled = false;
 
   constructor(
-    private readonly parts: {
-      readonly answering: Answering;
-      readonly task: Omit<TaskRequest, 'body'>;
+    private readonly parts: Pick<TaskRequest, 'of' | 'headers'> & {
+      readonly identity: TaskRequest['identity'] | undefined;
+      readonly asked: Asked;
       readonly isIdNew: boolean;
       readonly waitMs: number;
       readonly service: CallServiceOptions;
     },
   ) {}
 
-  run(body: Uint8Array): Promise<void> {
-    const isNamed = this.parts.task.headers.id !== undefined;
-    return isNamed ? this.runNamed(body) : this.runUnnamed(body);
+  get asked(): Asked {
+    return this.parts.asked;
   }
 
-  private async runUnnamed(body: Uint8Array): Promise<void> {
-    const { waiters } = this.parts.service;
+  get format(): BodyFormat {
+    return this.parts.headers.format;
+  }
+
+  run(task: TaskToStore): Promise<void> {
+    const isNamed = this.parts.headers.id !== undefined;
+    return isNamed ? this.runNamed(task) : this.runUnnamed(task);
+  }
+
+  private async runUnnamed(task: TaskToStore): Promise<void> {
+    const { waiters, publisher } = this.parts.service;
     waiters.expectUnnamed();
     try {
-      const { sequence } = await this.publish(body);
-      this.wait({ tenant: this.parts.task.of.tenant, task: taskIdOfSequence(sequence) });
+      const { sequence } = await publisher.publish(task);
+      this.wait({ tenant: this.parts.of.tenant, task: taskIdOfSequence(sequence) });
     } finally {
       waiters.endUnnamed();
     }
   }
 
-  private async runNamed(body: Uint8Array): Promise<void> {
-    const { task, service, isIdNew } = this.parts;
-    const { id } = task.headers;
-    const { identity } = task;
+  private async runNamed(task: TaskToStore): Promise<void> {
+    const { headers, identity, service, isIdNew } = this.parts;
+    const { id, keepMs } = headers;
     if (id === undefined || identity === undefined) return;
-    const of: TenantTask = { tenant: task.of.tenant, task: id };
+    const of: TenantTask = { tenant: this.parts.of.tenant, task: id };
     const stopWaiting = this.wait(of);
     try {
       // A repeated call finds the result of the first one; both requests travel together.
-      const stored = this.publish(body).then(({ sequence }) =>
-        service.storedIds.note(of, { sequence, identity, keepMs: task.headers.keepMs }),
-      );
+      const stored = service.publisher
+        .publish(task)
+        .then(({ sequence }) => service.storedIds.note(of, { sequence, identity, keepMs }));
       const reading = isIdNew ? undefined : this.readEarlier(of);
       const [, earlier] = await Promise.all([stored, reading]);
       // A refusal is that of an earlier try: this one is judged anew.
@@ -196,15 +212,6 @@ class PendingCall {
     }
   }
 
-  private publish(body: Uint8Array): Promise<{ readonly sequence: number }> {
-    const { task, service } = this.parts;
-    return service.publisher.publish({
-      subject: { tenant: task.of.tenant, function: task.of.function, class: task.class },
-      headers: task.forwarded,
-      body,
-    });
-  }
-
   private wait(of: TenantTask): () => void {
     const { service, waitMs } = this.parts;
     // The core ends an expired task first, with the error that everyone then reads.
@@ -216,23 +223,24 @@ class PendingCall {
   private settle(of: TenantTask, outcome: WaitOutcome): void {
     if (this.isSettled) return;
     this.isSettled = true;
-    const { answering, service, task } = this.parts;
-    const misused = outcome.kind === 'result' ? checkIdResult(task, outcome.result) : undefined;
+    const { asked, service } = this.parts;
+    const misused =
+      outcome.kind === 'result' ? checkIdResult(this.parts, outcome.result) : undefined;
     if (outcome.kind === 'result' && misused === undefined) {
       service.counters.add('requests', 'call');
       const { body, format, place, refusedSequence } = outcome.result;
-      answering.answer(body, format);
+      asked.answer(body, format);
       const isShort = place?.stream === STREAMS.answers && refusedSequence === undefined;
       if (isShort) service.delivered.note(place, body.length);
       return;
     }
     const error = misused ?? this.unanswered(of, outcome.kind);
     service.counters.add('requests_refused', error.code);
-    const { format } = task.headers;
+    const { format } = this;
     const { body } = service.encodeResult(failure(error), format);
     // That there was no result in time says nothing against the request.
-    if (misused === undefined) answering.answer(body, format);
-    else answering.refuse(error, body, format);
+    if (misused === undefined) asked.answer(body, format);
+    else asked.refuse(error, body, format);
   }
 
   private unanswered(of: TenantTask, kind: WaitOutcome['kind']): ErrorBody {

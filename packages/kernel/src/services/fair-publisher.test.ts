@@ -6,6 +6,8 @@ import { FairPublisher } from './fair-publisher';
 const LIMITS = {
   maxPublishes: 4,
   maxPublishesPerTenant: 3,
+  maxPublishBytes: 10_000,
+  maxTenantPublishBytes: 5_000,
   maxWaitingPublishes: 8,
   maxWaitingPerTenant: 5,
   maxWaitingBytes: 100,
@@ -70,6 +72,23 @@ it('tells who is beyond the bounds at once, with a hint, and serves others meanw
   );
   void publisher.publish(taskOf('other'));
   expect(() => publisher.publish(taskOf('other', 1_000))).toThrow(/wait to be stored/);
+});
+
+it('has a bounded number of bytes on their way, and counts headers as well', async () => {
+  const { asked, answers, publisher } = slowStore();
+  const large = { ...taskOf('flood'), headers: new Map([['Llmos-Id', 'x'.repeat(5_000)]]) };
+  void publisher.publish(large);
+  void publisher.publish(taskOf('flood'));
+  expect(asked).toEqual(['flood']);
+  void publisher.publish(taskOf('other', 5_000));
+  void publisher.publish(taskOf('third'));
+  expect(asked).toEqual(['flood', 'other']);
+  answers[0]?.resolve({ sequence: 1 });
+  await turn();
+  expect(asked).toEqual(['flood', 'other', 'flood', 'third']);
+  expect(() => publisher.publish({ ...large, subject: taskOf('other').subject })).toThrow(
+    /wait to be stored/,
+  );
 });
 
 it('leaves others room in bytes, and knows which went', async () => {

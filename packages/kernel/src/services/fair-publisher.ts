@@ -13,6 +13,9 @@ export interface FairPublisherLimits {
   /** Asked to be stored and not answered yet: in all, and of one tenant. */
   readonly maxPublishes: number;
   readonly maxPublishesPerTenant: number;
+  /** Beyond, what comes waits. */
+  readonly maxPublishBytes: number;
+  readonly maxTenantPublishBytes: number;
   /** Those that wait for that. */
   readonly maxWaitingPublishes: number;
   readonly maxWaitingPerTenant: number;
@@ -31,7 +34,9 @@ export class FairPublisher implements TaskPublisher {
   private waitingBytes = 0;
   private readonly waitingBytesOf = new Tally<TenantId>();
   private inFlight = 0;
+  private inFlightBytes = 0;
   private readonly inFlightOf = new Tally<TenantId>();
+  private readonly inFlightBytesOf = new Tally<TenantId>();
   private whenIdle: (() => void)[] = [];
 
   constructor(
@@ -49,11 +54,13 @@ export class FairPublisher implements TaskPublisher {
     const mayGo = this.waiting.sizeOf(tenant) === 0 && this.mayGoOn() && this.mayGo(tenant);
     if (mayGo) return this.store(task);
     this.assertRoom(task);
-    this.waitingBytes += task.body.length;
-    this.waitingBytesOf.add(tenant, task.body.length);
+    // The client's bytes are a part of a far larger read.
+    const own = { ...task, body: new Uint8Array(task.body) };
+    this.waitingBytes += bytesOf(own);
+    this.waitingBytesOf.add(tenant, bytesOf(own));
     return new Promise((resolve, reject) => {
-      const go = (): void => void this.store(task).then(resolve, reject);
-      this.waiting.push(tenant, { task, go });
+      const go = (): void => void this.store(own).then(resolve, reject);
+      this.waiting.push(tenant, { task: own, go });
     });
   }
 
@@ -68,18 +75,21 @@ export class FairPublisher implements TaskPublisher {
   }
 
   private mayGoOn(): boolean {
-    return this.inFlight < this.limits.maxPublishes;
+    const { maxPublishes, maxPublishBytes } = this.limits;
+    return this.inFlight < maxPublishes && this.inFlightBytes < maxPublishBytes;
   }
 
   private mayGo(tenant: TenantId): boolean {
-    return this.inFlightOf.of(tenant) < this.limits.maxPublishesPerTenant;
+    const { maxPublishesPerTenant, maxTenantPublishBytes } = this.limits;
+    const bytes = this.inFlightBytesOf.of(tenant);
+    return this.inFlightOf.of(tenant) < maxPublishesPerTenant && bytes < maxTenantPublishBytes;
   }
 
   private assertRoom(task: Task): void {
     const { limits, waiting } = this;
     const { tenant } = task.subject;
     const ofTenant = waiting.sizeOf(tenant);
-    const bytes = task.body.length;
+    const bytes = bytesOf(task);
     const isFull =
       waiting.size >= limits.maxWaitingPublishes ||
       ofTenant >= limits.maxWaitingPerTenant ||
@@ -95,13 +105,18 @@ export class FairPublisher implements TaskPublisher {
 
   private async store(task: Task): Promise<StoredTask> {
     const { tenant } = task.subject;
+    const bytes = bytesOf(task);
     this.inFlight += 1;
+    this.inFlightBytes += bytes;
     this.inFlightOf.add(tenant);
+    this.inFlightBytesOf.add(tenant, bytes);
     try {
       return await this.inner.publish(task);
     } finally {
       this.inFlight -= 1;
+      this.inFlightBytes -= bytes;
       this.inFlightOf.remove(tenant);
+      this.inFlightBytesOf.remove(tenant, bytes);
       this.goOn();
     }
   }
@@ -110,11 +125,17 @@ export class FairPublisher implements TaskPublisher {
     while (this.mayGoOn()) {
       const next = this.waiting.take((tenant) => this.mayGo(tenant));
       if (next === undefined) break;
-      const { subject, body } = next.task;
-      this.waitingBytes -= body.length;
-      this.waitingBytesOf.remove(subject.tenant, body.length);
+      const bytes = bytesOf(next.task);
+      this.waitingBytes -= bytes;
+      this.waitingBytesOf.remove(next.task.subject.tenant, bytes);
       next.go();
     }
     if (this.isIdle()) for (const go of this.whenIdle.splice(0)) go();
   }
+}
+
+function bytesOf({ body, headers }: Task): number {
+  let bytes = body.length;
+  for (const [name, value] of headers) bytes += name.length + value.length;
+  return bytes;
 }

@@ -1,6 +1,6 @@
 import { decodeJson, errorBody, silentLogger } from '@llmos/base';
 import type { ForeignRequest, RequestLink } from '../ports/request-link';
-import { manualClock } from '@llmos/base/testing';
+import { collectGarbage, manualClock } from '@llmos/base/testing';
 import type { FairRequestsLimits } from './fair-requests';
 import { FairRequests } from './fair-requests';
 
@@ -32,6 +32,8 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
   const clock = manualClock();
   const handled: string[] = [];
   const answers: unknown[] = [];
+  const bodies: WeakRef<Uint8Array>[] = [];
+  const refusals: ForeignRequest['refuse'][] = [];
   let deliver: (request: ForeignRequest) => void = () => undefined;
   let isStopped = false;
   const inner: RequestLink = {
@@ -61,6 +63,8 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
     pattern: 'llmos.v1.call.*.*',
     handle: (request) => {
       const { subject, body } = request;
+      bodies.push(new WeakRef(body));
+      refusals.push(request.refuse);
       const [, , , tenant, name] = subject.split('.');
       if (name === 'broken') throw new Error('a bug');
       if (name === 'wrong') request.refuse(errorBody('INVALID_ARGUMENT', 'wrong'), NOTHING);
@@ -69,15 +73,20 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
       handled.push(`${tenant}-${body.length}`);
     },
   });
-  const send = (tenant: string, bytes: number, name = 'echo'): void =>
-    deliver({
+  const refuseAll: ForeignRequest['refuse'] = (_error, body) =>
+    void (body === NOTHING || answers.push(decodeJson(body)));
+  const send = (tenant: string, bytes: number, name = 'echo'): void => {
+    const request: ForeignRequest = {
       subject: `llmos.v1.call.${tenant}.${name}`,
       header: () => undefined,
       body: new Uint8Array(bytes),
       bytes,
       answer: () => undefined,
-      refuse: (_error, body) => void (body === NOTHING || answers.push(decodeJson(body))),
-    });
+      refuse: refuseAll,
+      own: () => request,
+    };
+    deliver(request);
+  };
   const turn = (): void => turns.splice(0).forEach((go) => go());
   const advance = (ms: number): void => {
     clock.advance(ms);
@@ -88,7 +97,19 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
     }
   };
   const stopped = (): boolean => isStopped;
-  return { requests, served, send, turn, turns, advance, handled, answers, isStopped: stopped };
+  const kept = { bodies, refusals };
+  return {
+    requests,
+    served,
+    send,
+    turn,
+    turns,
+    advance,
+    handled,
+    answers,
+    ...kept,
+    isStopped: stopped,
+  };
 }
 
 it('handles what comes at once while it is little, and asks for no turns once nothing comes', () => {
@@ -402,6 +423,40 @@ describe('sending more than may wait', () => {
       return handledInTurnAfter('echo');
     });
     expect(counts.at(-1)).toBeGreaterThan(1);
+  });
+
+  it('is no flood any more where it keeps within its line, with what is right', () => {
+    const limits = { ...NO_LONG_LINE, maxFloodRequests: 2, floodAfterMs: 100 };
+    const { send, turn, advance, answers } = setUp(limits);
+    send('zenith', 1);
+    for (let n = 0; n < 4; n += 1) {
+      for (let each = 1; each <= 9; each += 1) send('acme', each, 'wrong');
+      turn();
+      advance(60);
+    }
+    for (let n = 0; n < 20; n += 1) {
+      send('zenith', 1);
+      send('acme', n);
+      turn();
+      advance(60);
+    }
+    send('zenith', 1);
+    const before = answers.length;
+    for (let each = 1; each <= 3; each += 1) send('acme', each);
+    expect(answers).toHaveLength(before);
+  });
+
+  it('leaves nothing of a request with whoever answers it later', async () => {
+    const { send, turn, advance, bodies, refusals } = setUp(NO_LONG_LINE);
+    send('zenith', 1);
+    sendWrong(send, 8);
+    for (let n = 0; n < 40; n += 1) {
+      turn();
+      advance(2);
+    }
+    await collectGarbage();
+    expect(refusals).toHaveLength(bodies.length);
+    expect(bodies.filter((body) => body.deref() !== undefined)).toEqual([]);
   });
 
   it('makes none of a tenant whose requests are right, or most of them', () => {

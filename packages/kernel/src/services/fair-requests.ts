@@ -119,11 +119,11 @@ export class FairRequests implements RequestLink {
       this.countHandled(tenant);
       this.handle(each);
     } else if (this.isBeyond(each)) {
-      this.noteBeyond(tenant);
+      this.judge(tenant);
       this.refuse(each);
     } else if (this.isFull(each)) {
       this.refuse(each);
-    } else this.lineOf(tenant).push(each);
+    } else this.lineOf(tenant).push({ ...each, request: each.request.own() });
   }
 
   private lineOf(tenant: string): RequestLine {
@@ -179,12 +179,10 @@ export class FairRequests implements RequestLink {
     const { tenant, request } = each;
     if (this.lineOf(tenant).sizeOf(tenant) === 0) this.floods.noteDrained(tenant);
     if (!this.floods.noteHandled(tenant)) return this.handle(each);
-    const refuse: ForeignRequest['refuse'] = (error, body, format) => {
-      // What may succeed later is no wrong request.
-      if (!error.retryable) this.floods.noteRefused(tenant);
-      request.refuse(error, body, format);
-    };
+    const refuse = notingRefusals(request.refuse, () => this.floods.noteRefused(tenant));
     this.handle({ ...each, request: { ...request, refuse } });
+    // One that keeps within its line now is judged all the same.
+    if (this.floods.isFlood(tenant)) this.judge(tenant);
   }
 
   /** A request of this tenant is more than may wait. */
@@ -198,9 +196,9 @@ export class FairRequests implements RequestLink {
   }
 
   /** Whoever becomes a flood, or ends being one, takes along what it has in line. */
-  private noteBeyond(tenant: string): void {
+  private judge(tenant: string): void {
     const before = this.lineOf(tenant);
-    if (!this.floods.noteBeyond(tenant)) return;
+    if (!this.floods.judge(tenant)) return;
     const isFlood = this.floods.isFlood(tenant);
     const fields = { tenant: tenant.slice(0, 256) };
     if (isFlood) this.options.log.warn('request-flood', fields);
@@ -235,6 +233,15 @@ export class FairRequests implements RequestLink {
     );
     return { error, body: encodeJson(failure(error)) };
   }
+}
+
+/** Apart from the request: who waits for its answer holds this for long, and nothing else of it. */
+function notingRefusals(tell: ForeignRequest['refuse'], note: () => void): typeof tell {
+  return (error, body, format) => {
+    // What may succeed later is no wrong request.
+    if (!error.retryable) note();
+    tell(error, body, format);
+  };
 }
 
 /** `llmos.v1.KIND.TENANT.…`; whatever else it is, it is one owner's. */

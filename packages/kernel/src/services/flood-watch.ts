@@ -65,11 +65,12 @@ export class FloodWatch {
   }
 
   /**
-   * The tenant, which has something in line, has sent more than may wait.
+   * The tenant, which has something in line, has sent more than may wait; or it is a flood, and one
+   * of its requests was handled.
    *
-   * @returns whether that makes it a flood, or ends its being one.
+   * @returns whether it becomes a flood by what it sent of late, or ends being one.
    */
-  noteBeyond(tenant: string): boolean {
+  judge(tenant: string): boolean {
     if (!this.isContested()) return false;
     const nowMs = this.clock.nowMs();
     const known = this.excess.get(tenant);

@@ -32,7 +32,9 @@ export function checkIdUse(context: OwnIdContext, request: TaskRequest): IdUse {
 
 /** The error, where the result of the id is that of another task. */
 export function checkIdResult(
-  request: Pick<TaskRequest, 'headers' | 'identity'>,
+  request: Pick<TaskRequest, 'headers'> & {
+    readonly identity?: TaskRequest['identity'] | undefined;
+  },
   stored: StoredResult,
 ): ErrorBody | undefined {
   const { id } = request.headers;

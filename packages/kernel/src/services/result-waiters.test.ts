@@ -119,3 +119,14 @@ it('times out who waited too long, and forgets who went away', () => {
   waiters.sweep();
   expect([outcomes, waiters.count]).toEqual([['timed-out'], 0]);
 });
+
+it('keeps a copy of a result that came early: what is read is a part of far more', () => {
+  const { waiters } = setUp();
+  waiters.expectUnnamed();
+  const body = new Uint8Array(64 * 1024).subarray(0, 3);
+  waiters.onResult(of, { ...result, body });
+  let kept: WaitOutcome | undefined;
+  waiters.add({ of, untilMs: 1, settle: (outcome) => (kept = outcome) });
+  expect(kept).toMatchObject({ kind: 'result', result: { body: new Uint8Array(3) } });
+  expect(kept?.kind === 'result' && kept.result.body.buffer.byteLength).toBe(3);
+});

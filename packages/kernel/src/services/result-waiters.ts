@@ -136,7 +136,8 @@ export class ResultWaiters {
 
   /** The oldest make room: a publish acknowledgement is never thousands of results late. */
   private keepEarly(key: string, result: StoredResult): void {
-    this.early.set(key, result);
+    // The client's bytes are a part of a far larger read.
+    this.early.set(key, { ...result, body: new Uint8Array(result.body) });
     this.earlyBytes += result.body.length;
     for (const [oldest, kept] of this.early) {
       const isFull =

@@ -11,9 +11,11 @@ import {
   toErrorBody,
 } from '@llmos/base';
 import type { KernelCounters } from '../ports/kernel-counters';
-import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type { RequestLink, ServedSubject } from '../ports/request-link';
 import type { StoredResult } from '../ports/result-store';
 import type { StoredTask, TaskPublisher } from '../ports/task-publisher';
+import type { Asked } from './asked';
+import { askedOf } from './asked';
 import type { OwnIdContext } from './own-id';
 import { checkIdResult, checkIdUse } from './own-id';
 import type { StoredIds } from './stored-ids';
@@ -47,15 +49,23 @@ export function startSubmitService(options: SubmitServiceOptions): ServedSubject
       const use = checkIdUse(options, outcome.request);
       if (use.kind === 'misused') return refuse(options, request, use.error);
       if (!use.isNew) outcome.request.forwarded.delete(HEADERS.isIdNew);
-      submit(options, outcome.request, use.isNew).then(
-        (answer) => {
-          options.counters.add('requests', 'submit');
-          request.answer(encodeJson(success(answer)));
-        },
-        (error: unknown) => refuse(options, request, toErrorBody(error)),
-      );
+      answerOnceStored(options, askedOf(request), submit(options, outcome.request, use.isNew));
     },
   });
+}
+
+function answerOnceStored(
+  options: SubmitServiceOptions,
+  asked: Asked,
+  submitted: Promise<object>,
+): void {
+  submitted.then(
+    (answer) => {
+      options.counters.add('requests', 'submit');
+      asked.answer(encodeJson(success(answer)));
+    },
+    (error: unknown) => refuse(options, asked, toErrorBody(error)),
+  );
 }
 
 async function submit(
@@ -92,8 +102,8 @@ function publish(options: SubmitServiceOptions, request: TaskRequest): Promise<S
   return options.publisher.publish({ subject, headers: forwarded, body });
 }
 
-function refuse(options: SubmitServiceOptions, request: ForeignRequest, error: ErrorBody): void {
+function refuse(options: SubmitServiceOptions, asked: Asked, error: ErrorBody): void {
   options.counters.add('requests_refused', error.code);
-  options.log.debug('submit-refused', { subject: request.subject.slice(0, 256), error });
-  request.refuse(error, encodeJson(failure(error)));
+  options.log.debug('submit-refused', { subject: asked.subject.slice(0, 256), error });
+  asked.refuse(error, encodeJson(failure(error)));
 }

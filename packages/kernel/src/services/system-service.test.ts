@@ -2,13 +2,15 @@ import type { Result } from '@llmos/base';
 import { decodeJson, encodeJson, patterns, silentLogger } from '@llmos/base';
 import type { KernelEvent } from '../kernel-event';
 import { silentCounters } from '../ports/kernel-counters';
-import type { RequestLink } from '../ports/request-link';
+import type { ForeignRequest, RequestLink } from '../ports/request-link';
 import { Registry } from './registry';
 import type { SystemServiceOptions } from './system-service';
 import { startSystemService } from './system-service';
 
 /** A system service whose calls the test makes. */
-function setUp(more: Pick<SystemServiceOptions, 'store' | 'isLeading'>) {
+function setUp(
+  more: Pick<SystemServiceOptions, 'store' | 'isLeading'> & Partial<SystemServiceOptions>,
+) {
   const handlers = new Map<string, Parameters<RequestLink['serve']>[0]['handle']>();
   const delivered: KernelEvent[] = [];
   startSystemService({
@@ -26,18 +28,21 @@ function setUp(more: Pick<SystemServiceOptions, 'store' | 'isLeading'>) {
     deliver: (event) => void delivered.push(event),
     counters: silentCounters,
     log: silentLogger,
+    isServing: () => true,
     ...more,
   });
   const ask = (pattern: string, subject: string, body: Uint8Array): Promise<Result> =>
     new Promise((resolve) => {
-      handlers.get(pattern)?.({
+      const request: ForeignRequest = {
         subject,
         header: () => undefined,
         body,
         answer: (result) => resolve(decodeJson(result) as Result),
         bytes: 1,
         refuse: (_error, result) => resolve(decodeJson(result) as Result),
-      });
+        own: () => request,
+      };
+      handlers.get(pattern)?.(request);
     });
   const call = (name: string, request: object): Promise<Result> =>
     ask(patterns.sys, `llmos.v1.sys.default.${name}`, encodeJson(request));
@@ -70,13 +75,30 @@ describe('spawn', () => {
   });
 });
 
-it('says that it does nothing where it leads no more, and heeds a cancel if it does again', async () => {
-  const store = { writeDesired: () => Promise.resolve() };
-  const { call, cancel, delivered } = setUp({ store, isLeading: () => false });
+const store = { writeDesired: () => Promise.resolve() };
+
+it('says that it does nothing once its leadership has ended, or ends', async () => {
+  const isServing = (): boolean => false;
+  const { call, cancel, delivered } = setUp({ store, isLeading: () => false, isServing });
   const refused = { ok: false, error: { code: 'UNAVAILABLE', retryable: true } };
   expect(await call('kill', { pid: 'p1' })).toMatchObject(refused);
-  expect(await call('ps', {})).toMatchObject(refused);
-  expect(delivered).toEqual([]);
+  expect(await call('functions', {})).toMatchObject(refused);
   expect(await cancel('t1')).toMatchObject(refused);
+  expect(delivered).toEqual([]);
+});
+
+it('leaves to whoever leads what it may not confirm while its lease has lapsed', async () => {
+  const { call, cancel, delivered } = setUp({ store, isLeading: () => false });
+  const told: string[] = [];
+  void call('kill', { pid: 'p1' }).then(() => told.push('kill'));
+  void cancel('t1').then(() => told.push('cancel'));
+  expect(await call('functions', {})).toMatchObject({ ok: true });
+  expect(told).toEqual([]);
   expect(delivered).toEqual([{ kind: 'cancel-requested', tenant: 'default', task: 't1' }]);
+});
+
+it('takes as much as a call may have to say', async () => {
+  const { call } = setUp({ store, isLeading: () => true });
+  const answer = await call('functions', { pageToken: 'x'.repeat(9_000) });
+  expect(answer).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
 });

@@ -34,6 +34,8 @@ import type { KernelEvent } from '../kernel-event';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { RegistryStore } from '../ports/registry-store';
 import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type { Asked } from './asked';
+import { askedOf } from './asked';
 import type { AttachService } from './attach-service';
 import type { ModelRegistrar } from './model-registration';
 import type { Registry } from './registry';
@@ -51,6 +53,9 @@ export interface SystemServiceOptions {
   readonly now: () => Instant;
   readonly info: () => Promise<SystemInfo>;
   readonly limits: (tenant: TenantId) => readonly LimitRow[];
+  /** False once this leadership has ended, or the kernel stops. */
+  readonly isServing: () => boolean;
+  /** False while its lease has lapsed: another kernel may lead by now. */
   readonly isLeading: () => boolean;
   readonly counters: KernelCounters;
   readonly log: Logger;
@@ -93,9 +98,10 @@ function handleCancel(options: SystemServiceOptions, request: ForeignRequest): v
     const message = `subject ${quoteShort(request.subject)}: tenant and task must be tokens`;
     return refuse(options, request, errorBody('INVALID_ARGUMENT', message));
   }
-  // One that leads again in a moment heeds it then; nobody is told so, and may ask again.
+  if (!options.isServing()) return refuse(options, request, leadsNoMore());
   options.deliver({ kind: 'cancel-requested', tenant: of.tenant, task: of.task });
-  if (!options.isLeading()) return refuse(options, request, leadsNoMore());
+  // Heeded if it leads again in a moment; if not, whoever leads then is who says so.
+  if (!options.isLeading()) return;
   options.counters.add('requests', 'cancel');
   request.answer(encodeJson(success({ task: of.task })));
 }
@@ -105,20 +111,35 @@ function handleCall(
   handlers: Handlers,
   request: ForeignRequest,
 ): void {
-  const parsed = options.isLeading() ? readCall(request) : leadsNoMore();
+  const parsed = options.isServing() ? readCall(request) : leadsNoMore();
   if ('code' in parsed) return refuse(options, request, parsed);
   const { call, principal, value } = parsed;
+  if (call === 'kill' && !options.isLeading()) return;
   // Each handler takes the request that its schema has just checked.
   const handler = handlers[call] as (value: unknown, principal: TenantId) => unknown;
-  Promise.resolve()
-    .then(() => handler(value, principal))
-    .then(
-      (output) => {
-        options.counters.add('requests', call);
-        answer(options, request, success(output));
-      },
-      (error: unknown) => refuse(options, request, toErrorBody(error)),
-    );
+  answerWith(options, {
+    call,
+    asked: askedOf(request),
+    output: run(() => handler(value, principal)),
+  });
+}
+
+async function run(handle: () => unknown): Promise<unknown> {
+  return handle();
+}
+
+function answerWith(
+  options: SystemServiceOptions,
+  of: { readonly call: SystemCallName; readonly asked: Asked; readonly output: Promise<unknown> },
+): void {
+  const { call, asked } = of;
+  of.output.then(
+    (output) => {
+      options.counters.add('requests', call);
+      answer(options, asked, success(output));
+    },
+    (error: unknown) => refuse(options, asked, toErrorBody(error)),
+  );
 }
 
 function readCall(
@@ -138,9 +159,9 @@ function readCall(
     return errorBody('PERMISSION_DENIED', message);
   }
   const { length } = request.body;
-  if (length > EDGE_LIMITS.maxSystemCallBytes) {
-    const message = `the request has ${length} bytes, at most ${EDGE_LIMITS.maxSystemCallBytes}`;
-    return errorBody('INVALID_ARGUMENT', message);
+  const most = EDGE_LIMITS[call === 'model-add' ? 'maxAddCallBytes' : 'maxSystemCallBytes'];
+  if (length > most) {
+    return errorBody('INVALID_ARGUMENT', `the request has ${length} bytes, at most ${most}`);
   }
   let value: unknown;
   try {
@@ -190,7 +211,7 @@ function handlersOf(options: SystemServiceOptions): Handlers {
   };
 }
 
-/** The leader has changed, or its lease has lapsed: what it said would not be done. */
+/** What it said would not be done. */
 function leadsNoMore(): ErrorBody {
   return errorBody('UNAVAILABLE', 'the leader has changed meanwhile: ask again');
 }
@@ -199,13 +220,13 @@ function versionedTarget(text: string): string | undefined {
   return parseModelRef(text)?.version === undefined ? undefined : text;
 }
 
-function answer(options: SystemServiceOptions, request: ForeignRequest, result: Result): void {
-  request.answer(encodeJson(result));
-  options.log.debug('request-answered', { subject: request.subject });
+function answer(options: SystemServiceOptions, asked: Asked, result: Result): void {
+  asked.answer(encodeJson(result));
+  options.log.debug('request-answered', { subject: asked.subject });
 }
 
-function refuse(options: SystemServiceOptions, request: ForeignRequest, error: ErrorBody): void {
+function refuse(options: SystemServiceOptions, asked: Asked, error: ErrorBody): void {
   options.counters.add('requests_refused', error.code);
-  options.log.debug('request-refused', { subject: request.subject.slice(0, 256), error });
-  request.refuse(error, encodeJson(failure(error)));
+  options.log.debug('request-refused', { subject: asked.subject.slice(0, 256), error });
+  asked.refuse(error, encodeJson(failure(error)));
 }

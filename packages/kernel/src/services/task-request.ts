@@ -18,6 +18,8 @@ import {
   errorBody,
   FORWARDED_HEADERS,
   HEADERS,
+  JSON_CONTENT_TYPE,
+  PROTOBUF_CONTENT_TYPE,
   parseTenantFunction,
   quoteShort,
   readTaskHeaders,
@@ -56,6 +58,11 @@ export interface ForeignTaskRequest {
   readonly body: Uint8Array;
 }
 
+const CONTENT_TYPES: Readonly<Record<BodyFormat, string>> = {
+  json: JSON_CONTENT_TYPE,
+  protobuf: PROTOBUF_CONTENT_TYPE,
+};
+
 const DEFAULT_CLASS: Readonly<Record<ForeignTaskRequest['kind'], TaskClass>> = {
   call: 'interactive',
   submit: 'standard',
@@ -83,7 +90,7 @@ export function readTaskRequest(
     of,
     headers,
     class: headers.class ?? DEFAULT_CLASS[foreign.kind],
-    forwarded: forwardedHeaders(foreign.header),
+    forwarded: forwardedHeaders(foreign.header, headers),
     body: foreign.body,
     ...(headers.id === undefined
       ? {}
@@ -117,11 +124,17 @@ function checkInput(
   return isParsed ? context.inputCheckOf(of.name)?.(reading.fields.value) : undefined;
 }
 
-function forwardedHeaders(header: HeaderSource): Map<string, string> {
+/** As they were sent, where reading has bounded them; else as they were read. */
+function forwardedHeaders(header: HeaderSource, read: TaskHeaders): Map<string, string> {
   const forwarded = new Map<string, string>();
   for (const name of [HEADERS.id, HEADERS.isIdNew, HEADERS.caller, ...FORWARDED_HEADERS]) {
     const value = header(name)?.trim();
     if (value !== undefined && value !== '') forwarded.set(name, value);
+  }
+  if (read.traceparent === undefined) forwarded.delete(HEADERS.traceparent);
+  // `application/json; …` may go on for as long as headers may.
+  if (forwarded.has(HEADERS.contentType)) {
+    forwarded.set(HEADERS.contentType, CONTENT_TYPES[read.format]);
   }
   return forwarded;
 }

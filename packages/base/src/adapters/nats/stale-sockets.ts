@@ -1,8 +1,9 @@
 /**
- * Gives up the socket of a server that answers no pings any more.
+ * Gives up the socket of a server that answers no pings any more, in bounded time.
  *
- * The client first waits until everything that it wrote has left, which is never where the server
- * stands still and takes no more: it would not even try another one, or the same one that is back.
+ * The client first waits until everything that it wrote has left, as over a slow line it does; but
+ * where the server stands still and takes no more, that is never: it would not even try another
+ * one, or the same one that is back.
  * Types are structural, so that `base` loads no client into the actor threads.
  */
 
@@ -12,20 +13,26 @@ interface StaleProtocol {
   disconnect(): void;
   dispatchStatus(status: { readonly type: string; readonly data: string }): void;
   /** Another one after each reconnect. */
-  readonly transport: { close(): Promise<void> };
+  readonly transport: { disconnect(): void; close(): Promise<void> };
 }
 
 /** The client's name of it. */
 const STALE = 'staleConnection';
 
-/** Leaves a connection as it is whose parts are not those of the client that is known. */
-export function cutStaleSockets(connection: object): void {
+/**
+ * Leaves a connection as it is whose parts are not those of the client that is known.
+ *
+ * @param waitMs for what was written to leave.
+ */
+export function cutStaleSockets(connection: object, waitMs: number): void {
   const { protocol } = connection as { protocol?: Partial<StaleProtocol> };
   if (!isStaleProtocol(protocol)) return;
   protocol.disconnect = () => {
     protocol.dispatchStatus({ type: STALE, data: '' });
-    // Waits for nothing, unlike `transport.disconnect`; the client reconnects as after any loss.
-    void protocol.transport.close();
+    const { transport } = protocol;
+    transport.disconnect();
+    // Does nothing where that is over; else the client reconnects as after any loss.
+    setTimeout(() => void transport.close(), waitMs).unref();
   };
 }
 
@@ -33,6 +40,7 @@ function isStaleProtocol(of: Partial<StaleProtocol> | undefined): of is StalePro
   return (
     typeof of?.disconnect === 'function' &&
     typeof of.dispatchStatus === 'function' &&
-    typeof of.transport?.close === 'function'
+    typeof of.transport?.close === 'function' &&
+    typeof of.transport.disconnect === 'function'
   );
 }

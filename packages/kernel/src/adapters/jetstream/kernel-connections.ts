@@ -48,6 +48,9 @@ export async function openConnections(of: {
   const onUnsent = (): void => counters.add('messages_unsent');
   const unsent = new UnsentMessages({ ...noted, onEach: onUnsent });
   const shared = { servers, log, waitMs, onSkipped: skipped.note, onUnsent: unsent.note };
+  const opened: NatsConnection[] = [];
+  // Side by side: a stop has few seconds, and each may wait for a server that is away.
+  closers.push('nats', () => Promise.all(opened.map(closeLink)));
   const open = async (name: string, onReconnect?: () => void): Promise<OpenConnection> => {
     let isUp = true;
     const connection = await connectToNats({
@@ -61,7 +64,7 @@ export async function openConnections(of: {
         isUp = false;
       },
     });
-    closers.push(`nats ${name}`, () => closeLink(connection));
+    opened.push(connection);
     return { connection, isUp: () => isUp && !connection.isClosed() };
   };
   const work = await open(kernelId, () => counters.add('nats_reconnects'));

@@ -100,3 +100,20 @@ it('says how many bytes a request has with its headers, and what answers it hold
   refuse(errorBody('INVALID_ARGUMENT', 'late'), new Uint8Array(1));
   expect(sent.map(({ subject }) => subject)).toEqual(['_INBOX.a']);
 });
+
+it('owns what it keeps of a request that waits: its headers, its body, and how to answer it', () => {
+  const { link, sent, come } = setUp();
+  const requests: ForeignRequest[] = [];
+  link.serve({ pattern: 'p', handle: (request) => requests.push(request) });
+  const read = new Uint8Array(64 * 1024);
+  read.set([1, 2, 3], 500);
+  const headers = [['Llmos-Id', ['t1']]];
+  const msg = { subject: 'p', reply: '_INBOX.a', data: read.subarray(500, 503), headers };
+  come(msg as unknown as Msg);
+  const own = requests[0]?.own();
+  expect(own).toMatchObject({ subject: 'p', bytes: 3, body: new Uint8Array([1, 2, 3]) });
+  expect(own?.body.buffer.byteLength).toBe(3);
+  expect(own?.header('llmos-id')).toBe('t1');
+  own?.answer(new Uint8Array(1));
+  expect(sent.map(({ subject }) => subject)).toEqual(['_INBOX.a']);
+});

@@ -93,15 +93,22 @@ export class NatsRequestLink implements RequestLink {
 
   private requestOf(msg: Msg, reply: string | undefined): ForeignRequest {
     let headers: HeaderReading | undefined;
+    // Decoded where they are read: who is told to come later needs none.
+    const read = (): HeaderReading => (headers ??= readHeaders(() => msg.headers));
+    const { subject, data: body } = msg;
+    const rest = { subject, bytes: bytesOf(msg), ...answeringOf(this.options.connection, reply) };
     return {
-      subject: msg.subject,
-      // Decoded where they are read: who is told to come later needs none.
-      header: (name) => (headers ??= readHeaders(() => msg.headers)).get(name),
-      body: msg.data,
-      bytes: bytesOf(msg),
-      ...answeringOf(this.options.connection, reply),
+      ...rest,
+      header: (name) => read().get(name),
+      body,
+      own: () => ownRequest({ ...rest, header: read().get, body: new Uint8Array(body) }),
     };
   }
+}
+
+function ownRequest(parts: Omit<ForeignRequest, 'own'>): ForeignRequest {
+  const request: ForeignRequest = { ...parts, own: () => request };
+  return request;
 }
 
 /** With the headers: the client counts them, and does not say so in its types. */

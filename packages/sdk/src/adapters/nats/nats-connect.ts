@@ -60,7 +60,7 @@ export async function connectToNats(given: NatsConnectOptions): Promise<NatsConn
  * the first connection had; it reads the options each time.
  */
 function boundWaits(connection: NatsConnection): NatsConnection {
-  cutStaleSockets(connection);
+  cutStaleSockets(connection, SDK_LIMITS.staleFlushMs);
   const { options } = connection as { readonly options?: ConnectionOptions };
   if (options !== undefined) options.timeout = SDK_LIMITS.reconnectTryMs;
   return connection;
