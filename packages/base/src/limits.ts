@@ -2,6 +2,8 @@
 export const WIRE_LIMITS = {
   /** Headers grow on the way (attempt, history, trace), so a body must leave this much room. */
   bodyReserveBytes: 64 * 1024,
+  /** Headers of a request: JetStream stores no more with a task, and each costs time to decode. */
+  maxHeaderBytes: 64 * 1024,
   /** The kernel reads no more than this of a body; a larger one names its model in a header. */
   kernelParseBytes: 64 * 1024,
   defaultAttempts: 3,
@@ -55,6 +57,8 @@ export const GUARD_LIMITS = {
   lostLogMs: 10_000,
   /** Of a foreign subject, and of a reason, in a line of the log. */
   maxTextChars: 256,
+  /** Larger headers count as unreadable: JetStream stores 64 KiB, and adds its own to an answer. */
+  maxHeaderBytes: 128 * 1024,
   /** Of the server about a bucket; after three without a word it is watched anew. */
   bucketHeartbeatMs: 2_000,
   /** One request about a bucket; shorter than a lease, so that a stuck one is repeated in time. */

@@ -7,15 +7,17 @@
  */
 import type { OnSkipped, OnUnsent } from '@llmos/base';
 import {
+  GUARD_LIMITS,
   cutStaleSockets,
   guardMessages,
   guardPublishes,
   parseServerUrls,
   settlesWithin,
+  useLeanHeaders,
   useLeanRequests,
 } from '@llmos/base';
 import type { ConnectionOptions, NatsConnection } from 'nats';
-import { NatsError, connect, createInbox } from 'nats';
+import { MsgHdrsImpl, NatsError, connect, createInbox } from 'nats';
 import { LINK_LIMITS } from './limits';
 import { batchWrites } from './write-batches';
 
@@ -33,6 +35,7 @@ export interface LinkOptions {
 
 /** Reconnects for ever, once it is open. */
 export async function openLink(options: LinkOptions): Promise<NatsConnection> {
+  useLeanHeaders(MsgHdrsImpl, GUARD_LIMITS.maxHeaderBytes);
   const connection = await connect(optionsOf(options));
   batchWrites(connection);
   cutStaleSockets(connection, LINK_LIMITS.staleFlushMs);

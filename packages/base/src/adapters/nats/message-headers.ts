@@ -3,8 +3,12 @@
  * not allowed, inside whatever touches it; here that becomes an answer. Types are structural, so
  * that `base` loads no client into the actor threads.
  */
+import type { ErrorBody } from '../../errors';
+import { errorBody } from '../../errors';
+import { GUARD_LIMITS, WIRE_LIMITS } from '../../limits';
 import { ownText } from '../../own-text';
 import type { HeaderSource } from '../../task-headers';
+import { assertHeaderSize } from './lean-headers';
 
 export interface HeaderReading {
   /** Names in any case. What is read holds nothing of the other headers. */
@@ -38,6 +42,36 @@ export function readHeaders(source: () => DecodedHeaders | undefined): HeaderRea
     return value === undefined ? undefined : ownText(value);
   };
   return { get, isReadable: true };
+}
+
+/** What is used of the client's messages. */
+export interface HeadedMessage {
+  readonly subject: string;
+  readonly reply?: string;
+  readonly data: Uint8Array;
+}
+
+/** The client counts them in the size of a message, and does not say so in its types. */
+export function headerBytesOf(message: HeadedMessage): number {
+  const { subject, reply = '', data } = message;
+  const { size } = message as { readonly size?: () => number };
+  if (size === undefined) return 0;
+  return size.call(message) - data.length - subject.length - reply.length;
+}
+
+/** The headers of a message, decoded; throws where they can't be, or are too large for it. */
+export function headersOf<H>(message: HeadedMessage & { readonly headers?: H }): H | undefined {
+  assertHeaderSize(headerBytesOf(message), GUARD_LIMITS.maxHeaderBytes);
+  return message.headers;
+}
+
+/** Why a request is refused before its headers are decoded. */
+export function checkHeaderSize(message: HeadedMessage): ErrorBody | undefined {
+  const bytes = headerBytesOf(message);
+  const { maxHeaderBytes: limitBytes } = WIRE_LIMITS;
+  if (bytes <= limitBytes) return undefined;
+  const text = `the headers of the request have ${bytes} bytes; at most ${limitBytes} are read`;
+  return errorBody('INVALID_ARGUMENT', text, { details: { bytes, limitBytes } });
 }
 
 /** The status of a control message; 0 for a message that carries something. */

@@ -4,6 +4,7 @@
  */
 import {
   BUCKETS,
+  GUARD_LIMITS,
   LlmosError,
   asToken,
   decodeJson,
@@ -11,9 +12,10 @@ import {
   isRecord,
   parseServerUrls,
   subjects,
+  useLeanHeaders,
 } from '@llmos/base';
 import type { TenantId } from '@llmos/base';
-import { ErrorCode, NatsError, connect, createInbox } from 'nats';
+import { ErrorCode, MsgHdrsImpl, NatsError, connect, createInbox } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { CLI_LIMITS } from '../../limits';
 import { PROBE_STREAM, parseState } from '../../backup/manifest';
@@ -43,6 +45,7 @@ export async function openStreamServer(address: ServerAddress): Promise<StreamSe
   const given = address.servers.split(',').map((server) => server.trim());
   const { servers, isTls, ...credentials } = parseServerUrls(given);
   let connection: NatsConnection;
+  useLeanHeaders(MsgHdrsImpl, GUARD_LIMITS.maxHeaderBytes);
   try {
     connection = await connect({
       servers: [...servers],

@@ -44,6 +44,39 @@ it('answers an error that names both sizes instead of what the server does not t
   });
 });
 
+it('refuses headers that no task may have, before they are decoded, and answers nobody else', () => {
+  const { link, sent, come } = setUp();
+  const handled: string[] = [];
+  const handle = ({ subject }: ForeignRequest): void => void handled.push(subject);
+  link.serve({ pattern: 'p', isAnswerOptional: true, handle });
+  const requestOf = (headerBytes: number, reply: string): Msg => {
+    const data = new Uint8Array(10);
+    const size = (): number => 'p'.length + reply.length + headerBytes + data.length;
+    const message = { subject: 'p', reply, data, size };
+    return Object.defineProperty(message, 'headers', {
+      get: () => {
+        throw new Error('they were decoded');
+      },
+    }) as unknown as Msg;
+  };
+  come(requestOf(65_536, '_INBOX.a'));
+  expect({ handled, sent }).toEqual({ handled: ['p'], sent: [] });
+  come(requestOf(65_537, '_INBOX.b'));
+  come(requestOf(65_537, ''));
+  come(requestOf(65_537, 'llmos.v1.sys.operator.stop'));
+  expect(handled).toHaveLength(1);
+  expect(sent.map(({ subject }) => subject)).toEqual(['_INBOX.b']);
+  expect(decodeJson(sent[0]?.body ?? new Uint8Array())).toMatchObject({
+    ok: false,
+    error: {
+      code: 'INVALID_ARGUMENT',
+      retryable: false,
+      message: 'the headers of the request have 65537 bytes; at most 65536 are read',
+      details: { bytes: 65_537, limitBytes: 65_536 },
+    },
+  });
+});
+
 const NEVER = new Promise<never>(() => undefined);
 const refused = (): Promise<void> => Promise.reject(new Error('disconnected'));
 

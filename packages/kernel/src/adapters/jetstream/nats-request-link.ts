@@ -4,6 +4,7 @@ import {
   HEADERS,
   PROTOBUF_CONTENT_TYPE,
   checkAnswerSize,
+  checkHeaderSize,
   encodeJson,
   failure,
   isAnswerable,
@@ -88,7 +89,10 @@ export class NatsRequestLink implements RequestLink {
       this.options.counters.add('requests_unanswerable');
       return;
     }
-    of.handle(this.requestOf(msg, canAnswer ? reply : undefined));
+    const to = canAnswer ? reply : undefined;
+    const tooLarge = checkHeaderSize(msg);
+    if (tooLarge === undefined) return of.handle(this.requestOf(msg, to));
+    answeringOf(this.options.connection, to).answer(encodeJson(failure(tooLarge)));
   }
 
   private requestOf(msg: Msg, reply: string | undefined): ForeignRequest {

@@ -1,7 +1,7 @@
 /** Opens the NATS connection of a client; every failure is an LlmosError that names the servers. */
 import { access, readFile } from 'node:fs/promises';
-import { LlmosError, cutStaleSockets, parseServerUrls } from '@llmos/base';
-import { ErrorCode, connect, credsAuthenticator } from 'nats';
+import { LlmosError, cutStaleSockets, parseServerUrls, useLeanHeaders } from '@llmos/base';
+import { ErrorCode, MsgHdrsImpl, connect, credsAuthenticator } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { SDK_LIMITS } from '../../limits';
 import { onAbort } from '../system/abort-listener';
@@ -35,6 +35,7 @@ export async function connectToNats(given: NatsConnectOptions): Promise<NatsConn
   const options = { ...given, ...(isNamed ? {} : urlCredentials), servers, tls };
   const { signal } = options;
   if (signal?.aborted === true) throw cancelled(options);
+  useLeanHeaders(MsgHdrsImpl);
   const opening = connect(await connectionOptions(options)).then(boundWaits);
   if (signal === undefined) return opening.catch((cause: unknown) => refuse(options, cause));
   let stopListening = (): void => undefined;

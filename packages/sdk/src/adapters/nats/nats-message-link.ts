@@ -6,7 +6,7 @@
  * its subject. Sole owner of the connection and of the table of pending requests.
  */
 import type { HeaderReading, OnSkipped } from '@llmos/base';
-import { guardMessages, readHeaders, settlesWithin } from '@llmos/base';
+import { guardMessages, headersOf, readHeaders, settlesWithin } from '@llmos/base';
 import { createInbox, Events, headers as natsHeaders } from 'nats';
 import type { Msg, MsgHdrs, NatsConnection, Status } from 'nats';
 import { SDK_LIMITS } from '../../limits';
@@ -78,7 +78,7 @@ class NatsMessageLink implements MessageLink {
     const subscription = this.connection.subscribe(subject, {
       callback: (error, msg) => {
         if (error !== null) return onDenied?.();
-        const headers = readHeaders(() => msg.headers);
+        const headers = readHeaders(() => headersOf(msg));
         if (headers.isReadable) deliver(readMessage(msg, headers));
         else this.skip(msg);
       },
@@ -149,7 +149,7 @@ class NatsMessageLink implements MessageLink {
     if (error !== null) return;
     const pending = this.pending.get(msg.subject.slice(this.inbox.length + 1));
     if (pending === undefined) return;
-    const headers = readHeaders(() => msg.headers);
+    const headers = readHeaders(() => headersOf(msg));
     if (!headers.isReadable) {
       this.skip(msg);
       return pending.settle({ kind: 'unreadable', reason: UNREADABLE });
