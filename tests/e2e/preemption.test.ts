@@ -37,7 +37,8 @@ async function storyteller(): Promise<ProcessRow | undefined> {
 }
 
 async function decided(kind: string): Promise<number> {
-  const response = await fetch(`${system.kernel.ready.httpUrl}/metrics`);
+  const headers = { connection: 'close' };
+  const response = await fetch(`${system.kernel.ready.httpUrl}/metrics`, { headers });
   return sumOf(parseMetrics(await response.text()), 'llmos_kernel_decisions_total', { kind });
 }
 
@@ -64,18 +65,21 @@ async function readBack(id: string): Promise<string> {
   return text;
 }
 
-interface HeldProcess {
-  readonly row: ProcessRow;
-  /** Lets it run again. */
-  go(): void;
-}
-
-/** Stops the model's process, so that what is handed in is all there before any of it ends. */
-async function holdProcess(): Promise<HeldProcess> {
-  const row = await waitFor(storyteller, { what: 'a ready process' });
+/** Stops the model's process meanwhile, so that what is handed in is all there before any ends. */
+async function whileHeld<T>(work: (row: ProcessRow) => Promise<T>): Promise<T> {
+  const idle = async (): Promise<ProcessRow | undefined> => {
+    const row = await storyteller();
+    // A caller is answered before the kernel is told: what ended would go on counting as running.
+    return row?.running === 0 && row.queued === 0 ? row : undefined;
+  };
+  const row = await waitFor(idle, { what: 'a ready process in which nothing is left' });
   const osPid = row.osPid ?? 0;
   process.kill(osPid, 'SIGSTOP');
-  return { row, go: () => void process.kill(osPid, 'SIGCONT') };
+  try {
+    return await work(row);
+  } finally {
+    process.kill(osPid, 'SIGCONT');
+  }
 }
 
 /** So many that were handed in are all there: they have a permit, or wait for one. */
@@ -89,14 +93,15 @@ async function untilTaken(count: number): Promise<void> {
 
 it('urgent generations push bulk ones aside, which end as if nothing had happened', async () => {
   const before = await decided('preempt-attempt');
-  const held = await holdProcess();
-  const bulk = startBulk('bulk');
-  await untilTaken(BULK);
-  const short = { maxTokens: 3, minTokens: 0 };
-  // More than the permits that bulk left to them.
-  const urgent = inputs.slice(0, 8).map((input) => system.os.generate({ ...input, ...short }));
-  await untilTaken(BULK + urgent.length);
-  held.go();
+  const { bulk, urgent } = await whileHeld(async () => {
+    const handedIn = startBulk('bulk');
+    await untilTaken(BULK);
+    const short = { maxTokens: 3, minTokens: 0 };
+    // More than the permits that bulk left to them.
+    const more = inputs.slice(0, 8).map((input) => system.os.generate({ ...input, ...short }));
+    await untilTaken(BULK + more.length);
+    return { bulk: handedIn, urgent: more };
+  });
   for (const [index, output] of (await Promise.all(urgent)).entries()) {
     expect(output.tokens).toEqual(expected[index]?.tokens.slice(0, 3));
   }
@@ -128,25 +133,25 @@ it('ps shows what is held of generations while they run', async () => {
 });
 
 it('generations of a process that is stopped go on in the next one', async () => {
-  const held = await holdProcess();
-  const { row } = held;
-  const bulk = startBulk('moved');
-  await untilTaken(BULK);
-  const operator = await system.connectAs('operator');
-  await operator.kill(row.pid);
-  held.go();
+  const { bulk, row } = await whileHeld(async (held) => {
+    const handedIn = startBulk('moved');
+    await untilTaken(BULK);
+    const operator = await system.connectAs('operator');
+    await operator.kill(held.pid);
+    return { bulk: handedIn, row: held };
+  });
   expect((await bulk).map(uncached)).toEqual(expected);
   expect((await storyteller())?.pid).not.toBe(row.pid);
 });
 
 it('generations of a node that stops go on on another one', async () => {
   const leaving = system.worker;
-  const held = await holdProcess();
-  const bulk = startBulk('left');
-  await untilTaken(BULK);
-  await system.startWorker({ LLMOS_NODE: 'node-2' });
-  const stopped = leaving.stop();
-  held.go();
+  const { bulk, stopped } = await whileHeld(async () => {
+    const handedIn = startBulk('left');
+    await untilTaken(BULK);
+    await system.startWorker({ LLMOS_NODE: 'node-2' });
+    return { bulk: handedIn, stopped: leaving.stop() };
+  });
   expect(await stopped).toBe(0);
   expect((await bulk).map(uncached)).toEqual(expected);
   expect((await storyteller())?.node).toBe('node-2');
