@@ -7,6 +7,8 @@
  */
 import type { GenerateChunk, GenerateOutput } from './functions/function-types';
 import { areLogprobs, areTokens, isFinishReason } from './generate-chunk';
+import { GivenText } from './given-text';
+import { chunkBytes } from './merge-chunks';
 import { isRecord } from './result';
 
 /** What a committed generation says of its tokens. */
@@ -25,21 +27,26 @@ export function parseGeneratedText(output: unknown): GeneratedText | undefined {
 export type Completion =
   /** What was missing, as one chunk; undefined where nothing was. */
   | { readonly kind: 'completed'; readonly rest: GenerateChunk | undefined }
-  /** The text given out differs from the committed one from this character on. */
+  /** The text given out differs from the committed one from this character on; see `GivenText`. */
   | { readonly kind: 'diverged'; readonly atCharacter: number };
 
+/** Of chunks kept for their turn; beyond it, they must be read again. */
+export interface EarlyLimits {
+  readonly maxChunks: number;
+  /** By `chunkBytes`; a lone one may be larger, so that a gap shows. */
+  readonly maxBytes: number;
+}
+
 export class ChunkAssembly {
-  private text = '';
+  private readonly given = new GivenText();
   private nextIndex = 0;
   private isFinished = false;
   /** Index of the last chunk without tokens that was taken, which comes at most once. */
   private lastEmptyIndex = -1;
-  /** Token index → length of the text before it, at the borders of chunks. */
-  private readonly textLengths = new Map<number, number>([[0, 0]]);
   private readonly early = new Map<number, GenerateChunk>();
+  private earlyBytes = 0;
 
-  /** @param maxEarly chunks kept for their turn; beyond it, they must be read again. */
-  constructor(private readonly maxEarly: number) {}
+  constructor(private readonly limits: EarlyLimits) {}
 
   /** Index of the next token to give out. */
   get nextTokenIndex(): number {
@@ -54,7 +61,7 @@ export class ChunkAssembly {
   /** Takes a chunk and answers what can be given out now, in order. */
   accept(chunk: GenerateChunk): readonly GenerateChunk[] {
     if (chunk.index > this.nextIndex) {
-      if (this.early.size < this.maxEarly) this.early.set(chunk.index, chunk);
+      this.keepEarly(chunk);
       return [];
     }
     const ready: GenerateChunk[] = [];
@@ -67,13 +74,11 @@ export class ChunkAssembly {
 
   /** The committed output is the truth; it fills in what never came. */
   complete(output: GeneratedText): Completion {
-    const isPrefix = output.text.startsWith(this.text);
-    if (!isPrefix && !this.text.startsWith(output.text)) {
-      return { kind: 'diverged', atCharacter: firstDifference(this.text, output.text) };
-    }
+    const atCharacter = this.given.differenceFrom(output.text);
+    if (atCharacter !== undefined) return { kind: 'diverged', atCharacter };
     const rest: GenerateChunk = {
       index: this.nextIndex,
-      text: output.text.slice(this.text.length),
+      text: output.text.slice(this.given.length),
       tokens: output.tokens.slice(this.nextIndex),
       finishReason: output.finishReason,
       ...logprobsFrom(output, this.nextIndex),
@@ -82,13 +87,29 @@ export class ChunkAssembly {
     return { kind: 'completed', rest: isMissing ? rest : undefined };
   }
 
+  private keepEarly(chunk: GenerateChunk): void {
+    this.dropEarly(chunk.index);
+    const bytes = this.earlyBytes + chunkBytes(chunk);
+    if (this.early.size >= this.limits.maxChunks) return;
+    if (this.early.size > 0 && bytes > this.limits.maxBytes) return;
+    this.early.set(chunk.index, chunk);
+    this.earlyBytes = bytes;
+  }
+
   private takeEarly(): GenerateChunk | undefined {
     for (const [index, chunk] of this.early) {
       if (index > this.nextIndex) continue;
-      this.early.delete(index);
+      this.dropEarly(index);
       return chunk;
     }
     return undefined;
+  }
+
+  private dropEarly(index: number): void {
+    const chunk = this.early.get(index);
+    if (chunk === undefined) return;
+    this.early.delete(index);
+    this.earlyBytes -= chunkBytes(chunk);
   }
 
   /** @returns the part of a chunk at or before the next index that is new. */
@@ -96,9 +117,8 @@ export class ChunkAssembly {
     const part = this.newPart(chunk);
     if (part === undefined) return undefined;
     if (part.tokens.length === 0) this.lastEmptyIndex = part.index;
-    this.text += part.text;
+    this.given.append(part);
     this.nextIndex = endOf(part);
-    this.textLengths.set(this.nextIndex, this.text.length);
     if (part.finishReason !== undefined) this.isFinished = true;
     return part;
   }
@@ -110,15 +130,13 @@ export class ChunkAssembly {
     }
     if (endOf(chunk) <= this.nextIndex) return undefined;
     // Cut differently than what was given out: by another host, after a failover.
-    const textLength = this.textLengths.get(chunk.index);
-    if (textLength === undefined) return undefined;
-    const text = this.text.slice(0, textLength) + chunk.text;
-    if (!text.startsWith(this.text)) return undefined;
+    const given = this.given.since(chunk.index);
+    if (given === undefined || !chunk.text.startsWith(given)) return undefined;
     const known = this.nextIndex - chunk.index;
     return {
       ...chunk,
       index: this.nextIndex,
-      text: text.slice(this.text.length),
+      text: chunk.text.slice(given.length),
       tokens: chunk.tokens.slice(known),
       ...logprobsFrom(chunk, known),
     };
@@ -134,10 +152,4 @@ function logprobsFrom(
   index: number,
 ): Pick<GenerateChunk, 'logprobs'> {
   return of.logprobs === undefined ? {} : { logprobs: of.logprobs.slice(index) };
-}
-
-function firstDifference(a: string, b: string): number {
-  let index = 0;
-  while (index < a.length && a[index] === b[index]) index += 1;
-  return index;
 }

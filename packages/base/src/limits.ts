@@ -37,6 +37,14 @@ export const WIRE_LIMITS = {
   maxQuotedChars: 80,
 } as const;
 
+/** What the reader of a generation holds of it, whatever it says (see given-text.ts). */
+export const CHUNK_LIMITS = {
+  /** A host joins at most so many tokens to a chunk, so one cut differently begins no earlier. */
+  keptPieces: 512,
+  /** The same by its text: a joined chunk has at most 256 KiB, counted as 4 bytes a character. */
+  keptChars: 64 * 1024,
+} as const;
+
 /** How the clock of the NATS server is measured (see server-time.ts). */
 export const CLOCK_LIMITS = {
   /** Machines that keep time differ by less; what is beyond is said, and not trusted for the past. */

@@ -131,6 +131,25 @@ describe('chunk writer', () => {
     expect(ends).toMatchObject([{ kind: 'failed', error }]);
   });
 
+  it('ends for good where they have more tokens than a generation can have', async () => {
+    const tokens = new Array<number>(300_000).fill(1);
+    let reads = 0;
+    const { writer, ends } = createWriter(new FakeStream(), {
+      attempt: 2,
+      broken: {
+        readChunks: async (_of, after) => {
+          if ((reads += 1) > 10) return { kind: 'unavailable', message: 'it should have ended' };
+          const chunk = { index: after * tokens.length, text: '', tokens };
+          const chunks = [{ sequence: after + 1, attempt: 1, chunk }];
+          return { kind: 'read', chunks, lastSequence: after + 1, hasMore: reads < 10 };
+        },
+      },
+    });
+    await writer.open();
+    expect(reads).toBe(4);
+    expect(ends).toMatchObject([{ kind: 'failed', error: { code: 'FAILED_PRECONDITION' } }]);
+  });
+
   it('stops when an attempt that replaced it has streamed', async () => {
     const stream = new FakeStream();
     const { writer, ends } = createWriter(stream, { attempt: 1 });

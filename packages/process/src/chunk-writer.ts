@@ -198,7 +198,9 @@ export class ChunkWriter {
       this.advance(read.chunks, read.lastSequence);
       count += read.chunks.length;
       hasMore = read.hasMore;
-      if (hasMore && count >= PROCESS_LIMITS.maxStoredChunks) this.endAsOverfull();
+      const isOverfull =
+        Math.max(count, this.resumeTokens.length) >= PROCESS_LIMITS.maxStoredChunks;
+      if (hasMore && isOverfull) this.endAsOverfull();
     }
     if (!this.isOver()) this.dropStored();
   }
@@ -206,7 +208,7 @@ export class ChunkWriter {
   /** No attempt wrote these all: another one would read as many, and end as this one. */
   private endAsOverfull(): void {
     const most = PROCESS_LIMITS.maxStoredChunks;
-    const message = `the stream of this task holds more than ${most} chunks: no generation has`;
+    const message = `the stream of this task has more than ${most} chunks or tokens: no generation does`;
     this.endWith({ kind: 'failed', error: errorBody('FAILED_PRECONDITION', message, final) });
   }
 

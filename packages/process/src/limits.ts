@@ -37,7 +37,9 @@ export const PROCESS_LIMITS = {
   maxKeptBytes: 768 * 1024,
   /** Chunks in one read of a stream: between two reads an attempt hears that it must stop. */
   chunkPage: 1000,
-  /** Chunks read to resume one generation: a token each of the most that one can have, and an end. */
+  /** The same by size: a stored chunk may have a megabyte, and many attempts may read at once. */
+  chunkPageBytes: 2 * 1024 * 1024,
+  /** Chunks and tokens read to resume one generation: a token each of the most, and an end. */
   maxStoredChunks: 1_000_001,
   /** Between two readings of the leader's record, whatever epochs messages carry. */
   epochLookMs: 250,

@@ -31,6 +31,8 @@ export const SDK_LIMITS = {
   maxBufferedChunks: 256,
   /** Chunks that wait for an earlier one; beyond, they are read from the stream again. */
   maxEarlyChunks: 1_024,
+  /** The same by size: a chunk may have a megabyte. */
+  maxEarlyChunkBytes: 4 * 1024 * 1024,
   /** Stored chunks read to close one gap: more than the longest generation has. */
   maxRecoveredChunks: 1_000_000,
   /** Pieces of a model file: below every max_payload in use, large enough to keep the disk busy. */

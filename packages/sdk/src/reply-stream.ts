@@ -51,7 +51,10 @@ export function openReplyStream(context: ClientContext, options: ReplyStreamOpti
 class GenerationReader {
   readonly queue: ReplyQueue;
   private readonly id: TaskId;
-  private readonly assembly = new ChunkAssembly(SDK_LIMITS.maxEarlyChunks);
+  private readonly assembly = new ChunkAssembly({
+    maxChunks: SDK_LIMITS.maxEarlyChunks,
+    maxBytes: SDK_LIMITS.maxEarlyChunkBytes,
+  });
   private readonly cleanups: (() => void)[] = [];
   /** The highest attempt that was heard. */
   private attempt = 0;

@@ -40,7 +40,7 @@ const MERGE = { maxTokens: Number.MAX_SAFE_INTEGER, maxBytes: EDGE_LIMITS.maxRea
 
 export class AttachedReader {
   /** Chunks are read in order, so none waits for an earlier one. */
-  private readonly assembly = new ChunkAssembly(0);
+  private readonly assembly = new ChunkAssembly({ maxChunks: 0, maxBytes: 0 });
   private readonly delivery: Delivery;
   private unwatch: () => void = () => undefined;
   private nextSequence = 1;

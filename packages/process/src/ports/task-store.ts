@@ -34,7 +34,7 @@ export type ResultOutcome =
   | { readonly kind: 'unavailable'; readonly message: string };
 
 export type ChunksOutcome =
-  /** In order, at most `PROCESS_LIMITS.chunkPage` of them. */
+  /** In order, at most `PROCESS_LIMITS.chunkPage` of them; none after `chunkPageBytes`. */
   | {
       readonly kind: 'read';
       readonly chunks: readonly StoredChunk[];

@@ -5,6 +5,7 @@ import type { NatsConnection } from 'nats';
 import { ChunkPace } from '../../chunk-pace';
 import type { ChunkEnd } from '../../chunk-writer';
 import { ChunkWriter } from '../../chunk-writer';
+import { PROCESS_LIMITS } from '../../limits';
 import { createTaskStore } from './jetstream-task-store';
 
 interface Query {
@@ -77,4 +78,26 @@ describe('the chunks of an earlier attempt', () => {
     const { writer, ends } = await openWriter(connection);
     expect([writer.resumeTokens, ends]).toEqual([[], []]);
   });
+});
+
+it('a page of stored chunks ends at a bounded number, or size, and the next one goes on', async () => {
+  const of = { tenant: 'acme' as TenantId, task: 'a' as TaskId, attempt: 2 };
+  const { chunkPage, chunkPageBytes } = PROCESS_LIMITS;
+  const small = await createTaskStore(streamOf(chunkPage + 5, oneToken).connection);
+  const text = 'x'.repeat(chunkPageBytes * 0.4);
+  const large = await createTaskStore(
+    streamOf(8, (index) => encodeChunk({ index, text, tokens: [1] })).connection,
+  );
+  const pages = [
+    { store: small, after: 0, count: chunkPage, hasMore: true },
+    { store: small, after: 3 * chunkPage, count: 5, hasMore: false },
+    { store: large, after: 0, count: 3, hasMore: true },
+    { store: large, after: 9, count: 3, hasMore: true },
+    { store: large, after: 18, count: 2, hasMore: false },
+  ];
+  for (const { store, after, count, hasMore } of pages) {
+    const read = await store.readChunks(of, after);
+    expect(read).toMatchObject({ kind: 'read', lastSequence: after + 3 * count, hasMore });
+    expect(read.kind === 'read' && read.chunks).toHaveLength(count);
+  }
 });

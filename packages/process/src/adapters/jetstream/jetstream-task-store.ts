@@ -127,6 +127,7 @@ class JetStreamTaskStore implements TaskStore {
     if (last.kind === 'none') return { kind: 'read', chunks: [], lastSequence: 0, hasMore: false };
     const lastSequence = last.message.seq;
     const chunks: StoredChunk[] = [];
+    let bytes = 0;
     for (let sequence = after + 1; sequence <= lastSequence;) {
       const isLast = sequence === lastSequence;
       const next = isLast
@@ -135,8 +136,11 @@ class JetStreamTaskStore implements TaskStore {
       if (next.kind === 'unavailable') return next;
       if (next.kind === 'none') break;
       chunks.push(readStoredChunk(next.message));
-      const { seq } = next.message;
-      if (chunks.length >= PROCESS_LIMITS.chunkPage && seq < lastSequence) {
+      const { seq, data } = next.message;
+      bytes += data.length;
+      const { chunkPage, chunkPageBytes } = PROCESS_LIMITS;
+      const isFull = chunks.length >= chunkPage || bytes >= chunkPageBytes;
+      if (isFull && seq < lastSequence) {
         return { kind: 'read', chunks, lastSequence: seq, hasMore: true };
       }
       sequence = seq + 1;
