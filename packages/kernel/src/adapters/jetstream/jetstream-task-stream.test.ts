@@ -1,6 +1,7 @@
-import type { Epoch, FunctionName, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type { Epoch, FunctionName, LogFields, TaskClass, TaskId, TenantId } from '@llmos/base';
 import {
   BUILT_IN_FUNCTIONS,
+  GUARD_LIMITS,
   HEADERS,
   STREAMS,
   ServerTime,
@@ -38,6 +39,8 @@ async function setUp({ skipped = 0 } = {}) {
   /** How many tasks each pull asked for. */
   const batches: number[] = [];
   const acknowledged: string[] = [];
+  /** What was logged as a warning. */
+  const warnings: { readonly event: string; readonly fields: LogFields | undefined }[] = [];
   const deleted: number[] = [];
   const stored: string[] = [];
   const world = { isDeletable: true, skipped, consumersMade: 0 };
@@ -105,7 +108,10 @@ async function setUp({ skipped = 0 } = {}) {
   const stream = new JetStreamTaskStream({
     connection,
     manager,
-    log: silentLogger,
+    log: {
+      ...silentLogger,
+      warn: (event: string, fields?: LogFields) => void warnings.push({ event, fields }),
+    },
     counters: silentCounters,
     intake: {
       functionOf: (name: string) => BUILT_IN_FUNCTIONS.find((one) => one.name === name),
@@ -129,6 +135,7 @@ async function setUp({ skipped = 0 } = {}) {
     stream,
     events,
     batches,
+    warnings,
     reads,
     lookedFor,
     acknowledged,
@@ -151,9 +158,13 @@ async function setUp({ skipped = 0 } = {}) {
         headers: new Map(Object.entries(headers)),
         body: Buffer.from('1'),
       }),
-    deliver: (sequence: number, number: number, taskClass: TaskClass = 'batch') => {
-      const inbox = inboxes.find(({ subject }) => subject === pulls.get(taskClass));
-      const subject = `llmos.v1.task.${taskClass}.acme.echo`;
+    deliver: (
+      sequence: number,
+      number: number,
+      taskClass: TaskClass = 'batch',
+      subject = `llmos.v1.task.${taskClass}.acme.echo`,
+    ) => {
+      const inbox = inboxes.find((one) => one.subject === pulls.get(taskClass));
       const msg = { subject, reply: replyOf(sequence, number), data: Buffer.from('1') };
       inbox?.callback(null, msg as unknown as Msg);
     },
@@ -289,6 +300,22 @@ it('stores many of them at once where only others came in', async () => {
   const { stream, deliver, end } = await setUp();
   deliver(LAST + 1, 1, 'batch');
   expect(await end(2 * maxTenantStoreRequests)).toBe(maxTenantStoreRequests);
+  await stream.end();
+});
+
+it('tells of many subjects that it refuses in few lines, with their number', async () => {
+  const { stream, deliver, came, acknowledged, warnings } = await setUp();
+  const refused = (number: number): void =>
+    deliver(LAST + number, number, 'batch', `llmos.v1.task.batch.a b.f${number}`);
+  for (let number = 1; number <= 50; number += 1) refused(number);
+  await jest.advanceTimersByTimeAsync(GUARD_LIMITS.lostLogMs);
+  refused(51);
+  expect([came(), acknowledged]).toEqual([[], []]);
+  const lines = warnings.filter(({ event }) => event === 'task-subject-refused');
+  expect(lines.map(({ fields }) => fields)).toEqual([
+    { subject: 'llmos.v1.task.batch.a b.f1', count: 1 },
+    { subject: 'llmos.v1.task.batch.a b.f51', count: 50 },
+  ]);
   await stream.end();
 });
 

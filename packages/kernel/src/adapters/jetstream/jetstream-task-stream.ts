@@ -51,6 +51,7 @@ import { ResultCommits } from './result-commits';
 import type { KnownResult, ResultReads } from './result-reads';
 import { deleteMessage } from './message-deletion';
 import { MessageReader } from './message-reader';
+import { RefusedSubjects } from './refused-subjects';
 import { Persistence } from './retry';
 import { SkippedTasks } from './skipped-tasks';
 import { StrayTasks } from './stray-tasks';
@@ -99,6 +100,7 @@ export class JetStreamTaskStream implements TaskStream {
   private active: Leadership | undefined;
   private readonly reader: MessageReader;
   private readonly recentAcks = new RecentAcks();
+  private readonly refused: RefusedSubjects;
   private open = ALL_OPEN;
   private isSuspended = false;
   /** Rises with every begin and end, so that a late begin notices that it was ended. */
@@ -109,6 +111,7 @@ export class JetStreamTaskStream implements TaskStream {
     this.jetstream = options.connection.jetstream({ timeout });
     this.attempts = new AttemptRows(options);
     this.reader = new MessageReader(options);
+    this.refused = new RefusedSubjects(options);
     this.commits = new ResultCommits({ ...options, jetstream: this.jetstream });
     void this.watchReconnects();
   }
@@ -363,22 +366,17 @@ export class JetStreamTaskStream implements TaskStream {
 
   /** A tenant that is not a token can't have a result subject either. */
   private drop(msg: Msg): void {
-    this.refused(msg.subject);
+    this.refused.note(msg.subject);
     if (msg.reply !== undefined) this.options.connection.publish(msg.reply);
   }
 
   private async endStray(stored: StoredMsg): Promise<void> {
     const { subject, seq: sequence, time } = stored;
     const event = refuseSubject({ subject, sequence, storedWallMs: time.getTime() });
-    this.refused(subject);
+    this.refused.note(subject);
     if (event === undefined) return;
     const { spec, error } = event;
     await this.commitResult({ of: spec, class: spec.class, result: failure(error), as: 'end' });
-  }
-
-  private refused(subject: string): void {
-    this.options.counters.add('tasks_malformed');
-    this.options.log.warn('task-subject-refused', { subject: subject.slice(0, 256) });
   }
 
   private async watchReconnects(): Promise<void> {
