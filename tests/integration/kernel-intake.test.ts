@@ -4,6 +4,7 @@ import { Events, headers as newHeaders } from 'nats';
 import type { KernelBench } from '../support/kernel-under-test';
 import { startKernelBench } from '../support/kernel-under-test';
 import { NatsProxy } from '../support/nats-proxy';
+import { rawPublish } from '../support/raw-nats';
 import { waitFor } from '../support/wait-for';
 
 let bench: KernelBench;
@@ -163,6 +164,26 @@ it('answers a call whatever stands in line before it, and lets no task of it beh
   });
   const runs = node.ran.map((name) => /([^/]+)#1$/.exec(name)?.[1]);
   expect(runs).toEqual(['s1', 's3', 'mine', 's5', 's2']);
+});
+
+it('ends a task that the server gives to nobody, also beside too many subjects to list', async () => {
+  await bench.untilLeading(await bench.startKernel());
+  // One more than the kernel's limit `maxListedSubjects`.
+  const others = 10_001;
+  for (let index = 0; index < others; index += 1) {
+    bench.connection.publish(`llmos.v1.task.batch.t${index}.echo`, '1');
+  }
+  await bench.connection.flush();
+  const subject = 'llmos.v1.task.batch.acme.>';
+  const bytes = Buffer.from('NATS/1.0\r\n\r\n1');
+  await rawPublish({ url: bench.nats.url, subject, headerBytes: 12, bytes });
+  const query = { last_by_subj: 'llmos.v1.result.acme.*' };
+  const result = await waitFor(() => bench.manager.streams.getMessage(STREAMS.results, query), {
+    what: 'its result',
+  });
+  expect(result.json()).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
+  const left = async () => (await bench.manager.streams.info(STREAMS.tasks)).state.messages;
+  await waitFor(async () => (await left()) === others, { what: 'it to leave the stream' });
 });
 
 it('runs a task with a key in its order of the stream, also that of a call', async () => {

@@ -71,6 +71,8 @@ export const EDGE_LIMITS = {
   /** How long a task that no consumer is given may lie, and the server's work of one look. */
   strayLookMs: 60_000,
   maxStrayReads: 1_000,
+  /** Subjects of which a list is asked for: a quarter of a second of the server, once a minute. */
+  maxListedSubjects: 10_000,
   /** Until the lines are empty once, it is looked so often for tasks that the server passes over. */
   skippedLookMs: 2_000,
   // Tasks of calls that are taken in ahead of their delivery.
@@ -268,6 +270,8 @@ export const EDGE_LIMITS = {
   packageGraceMs: 6 * 60 * 60_000,
   /** How often the leader looks for package files that no model names. */
   packageLookMs: 10 * 60_000,
+  /** Two for each file: a list of them is a second of the server and 10 MB, once in a while. */
+  maxPackageSubjects: 100_000,
   /** Removed after one look: models are added again after them. */
   maxRemovedFiles: 256,
   maxFunctions: 10_000,

@@ -15,7 +15,7 @@ export interface UnusedItem {
 export interface PackageStore {
   /** Those of the files whose object is absent or has another size. */
   missing(files: readonly PackageFile[]): Promise<readonly PackageFile[]>;
-  /** Objects that are no package files are left out. */
+  /** Objects that are no package files are left out; rejects where there are too many to look at. */
   unused(isUsed: (sha256: string) => boolean): Promise<readonly UnusedItem[]>;
   /** Leaves alone what was stored under the same name meanwhile. */
   remove(item: UnusedItem): Promise<void>;

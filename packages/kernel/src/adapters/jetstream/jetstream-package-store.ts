@@ -1,6 +1,6 @@
 /** Looks for package files in the object store `llmos_packages`, and removes unused ones. */
 import type { PackageFile } from '@llmos/base';
-import { PACKAGE_STORE, decodeJson, isRecord, packageObjectName } from '@llmos/base';
+import { LlmosError, PACKAGE_STORE, decodeJson, isRecord, packageObjectName } from '@llmos/base';
 import { readLast } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection, ObjectStore } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -35,6 +35,7 @@ export class JetStreamPackageStore implements PackageStore {
   }
 
   async unused(isUsed: (sha256: string) => boolean): Promise<readonly UnusedItem[]> {
+    await this.checkListable();
     // Pieces come before their object's name, so no object that ends meanwhile looks unfinished.
     const pieces = await this.subjectsBelow(PIECES);
     const names = await this.subjectsBelow(NAMES);
@@ -67,6 +68,15 @@ export class JetStreamPackageStore implements PackageStore {
     const upTo = sha256 === undefined ? {} : { seq: revision + 1 };
     await this.manager.streams.purge(STREAM, { filter: name, ...upTo });
     for (const filter of others) await this.manager.streams.purge(STREAM, { filter });
+  }
+
+  /** Of a list without bound the server would make nothing else for a minute, nor would the leader. */
+  private async checkListable(): Promise<void> {
+    const { state } = await this.manager.streams.info(STREAM);
+    const [count, most] = [state.num_subjects ?? 0, EDGE_LIMITS.maxPackageSubjects];
+    if (count <= most) return;
+    const message = `${STREAM} has ${count} subjects: of more than ${most} no list is asked for`;
+    throw new LlmosError('RESOURCE_EXHAUSTED', message);
   }
 
   private async subjectsBelow(prefix: string): Promise<ReadonlyMap<string, number>> {

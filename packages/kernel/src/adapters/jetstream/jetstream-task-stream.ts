@@ -54,6 +54,7 @@ import { MessageReader } from './message-reader';
 import { RefusedSubjects } from './refused-subjects';
 import { Persistence } from './retry';
 import { SkippedTasks } from './skipped-tasks';
+import type { StrayTask } from './stray-tasks';
 import { StrayTasks } from './stray-tasks';
 import type { SlowLane } from './slow-lane';
 
@@ -136,7 +137,7 @@ export class JetStreamTaskStream implements TaskStream {
     const pulls = TASK_CLASSES.map((taskClass) => this.createPull({ epoch, taskClass, pace }));
     const persistence = new Persistence({ log, counters, nowMs });
     const held = new HeldMessages(this.options.bodyCacheBytes);
-    const onStray = (stored: StoredMsg): Promise<void> => this.endStray(stored);
+    const onStray = (stray: StrayTask): Promise<void> => this.endStray(stray);
     const strays = new StrayTasks({ manager, log, onStray });
     const skipped = new SkippedTasks({
       manager,
@@ -145,6 +146,7 @@ export class JetStreamTaskStream implements TaskStream {
       isHeld: (sequence) => held.has(sequence),
       isOpen: (taskClass) => this.isOpen(taskClass),
       onSkipped: (stored) => this.takeSkipped(stored),
+      onOther: (stored) => strays.take(stored),
     });
     const backlog = new BacklogReads({ ...this.options, waiting: info.state.messages });
     this.open = ALL_OPEN;
@@ -370,8 +372,7 @@ export class JetStreamTaskStream implements TaskStream {
     if (msg.reply !== undefined) this.options.connection.publish(msg.reply);
   }
 
-  private async endStray(stored: StoredMsg): Promise<void> {
-    const { subject, seq: sequence, time } = stored;
+  private async endStray({ subject, seq: sequence, time }: StrayTask): Promise<void> {
     const event = refuseSubject({ subject, sequence, storedWallMs: time.getTime() });
     this.refused.note(subject);
     if (event === undefined) return;

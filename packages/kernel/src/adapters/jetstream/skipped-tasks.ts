@@ -2,7 +2,7 @@
  * Tasks that the server passes over: where messages of one subject end out of order so that one is
  * left, nats-server 2.9 believes that the subject begins at one that is gone, and gives the rest
  * to no new consumer (2.10 and later do). The leader finds them by counting: what is stored, and
- * neither delivered nor waiting in the line of a class.
+ * neither delivered nor waiting in the line of a class. So it comes upon stray tasks, too.
  *
  * - P1 Only what its consumer has passed. The stream is walked only where something is missing, and
  *   in it only what is not held: never what merely waits in line.
@@ -24,6 +24,11 @@ export interface SkippedTasksOptions {
   readonly isOpen: (taskClass: TaskClass) => boolean;
   /** Takes it in, so that it is held. Must not throw. */
   readonly onSkipped: (stored: StoredMsg) => void;
+  /**
+   * Of no class: true where it will leave the stream. It is asked again while it is there. Must
+   * not throw.
+   */
+  readonly onOther: (stored: StoredMsg) => boolean;
 }
 
 interface Reach {
@@ -47,6 +52,8 @@ export class SkippedTasks {
   private readonly takenIn = new Set<number>();
   /** As many are missing for another reason: a whole walk found no more. */
   private explained = 0;
+  /** Seen by the present walk and of no class, which leave the stream. */
+  private leaving = 0;
 
   constructor(private readonly options: SkippedTasksOptions) {}
 
@@ -94,10 +101,11 @@ export class SkippedTasks {
       this.nextSequence = 1;
       return reach.isLineEmpty && seen === 0;
     }
+    this.leaving = this.nextSequence === 1 ? 0 : this.leaving;
     // While a line is left, the walk ends where it begins, and goes on from there.
     if ((await this.walk(reach)) && reach.isLineEmpty) {
       this.nextSequence = 1;
-      this.explained = Math.max(0, missing + seen - this.suspects.size);
+      this.explained = Math.max(0, missing + seen - this.suspects.size - this.leaving);
     }
     return false;
   }
@@ -158,6 +166,7 @@ export class SkippedTasks {
       if (stored === undefined || stored.seq > lastSequence) return true;
       this.nextSequence = stored.seq + 1;
       const taskClass = parseTaskSubject(stored.subject)?.class;
+      if (taskClass === undefined && this.options.onOther(stored)) this.leaving += 1;
       const isPassed = taskClass !== undefined && stored.seq <= (passed.get(taskClass) ?? 0);
       if (isPassed && !this.isKnown(stored.seq)) this.suspects.set(stored.seq, taskClass);
     }
