@@ -1,5 +1,5 @@
 /** Requests over core NATS, behind a guard: nothing foreign may throw into the client. */
-import type { BodyFormat, HeaderReading, Logger } from '@llmos/base';
+import type { BodyFormat, HeaderReading, HeaderSource, Logger } from '@llmos/base';
 import {
   HEADERS,
   PROTOBUF_CONTENT_TYPE,
@@ -91,22 +91,63 @@ export class NatsRequestLink implements RequestLink {
     }
     const to = canAnswer ? reply : undefined;
     const tooLarge = checkHeaderSize(msg);
-    if (tooLarge === undefined) return of.handle(this.requestOf(msg, to));
+    if (tooLarge === undefined) return of.handle(new NatsRequest(msg, to, this.options.connection));
     answeringOf(this.options.connection, to).answer(encodeJson(failure(tooLarge)));
   }
+}
 
-  private requestOf(msg: Msg, reply: string | undefined): ForeignRequest {
-    let headers: HeaderReading | undefined;
-    // Decoded where they are read: who is told to come later needs none.
-    const read = (): HeaderReading => (headers ??= readHeaders(() => msg.headers));
-    const { subject, data: body } = msg;
-    const rest = { subject, bytes: bytesOf(msg), ...answeringOf(this.options.connection, reply) };
-    return {
-      ...rest,
-      header: (name) => read().get(name),
-      body,
-      own: () => ownRequest({ ...rest, header: read().get, body: new Uint8Array(body) }),
+/**
+ * Made of each message, also of those of a flood, which are only told to come later: its parts are
+ * made where they are read.
+ */
+class NatsRequest implements ForeignRequest {
+  private headers: HeaderReading | undefined;
+  private answering: Answering | undefined;
+
+  constructor(
+    private readonly msg: Msg,
+    /** Undefined: it can't be answered. */
+    private readonly reply: string | undefined,
+    private readonly connection: NatsConnection,
+  ) {}
+
+  get subject(): string {
+    return this.msg.subject;
+  }
+
+  get body(): Uint8Array {
+    return this.msg.data;
+  }
+
+  get bytes(): number {
+    return bytesOf(this.msg);
+  }
+
+  get header(): HeaderSource {
+    return this.reading().get;
+  }
+
+  get answer(): Answering['answer'] {
+    return this.answers().answer;
+  }
+
+  get refuse(): Answering['refuse'] {
+    return this.answers().refuse;
+  }
+
+  get own(): () => ForeignRequest {
+    return () => {
+      const { subject, bytes, header, body, answer, refuse } = this;
+      return ownRequest({ subject, bytes, header, body: new Uint8Array(body), answer, refuse });
     };
+  }
+
+  private reading(): HeaderReading {
+    return (this.headers ??= readHeaders(() => this.msg.headers));
+  }
+
+  private answers(): Answering {
+    return (this.answering ??= answeringOf(this.connection, this.reply));
   }
 }
 
