@@ -12,3 +12,8 @@ export function ownText(text: string): string {
   // Joined and cut again, it is a part of its own copy.
   return ` ${text}`.slice(1);
 }
+
+/** The first of its characters, which hold nothing of the others. */
+export function cutText(text: string, maxChars: number): string {
+  return text.length > maxChars ? ownText(text.slice(0, maxChars)) : text;
+}

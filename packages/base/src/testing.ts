@@ -1,7 +1,7 @@
 /** For tests of any package: a clock that moves only when told, and what is still held. */
 import type { Clock } from './clock';
 
-export { collectGarbage } from './adapters/node/collect-garbage';
+export { HARDLY_ANY_BYTES, collectGarbage, heldBytesOf } from './adapters/node/collect-garbage';
 
 export interface ManualClock extends Clock {
   advance(ms: number): void;

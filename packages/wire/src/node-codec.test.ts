@@ -1,4 +1,5 @@
 import type { NodeMessage, ReceivedCommand, ModelRegistration } from '@llmos/base';
+import { HARDLY_ANY_BYTES, heldBytesOf } from '@llmos/base/testing';
 import { node as wire } from '@llmos/proto';
 import {
   InvalidNodeMessage,
@@ -111,6 +112,15 @@ it('refuses an exit for a reason that is none', () => {
   const process: wire.ProcessChange = { ...ready, state: { $case: 'exited', value } };
   const message = { $case: 'processChange', value: process } as const;
   expect(() => readNodeMessage({ message })).toThrow('bored');
+});
+
+it('holds of a foreign text only what it keeps', async () => {
+  const read = (huge: string): unknown => {
+    const value = { reason: 'crashed', message: huge, retryable: false };
+    const process: wire.ProcessChange = { ...ready, state: { $case: 'exited', value } };
+    return readNodeMessage({ message: { $case: 'processChange', value: process } });
+  };
+  expect(await heldBytesOf(read)).toBeLessThan(HARDLY_ANY_BYTES);
 });
 
 const registration = { name: 'm', version: '1' } as ModelRegistration;

@@ -23,7 +23,7 @@ import type {
   ReportedProcess,
   UnreadableSpec,
 } from '@llmos/base';
-import { quoteShort, toErrorBody, tryToken } from '@llmos/base';
+import { cutText, quoteShort, toErrorBody, tryToken } from '@llmos/base';
 import type { node as wire } from '@llmos/proto';
 import { CODEC_LIMITS } from './limits';
 
@@ -357,5 +357,5 @@ function count(value: number, what: string, most: number = Number.MAX_SAFE_INTEG
 }
 
 function cut(value: string): string {
-  return value.slice(0, CODEC_LIMITS.maxForeignTextChars);
+  return cutText(value, CODEC_LIMITS.maxForeignTextChars);
 }

@@ -6,6 +6,7 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
+import { HARDLY_ANY_BYTES, heldBytesOf } from '@llmos/base/testing';
 import { mailbox, report } from '@llmos/proto';
 import {
   decodeMailboxMessage,
@@ -138,4 +139,13 @@ it('bounds the foreign text of a failure, and knows only the codes there are', (
   const error = end?.outcome.kind === 'failed' ? end.outcome.error : undefined;
   expect([error?.code, error?.retryable]).toEqual(['UNKNOWN', true]);
   expect(error?.message.length).toBeLessThan(3_000);
+});
+
+it('holds of a foreign text only what it keeps', async () => {
+  const read = (huge: string): unknown => {
+    const value = { code: 'WEIRD', retryable: true, message: huge };
+    const finished = [{ attempt: REF, outcome: { $case: 'failed' as const, value } }];
+    return decodeReport(encode({ finished })).finished;
+  };
+  expect(await heldBytesOf(read)).toBeLessThan(HARDLY_ANY_BYTES);
 });

@@ -23,7 +23,7 @@ import type {
   TaskKey,
   TenantId,
 } from '@llmos/base';
-import { NO_COST, errorBody, isErrorCode, isTaskClass, tryToken } from '@llmos/base';
+import { NO_COST, cutText, errorBody, isErrorCode, isTaskClass, tryToken } from '@llmos/base';
 import { mailbox, report } from '@llmos/proto';
 import { CODEC_LIMITS } from './limits';
 
@@ -301,5 +301,5 @@ function readCount(value: number, what: string): number {
 }
 
 function cut(text: string): string {
-  return text.slice(0, CODEC_LIMITS.maxForeignTextChars);
+  return cutText(text, CODEC_LIMITS.maxForeignTextChars);
 }

@@ -1,6 +1,6 @@
 /** What becomes of a failed attempt, and the errors that the kernel itself answers with. */
 import type { BackoffPolicy, ErrorBody } from '@llmos/base';
-import { assertNever, backoffMs, errorBody } from '@llmos/base';
+import { assertNever, backoffMs, cutText, errorBody } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import { countedAttempts, type StopReason, type Task } from './task';
 import type { AttemptFailure } from './task-spec';
@@ -60,5 +60,5 @@ export function withFailure(task: Task, error: ErrorBody): readonly AttemptFailu
 
 /** Messages from outside are cut: they end in results, dead letters and events. */
 export function shorten(message: string, max: number = CORE_LIMITS.maxMessageChars): string {
-  return message.length > max ? `${message.slice(0, max)}…` : message;
+  return message.length > max ? `${cutText(message, max)}…` : message;
 }

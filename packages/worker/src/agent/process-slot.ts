@@ -13,6 +13,7 @@ import type {
   ProcessSpec,
   ReportedProcess,
 } from '@llmos/base';
+import { cutText } from '@llmos/base';
 import type { FromHost, HostCounts, HostSpec } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
 import { hideSources } from '../models/hidden-folders';
@@ -248,7 +249,7 @@ function crashed(message: string): ProcessReport {
 
 /** It goes into every registration, with those of other processes that ended. */
 function bounded(message: string): string {
-  return message.slice(0, AGENT_LIMITS.exitMessageChars);
+  return cutText(message, AGENT_LIMITS.exitMessageChars);
 }
 
 function describeEnd(end: HostEnd): string {
