@@ -294,6 +294,11 @@ export const EDGE_LIMITS = {
   countStoreMs: 30_000,
   /** Between two counts, for each millisecond of the last one: a twentieth of the time. */
   countPauseFactor: 20,
+  /**
+   * Of a store that is counted: beyond, the smallest are given up, and what others have is known to
+   * one of so many parts of the store.
+   */
+  maxCountedTenants: 4_096,
   /** Results that are stored while a count is under way; what is beyond them shows in the next. */
   maxNotedMeanwhile: 65_536,
   /** Of a store of results: when so much was stored since the last look, it is looked at again. */

@@ -78,6 +78,19 @@ it('adds no more than the store has grown by: what is delivered leaves as fast a
   expect(shares.refusalOf(acme, nearlyFull)).toBeUndefined();
 });
 
+it('remembers no tenant that it did not count: none can have its share before it is counted', async () => {
+  const { shares, counts, nearlyFull } = setUp({ acme: MOST - 10 });
+  const looked = shares.look(nearlyFull);
+  const noteMany = (from: number): void => {
+    for (let n = from; n < from + 1_000; n += 1) shares.noteStored(asToken<TenantId>(`t${n}`), 1);
+  };
+  noteMany(0);
+  counts[0]?.answer(true);
+  await looked;
+  noteMany(1_000);
+  expect(shares.size).toBe(1);
+});
+
 it('counts again after a while, and forgets it all once there is room', async () => {
   const { shares, time, counts, level, nearlyFull, look } = setUp({ acme: MAX });
   await look();

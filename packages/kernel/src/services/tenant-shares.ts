@@ -21,7 +21,7 @@ export interface StoreLevel {
 
 interface Share extends StoredShare {
   /** Stored since the count; some of it may have left again. */
-  readonly addedBytes: number;
+  addedBytes: number;
 }
 
 export class TenantShares {
@@ -69,6 +69,11 @@ export class TenantShares {
     this.countAgainAtMs = endedMs + Math.max(EDGE_LIMITS.countStoreMs, pauseMs);
   }
 
+  /** Tenants that are remembered. */
+  get size(): number {
+    return this.counted?.size ?? 0;
+  }
+
   noteStored(tenant: TenantId, bytes: number): void {
     const { maxNotedMeanwhile } = EDGE_LIMITS;
     if (this.isCounting && this.meanwhile.length < maxNotedMeanwhile) {
@@ -95,9 +100,9 @@ export class TenantShares {
   }
 
   private add(tenant: TenantId, bytes: number): void {
-    const none = { bytes: 0, oldestWallMs: this.options.wallMs(), addedBytes: 0 };
-    const share = this.counted?.get(tenant) ?? none;
-    this.counted?.set(tenant, { ...share, addedBytes: share.addedBytes + bytes });
+    const share = this.counted?.get(tenant);
+    // Until the next count a store that is nearly full has no room for the share of a new one.
+    if (share !== undefined) share.addedBytes += bytes;
   }
 }
 

@@ -16,6 +16,7 @@ import { deleteMessage } from './message-deletion';
 import { answerFlowControl, pushedTo } from './push-consumer';
 import type { ResultReads } from './result-reads';
 import { RESULT_STREAMS, resultOf } from './result-reads';
+import { ShareCount } from './share-count';
 import { walkStream } from './stream-walk';
 
 type OnResult = (of: TenantTask, result: StoredResult) => void;
@@ -53,7 +54,7 @@ export class JetStreamResultStore implements ResultStore {
 
   /** The server tells the sizes instead of sending the bodies. */
   async countShares(stream: string): Promise<Map<TenantId, StoredShare>> {
-    const shares = new Map<TenantId, { bytes: number; readonly oldestWallMs: number }>();
+    const count = new ShareCount(EDGE_LIMITS.maxCountedTenants);
     const isComplete = await walkStream({
       ...this.options,
       stream,
@@ -61,16 +62,15 @@ export class JetStreamResultStore implements ResultStore {
       isEnded: () => this.isClosed,
       onMessage: (msg) => {
         const of = parseResultSubject(msg.subject);
-        const oldestWallMs = parseDelivery(msg.reply ?? '')?.storedWallMs;
-        if (of === undefined || oldestWallMs === undefined) return;
+        const storedWallMs = parseDelivery(msg.reply ?? '')?.storedWallMs;
+        if (of === undefined || storedWallMs === undefined) return;
         const size = Number(readHeaders(() => msg.headers).get(JsHeaders.MessageSizeHdr) ?? 0);
-        const share = shares.get(of.tenant) ?? { bytes: 0, oldestWallMs };
-        share.bytes += (Number.isFinite(size) ? size : 0) + CORE_LIMITS.storedOverheadBytes;
-        shares.set(of.tenant, share);
+        const bytes = (Number.isFinite(size) ? size : 0) + CORE_LIMITS.storedOverheadBytes;
+        count.add(of.tenant, bytes, storedWallMs);
       },
     });
     if (!isComplete) throw new Error(`${stream} was not read to its end`);
-    return shares;
+    return count.shares();
   }
 
   async close(): Promise<void> {
