@@ -63,8 +63,8 @@ function reading(): BucketReading<string> {
   };
 }
 
-async function begin(): Promise<void> {
-  watch = watchBucket({ ...reading(), onRows: (now) => (rows = new Map(now)) });
+async function begin(more: { maxBytes?: number } = {}): Promise<void> {
+  watch = watchBucket({ ...reading(), ...more, onRows: (now) => (rows = new Map(now)) });
   await watch.ready;
 }
 
@@ -107,6 +107,22 @@ it('holds no more rows than it may', async () => {
   for (let row = 0; row < 15; row += 1) await bucket.put(`r${row}`, String(row));
   await begin();
   expect(rows.size).toBe(10);
+});
+
+it('holds no more bytes than it may, none of a row that has outgrown them, and tells of it', async () => {
+  await bucket.put('small', '1');
+  await bucket.put('grows', '2');
+  await begin({ maxBytes: 1_000 });
+  await untilRows({ small: '1', grows: '2' });
+  await bucket.put('grows', 'x'.repeat(1_000));
+  await untilRows({ small: '1' });
+  await bucket.put('large', 'x'.repeat(1_000));
+  await bucket.put('fits', '3');
+  await untilRows({ small: '1', fits: '3' });
+  expect(skipped.map(({ subject }) => subject)).toEqual([
+    `$KV.${BUCKET}.grows`,
+    `$KV.${BUCKET}.large`,
+  ]);
 });
 
 it('gives everything anew after the connection was lost, without what was deleted meanwhile', async () => {

@@ -71,6 +71,8 @@ export const GUARD_LIMITS = {
   bucketHeartbeatMs: 2_000,
   /** One request about a bucket; shorter than a lease, so that a stuck one is repeated in time. */
   bucketRequestMs: 3_000,
+  /** Rows of one bucket, which stay in memory: 10,000 models of 6 KiB. */
+  maxBucketBytes: 64 * 1024 * 1024,
   /** A watch of a bucket that broke or could not begin begins again after this. */
   bucketRetryMs: 500,
   /** The server drops the consumer of a watch that nobody listens to. */

@@ -109,6 +109,10 @@ export const EDGE_LIMITS = {
   maxWalked: 1_000_000,
   /** Rows of tasks that were tried more than once. */
   maxWalkedRows: 100_000,
+  /** The same by what the rows have in their stream: with more, each task asks for its own. */
+  maxWalkedRowBytes: 64 * 1024 * 1024,
+  /** A row with all failures that are kept has a few KiB; a larger one is ignored. */
+  maxAttemptRowBytes: 64 * 1024,
   /** Results for each task that waits: with more of them, asking for each task is less work. */
   walkShare: 8,
   /** How long this is remembered, and how many results with those that are committed meanwhile. */

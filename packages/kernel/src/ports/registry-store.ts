@@ -9,6 +9,8 @@ export interface RegistryStore {
   watchFunctions(onChange: (functions: readonly FunctionDefinition[]) => void): Promise<void>;
   readDesired(): Promise<readonly SpawnRequest[]>;
   writeDesired(request: SpawnRequest): Promise<void>;
+  /** Of the registrations that were read, as they are stored. */
+  modelBytes(): number;
   /** `conflict` where NAME/VERSION exists already. */
   addModel(model: ModelRegistration): Promise<'added' | 'conflict'>;
   /**

@@ -1,5 +1,5 @@
 import type { ModelRegistration } from '@llmos/base';
-import { silentLogger } from '@llmos/base';
+import { GUARD_LIMITS, encodeJson, silentLogger } from '@llmos/base';
 import type { RegistryStore } from '../ports/registry-store';
 import { ModelRegistrar } from './model-registration';
 import { PackageTurns } from './package-turns';
@@ -17,9 +17,11 @@ const request = {
 function setUp() {
   const registry = new Registry(silentLogger);
   const stored: ModelRegistration[] = [];
+  const held = { bytes: 0 };
   const registrar = new ModelRegistrar({
     registry,
     store: {
+      modelBytes: () => held.bytes,
       addModel: async (model) => {
         stored.push(model);
         return 'added';
@@ -32,6 +34,7 @@ function setUp() {
   return {
     registry,
     registrar,
+    held,
     show: () => registry.applyModels({ kind: 'models-changed', models: stored }),
     stored,
   };
@@ -50,4 +53,21 @@ it('answers that a model was added once it can be used', async () => {
   expect(isAnswered).toBe(false);
   show();
   expect(await added).toMatchObject({ added: true, model: { name: 'toy', version: '1' } });
+});
+
+it('takes no model that no kernel would read, because the registrations have too many bytes', async () => {
+  const { registrar, held, show, stored } = setUp();
+  const room = encodeJson(request).length;
+  held.bytes = GUARD_LIMITS.maxBucketBytes - room + 1;
+  await expect(registrar.add(request)).rejects.toMatchObject({
+    code: 'RESOURCE_EXHAUSTED',
+    retryable: false,
+    message: 'the 0 registrations would have 67108865 bytes, of at most 67108864: remove some',
+  });
+  expect(stored).toHaveLength(0);
+  held.bytes -= 1;
+  const added = registrar.add(request);
+  for (let turns = 0; turns < 5; turns += 1) await turn();
+  show();
+  expect(await added).toMatchObject({ added: true });
 });

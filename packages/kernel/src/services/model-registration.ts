@@ -5,7 +5,14 @@
  * same time: the write is a create, and who comes second looks again.
  */
 import type { ModelRegistration, SystemCalls } from '@llmos/base';
-import { LlmosError, encodeJson, formatModelRef, parseModelRef, quoteShort } from '@llmos/base';
+import {
+  GUARD_LIMITS,
+  LlmosError,
+  encodeJson,
+  formatModelRef,
+  parseModelRef,
+  quoteShort,
+} from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { PackageStore } from '../ports/package-store';
 import type { RegistryStore } from '../ports/registry-store';
@@ -36,7 +43,7 @@ export class ModelRegistrar {
     assertSize(request);
     const same = this.sameAs(request);
     if (same !== undefined) return { model: same, added: false };
-    this.assertRoom();
+    this.assertRoom(request);
     await this.assertFilesStored(request);
     // Versions that a watch has not shown yet are skipped one by one.
     for (let tries = 0; tries < EDGE_LIMITS.maxVersionTries; tries += 1) {
@@ -113,11 +120,16 @@ export class ModelRegistrar {
   }
 
   /** What is beyond is not read by any kernel. */
-  private assertRoom(): void {
+  private assertRoom(request: AddRequest): void {
     const count = this.options.registry.models().length;
-    if (count < EDGE_LIMITS.maxModels) return;
-    const message = `${count} models are registered, of at most ${EDGE_LIMITS.maxModels}: remove some`;
-    throw new LlmosError('RESOURCE_EXHAUSTED', message, { retryable: false });
+    const bytes = this.options.store.modelBytes() + encodeJson(request).length;
+    const { maxBucketBytes } = GUARD_LIMITS;
+    if (count < EDGE_LIMITS.maxModels && bytes <= maxBucketBytes) return;
+    const message =
+      count < EDGE_LIMITS.maxModels
+        ? `the ${count} registrations would have ${bytes} bytes, of at most ${maxBucketBytes}`
+        : `${count} models are registered, of at most ${EDGE_LIMITS.maxModels}`;
+    throw new LlmosError('RESOURCE_EXHAUSTED', `${message}: remove some`, { retryable: false });
   }
 
   private async assertFilesStored(request: AddRequest): Promise<void> {

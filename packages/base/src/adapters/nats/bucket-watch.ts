@@ -13,6 +13,7 @@ import { GUARD_LIMITS } from '../../limits';
 import type { Logger } from '../../logger';
 import type { OnSkipped } from '../../lost-messages';
 import { decodeJson, encodeJson, isRecord } from '../../result';
+import { BucketRows } from './bucket-rows';
 import type { Delivery } from './delivery';
 import { parseDelivery } from './delivery';
 import { guardCallback } from './message-guard';
@@ -61,8 +62,10 @@ export interface BucketReading<T> {
   readonly key?: string;
   /** Undefined where the row is none; may throw. */
   readonly read: (row: BucketRow) => T | undefined;
-  /** Rows beyond it are left out. */
+  /** Rows beyond it are left out, and told of. */
   readonly maxRows: number;
+  /** The same of keys and values; default: what no bucket has that is used as it is meant. */
+  readonly maxBytes?: number;
   readonly log: Logger;
   readonly onSkipped: OnSkipped;
 }
@@ -75,6 +78,8 @@ export interface BucketWatchOptions<T> extends BucketReading<T> {
 export interface BucketWatch {
   /** Resolves when all rows were given for the first time, or the watch was closed. */
   readonly ready: Promise<void>;
+  /** Of the rows that are held. */
+  readonly bytes: number;
   /** May be called twice. */
   close(): void;
 }
@@ -120,6 +125,10 @@ class RunningWatch<T> implements BucketWatch {
   constructor(private readonly options: BucketWatchOptions<T>) {
     this.ready = new Promise((resolve) => (this.tellReady = resolve));
     this.begin();
+  }
+
+  get bytes(): number {
+    return this.following?.rows.bytes ?? 0;
   }
 
   /** The server may have been restarted, and the consumer lived in its memory. */
@@ -174,7 +183,7 @@ interface Ends {
 
 /** One consumer, from its creation to its end. */
 class Following<T> {
-  private readonly rows = new Map<string, T>();
+  readonly rows: BucketRows<T>;
   private readonly prefix: string;
   private subscription: { unsubscribe(): void } | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -189,6 +198,8 @@ class Following<T> {
     private readonly ends: Ends,
   ) {
     this.prefix = `$KV.${options.bucket}.`;
+    const { maxRows, maxBytes = GUARD_LIMITS.maxBucketBytes } = options;
+    this.rows = new BucketRows({ rows: maxRows, bytes: maxBytes });
   }
 
   async begin(): Promise<void> {
@@ -271,7 +282,7 @@ class Following<T> {
     if (delivery.consumerSequence !== this.number + 1) return this.breakOff('a message was lost');
     this.number = delivery.consumerSequence;
     const change = this.apply(message, delivery);
-    if (this.isComplete) this.options.onRows(this.rows, change);
+    if (this.isComplete) this.options.onRows(this.rows.all, change);
     else if (delivery.pending === 0) this.complete();
   }
 
@@ -299,8 +310,9 @@ class Following<T> {
     };
     const value = this.tryRead(message, row);
     if (value === undefined) this.rows.delete(row.key);
-    else if (this.rows.has(row.key) || this.rows.size < this.options.maxRows) {
-      this.rows.set(row.key, value);
+    else if (!this.rows.set(row.key, value, row.value.length)) {
+      const reason = `${this.options.bucket} has more rows or bytes than are read`;
+      this.options.onSkipped({ subject: message.subject, reason });
     }
     return row;
   }
@@ -324,7 +336,7 @@ class Following<T> {
 
   private complete(): void {
     this.isComplete = true;
-    this.options.onRows(this.rows);
+    this.options.onRows(this.rows.all);
     this.ends.onComplete();
   }
 

@@ -1,11 +1,12 @@
 /** The bucket `llmos_attempts`: how often a task was tried, and why it failed, for the next leader. */
-import type { TaskId, TenantId } from '@llmos/base';
+import type { Logger, TaskId, TenantId } from '@llmos/base';
 import { BUCKETS, decodeJson, encodeJson, isErrorCode, isRecord } from '@llmos/base';
 import { readLast } from '@llmos/wire';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { LookedUp } from '../../ports/task-stream';
+import { shorten } from '../../tasks/task-outcomes';
 import type { AttemptFailure, AttemptRecord } from '../../tasks/task-spec';
 
 export const ATTEMPTS_STREAM = `KV_${BUCKETS.attempts}`;
@@ -14,19 +15,23 @@ const NO_RECORD: AttemptRecord = { attempt: 0, uncounted: 0, isApart: false, fai
 
 export class AttemptRows {
   private readonly jetstream: JetStreamClient;
+  private readonly reader: RowReader;
 
   constructor(
     private readonly options: {
       readonly connection: NatsConnection;
       readonly manager: JetStreamManager;
+      readonly log: Logger;
     },
   ) {
+    this.reader = new RowReader(options.log);
     this.jetstream = options.connection.jetstream({ timeout: EDGE_LIMITS.requestTimeoutMs });
   }
 
   async read(tenant: TenantId, task: TaskId): Promise<AttemptRecord | undefined> {
-    const stored = await readLast(this.options.manager, STREAM, subjectOf(tenant, task));
-    return stored === undefined ? undefined : readRow(stored.data);
+    const subject = subjectOf(tenant, task);
+    const stored = await readLast(this.options.manager, STREAM, subject);
+    return stored === undefined ? undefined : this.reader.read(subject, stored.data);
   }
 
   async write(tenant: TenantId, task: TaskId, row: AttemptRecord): Promise<void> {
@@ -46,8 +51,25 @@ export function untried(row: AttemptRecord | undefined): LookedUp {
   return { isCommitted: false, attempts, uncounted, isApart, failures };
 }
 
-/** Undefined where the bytes are no row. */
-export function readRow(bytes: Uint8Array): AttemptRecord | undefined {
+/** Reads rows, which anybody may have written. */
+export class RowReader {
+  private hasRefused = false;
+
+  constructor(private readonly log: Logger) {}
+
+  /** Undefined where the bytes are no row, or more than a row has. */
+  read(subject: string, row: Uint8Array): AttemptRecord | undefined {
+    const limitBytes = EDGE_LIMITS.maxAttemptRowBytes;
+    if (row.length <= limitBytes) return readRow(row);
+    const fields = { subject: subject.slice(0, 256), bytes: row.length, limitBytes };
+    // Once: who writes one may write a hundred thousand.
+    if (!this.hasRefused) this.log.warn('attempt-row-refused', fields);
+    this.hasRefused = true;
+    return undefined;
+  }
+}
+
+function readRow(bytes: Uint8Array): AttemptRecord | undefined {
   if (bytes.length === 0) return undefined;
   try {
     const value = decodeJson(bytes);
@@ -75,7 +97,9 @@ function readFailures(value: unknown): AttemptFailure[] {
     if (!isRecord(entry)) return [];
     const { attempt, code, message } = entry;
     const isReadable = typeof attempt === 'number' && typeof message === 'string';
-    return isReadable && isErrorCode(code) ? [{ attempt, code, message }] : [];
+    return isReadable && isErrorCode(code)
+      ? [{ attempt, code, message: shorten(message, CORE_LIMITS.maxFailureChars) }]
+      : [];
   });
 }
 

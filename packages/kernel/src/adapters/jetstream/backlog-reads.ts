@@ -5,12 +5,12 @@
  * only where something of it is there. Interactive tasks don't wait for that.
  */
 import type { Logger, TenantTask } from '@llmos/base';
-import { BUCKETS } from '@llmos/base';
+import { BUCKETS, ownText } from '@llmos/base';
 import { describeApiError } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
-import { ATTEMPTS_STREAM, readRow } from './attempt-rows';
+import { ATTEMPTS_STREAM, RowReader } from './attempt-rows';
 import type { ResultReads } from './result-reads';
 import { RESULT_STREAMS } from './result-reads';
 import { walkStream } from './stream-walk';
@@ -114,14 +114,17 @@ export class BacklogReads {
   }
 
   private async readRows(): Promise<void> {
-    const { manager } = this.options;
+    const { manager, log } = this.options;
     const { state } = await manager.streams.info(ATTEMPTS_STREAM);
-    if (this.isEnded || state.messages > EDGE_LIMITS.maxWalkedRows) return;
+    const { maxWalkedRows, maxWalkedRowBytes } = EDGE_LIMITS;
+    const isTooMuch = state.messages > maxWalkedRows || state.bytes > maxWalkedRowBytes;
+    if (this.isEnded || isTooMuch) return;
+    const reader = new RowReader(log);
     const rows = new Map<string, AttemptRecord>();
     const prefix = `$KV.${BUCKETS.attempts}.`.length;
     const isComplete = await this.walk(ATTEMPTS_STREAM, false, (subject, data) => {
-      const row = readRow(data);
-      const name = subject.slice(prefix);
+      const row = reader.read(subject, data);
+      const name = ownText(subject.slice(prefix));
       if (row === undefined) rows.delete(name);
       else rows.set(name, row);
     });

@@ -2,6 +2,7 @@
 import type {
   BucketReading,
   BucketRow,
+  BucketWatch,
   BucketWatchOptions,
   FunctionDefinition,
   Logger,
@@ -46,6 +47,7 @@ export interface RegistryStoreOptions {
 export class JetStreamRegistryStore implements RegistryStore {
   private readonly closers: (() => void)[] = [];
   private readonly jetstream: JetStreamClient;
+  private models: BucketWatch | undefined;
 
   private constructor(
     private readonly options: RegistryStoreOptions,
@@ -67,16 +69,22 @@ export class JetStreamRegistryStore implements RegistryStore {
   watchModels(onChange: (event: ModelsEvent) => void): Promise<void> {
     const bounds = { maxRows: EDGE_LIMITS.maxModels, check: checkModelRow };
     const reading = this.reading<ModelRegistration>(BUCKETS.models, bounds);
-    return this.watch({
+    const watch = this.watch({
       ...reading,
       onRows: (rows, change) => onChange(modelsEvent(rows, change)),
     });
+    this.models = watch;
+    return watch.ready;
+  }
+
+  modelBytes(): number {
+    return this.models?.bytes ?? 0;
   }
 
   watchFunctions(onChange: (functions: readonly FunctionDefinition[]) => void): Promise<void> {
     const bounds = { maxRows: EDGE_LIMITS.maxFunctions, check: checkFunctionDefinition };
     const reading = this.reading<FunctionDefinition>(BUCKETS.functions, bounds);
-    return this.watch({ ...reading, onRows: (rows) => onChange([...rows.values()]) });
+    return this.watch({ ...reading, onRows: (rows) => onChange([...rows.values()]) }).ready;
   }
 
   async readDesired(): Promise<readonly SpawnRequest[]> {
@@ -138,11 +146,10 @@ export class JetStreamRegistryStore implements RegistryStore {
     return Promise.resolve();
   }
 
-  /** Resolves when the current rows were handed over. */
-  private watch<T>(options: BucketWatchOptions<T>): Promise<void> {
+  private watch<T>(options: BucketWatchOptions<T>): BucketWatch {
     const watch = watchBucket(options);
     this.closers.push(() => watch.close());
-    return watch.ready;
+    return watch;
   }
 
   private reading<T>(
