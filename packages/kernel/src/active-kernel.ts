@@ -257,6 +257,7 @@ export class ActiveKernel implements Leader {
       core: this.core,
       store: registryStore,
       deliver: (event) => this.loop.deliver(event),
+      isFull: () => this.loop.isFull(),
       now: () => readClock(clock),
       limits: (tenant) => this.parts.limits(tenant),
       info: () => this.parts.info(this.epoch, this.core.counts()),

@@ -4,7 +4,7 @@
  * K1 permits: a process has at most its permits running, and exactly the running tasks hold them.
  * K2 places: a live task is where its state says, and in no second place.
  * K3 memory: reserved + committed never exceeds a device; exactly the placed processes hold bytes.
- * K4 identity: the indexes of live tasks agree.
+ * K4 identity: the indexes of live tasks agree, that of families among them.
  * K5 keys: only the first task of a key is on its way.
  * K6 ends: what is acknowledged has a result (checked where it is acknowledged).
  * K7 homes: a process that serves is on a node that is not lost.
@@ -22,12 +22,14 @@ import { CORE_LIMITS } from './limits';
 import { isPlaced, isServing, type Process } from './processes/process';
 import { isShort } from './scheduling/provisioning';
 import { callerOf, isOpen, type Task } from './tasks/task';
+import { ancestorsOf } from './tasks/task-table';
 
 export function findViolations(state: KernelState): string[] {
   return [
     ...state.breaches,
     ...permitViolations(state),
     ...placeViolations(state),
+    ...familyViolations(state),
     ...memoryViolations(state),
     ...keyViolations(state),
     ...homeViolations(state),
@@ -127,6 +129,30 @@ function holdsPermit(state: KernelState, task: Task): boolean {
   return process?.incarnation === incarnation && process.running.has(task.spec.sequence);
 }
 
+function familyViolations(state: KernelState): string[] {
+  const found: string[] = [];
+  const families = state.tasks.allFamilies();
+  const ofTenant = new Map(families);
+  let indexed = 0;
+  let memberships = 0;
+  let count = 0;
+  for (const task of state.tasks.all()) {
+    for (const ancestor of ancestorsOf(task)) {
+      indexed += 1;
+      if (ofTenant.get(task.spec.tenant)?.isMember(ancestor, task) === true) continue;
+      found.push(`K4: ${task.spec.id} is not in the family of ${ancestor}`);
+    }
+  }
+  for (const [, groups] of families) {
+    count += groups.size;
+    for (const id of groups.keys()) memberships += groups.sizeOf(id);
+  }
+  if (memberships !== indexed || count !== state.tasks.familyCount) {
+    found.push(`K4: ${count} families have ${memberships} members, live tasks ${indexed}`);
+  }
+  return found;
+}
+
 function memoryViolations(state: KernelState): string[] {
   const found = state.ledger.violations();
   const holders = new Set(state.ledger.holders());
@@ -173,9 +199,11 @@ function callerViolations(state: KernelState): string[] {
   let callers = 0;
   for (const [tenant, ofTenant] of state.callers.all()) {
     callers += ofTenant.size;
-    for (const [caller, tasks] of ofTenant) {
-      if (tasks.size === 0) found.push(`K11: nothing is bound to ${tenant}/${caller}`);
-      for (const task of tasks) {
+    for (const caller of ofTenant.keys()) {
+      if (ofTenant.sizeOf(caller) === 0) {
+        found.push(`K11: nothing is bound to ${tenant}/${caller}`);
+      }
+      for (const task of ofTenant.membersOf(caller)) {
         const isLive = state.tasks.get(task.spec.sequence) === task;
         if (isLive && callerOf(task) === caller && task.spec.tenant === tenant) continue;
         found.push(`K11: ${task.spec.id} is not bound to ${tenant}/${caller}`);
@@ -189,8 +217,9 @@ function callerViolations(state: KernelState): string[] {
     const caller = callerOf(task);
     if (caller === undefined) continue;
     const ofTenant = state.callers.all().get(task.spec.tenant);
-    if (ofTenant?.get(caller)?.has(task) !== true)
+    if (ofTenant?.isMember(caller, task) !== true) {
       found.push(`K11: ${task.spec.id} is not indexed`);
+    }
   }
   return found;
 }

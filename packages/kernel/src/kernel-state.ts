@@ -47,6 +47,8 @@ export interface KernelState {
   recovery: RecoveryState;
   /** When the last task of before this leadership came in; orphans are judged only after. */
   lastRecoveredIntakeMs: number;
+  /** The greatest sequence of a message that came in. */
+  lastSequence: number;
 
   readonly catalog: Catalog;
   readonly tasks: TaskTable;
@@ -117,6 +119,7 @@ export function createKernelState(config: CoreConfig): KernelState {
     recoverUpToSequence: 0,
     recovery: { kind: 'over' },
     lastRecoveredIntakeMs: Number.NEGATIVE_INFINITY,
+    lastSequence: 0,
     catalog,
     tasks: new TaskTable(),
     callers: new CallerTable(),

@@ -18,6 +18,8 @@ export const CORE_LIMITS = {
   maxSweptPerTick: 1_024,
   /** Tasks looked at in one tick to find those. */
   maxLooksPerTick: 65_536,
+  /** Families to cancel that wait, beyond twice those there are; then the empty ones are dropped. */
+  spareCancelWalks: 1_024,
   /** Of a store of tasks or results: beyond it, a tenant that has its share stores no more. */
   nearlyFullShare: 0.75,
   /** The share of a store that one tenant may have while it is nearly full. */

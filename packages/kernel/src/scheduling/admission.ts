@@ -39,6 +39,7 @@ export interface Judgement {
 
 export function takeIn(state: KernelState, spec: TaskSpec, judgement: Judgement = {}): void {
   const { malformed } = judgement;
+  state.lastSequence = Math.max(state.lastSequence, spec.sequence);
   if (state.tasks.get(spec.sequence) !== undefined) return;
   const isRepeated = judgement.arrival === 'again';
   if (spec.sequence <= state.recoverUpToSequence) state.lastRecoveredIntakeMs = state.now.nowMs;

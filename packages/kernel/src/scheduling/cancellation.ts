@@ -4,7 +4,7 @@ import { errorBody, failure } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import type { RunningState, StopReason, Task } from '../tasks/task';
 import { isOpen } from '../tasks/task';
-import type { CancelCause } from './sweeps';
+import type { CancelCause } from './cancel-walks';
 import { beginCallerCancel, beginFamilyCancel } from './sweeps';
 import { endStopped } from './task-end';
 import { armTask, attemptRef } from './task-moves';
@@ -29,8 +29,12 @@ export function cancelMember(state: KernelState, member: Task, cause: CancelCaus
   const { tenant, id } = member.spec;
   if (cause === 'CANCELLED') state.cancelled.set(tenant, id, state.now.nowMs);
   // Not remembered otherwise: the client may be back and send the same id again.
-  else if (isOpen(member)) state.callerGoneCount += 1;
+  else if (isOpen(member) && !isStopping(member)) state.callerGoneCount += 1;
   stopTask(state, member, cause);
+}
+
+function isStopping({ state }: Task): boolean {
+  return state.kind === 'running' && state.stop !== undefined;
 }
 
 /** Does nothing to a task whose end began. */

@@ -1,4 +1,12 @@
-import type { FunctionName, Instant, NodeId, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type {
+  CallerId,
+  FunctionName,
+  Instant,
+  NodeId,
+  TaskClass,
+  TaskId,
+  TenantId,
+} from '@llmos/base';
 import { TASK_CLASSES, asEpoch, asToken } from '@llmos/base';
 import { createKernelCore } from '../core';
 import { modelOf } from '../core-fixture';
@@ -152,6 +160,60 @@ it('cancels a large family in parts', () => {
   expect(members).toHaveLength(MANY);
   for (const commits of ticks) expect(commits.length).toBeLessThanOrEqual(maxSweptPerTick + 1);
   expect(core.counts().tasks).toBe(0);
+});
+
+it('walks over a family once more, however often it is cancelled meanwhile', () => {
+  const core = new Core();
+  const root = asToken<TaskId>('root');
+  core.store(MANY, () => ({ parent: root, root }));
+  const cancel = { kind: 'cancel-requested', tenant: TENANT, task: root } as const;
+  const oneWalk = MANY / maxSweptPerTick;
+  const cancels = Array.from({ length: 50 }, () => cancel);
+  core.tick(...cancels);
+  // Under way; nothing is answered, so that its members are there still.
+  for (let again = 0; again < 50; again += 1) core.tick(cancel);
+  let ticks = 1 + 50;
+  for (; core.wakeMs() <= 0; ticks += 1) core.tick();
+  expect(ticks).toBeLessThanOrEqual(1 + 50 + 2 * oneWalk);
+  expect(core.counts().tasks).toBe(MANY);
+});
+
+it('cancels again what came in while the family was gone through and its root was forgotten', () => {
+  const core = new Core();
+  core.isChecked = false;
+  const root = asToken<TaskId>('root');
+  const cancel = { kind: 'cancel-requested', tenant: TENANT, task: root } as const;
+  const many = CORE_LIMITS.maxCancelledIds + 2 * maxSweptPerTick;
+  core.store(many, () => ({ root }));
+  let commits = core.tick(cancel).filter((each) => each.kind === 'commit-result');
+  const ended: TaskId[] = [];
+  const late: KernelEvent[] = [{ kind: 'task-stored', spec: specOf(many + 1, { root }) }, cancel];
+  for (let ticks = 1; commits.length > 0 || core.wakeMs() <= 0; ticks += 1) {
+    ended.push(...commits.map(({ of }) => of.id));
+    const answers = commits.map(({ of }) => {
+      return { kind: 'result-committed', tenant: TENANT, task: of.id } as const;
+    });
+    // By then the last ids that are remembered are all of members.
+    const isForgotten = ticks * maxSweptPerTick > CORE_LIMITS.maxCancelledIds;
+    const events = [...answers, ...(isForgotten ? late.splice(0) : [])];
+    commits = core.tick(...events).filter((each) => each.kind === 'commit-result');
+  }
+  expect(late).toEqual([]);
+  expect(ended).toHaveLength(1 + many + 1 + 1);
+  expect(core.counts().tasks).toBe(0);
+});
+
+it('leaves alone what a caller sent that was gone and came back', () => {
+  const core = new Core();
+  const caller = asToken<CallerId>('me');
+  core.store(MANY, () => ({ caller }));
+  core.tick(
+    { kind: 'caller-gone', of: { tenant: TENANT, caller } },
+    { kind: 'task-stored', spec: specOf(MANY + 1, { caller }) },
+  );
+  core.commitsUntilQuiet();
+  for (let tick = 0; core.wakeMs() <= 0 && tick < 10; tick += 1) core.tick();
+  expect(core.counts().queued.batch).toBe(1);
 });
 
 it('cancels a member with more children than one call can take as arguments', () => {

@@ -9,7 +9,9 @@ import type { TaskClass, TaskId, TenantCaller, TenantId } from '@llmos/base';
 import { TASK_CLASSES } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
-import type { StopReason, Task } from '../tasks/task';
+import type { Task } from '../tasks/task';
+import type { CancelCause } from './cancel-walks';
+import { CancelWalks, walkFamily } from './cancel-walks';
 
 /** Where a walk over all tasks stands. */
 interface Walk {
@@ -18,24 +20,12 @@ interface Walk {
   tasks: IterableIterator<Task>;
 }
 
-/** The members of a family that are still to be cancelled. */
-interface FamilyWalk {
-  readonly tenant: TenantId;
-  readonly reason: CancelCause;
-  /** A family may have a cycle, or be deep: each member is visited once, without recursion. */
-  readonly seen: Set<Task>;
-  readonly waiting: Task[];
-}
-
-/** Somebody asked for it, or the caller that it was bound to is gone. */
-export type CancelCause = Extract<StopReason, 'CANCELLED' | 'CALLER_GONE'>;
-
 export interface Sweeps {
   /** Held tasks may go: the recovery is over. */
   release: Walk | undefined;
   /** The models changed. */
   reroute: Walk | undefined;
-  readonly cancels: FamilyWalk[];
+  readonly cancels: CancelWalks;
 }
 
 /** What is done with a task that a sweep comes to; false where there was nothing to do. */
@@ -46,13 +36,13 @@ export interface SweepActs {
 }
 
 export function noSweeps(): Sweeps {
-  return { release: undefined, reroute: undefined, cancels: [] };
+  return { release: undefined, reroute: undefined, cancels: new CancelWalks() };
 }
 
 /** Whether the next tick can go on with one. */
 export function canSweep({ sweeps, commits }: KernelState): boolean {
   if (sweeps.release !== undefined) return true;
-  return commits.hasRoom && (sweeps.reroute !== undefined || sweeps.cancels.length > 0);
+  return commits.hasRoom && (sweeps.reroute !== undefined || sweeps.cancels.size > 0);
 }
 
 export function beginRelease(state: KernelState): void {
@@ -66,21 +56,14 @@ export function beginReroute(state: KernelState): void {
 
 /** The descendants of a task, itself not among them. */
 export function beginFamilyCancel(state: KernelState, tenant: TenantId, id: TaskId): void {
-  beginCancel(state, {
-    tenant,
-    reason: 'CANCELLED',
-    waiting: state.tasks.descendantsOf(tenant, id),
-  });
+  state.sweeps.cancels.begin(state, { cause: 'CANCELLED', tenant, id });
 }
 
 /** What is bound to a caller that is gone, and whatever is part of it. */
 export function beginCallerCancel(state: KernelState, of: TenantCaller): void {
-  const { tenant } = of;
-  beginCancel(state, { tenant, reason: 'CALLER_GONE', waiting: [...state.callers.tasksOf(of)] });
-}
-
-function beginCancel(state: KernelState, of: Omit<FamilyWalk, 'seen'>): void {
-  if (of.waiting.length > 0) state.sweeps.cancels.push({ ...of, seen: new Set() });
+  // It may come back with new tasks before these are gone through.
+  const upToSequence = state.lastSequence;
+  state.sweeps.cancels.begin(state, { cause: 'CALLER_GONE', upToSequence, ...of });
 }
 
 /** The part of one tick. */
@@ -96,13 +79,18 @@ export function sweep(state: KernelState, acts: SweepActs): void {
   if (sweeps.reroute !== undefined && walk(state, sweeps.reroute, budget, reroute, hasRoom)) {
     sweeps.reroute = undefined;
   }
-  while (sweeps.cancels.length > 0 && budget.left > 0 && hasRoom()) {
-    const [family] = sweeps.cancels;
-    if (family === undefined || cancelMembers(state, family, budget, acts)) sweeps.cancels.shift();
+  const cancel = (member: Task, cause: CancelCause): void =>
+    commits.ofMass(() => acts.cancel(member, cause));
+  while (budget.left > 0 && budget.looksLeft > 0 && hasRoom()) {
+    const family = sweeps.cancels.current();
+    if (family === undefined) return;
+    if (walkFamily(state, family, budget, cancel)) sweeps.cancels.end(state, family);
   }
 }
 
-interface Budget {
+/** Of one tick. */
+export interface SweepBudget {
+  /** Tasks that something is done with. */
   left: number;
   looksLeft: number;
 }
@@ -115,7 +103,7 @@ function walkOver(state: KernelState): Walk {
 function walk(
   state: KernelState,
   of: Walk,
-  budget: Budget,
+  budget: SweepBudget,
   act: (task: Task) => boolean,
   mayGoOn: () => boolean = () => true,
 ): boolean {
@@ -132,25 +120,4 @@ function walk(
     }
   }
   return of.classes.length === 0;
-}
-
-/** True once the family is through. */
-function cancelMembers(
-  state: KernelState,
-  family: FamilyWalk,
-  budget: Budget,
-  acts: SweepActs,
-): boolean {
-  while (budget.left > 0 && state.commits.hasRoom) {
-    const member = family.waiting.pop();
-    if (member === undefined) return true;
-    if (family.seen.has(member)) continue;
-    family.seen.add(member);
-    budget.left -= 1;
-    for (const child of state.tasks.descendantsOf(family.tenant, member.spec.id)) {
-      family.waiting.push(child);
-    }
-    state.commits.ofMass(() => acts.cancel(member, family.reason));
-  }
-  return family.waiting.length === 0;
 }

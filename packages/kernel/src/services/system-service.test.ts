@@ -1,5 +1,6 @@
 import type { Result } from '@llmos/base';
 import { decodeJson, encodeJson, patterns, silentLogger } from '@llmos/base';
+import { EDGE_LIMITS } from '../edge-limits';
 import type { KernelEvent } from '../kernel-event';
 import { silentCounters } from '../ports/kernel-counters';
 import type { ForeignRequest, RequestLink } from '../ports/request-link';
@@ -26,6 +27,7 @@ function setUp(
     },
     registry: new Registry(silentLogger),
     deliver: (event) => void delivered.push(event),
+    isFull: () => false,
     counters: silentCounters,
     log: silentLogger,
     isServing: () => true,
@@ -101,4 +103,18 @@ it('takes as much as a call may have to say', async () => {
   const { call } = setUp({ store, isLeading: () => true });
   const answer = await call('functions', { pageToken: 'x'.repeat(9_000) });
   expect(answer).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
+});
+
+it('refuses cancels while the loop has no room for them, and says when to ask again', async () => {
+  let isFull = true;
+  const { cancel, delivered } = setUp({ store, isLeading: () => true, isFull: () => isFull });
+  const { retryAfterMs } = EDGE_LIMITS;
+  expect(await cancel('t1')).toMatchObject({
+    ok: false,
+    error: { code: 'RESOURCE_EXHAUSTED', retryable: true, details: { retryAfterMs } },
+  });
+  expect(delivered).toEqual([]);
+  isFull = false;
+  expect(await cancel('t1')).toMatchObject({ ok: true });
+  expect(delivered).toHaveLength(1);
 });

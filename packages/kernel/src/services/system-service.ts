@@ -50,6 +50,8 @@ export interface SystemServiceOptions {
   readonly attachService: Pick<AttachService, 'attach'>;
   readonly store: Pick<RegistryStore, 'writeDesired'>;
   readonly deliver: (event: KernelEvent) => void;
+  /** So many events wait that no cancel is taken any more. */
+  readonly isFull: () => boolean;
   readonly now: () => Instant;
   readonly info: () => Promise<SystemInfo>;
   readonly limits: (tenant: TenantId) => readonly LimitRow[];
@@ -99,6 +101,8 @@ function handleCancel(options: SystemServiceOptions, request: ForeignRequest): v
     return refuse(options, request, errorBody('INVALID_ARGUMENT', message));
   }
   if (!options.isServing()) return refuse(options, request, leadsNoMore());
+  if (options.isFull())
+    return options.isLeading() ? refuse(options, request, tooMany()) : undefined;
   options.deliver({ kind: 'cancel-requested', tenant: of.tenant, task: of.task });
   // Heeded if it leads again in a moment; if not, whoever leads then is who says so.
   if (!options.isLeading()) return;
@@ -209,6 +213,11 @@ function handlersOf(options: SystemServiceOptions): Handlers {
     'model-add': (request) => registrar.add(request),
     'model-remove': (request) => registrar.remove(request),
   };
+}
+
+function tooMany(): ErrorBody {
+  const details = { retryAfterMs: EDGE_LIMITS.retryAfterMs };
+  return errorBody('RESOURCE_EXHAUSTED', 'too many events wait for the kernel', { details });
 }
 
 /** What it said would not be done. */

@@ -5,11 +5,18 @@
 import type { CallerId, TenantCaller, TenantId } from '@llmos/base';
 import type { Task } from './task';
 import { callerOf } from './task';
+import { TaskGroups } from './task-groups';
 
-export type BoundTasks = ReadonlyMap<TenantId, ReadonlyMap<CallerId, ReadonlySet<Task>>>;
+/** Of one tenant. */
+export interface BoundCallers {
+  readonly size: number;
+  has(caller: CallerId): boolean;
+  keys(): IterableIterator<CallerId>;
+}
+export type BoundTasks = ReadonlyMap<TenantId, BoundCallers>;
 
 export class CallerTable {
-  private readonly byTenant = new Map<TenantId, Map<CallerId, Set<Task>>>();
+  private readonly byTenant = new Map<TenantId, TaskGroups<CallerId>>();
   private callers = 0;
 
   /** Callers that tasks are bound to. */
@@ -17,27 +24,28 @@ export class CallerTable {
     return this.callers;
   }
 
-  all(): BoundTasks {
+  all(): ReadonlyMap<TenantId, TaskGroups<CallerId>> {
     return this.byTenant;
   }
 
-  tasksOf({ tenant, caller }: TenantCaller): readonly Task[] {
-    return [...(this.byTenant.get(tenant)?.get(caller) ?? [])];
+  sizeOf({ tenant, caller }: TenantCaller): number {
+    return this.byTenant.get(tenant)?.sizeOf(caller) ?? 0;
+  }
+
+  /** See TaskGroups. */
+  tasksOf({ tenant, caller }: TenantCaller): IterableIterator<Task> {
+    return this.byTenant.get(tenant)?.membersOf(caller) ?? [].values();
   }
 
   add(task: Task): void {
     const caller = callerOf(task);
     if (caller === undefined) return;
     const { tenant } = task.spec;
-    const callers = this.byTenant.get(tenant) ?? new Map<CallerId, Set<Task>>();
+    const callers = this.byTenant.get(tenant) ?? new TaskGroups<CallerId>();
     this.byTenant.set(tenant, callers);
-    const tasks = callers.get(caller);
-    if (tasks !== undefined) {
-      tasks.add(task);
-      return;
-    }
-    callers.set(caller, new Set([task]));
-    this.callers += 1;
+    const before = callers.size;
+    callers.add(caller, task);
+    this.callers += callers.size - before;
   }
 
   /** Call it before what the task is bound to changes. */
@@ -46,10 +54,10 @@ export class CallerTable {
     if (caller === undefined) return;
     const { tenant } = task.spec;
     const callers = this.byTenant.get(tenant);
-    const tasks = callers?.get(caller);
-    if (callers === undefined || tasks?.delete(task) !== true || tasks.size > 0) return;
-    callers.delete(caller);
-    this.callers -= 1;
+    if (callers === undefined) return;
+    const before = callers.size;
+    callers.remove(caller, task);
+    this.callers += callers.size - before;
     if (callers.size === 0) this.byTenant.delete(tenant);
   }
 }

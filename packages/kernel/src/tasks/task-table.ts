@@ -5,6 +5,7 @@
 import type { TaskId, TenantId } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import type { Task } from './task';
+import { TaskGroups } from './task-groups';
 
 /** Tokens hold no slash, so this is unique. */
 export function taskName(tenant: TenantId, task: TaskId): string {
@@ -19,16 +20,17 @@ export function storedBytes(bodyBytes = 0): number {
 /** What one tenant has. */
 interface Held {
   readonly tasks: Map<TaskId, Task>;
+  /** By the id of a parent or root, which need not be live itself. */
+  readonly families: TaskGroups<TaskId>;
   bytes: number;
 }
 
 export class TaskTable {
   private readonly bySequence = new Map<number, Task>();
-  /** Name of a parent or root → its live descendants. */
-  private readonly families = new Map<string, Set<Task>>();
   /** By tenant, then id: a name of both would be made, and hashed, for each question. */
   private readonly byTenant = new Map<TenantId, Held>();
   private heldBytes = 0;
+  private families = 0;
 
   get size(): number {
     return this.bySequence.size;
@@ -65,45 +67,66 @@ export class TaskTable {
     this.bySequence.set(sequence, task);
     let held = this.byTenant.get(tenant);
     if (held === undefined) {
-      held = { tasks: new Map(), bytes: 0 };
+      held = { tasks: new Map(), families: new TaskGroups(), bytes: 0 };
       this.byTenant.set(tenant, held);
     }
     held.tasks.set(id, task);
     held.bytes += storedBytes(task.spec.bodyBytes);
     this.heldBytes += storedBytes(task.spec.bodyBytes);
-    for (const ancestor of ancestorsOf(task)) {
-      const family = this.families.get(ancestor);
-      if (family === undefined) this.families.set(ancestor, new Set([task]));
-      else family.add(task);
-    }
+    const { families } = held;
+    const before = families.size;
+    for (const ancestor of ancestorsOf(task)) families.add(ancestor, task);
+    this.families += families.size - before;
   }
 
   remove(task: Task): void {
     const { tenant, id, sequence } = task.spec;
     if (!this.bySequence.delete(sequence)) return;
     const held = this.byTenant.get(tenant);
-    held?.tasks.delete(id);
-    if (held?.tasks.size === 0) this.byTenant.delete(tenant);
-    else if (held !== undefined) held.bytes -= storedBytes(task.spec.bodyBytes);
+    if (held === undefined) return;
+    held.tasks.delete(id);
+    held.bytes -= storedBytes(task.spec.bodyBytes);
     this.heldBytes -= storedBytes(task.spec.bodyBytes);
-    for (const ancestor of ancestorsOf(task)) {
-      const family = this.families.get(ancestor);
-      family?.delete(task);
-      if (family?.size === 0) this.families.delete(ancestor);
-    }
+    const { families } = held;
+    const before = families.size;
+    for (const ancestor of ancestorsOf(task)) families.remove(ancestor, task);
+    this.families += families.size - before;
+    if (held.tasks.size === 0) this.byTenant.delete(tenant);
   }
 
-  /** Live tasks whose parent or root this is. */
-  descendantsOf(tenant: TenantId, id: TaskId): Task[] {
-    return [...(this.families.get(taskName(tenant, id)) ?? [])];
+  /** Live tasks whose parent or root has this id; undefined where there are none. */
+  familyOf(tenant: TenantId, id: TaskId): Family | undefined {
+    const families = this.byTenant.get(tenant)?.families;
+    if (families?.has(id) !== true) return undefined;
+    return { size: families.sizeOf(id), members: families.membersOf(id) };
+  }
+
+  hasFamily(tenant: TenantId, id: TaskId): boolean {
+    return this.byTenant.get(tenant)?.families.has(id) === true;
+  }
+
+  /** Ids that live tasks have for their parent or root. */
+  get familyCount(): number {
+    return this.families;
+  }
+
+  /** The families of each tenant, for the invariants. */
+  allFamilies(): readonly (readonly [TenantId, TaskGroups<TaskId>])[] {
+    return [...this.byTenant].map(([tenant, { families }]) => [tenant, families]);
   }
 }
 
-const NOBODY: readonly string[] = [];
-
-function ancestorsOf(task: Task): readonly string[] {
-  const { tenant, parent, root } = task.spec;
-  if (parent === undefined && root === undefined) return NOBODY;
-  const ids = [parent, root].filter((id): id is TaskId => id !== undefined);
-  return [...new Set(ids)].map((id) => taskName(tenant, id));
+export interface Family {
+  /** At this moment. */
+  readonly size: number;
+  /** See TaskGroups. */
+  readonly members: IterableIterator<Task>;
 }
+
+/** The ids of parent and root, each once. */
+export function ancestorsOf({ spec: { parent, root } }: Task): readonly TaskId[] {
+  if (parent === undefined) return root === undefined ? NOBODY : [root];
+  return root === undefined || root === parent ? [parent] : [parent, root];
+}
+
+const NOBODY: readonly TaskId[] = [];
