@@ -8,7 +8,7 @@ import { EDGE_LIMITS } from './edge-limits';
 import type { KernelCore } from './kernel-core';
 import type { IntakeEvent, KernelEvent } from './kernel-event';
 import { silentCounters } from './ports/kernel-counters';
-import type { PublishedTask } from './ports/task-stream';
+import type { IntakeOpening, PublishedTask } from './ports/task-stream';
 import type { TaskToStore } from './services/ahead-publisher';
 import type { TaskSpec } from './tasks/task-spec';
 import { Registry } from './services/registry';
@@ -57,6 +57,28 @@ it('drops and counts reports while more events wait than it may hold', async () 
   await kernel.end();
 });
 
+it('takes less in where what is held weighs as much as it may', async () => {
+  const openings: IntakeOpening[] = [];
+  const begin = (): Promise<{ lastSequence: number }> => Promise.resolve({ lastSequence: 0 });
+  const setIntakeOpen = (open: IntakeOpening): object => {
+    openings.push(open);
+    return { isHeldBack: false };
+  };
+  const core = { tasks: 1, heldBytes: 999 };
+  const kernel = beginning({
+    createCore: () => ({ counts: () => core }) as unknown as KernelCore,
+    maxHeldTasks: 1_000,
+    maxHeldBytes: 1_000,
+    hasResultRoom: () => true,
+    taskStream: { begin, setIntakeOpen, end: begin } as unknown as ActiveKernelParts['taskStream'],
+  });
+  kernel.adjustIntake();
+  core.heldBytes = 1_000;
+  kernel.adjustIntake();
+  expect(openings.map(({ batch }) => batch)).toEqual([true, false]);
+  await kernel.end();
+});
+
 describe('a leadership that never begins', () => {
   beforeEach(() => void jest.useFakeTimers());
   afterEach(() => void jest.useRealTimers());
@@ -97,7 +119,7 @@ describe('a call whose task was stored', () => {
       apply: (event: KernelEvent) => void applied.push(event),
       plan: () => [],
       nextWakeMs: nothing,
-      counts: () => ({ tasks: 0 }),
+      counts: () => ({ tasks: 0, heldBytes: 0 }),
       refusalOf: () => errorBody('RESOURCE_EXHAUSTED', 'full'),
       statusOf: (_tenant: TenantId, id: string) => ({
         state: id === 'held' ? 'queued' : 'unknown',

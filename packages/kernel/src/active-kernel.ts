@@ -61,6 +61,8 @@ export interface ActiveKernelParts {
   readonly isLeading: () => boolean;
   /** Tasks beyond it wait in their stream. */
   readonly maxHeldTasks: number;
+  /** The same for what they weigh. */
+  readonly maxHeldBytes: number;
   /** Whether more results can be stored; without, no more tasks are taken in. */
   readonly hasResultRoom: () => boolean;
   /** Why a task that was stored is kept out, where its tenant has taken its share of the results. */
@@ -205,11 +207,14 @@ export class ActiveKernel implements Leader {
 
   /** Within the bounds the stream is drained; beyond them, tasks wait where they are durable. */
   adjustIntake(): void {
-    const { taskStream, clock, hasResultRoom } = this.parts;
+    const { taskStream, clock, hasResultRoom, maxHeldTasks, maxHeldBytes } = this.parts;
+    const { tasks: heldTasks, heldBytes } = this.core.counts();
     const { isHeldBack } = taskStream.setIntakeOpen(
       openingFor({
-        heldTasks: this.core.counts().tasks,
-        maxHeldTasks: this.parts.maxHeldTasks,
+        heldTasks,
+        maxHeldTasks,
+        heldBytes,
+        maxHeldBytes,
         waitingEvents: this.loop.backlog,
         hasResultRoom: hasResultRoom(),
       }),

@@ -117,6 +117,7 @@ function count(state: KernelState): CoreCounts {
     blocked: countBlocked(state),
     running: state.runningCount,
     tasks: state.tasks.size,
+    heldBytes: state.tasks.weightBytes,
     processes: state.processes.size,
     nodes: state.nodes.all().filter((node) => node.state.kind !== 'lost').length,
     progress: state.progress,

@@ -55,8 +55,6 @@ export const EDGE_LIMITS = {
   intakeCheckMs: 1_000,
   /** Beyond this, tasks wait in the stream; a little below what the core refuses to hold. */
   maxHeldTasks: 450_000,
-  /** What is counted for each of them in the heap; measured, see docs/limits.md. */
-  bytesPerHeldTask: 1_200,
   /** Of the heap, for tasks, bodies and the program; the rest is room to collect garbage. */
   heapShare: 0.8,
   /** Of the heap: the program without tasks. */

@@ -1,8 +1,16 @@
 import { EDGE_LIMITS } from './edge-limits';
 import { openingFor } from './intake-opening';
+import { CORE_LIMITS } from './limits';
 
 const { urgentHeldTasks, maxWaitingEvents } = EDGE_LIMITS;
-const quiet = { heldTasks: 0, maxHeldTasks: 1_000, waitingEvents: 0, hasResultRoom: true };
+const quiet = {
+  heldTasks: 0,
+  maxHeldTasks: 1_000,
+  heldBytes: 0,
+  maxHeldBytes: 1_000_000,
+  waitingEvents: 0,
+  hasResultRoom: true,
+};
 const ALL = { interactive: true, standard: true, batch: true };
 
 it('takes in everything while there is room', () => {
@@ -14,6 +22,15 @@ it('lets batch wait first where many tasks are held, and interactive last', () =
   const heldTasks = 1_000 + urgentHeldTasks;
   expect(openingFor({ ...quiet, heldTasks })).toEqual({ ...ALL, batch: false, standard: false });
   expect(openingFor({ ...quiet, heldTasks: heldTasks + urgentHeldTasks }).interactive).toBe(false);
+});
+
+it('lets batch wait first where few tasks are held that weigh much, and interactive last', () => {
+  const heldBytes = 1_000_000;
+  expect(openingFor({ ...quiet, heldBytes })).toEqual({ ...ALL, batch: false });
+  const more = heldBytes + urgentHeldTasks * CORE_LIMITS.heldTaskBytes;
+  expect(openingFor({ ...quiet, heldBytes: more })).toMatchObject({ standard: false });
+  expect(openingFor({ ...quiet, heldBytes: more }).interactive).toBe(true);
+  expect(openingFor({ ...quiet, heldBytes: 2 * more - heldBytes }).interactive).toBe(false);
 });
 
 it('lets batch wait first where the loop is behind', () => {

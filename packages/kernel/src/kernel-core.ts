@@ -30,6 +30,8 @@ export interface CoreCounts {
   readonly running: number;
   /** Tasks of every state that the core holds. */
   readonly tasks: number;
+  /** What these take in the heap, about, with the messages that are held for them. */
+  readonly heldBytes: number;
   readonly processes: number;
   readonly nodes: number;
   /** Rises with every accepted, finished, started or loaded thing; readiness means progress. */

@@ -12,7 +12,8 @@
  * K9 clock: what waits has an alarm.
  * K10 preemption: only generations are asked back, and none more often than the bound.
  * K11 callers: exactly the live tasks that are bound to a caller are in its index.
- * K12 masses: what ends is asked for or waits for that, and what waits for models is counted.
+ * K12 masses: what ends is asked for or waits for that; what waits for models, and what all that is
+ *     held weighs, is counted.
  * K13 blocks: what waits has a process or a block that says why; faults are of nodes of now.
  * K14 classes: the permits that each class and tenant holds of a process are counted.
  */
@@ -23,6 +24,7 @@ import { isPlaced, isServing, type Process } from './processes/process';
 import { isShort } from './scheduling/provisioning';
 import { callerOf, isOpen, type Task } from './tasks/task';
 import { ancestorsOf } from './tasks/task-table';
+import { weightOf } from './tasks/task-weight';
 
 export function findViolations(state: KernelState): string[] {
   return [
@@ -228,9 +230,14 @@ function massViolations(state: KernelState): string[] {
   const found: string[] = [];
   let committing = 0;
   let unrouted = 0;
+  let weight = 0;
   for (const task of state.tasks.all()) {
+    weight += weightOf(task);
     if (task.state.kind === 'committing') committing += 1;
     if (task.state.kind === 'unrouted') unrouted += 1;
+  }
+  if (weight !== state.tasks.weightBytes) {
+    found.push(`K12: what is held weighs ${weight}, ${state.tasks.weightBytes} is counted`);
   }
   const { open } = state.commits;
   if (committing > open + state.commits.waiting()) {

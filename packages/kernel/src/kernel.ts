@@ -208,7 +208,7 @@ async function openRegistry(
 async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
   const { config, connection, log } = wire;
   const { taskStoreBytes, time, manager, budget } = wire;
-  const { maxHeldTasks, bodyCacheBytes } = budget;
+  const { maxHeldTasks, maxHeldBytes, bodyCacheBytes } = budget;
   // Beyond what intake brings even of the most urgent class.
   const maxTasks = maxHeldTasks + EDGE_LIMITS.refusedHeldTasks;
   const wallMs = (): number => time.wallMs();
@@ -236,6 +236,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
     results: new JetStreamResultStore({ ...wire, reads }),
     createCore: () => createKernelCore({ ...config, maxTasks, taskStoreBytes }),
     maxHeldTasks,
+    maxHeldBytes,
     leadershipStore,
     foreignEpochs,
     requests: fairRequests(wire),

@@ -6,6 +6,17 @@ const MIB = 1024 * 1024;
 export const CORE_LIMITS = {
   /** A task costs up to about 1 kB here: half a million stay well below 1 GB. */
   maxTasks: 500_000,
+  // What is counted for a task that waits, in the heap: somewhat more than was measured.
+  /** Without headers, with the message that is held for it. */
+  heldTaskBytes: 1_200,
+  /** Beside the characters of a text that it has for itself. */
+  heldTextBytes: 56,
+  /** For its place in a family or among those of its caller: the most, where these are two. */
+  heldIndexBytes: 112,
+  /** For its line of a key, beside the names: the most, where it is alone in it. */
+  heldKeyBytes: 376,
+  /** For a model that it names, beside the names. */
+  heldModelBytes: 160,
   /** No tenant may fill the whole table. */
   maxTasksPerTenant: 200_000,
   /** Results of the kernel's own that are asked for and not answered; further ends wait. */

@@ -16,6 +16,7 @@ function counts(more: Partial<CoreCounts>): CoreCounts {
     costs: new Map(),
     reconciled: { resent: 0, refused: 0 },
     foreignMessages: 0,
+    heldBytes: 0,
     ...more,
   };
 }

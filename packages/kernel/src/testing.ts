@@ -19,6 +19,10 @@ export {
   checkModelRegistration,
   checkSpawnRequest,
 } from './services/request-schemas';
+// What holds tasks and counts them, for the measurement of their memory.
+export { openingFor } from './intake-opening';
+export { budgetFor } from './memory-budget';
+export { HeldMessages } from './adapters/jetstream/held-messages';
 export { readTask } from './services/task-intake';
 export type { IntakeContext } from './services/task-intake';
 export { readTaskRequest } from './services/task-request';

@@ -103,7 +103,7 @@ function shareResult(state: KernelState, live: Task, spec: TaskSpec): void {
   }
   if (repeat !== live.spec) emit(state, { kind: 'acknowledge', sequence: repeat.sequence });
   state.callers.remove(live);
-  live.repeat = spec;
+  state.tasks.setRepeat(live, spec);
   state.callers.add(live);
 }
 

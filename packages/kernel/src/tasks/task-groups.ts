@@ -5,7 +5,7 @@
 import type { Task } from './task';
 
 export class TaskGroups<Name> {
-  private readonly groups = new Map<Name, Set<Task>>();
+  private readonly groups = new Map<Name, Task | Set<Task>>();
 
   /** Of the names. */
   get size(): number {
@@ -21,11 +21,14 @@ export class TaskGroups<Name> {
   }
 
   sizeOf(name: Name): number {
-    return this.groups.get(name)?.size ?? 0;
+    const group = this.groups.get(name);
+    if (group === undefined) return 0;
+    return group instanceof Set ? group.size : 1;
   }
 
   isMember(name: Name, task: Task): boolean {
-    return this.groups.get(name)?.has(task) === true;
+    const group = this.groups.get(name);
+    return group instanceof Set ? group.has(task) : group === task;
   }
 
   /**
@@ -33,19 +36,27 @@ export class TaskGroups<Name> {
    * that is gone, and each that was there when it began and stays.
    */
   membersOf(name: Name): IterableIterator<Task> {
-    return (this.groups.get(name) ?? NOBODY).values();
+    const group = this.groups.get(name);
+    return group instanceof Set ? group.values() : this.lone(name, group);
+  }
+
+  private *lone(name: Name, task: Task | undefined): IterableIterator<Task> {
+    if (task !== undefined && this.isMember(name, task)) yield task;
   }
 
   add(name: Name, task: Task): void {
     const group = this.groups.get(name);
-    if (group === undefined) this.groups.set(name, new Set([task]));
-    else group.add(task);
+    if (group === undefined) this.groups.set(name, task);
+    else if (group instanceof Set) group.add(task);
+    else if (group !== task) this.groups.set(name, new Set([group, task]));
   }
 
+  /** A set stays one with its last member: somebody may go over it. */
   remove(name: Name, task: Task): void {
     const group = this.groups.get(name);
-    if (group?.delete(task) === true && group.size === 0) this.groups.delete(name);
+    if (group === task) this.groups.delete(name);
+    if (!(group instanceof Set)) return;
+    group.delete(task);
+    if (group.size === 0) this.groups.delete(name);
   }
 }
-
-const NOBODY: ReadonlySet<Task> = new Set();

@@ -6,6 +6,8 @@ import type { TaskId, TenantId } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import type { Task } from './task';
 import { TaskGroups } from './task-groups';
+import type { TaskSpec } from './task-spec';
+import { weightOf } from './task-weight';
 
 /** Tokens hold no slash, so this is unique. */
 export function taskName(tenant: TenantId, task: TaskId): string {
@@ -31,6 +33,7 @@ export class TaskTable {
   private readonly byTenant = new Map<TenantId, Held>();
   private heldBytes = 0;
   private families = 0;
+  private weight = 0;
 
   get size(): number {
     return this.bySequence.size;
@@ -43,6 +46,11 @@ export class TaskTable {
   /** Of all tasks in their stream, about. */
   get bytes(): number {
     return this.heldBytes;
+  }
+
+  /** Of all tasks in the heap, about. */
+  get weightBytes(): number {
+    return this.weight;
   }
 
   bytesOf(tenant: TenantId): number {
@@ -73,6 +81,7 @@ export class TaskTable {
     held.tasks.set(id, task);
     held.bytes += storedBytes(task.spec.bodyBytes);
     this.heldBytes += storedBytes(task.spec.bodyBytes);
+    this.weight += weightOf(task);
     const { families } = held;
     const before = families.size;
     for (const ancestor of ancestorsOf(task)) families.add(ancestor, task);
@@ -87,11 +96,19 @@ export class TaskTable {
     held.tasks.delete(id);
     held.bytes -= storedBytes(task.spec.bodyBytes);
     this.heldBytes -= storedBytes(task.spec.bodyBytes);
+    this.weight -= weightOf(task);
     const { families } = held;
     const before = families.size;
     for (const ancestor of ancestorsOf(task)) families.remove(ancestor, task);
     this.families += families.size - before;
     if (held.tasks.size === 0) this.byTenant.delete(tenant);
+  }
+
+  /** Another message of a live task stands beside its own from now on. */
+  setRepeat(task: Task, repeat: TaskSpec): void {
+    this.weight -= weightOf(task);
+    task.repeat = repeat;
+    this.weight += weightOf(task);
   }
 
   /** Live tasks whose parent or root has this id; undefined where there are none. */
