@@ -22,7 +22,7 @@ export interface Waiter {
 
 interface WaitingFor {
   readonly of: TenantTask;
-  readonly waiters: Set<Waiter>;
+  waiters: Set<Waiter>;
   lookUpAtMs: number;
 }
 
@@ -98,7 +98,10 @@ export class ResultWaiters {
     }
     this.byTask.delete(key);
     this.addCount(of.tenant, -entry.waiters.size);
-    for (const waiter of entry.waiters) waiter.settle({ kind: 'result', result });
+    const { waiters } = entry;
+    // Former tables of the map may hold the entry until all is collected (see lean-requests.ts).
+    entry.waiters = new Set();
+    for (const waiter of waiters) waiter.settle({ kind: 'result', result });
   }
 
   /** Times out who waited too long, and looks up what may have been missed. */

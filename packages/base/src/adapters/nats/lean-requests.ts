@@ -47,7 +47,7 @@ export interface RequestErrors {
 
 interface Pending<Message> {
   readonly subject: string;
-  settle(failure: Error | undefined, message?: Message): void;
+  settle: (failure: Error | undefined, message?: Message) => void;
 }
 
 /** The client's codes. */
@@ -111,6 +111,9 @@ class LeanRequests<Message extends AnswerMessage, Body, Headers> {
         subject,
         settle: (failure, message) => {
           this.pending.delete(token);
+          // A map that grows holds its former tables for as long as an old one is not collected,
+          // and through this everything that waited for the answer.
+          pending.settle = ignore;
           clearTimeout(timer);
           if (message === undefined) reject(failure ?? this.errors.errorForCode(TIMEOUT));
           else resolve(message);
@@ -165,6 +168,10 @@ class LeanRequests<Message extends AnswerMessage, Body, Headers> {
   private failAll(failure: () => Error): void {
     for (const pending of [...this.pending.values()]) pending.settle(failure());
   }
+}
+
+function ignore(): void {
+  // It is settled.
 }
 
 /** Headers are decoded only where the body is empty, as the server's own answer has it. */
