@@ -41,6 +41,7 @@ export * from './node-capabilities';
 export * from './node-protocol';
 export * from './process-protocol';
 export * from './program-link';
+export * from './own-bytes';
 export * from './own-text';
 export * from './paced-telling';
 export * from './random';

@@ -280,6 +280,8 @@ export const EDGE_LIMITS = {
   maxPackageFiles: 2_048,
   /** Of one registration, which travels inside one message. */
   maxRegistrationBytes: 512 * 1024,
+  /** What its row has beside it, at most. */
+  registrationRowBytes: 1024,
   maxVersionTries: 10,
   /** A stored model shows in the watch within milliseconds; its caller waits no longer. */
   modelKnownMs: 5_000,

@@ -269,6 +269,8 @@ export class KernelNode {
   }
 
   private beginLeadership(epoch: Epoch): void {
+    // Another one may have it at once.
+    if (this.stopping !== undefined) return this.giveUp();
     const { parts } = this;
     parts.counters.add('leaderships', 'began');
     this.progress = undefined;

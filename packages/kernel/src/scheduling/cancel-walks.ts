@@ -108,7 +108,8 @@ export function walkFamily(
   budget: SweepBudget,
   cancel: (member: Task, cause: CancelCause) => void,
 ): boolean {
-  const { tenant, cause } = walk.origin;
+  const { origin } = walk;
+  const { tenant, cause } = origin;
   walk.steps ??= firstSteps(state, walk.origin);
   const { steps } = walk;
   while (budget.left > 0 && budget.looksLeft > 0 && state.commits.hasRoom) {
@@ -122,6 +123,9 @@ export function walkFamily(
     budget.left -= 1;
     if (state.tasks.hasFamily(tenant, member.spec.id)) steps.ids.add(member.spec.id);
     cancel(member, cause);
+    // Each member that is remembered may be one too many, and its root is the oldest: without it
+    // those that come in later would run.
+    if (origin.cause === 'CANCELLED') state.cancelled.set(tenant, origin.id, state.now.nowMs);
   }
   return false;
 }

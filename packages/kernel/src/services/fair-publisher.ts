@@ -54,13 +54,11 @@ export class FairPublisher implements TaskPublisher {
     const mayGo = this.waiting.sizeOf(tenant) === 0 && this.mayGoOn() && this.mayGo(tenant);
     if (mayGo) return this.store(task);
     this.assertRoom(task);
-    // The client's bytes are a part of a far larger read.
-    const own = { ...task, body: new Uint8Array(task.body) };
-    this.waitingBytes += bytesOf(own);
-    this.waitingBytesOf.add(tenant, bytesOf(own));
+    this.waitingBytes += bytesOf(task);
+    this.waitingBytesOf.add(tenant, bytesOf(task));
     return new Promise((resolve, reject) => {
-      const go = (): void => void this.store(own).then(resolve, reject);
-      this.waiting.push(tenant, { task: own, go });
+      const go = (): void => void this.store(task).then(resolve, reject);
+      this.waiting.push(tenant, { task, go });
     });
   }
 

@@ -105,7 +105,8 @@ export class FairRequests implements RequestLink {
 
   async finish(): Promise<void> {
     this.isFinishing = true;
-    await Promise.all([this.line.empty(), this.floodLine.empty()]);
+    // One may move to the other meanwhile.
+    while (this.waiting > 0) await Promise.all([this.line.empty(), this.floodLine.empty()]);
   }
 
   private get waiting(): number {

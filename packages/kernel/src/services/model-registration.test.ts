@@ -1,6 +1,7 @@
 import type { ModelRegistration } from '@llmos/base';
 import { GUARD_LIMITS, encodeJson, silentLogger } from '@llmos/base';
 import type { RegistryStore } from '../ports/registry-store';
+import { EDGE_LIMITS } from '../edge-limits';
 import { ModelRegistrar } from './model-registration';
 import { PackageTurns } from './package-turns';
 import { Registry } from './registry';
@@ -57,7 +58,7 @@ it('answers that a model was added once it can be used', async () => {
 
 it('takes no model that no kernel would read, because the registrations have too many bytes', async () => {
   const { registrar, held, show, stored } = setUp();
-  const room = encodeJson(request).length;
+  const room = encodeJson(request).length + EDGE_LIMITS.registrationRowBytes;
   held.bytes = GUARD_LIMITS.maxBucketBytes - room + 1;
   await expect(registrar.add(request)).rejects.toMatchObject({
     code: 'RESOURCE_EXHAUSTED',

@@ -122,7 +122,9 @@ export class ModelRegistrar {
   /** What is beyond is not read by any kernel. */
   private assertRoom(request: AddRequest): void {
     const count = this.options.registry.models().length;
-    const bytes = this.options.store.modelBytes() + encodeJson(request).length;
+    // The row has its key, its version and the time, too.
+    const rowBytes = encodeJson(request).length + EDGE_LIMITS.registrationRowBytes;
+    const bytes = this.options.store.modelBytes() + rowBytes;
     const { maxBucketBytes } = GUARD_LIMITS;
     if (count < EDGE_LIMITS.maxModels && bytes <= maxBucketBytes) return;
     const message =

@@ -6,6 +6,7 @@
  * A delivery that was lost is repaired by a look-up.
  */
 import type { Clock, TenantId, TenantTask } from '@llmos/base';
+import { ownBytes } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { StoredResult } from '../ports/result-store';
 
@@ -139,8 +140,9 @@ export class ResultWaiters {
 
   /** The oldest make room: a publish acknowledgement is never thousands of results late. */
   private keepEarly(key: string, result: StoredResult): void {
-    // The client's bytes are a part of a far larger read.
-    this.early.set(key, { ...result, body: new Uint8Array(result.body) });
+    this.earlyBytes -= this.early.get(key)?.body.length ?? 0;
+    this.early.delete(key);
+    this.early.set(key, { ...result, body: ownBytes(result.body) });
     this.earlyBytes += result.body.length;
     for (const [oldest, kept] of this.early) {
       const isFull =

@@ -8,6 +8,7 @@ import {
   encodeJson,
   failure,
   isAnswerable,
+  ownBytes,
   readHeaders,
   settlesWithin,
 } from '@llmos/base';
@@ -103,6 +104,7 @@ export class NatsRequestLink implements RequestLink {
 class NatsRequest implements ForeignRequest {
   private headers: HeaderReading | undefined;
   private answering: Answering | undefined;
+  private ownBody: Uint8Array | undefined;
 
   constructor(
     private readonly msg: Msg,
@@ -116,7 +118,7 @@ class NatsRequest implements ForeignRequest {
   }
 
   get body(): Uint8Array {
-    return this.msg.data;
+    return (this.ownBody ??= ownBytes(this.msg.data));
   }
 
   get bytes(): number {
@@ -138,7 +140,7 @@ class NatsRequest implements ForeignRequest {
   get own(): () => ForeignRequest {
     return () => {
       const { subject, bytes, header, body, answer, refuse } = this;
-      return ownRequest({ subject, bytes, header, body: new Uint8Array(body), answer, refuse });
+      return ownRequest({ subject, bytes, header, body, answer, refuse });
     };
   }
 
