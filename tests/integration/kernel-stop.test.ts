@@ -36,7 +36,13 @@ function burst(subjectOf: (n: number) => string, count: number) {
   return replies;
 }
 
-it('is stored and answered, however much of it stood in line', async () => {
+function expectNoOther(replies: readonly Reply[], codes: readonly string[]): void {
+  const others = new Set(replies.filter(({ ok }) => !ok).map(({ error }) => error?.code ?? ''));
+  for (const code of codes) others.delete(code);
+  expect([...others]).toEqual([]);
+}
+
+it('is stored and answered, or refused by name, however much of it stood in line', async () => {
   const kernel = await bench.startKernel();
   await bench.untilLeading(kernel);
   const count = 5_000;
@@ -44,11 +50,12 @@ it('is stored and answered, however much of it stood in line', async () => {
   await waitFor(() => replies.length > 0, { what: 'the first answer', everyMs: 1 });
   await kernel.close();
   await waitFor(() => replies.length === count, { what: 'every request to be answered' });
-  const codes = replies.filter(({ ok }) => !ok).map(({ error }) => error?.code);
-  expect(codes.filter((code) => code !== 'unserved')).toEqual([]);
-  expect(replies.some(({ ok }) => ok)).toBe(true);
+  expectNoOther(replies, ['unserved', 'UNAVAILABLE']);
+  const stored = replies.filter(({ ok }) => ok).length;
+  expect(stored).toBeGreaterThan(0);
   const { state } = await bench.manager.streams.info('LLMOS_TASKS');
-  expect(state.messages).toBe(replies.filter(({ ok }) => ok).length);
+  // One that was on its way when there was no more time may be stored all the same.
+  expect(state.messages).toBeGreaterThanOrEqual(stored);
 });
 
 it('is done or refused by name, where only a leader can do it', async () => {
@@ -59,8 +66,7 @@ it('is done or refused by name, where only a leader can do it', async () => {
   await waitFor(() => replies.length > 0, { what: 'the first answer', everyMs: 1 });
   await kernel.close();
   await waitFor(() => replies.length === count, { what: 'every request to be answered' });
-  const codes = new Set(replies.filter(({ ok }) => !ok).map(({ error }) => error?.code));
-  for (const code of codes) expect(['unserved', 'UNAVAILABLE']).toContain(code);
+  expectNoOther(replies, ['unserved', 'UNAVAILABLE']);
 });
 
 it('is not ready while its server is away, and is again once that is back', async () => {

@@ -345,10 +345,10 @@ export const EDGE_LIMITS = {
   httpIdleMs: 10_000,
 
   // Stopping.
-  stopWithinMs: 5_000,
+  stopWithinMs: 8_000,
   /** For what the server sent before it read that nothing more is wanted. */
   drainMs: 500,
-  /** For requests in line, and tasks on their way into the stream. */
+  /** For requests in line, and again for tasks on their way into the stream. */
   finishMs: 2_000,
 } as const;
 

@@ -372,15 +372,23 @@ export class KernelNode {
 
   private async shutDown(): Promise<void> {
     this.active?.stopServing();
-    const finished = this.finish();
-    // Where the server is away, there is nothing to wait for.
-    if (this.parts.isConnected()) await settlesWithin(finished, EDGE_LIMITS.finishMs);
+    await this.finishInTime();
     for (const timer of this.timers) clearInterval(timer);
     this.waiters.stop();
     this.readerWaiters.stop();
     await this.leadership.stop();
     await this.ending;
     await this.parts.results.close();
+  }
+
+  /** What takes too long is refused, and may be asked of another kernel. */
+  private async finishInTime(): Promise<void> {
+    const finished = this.finish(); // Where the server is away, nothing is waited for.
+    if (!this.parts.isConnected()) return;
+    if (await settlesWithin(finished, EDGE_LIMITS.finishMs)) return;
+    this.parts.requests.refuseRest();
+    this.storing?.refuseRest();
+    await settlesWithin(finished, EDGE_LIMITS.finishMs);
   }
 
   /** Handles what was asked before the stop; what comes later is another kernel's. */

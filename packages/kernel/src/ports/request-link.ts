@@ -47,4 +47,6 @@ export interface RequestLink {
   heard(): Promise<void>;
   /** Resolves once what came in was handled; while nothing is served any more. */
   finish(): Promise<void>;
+  /** What came in and was not handled, and what comes from now on, is refused with UNAVAILABLE. */
+  refuseRest(): void;
 }

@@ -26,6 +26,7 @@ function setUp() {
       },
       heard: () => Promise.resolve(),
       finish: () => Promise.resolve(),
+      refuseRest: () => undefined,
     },
     publisher: {
       maxBodyBytes: () => 1_000,

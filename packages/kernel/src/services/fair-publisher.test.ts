@@ -104,6 +104,20 @@ it('leaves others room in bytes, and knows which went', async () => {
   void publisher.publish(taskOf('flood', 60));
 });
 
+it('refuses what waits once there is no time for it, and forgets its bytes', async () => {
+  const { asked, answers, publisher } = slowStore();
+  for (let index = 0; index < 3; index += 1) void publisher.publish(taskOf('flood'));
+  const waiting = publisher.publish(taskOf('flood', 60));
+  publisher.refuseRest();
+  await expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+  const idle = publisher.idle();
+  answers.forEach(({ resolve }) => resolve({ sequence: 1 }));
+  await idle;
+  expect(asked).toHaveLength(3);
+  for (let index = 0; index < 3; index += 1) void publisher.publish(taskOf('flood'));
+  void publisher.publish(taskOf('flood', 60));
+});
+
 it('says when nothing is on its way any more, also where a store failed', async () => {
   const { answers, publisher } = slowStore();
   await publisher.idle();

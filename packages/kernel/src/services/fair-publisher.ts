@@ -27,6 +27,7 @@ export interface FairPublisherLimits {
 interface WaitingTask {
   readonly task: Task;
   readonly go: () => void;
+  readonly refuse: (error: LlmosError) => void;
 }
 
 export class FairPublisher implements TaskPublisher {
@@ -58,8 +59,17 @@ export class FairPublisher implements TaskPublisher {
     this.waitingBytesOf.add(tenant, bytesOf(task));
     return new Promise((resolve, reject) => {
       const go = (): void => void this.store(task).then(resolve, reject);
-      this.waiting.push(tenant, { task, go });
+      this.waiting.push(tenant, { task, go, refuse: reject });
     });
+  }
+
+  /** What waits is not stored any more: rejected with UNAVAILABLE. */
+  refuseRest(): void {
+    for (const { task, refuse } of this.waiting.takeAll()) {
+      this.noteTaken(task);
+      refuse(new LlmosError('UNAVAILABLE', 'this kernel stops, and the task is not stored'));
+    }
+    this.tellIdle();
   }
 
   /** Resolves once nothing is on its way. */
@@ -101,6 +111,16 @@ export class FairPublisher implements TaskPublisher {
     );
   }
 
+  private noteTaken(task: Task): void {
+    const bytes = bytesOf(task);
+    this.waitingBytes -= bytes;
+    this.waitingBytesOf.remove(task.subject.tenant, bytes);
+  }
+
+  private tellIdle(): void {
+    if (this.isIdle()) for (const go of this.whenIdle.splice(0)) go();
+  }
+
   private async store(task: Task): Promise<StoredTask> {
     const { tenant } = task.subject;
     const bytes = bytesOf(task);
@@ -123,12 +143,10 @@ export class FairPublisher implements TaskPublisher {
     while (this.mayGoOn()) {
       const next = this.waiting.take((tenant) => this.mayGo(tenant));
       if (next === undefined) break;
-      const bytes = bytesOf(next.task);
-      this.waitingBytes -= bytes;
-      this.waitingBytesOf.remove(next.task.subject.tenant, bytes);
+      this.noteTaken(next.task);
       next.go();
     }
-    if (this.isIdle()) for (const go of this.whenIdle.splice(0)) go();
+    this.tellIdle();
   }
 }
 

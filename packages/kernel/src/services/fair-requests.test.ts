@@ -49,6 +49,7 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
     },
     heard: () => Promise.resolve(),
     finish: () => Promise.resolve(),
+    refuseRest: () => undefined,
   };
   const requests = new FairRequests({
     inner,
@@ -167,6 +168,18 @@ it('handles what waits when it is stopped, turn by turn, before it has finished'
   await finished;
   expect(handled).toHaveLength(5);
   await requests.finish();
+});
+
+it('refuses what waits and what comes, once there is no time for it any more', async () => {
+  const { requests, send, handled, answers } = setUp();
+  for (let n = 1; n <= 5; n += 1) send('acme', n);
+  const finished = requests.finish();
+  requests.refuseRest();
+  await finished;
+  send('zenith', 1);
+  expect(handled).toHaveLength(2);
+  const refused = { ok: false, error: { code: 'UNAVAILABLE', retryable: true } };
+  expect(answers).toMatchObject([refused, refused, refused, refused]);
 });
 
 it('makes no pauses once it is to finish, not even for a flood', async () => {

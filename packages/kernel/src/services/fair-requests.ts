@@ -71,6 +71,7 @@ export class FairRequests implements RequestLink {
   private readonly refusals = new Map<string, Refusal>();
   private isTurnDue = false;
   private isFinishing = false;
+  private isClosed = false;
 
   constructor(private readonly options: FairRequestsOptions) {
     const { limits, clock } = options;
@@ -109,11 +110,19 @@ export class FairRequests implements RequestLink {
     while (this.waiting > 0) await Promise.all([this.line.empty(), this.floodLine.empty()]);
   }
 
+  refuseRest(): void {
+    this.isClosed = true;
+    for (const line of [this.line, this.floodLine]) {
+      for (const each of line.takeAll()) this.refuseLate(each);
+    }
+  }
+
   private get waiting(): number {
     return this.line.size + this.floodLine.size;
   }
 
   private take(each: WaitingRequest): void {
+    if (this.isClosed) return this.refuseLate(each);
     const { tenant } = each;
     this.floods.noteAsked(tenant);
     if (this.mayGoAtOnce(tenant)) {
@@ -223,6 +232,12 @@ export class FairRequests implements RequestLink {
       this.turnSoon();
     }
     request.refuse(refusal.error, refusal.body);
+  }
+
+  private refuseLate({ request }: WaitingRequest): void {
+    this.options.counters.add('requests_refused', 'UNAVAILABLE');
+    const error = errorBody('UNAVAILABLE', 'this kernel stops: ask again');
+    request.refuse(error, encodeJson(failure(error)));
   }
 
   private refusalOf(tenant: string): Refusal {

@@ -76,10 +76,21 @@ export class RequestLine {
     return all;
   }
 
+  takeAll(): readonly WaitingRequest[] {
+    const all = this.waiting.takeAll();
+    for (const each of all) this.noteTaken(each);
+    this.tellEmpty();
+    return all;
+  }
+
   /** Resolves once nothing waits any more. */
   empty(): Promise<void> {
     if (this.waiting.size === 0) return Promise.resolve();
     return new Promise((resolve) => void this.whenEmpty.push(resolve));
+  }
+
+  private tellEmpty(): void {
+    if (this.waiting.size === 0) for (const go of this.whenEmpty.splice(0)) go();
   }
 
   private noteTaken({ tenant, request }: WaitingRequest): void {
@@ -116,7 +127,7 @@ export class RequestLine {
       this.pausedUntilMs = nowMs + Math.min(pauseMs, this.options.maxPauseMs);
     }
     this.isDrainDue = false;
-    if (this.waiting.size === 0) for (const go of this.whenEmpty.splice(0)) go();
+    this.tellEmpty();
     this.drainSoon();
   }
 

@@ -24,6 +24,7 @@ function setUp(
       },
       heard: () => Promise.resolve(),
       finish: () => Promise.resolve(),
+      refuseRest: () => undefined,
     },
     registry: new Registry(silentLogger),
     deliver: (event) => void delivered.push(event),

@@ -73,6 +73,10 @@ export class NatsRequestLink implements RequestLink {
     return Promise.resolve();
   }
 
+  refuseRest(): void {
+    // Each is handed on as it comes.
+  }
+
   /** Unlike `unsubscribe`, which drops what the server has sent already. */
   private async end(subscription: Subscription): Promise<void> {
     try {
