@@ -4,7 +4,7 @@
  * Every identifier that may stand in a NATS subject is a token: `[A-Za-z0-9_-]{1,64}`. The NATS
  * client does not check subjects, so an unchecked space or line break would forge a command.
  */
-import { ownText } from './own-text';
+import { cutText } from './own-text';
 
 declare const brand: unique symbol;
 type Branded<T, Name extends string> = T & { readonly [brand]: Name };
@@ -73,5 +73,5 @@ export function quoteShort(value: unknown): string {
 }
 
 function cut(text: string): string {
-  return text.length > 80 ? `${ownText(text.slice(0, 80))}…` : text;
+  return text.length > 80 ? `${cutText(text, 80)}…` : text;
 }

@@ -6,7 +6,14 @@ import { randomUUID } from 'node:crypto';
 import { cpus, homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger, NodeCapabilities, SkippedMessages } from '@llmos/base';
-import { ServerTime, natsListener, openListeners, systemClock, wrongClock } from '@llmos/base';
+import {
+  ServerTime,
+  natsListener,
+  openListeners,
+  settlesWithin,
+  systemClock,
+  wrongClock,
+} from '@llmos/base';
 import type { ReadLeaderEpoch } from '@llmos/process';
 import { EpochGate, createLeaderEpoch } from '@llmos/process';
 import { closeLink } from '@llmos/wire';
@@ -145,7 +152,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     watch.close();
     session.leave();
     const limitMs = AGENT_LIMITS.ownStopGraceMs + AGENT_LIMITS.hostExitMs;
-    await Promise.race([slots.close(AGENT_LIMITS.ownStopGraceMs), delay(limitMs)]);
+    await settlesWithin(slots.close(AGENT_LIMITS.ownStopGraceMs), limitMs);
     supervisor.killAll();
     await session.close();
     await health.close();

@@ -51,12 +51,17 @@ export interface HeadedMessage {
   readonly data: Uint8Array;
 }
 
-/** The client counts them in the size of a message, and does not say so in its types. */
-export function headerBytesOf(message: HeadedMessage): number {
-  const { subject, reply = '', data } = message;
+/** With the headers and both subjects: the client counts them, and does not say so in its types. */
+export function messageBytesOf(message: HeadedMessage): number | undefined {
   const { size } = message as { readonly size?: () => number };
-  if (size === undefined) return 0;
-  return size.call(message) - data.length - subject.length - reply.length;
+  return size?.call(message);
+}
+
+export function headerBytesOf(message: HeadedMessage): number {
+  const bytes = messageBytesOf(message);
+  if (bytes === undefined) return 0;
+  const { subject, reply = '', data } = message;
+  return bytes - data.length - subject.length - reply.length;
 }
 
 /** The headers of a message, decoded; throws where they can't be, or are too large for it. */

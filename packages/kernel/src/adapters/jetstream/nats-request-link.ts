@@ -8,6 +8,7 @@ import {
   encodeJson,
   failure,
   isAnswerable,
+  messageBytesOf,
   ownBytes,
   readHeaders,
   settlesWithin,
@@ -126,7 +127,7 @@ class NatsRequest implements ForeignRequest {
   }
 
   get bytes(): number {
-    return bytesOf(this.msg);
+    return messageBytesOf(this.msg) ?? this.msg.data.length;
   }
 
   get header(): HeaderSource {
@@ -160,12 +161,6 @@ class NatsRequest implements ForeignRequest {
 function ownRequest(parts: Omit<ForeignRequest, 'own'>): ForeignRequest {
   const request: ForeignRequest = { ...parts, own: () => request };
   return request;
-}
-
-/** With the headers: the client counts them, and does not say so in its types. */
-function bytesOf(msg: Msg): number {
-  const { size } = msg as { readonly size?: () => number };
-  return size === undefined ? msg.data.length : size.call(msg);
 }
 
 /** Apart from the message: who waits for an answer holds this for long. */
