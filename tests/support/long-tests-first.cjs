@@ -3,7 +3,7 @@ const Sequencer = require('@jest/test-sequencer').default;
 
 const LONG = [
   'tests/bench/soak.test.ts',
-  'packages/worker/src/continuous-batching.test.ts',
+  'packages/worker/src/host/continuous-batching.test.ts',
   'tests/e2e/streams-survive.test.ts',
   'tests/e2e/survival.test.ts',
   'tests/e2e/preemption.test.ts',

@@ -40,7 +40,10 @@ const wire: readonly Area[] = [
   },
 ];
 
-const KERNEL_CONCEPTS = ['memory', 'nodes', 'tasks', 'processes', 'placement', 'scheduling'];
+const KERNEL_CONCEPTS = [
+  'lives',
+  ...['memory', 'nodes', 'tasks', 'processes', 'placement', 'scheduling'],
+];
 const kernelArea = (name: string): string => `kernel/${name}`;
 
 const kernel: readonly Area[] = [
@@ -48,6 +51,20 @@ const kernel: readonly Area[] = [
     name: 'kernel/limits',
     files: /^packages\/kernel\/src\/limits$/,
     mayImport: ['base'],
+    outside: NOTHING,
+  },
+  // What becomes of tasks, processes and nodes: these change the whole state, and stand in the rooms
+  // of their nouns beside the tables, which know nothing but themselves.
+  {
+    name: 'kernel/lives',
+    files:
+      /^packages\/kernel\/src\/(tasks\/(admission|attempts|cancel-walks|cancellation|costs|queueing|stored-answers|task-(alarms|end|moves|status))|processes\/(desired-state|obedience|process-(alarms|life)|reconciliation)|nodes\/node-life)$/,
+    mayImport: [
+      'base',
+      'kernel/limits',
+      'kernel/core',
+      ...['memory', 'nodes', 'processes', 'tasks', 'placement', 'scheduling'].map(kernelArea),
+    ],
     outside: NOTHING,
   },
   ...concept('kernel', 'memory', ['base', 'kernel/limits']),
@@ -65,7 +82,7 @@ const kernel: readonly Area[] = [
     'base',
     'kernel/limits',
     'kernel/core',
-    ...['memory', 'nodes', 'processes', 'tasks', 'placement'].map(kernelArea),
+    ...['lives', 'memory', 'nodes', 'processes', 'tasks', 'placement'].map(kernelArea),
   ]),
   ...concept('kernel', 'ports', ['base', 'kernel/core', 'kernel/tasks', 'kernel/nodes']),
   {
@@ -101,7 +118,7 @@ const kernel: readonly Area[] = [
   {
     name: 'kernel/core',
     files:
-      /^packages\/kernel\/src\/(core|core-options|apply-event|kernel-(core|event|decision|state|invariants))$/,
+      /^packages\/kernel\/src\/(core|core-options|apply-event|kernel-(event|decision|state|invariants))$/,
     mayImport: ['kernel/limits', 'base', ...KERNEL_CONCEPTS.map(kernelArea)],
     outside: NOTHING,
   },
@@ -197,6 +214,21 @@ const worker: readonly Area[] = [
     outside: NOTHING,
   },
   {
+    name: 'worker/host',
+    files:
+      /^packages\/worker\/src\/host\/(batch-dispatcher|generate-dispatcher|host-(growth|meter)|lost-thread)$/,
+    mayImport: [
+      'base',
+      'process',
+      'process/root',
+      'worker/actors',
+      'worker/engine',
+      'worker/ports',
+      'worker/limits',
+    ],
+    outside: NOTHING,
+  },
+  {
     name: 'worker/limits',
     files: /^packages\/worker\/src\/limits$/,
     mayImport: ['base'],
@@ -233,6 +265,7 @@ const worker: readonly Area[] = [
       'worker/actor-thread',
       'worker/agent',
       'worker/engine',
+      'worker/host',
       'worker/models',
       'worker/ports',
       'worker/limits',

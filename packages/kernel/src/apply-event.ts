@@ -2,27 +2,27 @@
 import { assertNever } from '@llmos/base';
 import type { KernelEvent, RegistryEvent } from './kernel-event';
 import type { KernelState } from './kernel-state';
-import { applyLookUp, takeIn } from './scheduling/admission';
+import { applyLookUp, takeIn } from './tasks/admission';
 import {
   applyAccepted,
   applyAttemptRecorded,
   applyFinished,
   applyPreempted,
-} from './scheduling/attempts';
-import { cancelTask, loseCaller } from './scheduling/cancellation';
-import { killProcess, setDesired } from './scheduling/desired-state';
+} from './tasks/attempts';
+import { cancelTask, loseCaller } from './tasks/cancellation';
+import { killProcess, setDesired } from './processes/desired-state';
 import {
   applyMemory,
   applyProcessChange,
   attachNode,
   detachNode,
   hearNode,
-} from './scheduling/node-life';
-import { applyHeartbeat } from './scheduling/reconciliation';
+} from './nodes/node-life';
+import { applyHeartbeat } from './processes/reconciliation';
 import { beginLeadership } from './scheduling/recovery';
-import { applyDeadLetterStored, applyResultCommitted } from './scheduling/stored-answers';
+import { applyDeadLetterStored, applyResultCommitted } from './tasks/stored-answers';
 import { beginReroute } from './scheduling/sweeps';
-import { retire } from './scheduling/task-end';
+import { retire } from './tasks/task-end';
 import type { ModelChanges } from './tasks/catalog';
 import { isAnswered } from './tasks/task';
 

@@ -1,7 +1,7 @@
 import { manualClock } from '@llmos/base/testing';
 import { ControlLoop } from './control-loop';
 import { EDGE_LIMITS } from './edge-limits';
-import type { KernelCore } from './kernel-core';
+import type { KernelCore } from './core';
 import type { KernelDecision } from './kernel-decision';
 import type { KernelEvent } from './kernel-event';
 import { silentCounters } from './ports/kernel-counters';

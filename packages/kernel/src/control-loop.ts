@@ -17,7 +17,7 @@
 import type { Clock, Instant } from '@llmos/base';
 import { Fifo, readClock } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
-import type { KernelCore } from './kernel-core';
+import type { KernelCore } from './core';
 import type { KernelDecision } from './kernel-decision';
 import type { KernelEvent } from './kernel-event';
 import type { KernelCounters } from './ports/kernel-counters';

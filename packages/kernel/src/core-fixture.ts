@@ -16,7 +16,7 @@ import type {
 import { asEpoch, asToken } from '@llmos/base';
 import { createKernelCore } from './core';
 import type { CoreOptions } from './core-options';
-import type { KernelCore } from './kernel-core';
+import type { KernelCore } from './core';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
 import type { KernelEvent } from './kernel-event';
 import type { TaskSpec } from './tasks/task-spec';

@@ -1,6 +1,6 @@
 /** What a kernel shows of itself at the moment. */
 import type { ClockReading, NodeRow, ProcessRow } from '@llmos/base';
-import type { CoreCounts } from './kernel-core';
+import type { CoreCounts } from './core';
 import type { ModelLoad } from './scheduling/model-loads';
 import type { StreamReadings } from './ports/stream-readings';
 

@@ -2,7 +2,7 @@
  * Composition root of the kernel: builds the adapters, starts them in order, stops them in reverse.
  *
  * Every kernel serves `submit` and `call`, watches the registry and answers health. The one that
- * holds the lease also runs an ActiveKernel: the core and everything that only the leader does.
+ * holds the lease also runs an ActiveLeadership: the core and everything that only the leader does.
  */
 import { getHeapStatistics } from 'node:v8';
 import type { DiskWord, Listener, Logger } from '@llmos/base';
@@ -51,7 +51,7 @@ import { EDGE_LIMITS } from './edge-limits';
 import type { MemoryBudget } from './memory-budget';
 import { budgetFor } from './memory-budget';
 import { createKernelCore } from './core';
-import { KernelNode } from './kernel-node';
+import { KernelProgram } from './kernel-program';
 import type { ProcessLink } from './ports/process-link';
 import { FairRequests } from './services/fair-requests';
 import { ForeignEpochs } from './services/foreign-epochs';
@@ -120,14 +120,14 @@ async function compose(of: {
   const own = { config, manager, log, counters, slowLane, budget, taskStoreBytes, time };
   const wire: Wire = { ...connections, ...own };
 
-  // What listens answers "starting" until there is a node.
-  const nodes: KernelNode[] = [];
-  const ports = await listen(wire, closers, () => nodes[0]);
-  const node = await buildNode(wire, closers, ports);
-  nodes.push(node);
-  wire.counters.watch(node.gauges());
-  closers.push('kernel', () => node.stop());
-  await node.start();
+  // What listens answers "starting" until there is a program.
+  const programs: KernelProgram[] = [];
+  const ports = await listen(wire, closers, () => programs[0]);
+  const program = await build(wire, closers, ports);
+  programs.push(program);
+  wire.counters.watch(program.gauges());
+  closers.push('kernel', () => program.stop());
+  await program.start();
   const { httpUrl, grpcUrl } = ports;
   const { kernelId } = config;
   log.info('kernel-started', { kernelId, httpUrl, grpcUrl, nats: connection.getServer() });
@@ -137,13 +137,13 @@ async function compose(of: {
     kernelId,
     httpUrl,
     grpcUrl,
-    isLeading: () => node.isLeading(),
+    isLeading: () => program.isLeading(),
     tellDisk: (word) => {
       log[word.level === 'ample' ? 'info' : 'warn']('disk-level', {
         level: word.level,
         freeBytes: word.freeBytes,
       });
-      node.tellDisk(word);
+      program.tellDisk(word);
     },
     close: () => closers.closeAll(),
   };
@@ -164,11 +164,11 @@ interface ListeningPorts {
 async function listen(
   wire: Wire,
   closers: Closers,
-  node: () => KernelNode | undefined,
+  program: () => KernelProgram | undefined,
 ): Promise<ListeningPorts> {
   const { config, counters, log } = wire;
   const http = new HttpStatusServer({
-    readiness: () => node()?.readiness() ?? { isReady: false, state: 'starting' },
+    readiness: () => program()?.readiness() ?? { isReady: false, state: 'starting' },
     metrics: () => counters.text(),
     metricsType: counters.contentType,
   });
@@ -178,7 +178,7 @@ async function listen(
   const nodeLink = new GrpcNodeLink({
     log,
     nodeLeaseMs: config.nodeLeaseMs,
-    leaderUrl: () => node()?.leaderUrl() ?? '',
+    leaderUrl: () => program()?.leaderUrl() ?? '',
   });
   closers.push('grpc', () => nodeLink.close());
   const grpcPort = await nodeLink.listen(config.grpcHost, config.grpcPort);
@@ -205,7 +205,7 @@ async function openRegistry(
   return { registry, registryStore };
 }
 
-async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelNode> {
+async function build(wire: Wire, closers: Closers, ports: ListeningPorts): Promise<KernelProgram> {
   const { config, connection, log } = wire;
   const { taskStoreBytes, time, manager, budget } = wire;
   const { maxHeldTasks, maxHeldBytes, bodyCacheBytes } = budget;
@@ -219,7 +219,7 @@ async function buildNode(wire: Wire, closers: Closers, ports: ListeningPorts): P
   const reads = new ResultReads({ ...wire, nowMs: () => systemClock.nowMs() });
   const foreignEpochs = new ForeignEpochs(wire.counters);
   const leadershipStore = await openLeadership(wire);
-  return new KernelNode({
+  return new KernelProgram({
     self: { kernelId: config.kernelId, httpUrl: ports.httpUrl, grpcUrl: ports.grpcUrl },
     leaseMs: config.leaseMs,
     resultMaxAgeMs: config.resultMaxAgeMs,

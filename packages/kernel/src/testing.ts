@@ -1,7 +1,7 @@
 /** For tests outside this package: the pure core and the words it speaks. */
 export { createKernelCore } from './core';
 export type { CoreOptions } from './core-options';
-export type { CoreCounts, KernelCore } from './kernel-core';
+export type { CoreCounts, KernelCore } from './core';
 export type { KernelDecision, ProcessAddress } from './kernel-decision';
 export type { Arrival, KernelEvent, ReportOrigin } from './kernel-event';
 export type { DeviceCapability, NodeCapabilities } from '@llmos/base';

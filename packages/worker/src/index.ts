@@ -1,5 +1,5 @@
 export * from './agent/device-choice';
 export * from './config';
 export * from './node-agent';
-export * from './package-check';
-export * from './package-quantize';
+export * from './package-programs/package-check';
+export * from './package-programs/package-quantize';

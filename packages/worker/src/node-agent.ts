@@ -33,7 +33,7 @@ import { createMemoryProbe } from './adapters/os/linux-memory-probe';
 import { systemAlarm } from './adapters/os/system-alarm';
 import { createWorkerMetrics } from './adapters/prometheus/worker-metrics';
 import { chooseDevices } from './agent/device-choice';
-import { growthBytesOf, threadHeapBytesOf } from './host-growth';
+import { growthBytesOf, threadHeapBytesOf } from './host/host-growth';
 import { HostSupervisor } from './agent/host-supervisor';
 import { KernelSession } from './agent/kernel-session';
 import { ProcessSlots } from './agent/process-slots';
@@ -181,7 +181,7 @@ function lossOf(connection: NatsConnection): Promise<Error> {
 
 function createSupervisor(): HostSupervisor {
   return new HostSupervisor({
-    hostEntry: join(__dirname, 'process-host-main.js'),
+    hostEntry: join(__dirname, 'host', 'process-host-main.js'),
     env: withoutSettings(onnxEnvironment()),
     alarm: systemAlarm,
     nowMs: () => systemClock.nowMs(),

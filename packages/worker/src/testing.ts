@@ -4,7 +4,7 @@ export * from './actors/thread-protocol';
 export * from './adapters/jetstream/jetstream-model-store';
 export * from './adapters/os/fs-package-disk';
 export * from './models/model-cache';
-export * from './process-host';
+export * from './host/process-host';
 
 // What reads foreign bytes, for the fuzzer.
 export { readLeader } from './adapters/jetstream/leader-watch';

@@ -6,10 +6,10 @@ import { backoffMs } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import { freePermits, freePermitsFor, type Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
-import { stopTask } from './cancellation';
+import { stopTask } from '../tasks/cancellation';
 import { preemptFor } from './preemption';
 import { isMoreUrgent } from './run-queue';
-import { hasApartTask, moveTask, runningState } from './task-moves';
+import { hasApartTask, moveTask, runningState } from '../tasks/task-moves';
 
 /** Looks only at targets whose queue or permits changed. */
 export function dispatchTasks(state: KernelState): void {

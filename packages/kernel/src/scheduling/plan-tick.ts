@@ -3,15 +3,15 @@ import type { KernelDecision } from '../kernel-decision';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { dispatchTasks } from './dispatch';
-import { flushLookUps, rerouteTask } from './admission';
-import { cancelMember } from './cancellation';
-import { judgeNode } from './node-life';
-import { wakeProcess } from './process-alarms';
+import { flushLookUps, rerouteTask } from '../tasks/admission';
+import { cancelMember } from '../tasks/cancellation';
+import { judgeNode } from '../nodes/node-life';
+import { wakeProcess } from '../processes/process-alarms';
 import { provision } from './provisioning';
 import { checkRecovery, recoveryEndMs, releaseTask } from './recovery';
 import { canSweep, sweep } from './sweeps';
-import { wakeTask } from './task-alarms';
-import { flushCommits } from './task-end';
+import { wakeTask } from '../tasks/task-alarms';
+import { flushCommits } from '../tasks/task-end';
 
 export function planTick(state: KernelState): KernelDecision[] {
   ringAlarms(state);

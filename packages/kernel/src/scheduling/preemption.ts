@@ -11,7 +11,7 @@ import { CORE_LIMITS } from '../limits';
 import { freePermitsFor, type Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
 import { isMoreUrgent } from './run-queue';
-import { armTask, attemptRef } from './task-moves';
+import { armTask, attemptRef } from '../tasks/task-moves';
 
 /** After everything that has a permit was sent. */
 export function preemptFor(state: KernelState, target: string): void {

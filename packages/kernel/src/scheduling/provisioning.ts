@@ -24,8 +24,8 @@ import {
   removeProcess,
   sendStart,
   setState,
-} from './process-life';
-import { endTask } from './task-end';
+} from '../processes/process-life';
+import { endTask } from '../tasks/task-end';
 
 export function provision(state: KernelState): void {
   if (!state.needsProvisioning || !state.catalog.isKnown) return;

@@ -5,7 +5,7 @@
 import type { KernelEvent } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import type { Task } from '../tasks/task';
-import { readyTask } from './readiness';
+import { readyTask } from '../tasks/queueing';
 import { beginRelease } from './sweeps';
 
 export function beginLeadership(

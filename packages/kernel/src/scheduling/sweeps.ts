@@ -10,8 +10,8 @@ import { TASK_CLASSES } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Task } from '../tasks/task';
-import type { CancelCause } from './cancel-walks';
-import { CancelWalks, walkFamily } from './cancel-walks';
+import type { CancelCause } from '../tasks/cancel-walks';
+import { CancelWalks, walkFamily } from '../tasks/cancel-walks';
 
 /** Where a walk over all tasks stands. */
 interface Walk {

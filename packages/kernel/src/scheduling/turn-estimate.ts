@@ -12,7 +12,7 @@ import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
 import { freePermitsFor, permitsFor } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
-import { affineProcess, hasApartTask } from './task-moves';
+import { affineProcess, hasApartTask } from '../tasks/task-moves';
 
 interface Service {
   /** Of an attempt, from its first execute to the report of its end. */

@@ -29,7 +29,7 @@ import {
   toErrorBody,
 } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
-import type { KernelCore } from '../kernel-core';
+import type { KernelCore } from '../core';
 import type { KernelEvent } from '../kernel-event';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { RegistryStore } from '../ports/registry-store';
