@@ -10,6 +10,14 @@ export const MODEL_TASKS: readonly ModelTask[] = [
   'infer',
 ];
 
+/** What every package serves, whatever its own function is: its graph on named tensors. */
+export const SERVED_BY_ALL: ModelTask = 'infer';
+
+/** The functions that a package of this task serves, its own one first. */
+export function functionsServedBy(task: ModelTask): readonly ModelTask[] {
+  return task === SERVED_BY_ALL ? [task] : [task, SERVED_BY_ALL];
+}
+
 /** A pair of tensors that carries the state of a stateful model from one call to the next. */
 export interface StatePair {
   readonly input: string;

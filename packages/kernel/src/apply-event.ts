@@ -19,6 +19,7 @@ import {
   hearNode,
 } from './nodes/node-life';
 import { applyHeartbeat } from './processes/reconciliation';
+import { withdrawPreempts } from './scheduling/preemption';
 import { beginLeadership } from './scheduling/recovery';
 import { applyDeadLetterStored, applyResultCommitted } from './tasks/stored-answers';
 import { beginReroute } from './scheduling/sweeps';
@@ -79,6 +80,7 @@ export function applyEvent(state: KernelState, event: KernelEvent): void {
     case 'model-changed':
     case 'functions-changed':
       applyRegistryChange(state, changesOf(state, event));
+      if (event.kind === 'functions-changed') withdrawPreempts(state);
       return;
     case 'spawn-requested':
       setDesired(state, event.request);

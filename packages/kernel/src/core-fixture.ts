@@ -5,6 +5,7 @@
 import type {
   AttemptEnd,
   AttemptRef,
+  FunctionDefinition,
   FunctionName,
   Instant,
   ModelRegistration,
@@ -143,6 +144,10 @@ export class CoreFixture {
 
   knowModels(...models: ModelRegistration[]): this {
     return this.apply({ kind: 'models-changed', models });
+  }
+
+  knowFunctions(...functions: FunctionDefinition[]): this {
+    return this.apply({ kind: 'functions-changed', functions });
   }
 
   /** Every start that was decided succeeds. Answers the addresses. */

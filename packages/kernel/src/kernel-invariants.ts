@@ -10,7 +10,7 @@
  * K7 homes: a process that serves is on a node that is not lost.
  * K8 apart: a task that runs apart is alone.
  * K9 clock: what waits has an alarm.
- * K10 preemption: only generations are asked back, and none more often than the bound.
+ * K10 preemption: only what is preemptible is asked back, and none more often than the bound.
  * K11 callers: exactly the live tasks that are bound to a caller are in its index.
  * K12 masses: what ends is asked for or waits for that; what waits for models, and what all that is
  *     held weighs, is counted.
@@ -60,7 +60,7 @@ function permitViolations(state: KernelState): string[] {
       const task = state.tasks.get(sequence);
       if (task?.state.kind !== 'running' || task.state.place.pid !== process.pid) {
         found.push(`K1: ${process.pid} lost the permit of ${sequence}`);
-      } else if (task.state.preempt !== undefined && !mayBePreempted(task)) {
+      } else if (task.state.preempt !== undefined && !mayBePreempted(state, task)) {
         found.push(`K10: ${task.spec.id} is asked back`);
       } else if (task.isApart && process.running.size > 1) {
         found.push(`K8: ${task.spec.id} runs apart and is not alone in ${process.pid}`);
@@ -88,8 +88,8 @@ function isCounted(state: KernelState, process: Process): boolean {
   });
 }
 
-function mayBePreempted(task: Task): boolean {
-  return task.spec.function === 'generate' && task.preemptions < CORE_LIMITS.maxPreemptions;
+function mayBePreempted({ catalog }: KernelState, { spec, preemptions }: Task): boolean {
+  return catalog.traitsOf(spec.function).preemptible && preemptions < CORE_LIMITS.maxPreemptions;
 }
 
 function placeViolations(state: KernelState): string[] {

@@ -4,6 +4,7 @@
  */
 import { WIRE_LIMITS } from '../limits';
 import type { FunctionDefinition } from './function-definition';
+import { NO_TRAITS, traitsIn } from './function-definition';
 import type { JsonSchema } from './json-schema';
 
 const model: JsonSchema = {
@@ -105,6 +106,7 @@ const echo: FunctionDefinition = {
   input: {},
   output: {},
   runs: 'program',
+  traits: NO_TRAITS,
 };
 
 const embed: FunctionDefinition = {
@@ -113,6 +115,7 @@ const embed: FunctionDefinition = {
   input: textsInput({ truncate }),
   output: object({ embeddings: list(list(number)), usage }, ['embeddings']),
   runs: 'model',
+  traits: { ...NO_TRAITS, batches: true },
 };
 
 const classify: FunctionDefinition = {
@@ -124,6 +127,7 @@ const classify: FunctionDefinition = {
   }),
   output: object({ labels: { anyOf: [list(label), list(list(label))] }, usage }, ['labels']),
   runs: 'model',
+  traits: { ...NO_TRAITS, batches: true },
 };
 
 const extract: FunctionDefinition = {
@@ -132,6 +136,7 @@ const extract: FunctionDefinition = {
   input: textsInput({}),
   output: object({ entities: { anyOf: [list(entity), list(list(entity))] }, usage }, ['entities']),
   runs: 'model',
+  traits: { ...NO_TRAITS, batches: true },
 };
 
 const tokenId: JsonSchema = { type: 'integer', minimum: 0, maximum: 4294967295 };
@@ -252,6 +257,7 @@ const generate: FunctionDefinition = {
     ['text', 'tokens', 'promptTokens', 'finishReason'],
   ),
   runs: 'model',
+  traits: { streams: true, resumable: true, preemptible: true, keepsRows: true, batches: true },
 };
 
 const infer: FunctionDefinition = {
@@ -268,6 +274,8 @@ const infer: FunctionDefinition = {
   ),
   output: object({ outputs: tensors }, ['outputs']),
   runs: 'model',
+  // Its tensors are the caller's own batch.
+  traits: NO_TRAITS,
 };
 
 export const BUILT_IN_FUNCTIONS: readonly FunctionDefinition[] = [
@@ -278,3 +286,6 @@ export const BUILT_IN_FUNCTIONS: readonly FunctionDefinition[] = [
   generate,
   infer,
 ];
+
+/** Of the built-in functions; of any other name NO_TRAITS. */
+export const builtInTraits = traitsIn(BUILT_IN_FUNCTIONS);

@@ -1,4 +1,5 @@
-import type { TaskClass, TaskKey } from '@llmos/base';
+import type { FunctionDefinition, TaskClass, TaskKey } from '@llmos/base';
+import { NO_TRAITS } from '@llmos/base';
 import type { CoreFixture } from '../core-fixture';
 import { CoreFixture as Fixture, modelOf, refOf, runningCore } from '../core-fixture';
 import type { KernelDecision } from '../kernel-decision';
@@ -29,6 +30,11 @@ function filled(taskClass: TaskClass, permits = 2): { core: CoreFixture; running
   const running = core.take('execute');
   for (const execute of running) core.accept(execute);
   return { core, running };
+}
+
+function programOf(name: string, isPreemptible: boolean): FunctionDefinition {
+  const traits = { ...NO_TRAITS, resumable: isPreemptible, preemptible: isPreemptible };
+  return { name, description: '', input: {}, output: {}, runs: 'program', traits };
 }
 
 function giveBack(core: CoreFixture, execute: Execute): void {
@@ -71,6 +77,20 @@ describe('preemption', () => {
     core.startAll(1);
     core.store(core.task({ class: 'batch' }), core.task({ class: 'interactive' }));
     expect(core.take('preempt-attempt')).toHaveLength(0);
+  });
+
+  it('asks whatever its definition calls preemptible back, and nothing that it does not', () => {
+    for (const isPreemptible of [true, false]) {
+      const core = runningCore().knowFunctions(programOf('scribe', isPreemptible));
+      core.apply({ kind: 'spawn-requested', request: { model: 'scribe', replicas: 1 } });
+      core.startAll(1);
+      const scribe = { function: 'scribe' as never };
+      core.store(core.task({ ...scribe, class: 'batch' }));
+      core.store(core.task({ ...scribe, class: 'interactive' }));
+      expect(core.take('preempt-attempt')).toHaveLength(isPreemptible ? 1 : 0);
+      core.knowFunctions(programOf('scribe', false)).advance(5_000);
+      expect(core.take('preempt-attempt')).toHaveLength(0);
+    }
   });
 
   it('confirms what is given back, and lets it go on at its old place with a higher attempt', () => {

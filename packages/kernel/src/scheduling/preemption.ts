@@ -1,10 +1,10 @@
 /**
  * Makes room for urgent work: where a task waits and no process of its target has a permit free,
- * the least urgent generation of a lower class is asked back at its next token. It keeps its age
- * and goes on where it stopped.
+ * the least urgent one of a lower class that can be given back is asked back at its next step. It
+ * keeps its age and goes on where it stopped.
  *
- * Bounds: no more generations are asked back than tasks of a higher class wait, and none more often
- * than `maxPreemptions` times. Other functions end soon by themselves.
+ * Bounds: no more are asked back than tasks of a higher class wait, and none more often than
+ * `maxPreemptions` times. What is not preemptible ends soon by itself.
  */
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
@@ -16,8 +16,8 @@ import { armTask, attemptRef } from '../tasks/task-moves';
 /** After everything that has a permit was sent. */
 export function preemptFor(state: KernelState, target: string): void {
   const head = state.queue.headOf(target);
-  // What can be asked back runs for models that generate, or nowhere.
-  if (head?.spec.function !== 'generate' || head.spec.class === 'batch') return;
+  // What ends soon by itself stops nothing that takes long: it waits for the next permit.
+  if (head === undefined || !isPreemptible(state, head) || head.spec.class === 'batch') return;
   const candidates: Candidate[] = [];
   let asked = 0;
   for (const process of state.processes.ofTarget(target)) {
@@ -27,7 +27,7 @@ export function preemptFor(state: KernelState, target: string): void {
       const task = state.tasks.get(sequence);
       if (task?.state.kind !== 'running') continue;
       if (task.state.preempt !== undefined) asked += 1;
-      else if (isFull && mayBeAskedBack(task, task.state)) {
+      else if (isFull && mayBeAskedBack(state, task, task.state)) {
         candidates.push({ task, running: task.state, process });
       }
     }
@@ -56,7 +56,22 @@ interface Candidate {
 }
 
 /** A task that runs apart is alone in its process: its turn ends with it. */
-function mayBeAskedBack(task: Task, running: RunningState): boolean {
-  if (task.spec.function !== 'generate' || task.isApart || running.stop !== undefined) return false;
+function mayBeAskedBack(state: KernelState, task: Task, running: RunningState): boolean {
+  if (!isPreemptible(state, task) || task.isApart || running.stop !== undefined) return false;
   return task.preemptions < CORE_LIMITS.maxPreemptions;
+}
+
+function isPreemptible({ catalog }: KernelState, { spec }: Task): boolean {
+  return catalog.traitsOf(spec.function).preemptible;
+}
+
+/** Functions changed: what can't be given back any more is asked no more. */
+export function withdrawPreempts(state: KernelState): void {
+  for (const process of state.processes.all()) {
+    for (const sequence of process.running) {
+      const task = state.tasks.get(sequence);
+      if (task?.state.kind !== 'running' || isPreemptible(state, task)) continue;
+      task.state.preempt = undefined;
+    }
+  }
 }

@@ -1,5 +1,5 @@
 import type { TaskStatus, TenantId } from '@llmos/base';
-import { silentLogger } from '@llmos/base';
+import { NO_TRAITS, silentLogger } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
 import { EDGE_LIMITS } from '../edge-limits';
 import { silentCounters } from '../ports/kernel-counters';
@@ -8,7 +8,7 @@ import type { AttachServiceOptions } from './attach-service';
 
 const TENANT = 'acme' as TenantId;
 const UNKNOWN = { state: 'unknown' } as TaskStatus;
-const RUNNING = { state: 'running', function: 'generate' } as TaskStatus;
+const RUNNING = { state: 'running', function: 'tell' } as TaskStatus;
 
 /** Each look at what is held takes a fifth of the time that an unknown task is looked for. */
 function setUp(statusOf: (look: number) => TaskStatus) {
@@ -20,6 +20,7 @@ function setUp(statusOf: (look: number) => TaskStatus) {
       clock.advance(EDGE_LIMITS.readerUnknownMs / 5);
       return statusOf(counts.looks);
     },
+    registry: { traitsOf: (name) => ({ ...NO_TRAITS, streams: name === 'tell' }) },
     results: {
       read: () => {
         counts.reads += 1;

@@ -1,11 +1,20 @@
 /**
- * `attach`: readers of generations that have no access to JetStream's API. Sole owner of them.
+ * `attach`: readers of streams that have no access to JetStream's API. Sole owner of them.
  *
  * Bounded, per tenant and in all. A client that attaches to the same task again takes the place of
  * its earlier self, so whoever lost something just attaches from the token it has not seen.
  */
-import type { AttachRequest, Attached, Clock, ErrorBody, Logger, TaskStatus } from '@llmos/base';
-import type { TaskId, TenantId, TenantTask } from '@llmos/base';
+import type {
+  AttachRequest,
+  Attached,
+  Clock,
+  ErrorBody,
+  Logger,
+  TaskId,
+  TaskStatus,
+  TenantId,
+  TenantTask,
+} from '@llmos/base';
 import {
   LlmosError,
   WIRE_LIMITS,
@@ -20,6 +29,7 @@ import type { KernelCounters } from '../ports/kernel-counters';
 import type { ResultStore, StoredResult } from '../ports/result-store';
 import type { StreamLink } from '../ports/stream-link';
 import { AttachedReader } from './attached-reader';
+import type { Registry } from './registry';
 import type { ResultWaiters } from './result-waiters';
 
 export interface AttachServiceOptions {
@@ -28,6 +38,7 @@ export interface AttachServiceOptions {
   /** Of its own: readers are no calls. */
   readonly waiters: ResultWaiters;
   readonly statusOf: (tenant: TenantId, task: TaskId) => TaskStatus;
+  readonly registry: Pick<Registry, 'traitsOf'>;
   readonly clock: Clock;
   readonly counters: KernelCounters;
   readonly log: Logger;
@@ -166,7 +177,8 @@ export class AttachService {
   private isHeld(of: TenantTask): boolean {
     const status = this.options.statusOf(of.tenant, of.task);
     if (status.state === 'unknown') return false;
-    if (status.function !== 'generate') throw notGenerated(of.task, status.function);
+    const { streams } = this.options.registry.traitsOf(status.function);
+    if (!streams) throw notStreamed(of.task, status.function);
     return true;
   }
 }
@@ -176,14 +188,14 @@ function checkEnded(of: TenantTask, result: StoredResult, fromIndex: number): vo
   const answer = result.format === 'json' ? parseResult(result.body) : undefined;
   if (answer?.ok !== true) return;
   const generated = parseGeneratedText(answer.output);
-  if (generated === undefined) throw notGenerated(of.task, undefined);
+  if (generated === undefined) throw notStreamed(of.task, undefined);
   const count = generated.tokens.length;
   if (fromIndex <= count) return;
   const message = `fromIndex is ${fromIndex}: task ${of.task} ended with ${count} tokens`;
   throw new LlmosError('OUT_OF_RANGE', message, { details: { fromIndex, tokens: count } });
 }
 
-function notGenerated(task: TaskId, name: string | undefined): LlmosError {
+function notStreamed(task: TaskId, name: string | undefined): LlmosError {
   const what = name === undefined ? 'no generation' : `${name}, no generation`;
   return new LlmosError('FAILED_PRECONDITION', `task ${task} is ${what}: it has no stream`);
 }

@@ -4,8 +4,20 @@
  * Fed by RegistryStore's watches, read by intake, services and the core. The built-in functions
  * are always there and can't be replaced.
  */
-import type { FunctionDefinition, Logger, ModelRegistration, SchemaCheck } from '@llmos/base';
-import { BUILT_IN_FUNCTIONS, compileSchemaCheck, parseModelRef, quoteShort } from '@llmos/base';
+import type {
+  FunctionDefinition,
+  FunctionTraits,
+  Logger,
+  ModelRegistration,
+  SchemaCheck,
+} from '@llmos/base';
+import {
+  BUILT_IN_FUNCTIONS,
+  NO_TRAITS,
+  compileSchemaCheck,
+  parseModelRef,
+  quoteShort,
+} from '@llmos/base';
 import type { ModelsEvent, RegistryEvent } from '../kernel-event';
 import { ModelIndex, targetOf } from '../tasks/model-index';
 
@@ -86,6 +98,11 @@ export class Registry {
 
   functionOf(name: string): FunctionDefinition | undefined {
     return this.functionsByName.get(name)?.definition;
+  }
+
+  /** Of a function that is not known: none. */
+  traitsOf(name: string): FunctionTraits {
+    return this.functionOf(name)?.traits ?? NO_TRAITS;
   }
 
   inputCheckOf(name: string): SchemaCheck | undefined {

@@ -1,7 +1,14 @@
 /** Schemas of system calls, and of the rows that people may have written into buckets. */
-import type { JsonSchema, SchemaCheck, SystemCallName } from '@llmos/base';
+import type {
+  FunctionDefinition,
+  FunctionTraits,
+  JsonSchema,
+  SchemaCheck,
+  SystemCallName,
+} from '@llmos/base';
 import {
   MODEL_TASKS,
+  NO_TRAITS,
   compileSchemaCheck,
   errorBody,
   isModelName,
@@ -108,14 +115,38 @@ export const checkModelRegistration: SchemaCheck = withPackageRules(
   compileSchemaCheck(object(MODEL_FIELDS), 'model'),
 );
 
-const FUNCTION: JsonSchema = object({
+const TRAIT: JsonSchema = { type: 'boolean' };
+const FUNCTION_FIELDS = {
   name: TOKEN,
   description: TEXT,
   input: { type: 'object' },
   output: { type: 'object' },
   runs: { type: 'string', enum: ['model', 'program'] },
-});
-export const checkFunctionDefinition: SchemaCheck = compileSchemaCheck(FUNCTION, 'function');
+} as const satisfies Record<string, JsonSchema>;
+/** A trait that is left out is none. */
+const TRAITS = object(
+  Object.fromEntries(Object.keys(NO_TRAITS).map((trait) => [trait, TRAIT])),
+  [],
+);
+const FUNCTION = object({ ...FUNCTION_FIELDS, traits: TRAITS }, Object.keys(FUNCTION_FIELDS));
+const checkFunctionFields = compileSchemaCheck(FUNCTION, 'function');
+
+/** The row of a function, in which traits may be left out. */
+export const checkFunctionDefinition: SchemaCheck = (value) => {
+  const refusal = checkFunctionFields(value);
+  if (refusal !== undefined) return refusal;
+  const { name, traits = {} } = value as FunctionRow;
+  if (traits.preemptible !== true || traits.resumable === true) return undefined;
+  return invalid(`function ${quoteShort(name)} is preemptible: it must be resumable too`);
+};
+
+export type FunctionRow = Omit<FunctionDefinition, 'traits'> & {
+  readonly traits?: Partial<FunctionTraits>;
+};
+
+export function definitionOf(row: FunctionRow): FunctionDefinition {
+  return { ...row, traits: { ...NO_TRAITS, ...row.traits } };
+}
 
 export const checkSpawnRequest: SchemaCheck = compileSchemaCheck(SPAWN, 'desired processes');
 

@@ -1,6 +1,13 @@
 /** The models and functions that tasks can name. */
-import type { FunctionDefinition, ModelRef, ModelRegistration } from '@llmos/base';
-import { BUILT_IN_FUNCTIONS, compareIds, formatModelRef, parseModelRef } from '@llmos/base';
+import type { FunctionDefinition, FunctionTraits, ModelRef, ModelRegistration } from '@llmos/base';
+import {
+  BUILT_IN_FUNCTIONS,
+  NO_TRAITS,
+  compareIds,
+  formatModelRef,
+  functionsServedBy,
+  parseModelRef,
+} from '@llmos/base';
 import { ModelIndex, firstThat, targetOf } from './model-index';
 
 export interface ModelChanges {
@@ -68,6 +75,11 @@ export class Catalog {
     return this.functions.get(name);
   }
 
+  /** Of a function that is not known: none. */
+  traitsOf(functionName: string): FunctionTraits {
+    return this.functions.get(functionName)?.traits ?? NO_TRAITS;
+  }
+
   model(target: string): ModelRegistration | undefined {
     return this.models.get(target);
   }
@@ -113,11 +125,8 @@ export class Catalog {
   }
 }
 
-/** What every package serves. */
-const OF_ALL = 'infer';
-
 export function serves({ manifest }: ModelRegistration, functionName: string): boolean {
-  return functionName === OF_ALL || manifest.task === functionName;
+  return functionsServedBy(manifest.task).some((served) => served === functionName);
 }
 
 /** Of each name the newest version, in lists by what they serve, each by name. */
@@ -140,7 +149,7 @@ class ServingModels {
   }
 
   private listsOf({ manifest }: ModelRegistration): readonly ModelRegistration[][] {
-    return [...new Set([OF_ALL, manifest.task])].map((name) => {
+    return functionsServedBy(manifest.task).map((name) => {
       const list = this.lists.get(name) ?? [];
       this.lists.set(name, list);
       return list;

@@ -1,6 +1,6 @@
 /** Which model or program serves a task. Pure: the same catalog gives the same answer. */
 import type { ErrorBody, FunctionDefinition } from '@llmos/base';
-import { errorBody, formatModelRef, quoteShort } from '@llmos/base';
+import { errorBody, formatModelRef, functionsServedBy, quoteShort } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import { serves, type Catalog } from './catalog';
 import { targetOf } from './model-index';
@@ -37,7 +37,7 @@ function chooseNamedModel(
   if (serves(model, definition.name)) return { kind: 'routed', target: targetOf(model) };
   const message =
     `model ${quoteShort(targetOf(model))} does not serve ${definition.name}: ` +
-    `it serves ${model.manifest.task === 'infer' ? 'infer' : `${model.manifest.task} and infer`}`;
+    `it serves ${functionsServedBy(model.manifest.task).join(' and ')}`;
   return refused('INVALID_ARGUMENT', message);
 }
 

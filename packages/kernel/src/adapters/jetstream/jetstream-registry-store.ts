@@ -26,10 +26,12 @@ import { createInbox } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { ModelsEvent } from '../../kernel-event';
 import type { RegistryStore } from '../../ports/registry-store';
+import type { FunctionRow } from '../../services/request-schemas';
 import {
   checkFunctionDefinition,
   checkModelRegistration,
   checkSpawnRequest,
+  definitionOf,
 } from '../../services/request-schemas';
 
 /** A sha256, wherever a row has it. */
@@ -83,8 +85,14 @@ export class JetStreamRegistryStore implements RegistryStore {
 
   watchFunctions(onChange: (functions: readonly FunctionDefinition[]) => void): Promise<void> {
     const bounds = { maxRows: EDGE_LIMITS.maxFunctions, check: checkFunctionDefinition };
-    const reading = this.reading<FunctionDefinition>(BUCKETS.functions, bounds);
-    return this.watch({ ...reading, onRows: (rows) => onChange([...rows.values()]) }).ready;
+    const { read, ...reading } = this.reading<FunctionRow>(BUCKETS.functions, bounds);
+    const readDefinition = (row: BucketRow): FunctionDefinition | undefined => {
+      const stored = read(row);
+      return stored === undefined ? undefined : definitionOf(stored);
+    };
+    const onRows = (rows: ReadonlyMap<string, FunctionDefinition>): void =>
+      onChange([...rows.values()]);
+    return this.watch({ ...reading, read: readDefinition, onRows }).ready;
   }
 
   async readDesired(): Promise<readonly SpawnRequest[]> {
