@@ -62,4 +62,5 @@ export * from './tally';
 export * from './task-class';
 export * from './task-digest';
 export * from './task-headers';
+export * from './timers';
 export * from './told-bytes';

@@ -1,3 +1,4 @@
+import { systemTimers } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
 import { ControlLoop } from './control-loop';
 import { EDGE_LIMITS } from './edge-limits';
@@ -17,6 +18,7 @@ function loopOf(core: Partial<KernelCore>, more: { isLeading?: () => boolean } =
   const clock = manualClock();
   const loop = new ControlLoop({
     clock,
+    timers: systemTimers,
     counters: silentCounters,
     core: {
       apply: (event: KernelEvent) => void applied.push(event.kind),

@@ -14,7 +14,7 @@
  * Whatever throws in here ends the leadership: a core that failed once is never trusted again, and
  * the next leader rebuilds everything from the streams.
  */
-import type { Clock, Instant } from '@llmos/base';
+import type { CancelTimer, Clock, Instant, Timers } from '@llmos/base';
 import { Fifo, readClock } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import type { KernelCore } from './core';
@@ -25,6 +25,7 @@ import type { KernelCounters } from './ports/kernel-counters';
 export interface ControlLoopOptions {
   readonly core: KernelCore;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly counters: KernelCounters;
   /** Must not wait; answers come back through `deliver`. */
   readonly carryOut: (decision: KernelDecision) => void;
@@ -49,7 +50,7 @@ export class ControlLoop {
   private isBehind = false;
   private isTickDue = false;
   private wasLong = false;
-  private timer: NodeJS.Timeout | undefined;
+  private cancelTimer: CancelTimer = () => undefined;
   /** When the core wants its next tick, where a timer runs for it. */
   private wakeAtMs = Number.POSITIVE_INFINITY;
 
@@ -76,7 +77,7 @@ export class ControlLoop {
   suspend(): void {
     if (this.state !== 'running') return;
     this.state = 'suspended';
-    clearTimeout(this.timer);
+    this.cancelTimer();
   }
 
   resume(): void {
@@ -100,7 +101,7 @@ export class ControlLoop {
     this.state = 'ended';
     this.events.takeAll();
     this.intake.takeAll();
-    clearTimeout(this.timer);
+    this.cancelTimer();
   }
 
   private add(line: Fifo<KernelEvent>, event: KernelEvent): void {
@@ -115,7 +116,7 @@ export class ControlLoop {
     // After the messages that arrived together, before anything else waits. After a long turn the
     // next one lets everything else go first: messages come by the hundreds in one go, and with a
     // long turn behind each of them no timer would run for seconds.
-    if (this.wasLong) setImmediate(() => this.tick());
+    if (this.wasLong) this.options.timers.soon(() => this.tick());
     else queueMicrotask(() => this.tick());
   }
 
@@ -150,8 +151,8 @@ export class ControlLoop {
   private catchUp(): void {
     this.wakeAtMs = Number.POSITIVE_INFINITY;
     this.isTickDue = true;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.tick(), EDGE_LIMITS.catchUpMs);
+    this.cancelTimer();
+    this.cancelTimer = this.options.timers.after(EDGE_LIMITS.catchUpMs, () => this.tick());
   }
 
   /** At least some of each line, whatever the clock says; the rest waits for the next tick. */
@@ -180,19 +181,19 @@ export class ControlLoop {
 
   private scheduleNext(nowMs: number): void {
     if (this.state !== 'running') return;
-    clearTimeout(this.timer);
+    this.cancelTimer();
     this.wakeAtMs = Number.POSITIVE_INFINITY;
     if (this.isTickDue) return;
     if (this.backlog > 0) {
       // More than one tick's worth: let the network be served in between.
       this.isTickDue = true;
-      setImmediate(() => this.tick());
+      this.options.timers.soon(() => this.tick());
       return;
     }
     const wakeAtMs = this.options.core.nextWakeMs();
     if (wakeAtMs === undefined) return;
     const waitMs = Math.min(Math.max(0, wakeAtMs - nowMs), EDGE_LIMITS.maxTimerMs);
     this.wakeAtMs = nowMs + waitMs;
-    this.timer = setTimeout(() => this.wake(), waitMs);
+    this.cancelTimer = this.options.timers.after(waitMs, () => this.wake());
   }
 }

@@ -15,6 +15,7 @@ import {
   openListeners,
   seededRandom,
   systemClock,
+  systemTimers,
   wrongClock,
 } from '@llmos/base';
 import type { JetStreamManager } from 'nats';
@@ -225,6 +226,7 @@ async function build(wire: Wire, closers: Closers, ports: ListeningPorts): Promi
     resultMaxAgeMs: config.resultMaxAgeMs,
     time,
     clock: time.steady,
+    timers: systemTimers,
     log,
     counters: wire.counters,
     registry,

@@ -1,11 +1,11 @@
 import type { GenerateChunk, StoredChunk, TaskId, TenantId } from '@llmos/base';
-import { encodeJson } from '@llmos/base';
+import { encodeJson, systemTimers } from '@llmos/base';
 import type { ChunkEnd } from './chunk-writer';
 import { ChunkPace } from './chunk-pace';
 import { ChunkWriter } from './chunk-writer';
 import { PROCESS_LIMITS } from './limits';
 import type { Pause } from './pause';
-import { systemPause } from './pause';
+import { createPause } from './pause';
 import type { PutOutcome, TaskStore } from './ports/task-store';
 
 /** One stream subject, as JetStream keeps it. */
@@ -68,7 +68,7 @@ function createWriter(stream: FakeStream, options: WriterOptions = {}) {
   const writer = new ChunkWriter({
     store: { ...stream.store(), ...options.broken },
     ref: { tenant: 'acme' as TenantId, task: 'a' as TaskId, attempt: options.attempt ?? 1 },
-    pause: options.pause ?? systemPause,
+    pause: options.pause ?? createPause(systemTimers),
     signal: abort.signal,
     pace: options.pace ?? new ChunkPace(0),
     onEnd: (end) => {

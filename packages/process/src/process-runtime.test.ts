@@ -10,9 +10,8 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import { NO_COST, asEpoch, encodeJson, silentLogger, systemClock } from '@llmos/base';
+import { NO_COST, asEpoch, encodeJson, silentLogger, systemClock, systemTimers } from '@llmos/base';
 import type { Attempt, AttemptHandler } from './attempt';
-import { systemPause } from './pause';
 import type { TaskStore } from './ports/task-store';
 import { ProcessRuntime } from './process-runtime';
 
@@ -67,7 +66,7 @@ class Fixture {
       concurrency: 2,
       chunkMs: 0,
       clock: systemClock,
-      pause: systemPause,
+      timers: systemTimers,
       log: silentLogger,
       onFirstToken: ({ task }) => this.begun.push(task),
     });

@@ -10,12 +10,14 @@ import type {
   AttemptOutcome,
   AttemptRef,
   AttemptSpec,
+  CancelTimer,
   Clock,
   Epoch,
   Logger,
   MailboxCommand,
   MailboxMessage,
   ProcessHeartbeat,
+  Timers,
 } from '@llmos/base';
 import type { AttemptHandler, StopReason } from './attempt';
 import { attemptId, refOf } from './attempt';
@@ -25,7 +27,7 @@ import type { EpochRefusal } from './epoch-guard';
 import { FinishedTable } from './finished-table';
 import { PROCESS_LIMITS } from './limits';
 import { Mailbox } from './mailbox';
-import type { Pause } from './pause';
+import { createPause, type Pause } from './pause';
 import type { MailboxLink } from './ports/mailbox-link';
 import type { TaskStore } from './ports/task-store';
 import { ReportOutbox } from './report-outbox';
@@ -44,7 +46,7 @@ export interface ProcessRuntimeParts {
   /** See ChunkPace. */
   readonly chunkMs: number;
   readonly clock: Clock;
-  readonly pause: Pause;
+  readonly timers: Timers;
   readonly log: Logger;
   /** See ProcessOptions. */
   readonly onFirstToken?: (of: AttemptSpec) => void;
@@ -78,9 +80,10 @@ export class ProcessRuntime {
   private readonly chunkPace: ChunkPace;
   private readonly running = new Map<string, Running>();
   private readonly ended = { committed: 0, failed: 0, stopped: 0, preempted: 0 };
-  private readonly timers: NodeJS.Timeout[] = [];
-  private flushing: NodeJS.Immediate | undefined;
-  private flushTimer: NodeJS.Timeout | undefined;
+  private readonly pause: Pause;
+  private cancelTimers: readonly CancelTimer[] = [];
+  private flushing: CancelTimer | undefined;
+  private flushTimer: CancelTimer | undefined;
   private isBeatDue = false;
   private isDraining = false;
   private isClosed = false;
@@ -91,10 +94,11 @@ export class ProcessRuntime {
   private refusalLogAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: ProcessRuntimeParts) {
+    this.pause = createPause(parts.timers);
     this.gate = new EpochGate<MailboxCommand>({
       readEpoch: parts.readEpoch,
       nowMs: () => parts.clock.nowMs(),
-      wait: (waitMs) => parts.pause(waitMs, this.closing.signal),
+      wait: (waitMs) => this.pause(waitMs, this.closing.signal),
       pass: (command) => this.obey(command),
       refuse: (_command, of) => this.refuse(of),
       onNews: () => this.greetLeader(),
@@ -106,10 +110,11 @@ export class ProcessRuntime {
 
   async start(): Promise<void> {
     await this.parts.link.open((message) => this.receive(message));
-    this.timers.push(
-      setInterval(() => this.beat(), PROCESS_LIMITS.heartbeatMs),
-      setInterval(() => this.resend(), PROCESS_LIMITS.resendTickMs),
-    );
+    const { timers } = this.parts;
+    this.cancelTimers = [
+      timers.every(PROCESS_LIMITS.heartbeatMs, () => this.beat()),
+      timers.every(PROCESS_LIMITS.resendTickMs, () => this.resend()),
+    ];
     this.beat();
   }
 
@@ -134,7 +139,7 @@ export class ProcessRuntime {
     if (this.isQuiet() || this.isClosed) return;
     const quiet = new AbortController();
     this.onQuiet = () => quiet.abort();
-    await this.parts.pause(graceMs, quiet.signal);
+    await this.pause(graceMs, quiet.signal);
   }
 
   /** Stops everything at once; what runs is not reported. May be called twice. */
@@ -142,9 +147,9 @@ export class ProcessRuntime {
     if (this.isClosed) return;
     this.isClosed = true;
     this.isDraining = true;
-    for (const timer of this.timers) clearInterval(timer);
-    if (this.flushing !== undefined) clearImmediate(this.flushing);
-    clearTimeout(this.flushTimer);
+    for (const cancel of this.cancelTimers) cancel();
+    this.flushing?.();
+    this.flushTimer?.();
     for (const { abort } of this.running.values()) abort.abort('ABORTED');
     this.gate.close();
     this.closing.abort();
@@ -213,12 +218,12 @@ export class ProcessRuntime {
 
   private async run(running: Running): Promise<void> {
     const { spec, abort, preemption } = running;
-    const { store, handler, pause, clock, log, onFirstToken } = this.parts;
-    const { chunkPace } = this;
+    const { store, handler, timers, clock, log, onFirstToken } = this.parts;
+    const { chunkPace, pause } = this;
     const leftMs = spec.deadlineAtMs - clock.nowMs();
-    const timer = setTimeout(() => abort.abort('DEADLINE_EXCEEDED'), boundedDelay(leftMs));
+    const cancelDeadline = timers.after(leftMs, () => abort.abort('DEADLINE_EXCEEDED'));
     // A handler that never ends must not keep the timer, and with it the program, alive.
-    abort.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    abort.signal.addEventListener('abort', cancelDeadline, { once: true });
     const outcome = await runAttempt(
       {
         store,
@@ -234,7 +239,7 @@ export class ProcessRuntime {
       },
       spec,
     );
-    clearTimeout(timer);
+    cancelDeadline();
     this.running.delete(attemptId(spec));
     this.finish(refOf(spec), outcome, running.cost);
     this.startNext();
@@ -287,7 +292,7 @@ export class ProcessRuntime {
   /** At the end of this turn of the event loop: at once when idle, together under load. */
   private flushSoon(): void {
     if (this.isClosed) return;
-    this.flushing ??= setImmediate(() => {
+    this.flushing ??= this.parts.timers.soon(() => {
       this.flushing = undefined;
       const heartbeat = this.isBeatDue ? this.heartbeat() : undefined;
       this.isBeatDue = false;
@@ -296,10 +301,10 @@ export class ProcessRuntime {
   }
 
   private flushLater(): void {
-    this.flushTimer ??= setTimeout(() => {
+    this.flushTimer ??= this.parts.timers.after(PROCESS_LIMITS.acceptedWaitMs, () => {
       this.flushTimer = undefined;
       this.flushSoon();
-    }, PROCESS_LIMITS.acceptedWaitMs);
+    });
   }
 
   private heartbeat(): ProcessHeartbeat {
@@ -326,8 +331,3 @@ const FINISHED_OPTIONS = {
   maxConfirmed: PROCESS_LIMITS.maxConfirmed,
   resend: PROCESS_LIMITS.resend,
 };
-
-/** setTimeout fires at once for delays of 2^31 ms and more. */
-function boundedDelay(delayMs: number): number {
-  return Math.min(Math.max(0, delayMs), 2 ** 31 - 1);
-}

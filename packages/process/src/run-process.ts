@@ -4,14 +4,13 @@
  * caller's.
  */
 import type { AttemptSpec, Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
-import { SkippedMessages } from '@llmos/base';
+import { SkippedMessages, systemTimers } from '@llmos/base';
 import type { NatsConnection } from 'nats';
 import { createLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
 import { createMailboxLink } from './adapters/jetstream/jetstream-mailbox-link';
 import { createTaskStore } from './adapters/jetstream/jetstream-task-store';
 import type { AttemptHandler } from './attempt';
 import { PROCESS_LIMITS } from './limits';
-import { systemPause } from './pause';
 import type { ProcessCounts } from './process-runtime';
 import { ProcessRuntime } from './process-runtime';
 
@@ -66,7 +65,7 @@ export async function runProcess(options: ProcessOptions): Promise<RunningProces
     concurrency: options.concurrency ?? permits,
     chunkMs: options.chunkMs ?? PROCESS_LIMITS.chunkMs,
     clock,
-    pause: systemPause,
+    timers: systemTimers,
     log,
     ...(options.onFirstToken === undefined ? {} : { onFirstToken: options.onFirstToken }),
   });

@@ -1,4 +1,4 @@
-import { HEADERS, errorBody, silentLogger } from '@llmos/base';
+import { HEADERS, errorBody, silentLogger, systemTimers } from '@llmos/base';
 import type { Epoch, FunctionName, TenantId } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
 import type { ActiveLeadershipParts } from './active-leadership';
@@ -20,6 +20,7 @@ function beginning(more: Partial<ActiveLeadershipParts>): ActiveLeadership {
   const parts = {
     counters: silentCounters,
     clock: manualClock(),
+    timers: systemTimers,
     log: silentLogger,
     createCore: () => ({}),
     isLeading: () => true,

@@ -5,6 +5,7 @@
  * epoch. What was begun is ended in reverse order.
  */
 import type {
+  CancelTimer,
   Clock,
   Epoch,
   ErrorBody,
@@ -14,6 +15,7 @@ import type {
   SystemInfo,
   TaskId,
   TenantId,
+  Timers,
 } from '@llmos/base';
 import { HEADERS, LlmosError, readClock } from '@llmos/base';
 import { DecisionCarrier } from '../carry-out';
@@ -54,6 +56,7 @@ export interface ActiveLeadershipParts {
   readonly callerLink: CallerLink;
   readonly counters: KernelCounters;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly log: Logger;
   readonly kernelId: KernelId;
   readonly info: (epoch: Epoch, counts: CoreCounts) => Promise<SystemInfo>;
@@ -78,13 +81,13 @@ export class ActiveLeadership implements Leader {
   private served: ServedSubject | undefined;
   private unlisten: () => void = () => undefined;
   private readonly callers: CallerWatch;
-  private callerTimer: NodeJS.Timeout | undefined;
+  private stopLooking: CancelTimer = () => undefined;
   private isEnded = false;
   private hasBegun = false;
   private isStopping = false;
   private isHeard = false;
   private heldBackAgainAtMs = 0;
-  private beginTimer: NodeJS.Timeout | undefined;
+  private cancelBeginTimer: CancelTimer = () => undefined;
 
   constructor(
     private readonly parts: ActiveLeadershipParts,
@@ -104,6 +107,7 @@ export class ActiveLeadership implements Leader {
     this.loop = new ControlLoop({
       core: this.core,
       clock: parts.clock,
+      timers: parts.timers,
       counters: parts.counters,
       carryOut: (decision) => this.carrier.carryOut(decision),
       afterTick: () => this.afterTick(),
@@ -125,10 +129,10 @@ export class ActiveLeadership implements Leader {
   /** Never rejects; what fails goes to `onFailure`. */
   async begin(): Promise<void> {
     // What is never answered must not keep the lease from other kernels.
-    this.beginTimer = setTimeout(() => {
+    this.cancelBeginTimer = this.parts.timers.after(EDGE_LIMITS.beginMs, () => {
       const message = `the leadership did not begin within ${EDGE_LIMITS.beginMs} ms`;
       this.fail(new LlmosError('UNAVAILABLE', message));
-    }, EDGE_LIMITS.beginMs);
+    });
     try {
       const desired = await this.parts.registryStore.readDesired();
       if (this.isEnded) return;
@@ -145,14 +149,14 @@ export class ActiveLeadership implements Leader {
         desired,
       });
       this.hasBegun = true;
-      clearTimeout(this.beginTimer);
+      this.cancelBeginTimer();
       this.serve();
       await this.parts.requests.heard();
       this.isHeard = true;
     } catch (error) {
       if (!this.isEnded) this.fail(error);
     } finally {
-      clearTimeout(this.beginTimer);
+      this.cancelBeginTimer();
     }
   }
 
@@ -190,8 +194,8 @@ export class ActiveLeadership implements Leader {
   async end(): Promise<void> {
     if (this.isEnded) return;
     this.isEnded = true;
-    clearTimeout(this.beginTimer);
-    clearInterval(this.callerTimer);
+    this.cancelBeginTimer();
+    this.stopLooking();
     // What is asked still is refused.
     const unserved = this.served?.stop();
     this.loop.end();
@@ -250,7 +254,7 @@ export class ActiveLeadership implements Leader {
 
   private serve(): void {
     const { requests, registry, registrar, attachService, registryStore } = this.parts;
-    const { counters, clock, log } = this.parts;
+    const { counters, clock, timers, log } = this.parts;
     const isLeading = (): boolean => !this.isEnded && this.parts.isLeading();
     this.served = startSystemService({
       requests,
@@ -271,7 +275,7 @@ export class ActiveLeadership implements Leader {
     });
     this.parts.packageCollector.begin(isLeading);
     this.callers.start();
-    this.callerTimer = setInterval(() => this.callers.look(), EDGE_LIMITS.callerLookMs);
+    this.stopLooking = timers.every(EDGE_LIMITS.callerLookMs, () => this.callers.look());
   }
 
   private afterTick(): void {
