@@ -112,7 +112,7 @@ async function compose(of: {
   const budgets = await whileUnavailable(waiting, () =>
     prepareStores({ ...config, connection, manager, log }),
   );
-  const slowLane = new SlowLane(connection);
+  const slowLane = new SlowLane(connection, systemTimers);
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
   const budget = budgetFor(heapLimitBytes, config.bodyCacheBytes);
   log.info('memory-budget', { heapLimitBytes, ...budget });

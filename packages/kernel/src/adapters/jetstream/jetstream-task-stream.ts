@@ -1,8 +1,6 @@
 /**
- * The durable side of tasks on JetStream: intake, results, attempts, dead letters.
- *
- * One writer per leadership. Reads that decide something go to the stream's leader, because a
- * follower may not know yet what was committed.
+ * The durable side of tasks on JetStream: the intake, which lives here, and what is stored of tasks
+ * beside their messages (task-records.ts). One writer per leadership.
  */
 import type {
   BodyFormat,
@@ -13,12 +11,11 @@ import type {
   TaskClass,
   TaskId,
   TenantId,
-  TenantTask,
   Delivery,
 } from '@llmos/base';
-import { LlmosError, STREAMS, TASK_CLASSES, failure, isOther } from '@llmos/base';
+import { LlmosError, STREAMS, TASK_CLASSES, failure, systemTimers } from '@llmos/base';
 import { Events } from 'nats';
-import type { JetStreamClient, JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
+import type { JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { IntakeEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
@@ -34,21 +31,17 @@ import type { ForeignEpochs } from '../../services/foreign-epochs';
 import type { IntakeContext } from '../../services/task-intake';
 import { refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
-import { identityOf } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
 import { AheadTasks } from './ahead-tasks';
-import { AttemptRows, untried } from './attempt-rows';
 import type { KnownOfTask } from './backlog-reads';
 import { BacklogReads } from './backlog-reads';
 import { whileUnavailable } from './connection';
-import { publishDeadLetter } from './dead-letters';
 import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
 import { IntakePace, type LoopReading } from './intake-pace';
 import { IntakePull } from './intake-pull';
 import { RecentAcks } from './recent-acks';
-import { ResultCommits } from './result-commits';
-import type { KnownResult, ResultReads } from './result-reads';
+import type { ResultReads } from './result-reads';
 import { deleteMessage } from './message-deletion';
 import { MessageReader } from './message-reader';
 import { RefusedSubjects } from './refused-subjects';
@@ -57,6 +50,7 @@ import { SkippedTasks } from './skipped-tasks';
 import type { StrayTask } from './stray-tasks';
 import { StrayTasks } from './stray-tasks';
 import type { SlowLane } from './slow-lane';
+import { TaskRecords } from './task-records';
 
 export interface TaskStreamOptions {
   readonly connection: NatsConnection;
@@ -95,9 +89,7 @@ interface Leadership {
 }
 
 export class JetStreamTaskStream implements TaskStream {
-  private readonly jetstream: JetStreamClient;
-  private readonly attempts: AttemptRows;
-  private readonly commits: ResultCommits;
+  private readonly records: TaskRecords;
   private active: Leadership | undefined;
   private readonly reader: MessageReader;
   private readonly recentAcks = new RecentAcks();
@@ -108,12 +100,9 @@ export class JetStreamTaskStream implements TaskStream {
   private generation = 0;
 
   constructor(private readonly options: TaskStreamOptions) {
-    const timeout = EDGE_LIMITS.requestTimeoutMs;
-    this.jetstream = options.connection.jetstream({ timeout });
-    this.attempts = new AttemptRows(options);
+    this.records = new TaskRecords(options);
     this.reader = new MessageReader(options);
     this.refused = new RefusedSubjects(options);
-    this.commits = new ResultCommits({ ...options, jetstream: this.jetstream });
     void this.watchReconnects();
   }
 
@@ -135,7 +124,7 @@ export class JetStreamTaskStream implements TaskStream {
     const read = (): LoopReading => performance.eventLoopUtilization();
     const pace = new IntakePace({ read, nowMs, lastSequence });
     const pulls = TASK_CLASSES.map((taskClass) => this.createPull({ epoch, taskClass, pace }));
-    const persistence = new Persistence({ log, counters, nowMs });
+    const persistence = new Persistence({ log, counters, nowMs, timers: systemTimers });
     const held = new HeldMessages(this.options.bodyCacheBytes);
     const onStray = (stray: StrayTask): Promise<void> => this.endStray(stray);
     const strays = new StrayTasks({ manager, log, onStray });
@@ -215,46 +204,21 @@ export class JetStreamTaskStream implements TaskStream {
 
   async lookUp(spec: TaskSpec): Promise<LookedUp> {
     const { persistence, lastSequence, backlog } = this.leadership();
-    const of = { tenant: spec.tenant, task: spec.id };
     const mayHaveRun = spec.sequence <= lastSequence;
     const known = mayHaveRun ? await backlog.of(spec) : NOT_TRIED;
-    if (known.isCommitted === false && known.row !== 'unknown') return untried(known.row);
-    return persistence.run('look-up-result', spec, async () => {
-      const [found, row] = await Promise.all([
-        known.isCommitted === 'unknown' ? this.resultOf(of, mayHaveRun) : undefined,
-        known.row === 'unknown' ? this.attempts.read(spec.tenant, spec.id) : known.row,
-      ]);
-      const isCommitted = await this.commits.isEnd(spec, found);
-      const first = isCommitted ? found?.identity : undefined;
-      const other = isOther(first, identityOf(spec)) && first !== undefined ? { other: first } : {};
-      return { ...untried(row), isCommitted, ...other };
-    });
-  }
-
-  private resultOf(of: TenantTask, mayHaveRun: boolean): Promise<KnownResult | undefined> {
-    const { reads } = this.options;
-    return mayHaveRun ? reads.read(of) : reads.known(of);
+    return this.records.lookUp(persistence, spec, { known, mayHaveRun });
   }
 
   recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void> {
-    const { persistence } = this.leadership();
-    return persistence.run('record-attempt', spec, () =>
-      this.attempts.write(spec.tenant, spec.id, record),
-    );
+    return this.records.recordAttempt(this.leadership().persistence, spec, record);
   }
 
   commitResult(of: CommittedResult): Promise<void> {
-    const { persistence } = this.leadership();
-    return persistence.run('commit-result', { class: of.class, tenant: of.of.tenant }, () =>
-      this.commits.commit(of),
-    );
+    return this.records.commitResult(this.leadership().persistence, of);
   }
 
   storeDeadLetter(letter: DeadLetter): Promise<void> {
-    const { persistence } = this.leadership();
-    return persistence.run('store-dead-letter', letter.spec, () =>
-      publishDeadLetter({ ...this.options, jetstream: this.jetstream }, letter),
-    );
+    return this.records.storeDeadLetter(this.leadership().persistence, letter);
   }
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
@@ -262,7 +226,7 @@ export class JetStreamTaskStream implements TaskStream {
     if (reply === '') this.endUndelivered(sequence);
     else if (reply !== undefined) this.acknowledgeDelivery(reply);
     if (reply !== '') this.active?.skipped.noteGone(sequence);
-    if (forget !== undefined) this.attempts.forget(forget.tenant, forget.task);
+    if (forget !== undefined) this.records.forgetAttempts(forget);
   }
 
   bodyOf(sequence: number): Uint8Array | undefined {

@@ -1,5 +1,5 @@
 import type { TaskClass, TenantId } from '@llmos/base';
-import { silentLogger } from '@llmos/base';
+import { silentLogger, systemTimers } from '@llmos/base';
 import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
 import { silentCounters } from '../../ports/kernel-counters';
 import { Persistence } from './retry';
@@ -16,7 +16,12 @@ function persistenceAt() {
   const pass = (ms: number): void => {
     nowMs += ms;
   };
-  const options = { log: silentLogger, counters: silentCounters, nowMs: () => nowMs };
+  const options = {
+    log: silentLogger,
+    counters: silentCounters,
+    nowMs: () => nowMs,
+    timers: systemTimers,
+  };
   return { persistence: new Persistence(options), pass };
 }
 

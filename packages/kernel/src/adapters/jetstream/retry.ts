@@ -2,7 +2,7 @@
  * Requests to JetStream that must succeed: repeated with backoff until they do or the leadership
  * ends, a bounded number at once.
  */
-import type { Logger, TaskClass, TenantId } from '@llmos/base';
+import type { Logger, TaskClass, TenantId, Timers } from '@llmos/base';
 import { FairFifo, LlmosError, TASK_CLASSES, Tally, backoffMs } from '@llmos/base';
 import { describeApiError } from '@llmos/wire';
 import { EDGE_LIMITS, STORE_RETRY } from '../../edge-limits';
@@ -36,6 +36,7 @@ export interface PersistenceOptions {
   readonly log: Logger;
   readonly counters: KernelCounters;
   readonly nowMs: () => number;
+  readonly timers: Timers;
 }
 
 /** Whom a request is for. */
@@ -190,11 +191,11 @@ export class Persistence {
   private pause(waitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const resume = (): void => {
-        clearTimeout(timer);
+        cancel();
         this.pauses.delete(resume);
         resolve();
       };
-      const timer = setTimeout(resume, waitMs);
+      const cancel = this.options.timers.after(waitMs, resume);
       this.pauses.add(resume);
     });
   }

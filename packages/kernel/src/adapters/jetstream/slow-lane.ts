@@ -3,6 +3,7 @@
  * few milliseconds: each write to the socket costs more than all that the kernel thinks about a
  * task. They stay in order among themselves; what is urgent overtakes them.
  */
+import type { CancelTimer, Timers } from '@llmos/base';
 import type { NatsConnection } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 
@@ -15,20 +16,23 @@ const NOTHING = new Uint8Array(0);
 
 export class SlowLane {
   private waiting: SlowMessage[] = [];
-  private timer: NodeJS.Timeout | undefined;
+  private cancelTimer: CancelTimer | undefined;
 
-  constructor(private readonly connection: NatsConnection) {}
+  constructor(
+    private readonly connection: NatsConnection,
+    private readonly timers: Timers,
+  ) {}
 
   push(subject: string, body: Uint8Array = NOTHING): void {
     this.waiting.push({ subject, body });
     if (this.waiting.length >= EDGE_LIMITS.maxSlowMessages) this.flush();
-    else this.timer ??= setTimeout(() => this.flush(), EDGE_LIMITS.slowLaneMs);
+    else this.cancelTimer ??= this.timers.after(EDGE_LIMITS.slowLaneMs, () => this.flush());
   }
 
   /** Sends what waits; where the connection is closed, all of it is lost, as it may be. */
   flush(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
+    this.cancelTimer?.();
+    this.cancelTimer = undefined;
     const messages = this.waiting;
     this.waiting = [];
     for (const { subject, body } of messages) this.connection.publish(subject, body);
