@@ -48,11 +48,6 @@ export class ChunkAssembly {
 
   constructor(private readonly limits: EarlyLimits) {}
 
-  /** Index of the next token to give out. */
-  get nextTokenIndex(): number {
-    return this.nextIndex;
-  }
-
   /** Whether chunks wait for an earlier one that has not come. */
   get hasGap(): boolean {
     return this.early.size > 0;

@@ -14,7 +14,7 @@ export interface ProgramReady {
   readonly grpcUrl?: string;
 }
 
-export const DISK_LEVELS = ['ample', 'short', 'full'] as const;
+const DISK_LEVELS = ['ample', 'short', 'full'] as const;
 /** `short`: soon nothing more can be stored; `full`: a server may have failed to write already. */
 export type DiskLevel = (typeof DISK_LEVELS)[number];
 

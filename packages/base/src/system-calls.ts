@@ -99,7 +99,6 @@ export interface NodeRow {
   readonly labels: Readonly<Record<string, string>>;
   /** Milliseconds left of its lease. */
   readonly leaseMs: number;
-  readonly isDraining: boolean;
   readonly processes: number;
   /** What failed here and is not tried now, the latest last; absent where nothing did. */
   readonly faults?: readonly NodeFault[];

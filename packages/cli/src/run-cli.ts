@@ -23,7 +23,7 @@ export async function runCli(args: readonly string[], host: CommandHost): Promis
 }
 
 /** Options may also stand before the command they belong to: `llmos --json ps`. */
-export function commandFirst(args: readonly string[]): string[] {
+function commandFirst(args: readonly string[]): string[] {
   let end = 0;
   while (args[end] === '--json' || VALUE_OPTIONS.some((name) => isOption(args[end], name))) {
     end += VALUE_OPTIONS.includes(args[end] ?? '') ? 2 : 1;

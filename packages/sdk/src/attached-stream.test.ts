@@ -1,6 +1,6 @@
 import type { GenerateChunk, TaskId, TenantId } from '@llmos/base';
 import { HEADERS, decodeJson, encodeJson, seededRandom, success, systemClock } from '@llmos/base';
-import { createSystemAlarm } from './adapters/system/system-alarm';
+import { createSystemDoorbell } from './adapters/system/system-doorbell';
 import { openAttachedStream } from './attached-stream';
 import { createMemoryLink, memoryMessage } from './testing';
 
@@ -39,7 +39,7 @@ function setUp(onAttach: (fromIndex: number, send: Send) => void, fromIndex = 0)
       stored: undefined as never,
       clock: systemClock,
       random: seededRandom(1),
-      createAlarm: createSystemAlarm,
+      createDoorbell: createSystemDoorbell,
       newTaskId: () => 'me' as TaskId,
       callerId: () => undefined,
     },

@@ -9,7 +9,7 @@ import type { ClientContext } from './client-context';
 import { assertNotAborted } from './client-context';
 import { parseGenerateOutput } from './generate-output';
 import { SDK_LIMITS } from './limits';
-import type { Alarm } from './ports/alarm';
+import type { Doorbell } from './ports/doorbell';
 import type { IncomingMessage } from './ports/message-link';
 import type { ReplyStream } from './reply-iterator';
 import { iterateReplies } from './reply-iterator';
@@ -32,7 +32,7 @@ export function openAttachedStream(
 class AttachedReader {
   readonly queue: ReplyQueue;
   private readonly id: TaskId;
-  private readonly alarm: Alarm;
+  private readonly doorbell: Doorbell;
   /** A name of its own, so that nobody else's chunks come. */
   private readonly client: string;
   private nextIndex: number | undefined;
@@ -48,8 +48,8 @@ class AttachedReader {
   ) {
     this.id = options.task;
     this.client = context.newTaskId();
-    this.queue = new ReplyQueue(context.createAlarm);
-    this.alarm = context.createAlarm();
+    this.queue = new ReplyQueue(context.createDoorbell);
+    this.doorbell = context.createDoorbell();
     this.heardAtMs = context.clock.nowMs();
   }
 
@@ -91,7 +91,7 @@ class AttachedReader {
         throw new LlmosError('DEADLINE_EXCEEDED', `${what} took longer than ${limitMs} ms`);
       const silentMs = clock.nowMs() - this.heardAtMs;
       if (this.mustAttach || silentMs >= SDK_LIMITS.attachSilenceMs) await this.attach(leftMs);
-      await this.alarm.wait(Math.min(SDK_LIMITS.attachSilenceMs, leftMs), signal, link.closed);
+      await this.doorbell.wait(Math.min(SDK_LIMITS.attachSilenceMs, leftMs), signal, link.closed);
     }
   }
 
@@ -109,7 +109,7 @@ class AttachedReader {
 
   private attachSoon(): void {
     this.mustAttach = true;
-    this.alarm.ring();
+    this.doorbell.ring();
   }
 
   private take(message: IncomingMessage): void {
@@ -124,7 +124,7 @@ class AttachedReader {
         this.earlyResults += 1;
         this.mustAttach = true;
       }
-      this.alarm.ring();
+      this.doorbell.ring();
       return;
     }
     const chunk = body.byteLength === 0 ? undefined : parseChunk(body);

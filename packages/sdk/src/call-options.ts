@@ -148,7 +148,7 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   throw invalid(`signal is ${quoteShort(signal)}: it must be an AbortSignal`);
 }
 
-export function checkTimeout(timeoutMs: number | undefined): number | undefined {
+function checkTimeout(timeoutMs: number | undefined): number | undefined {
   return integer('timeoutMs', timeoutMs, 1, WIRE_LIMITS.maxTimeoutMs);
 }
 

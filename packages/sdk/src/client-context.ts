@@ -1,6 +1,6 @@
 import type { CallerId, Clock, Random, TaskId, TenantId } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
-import type { CreateAlarm } from './ports/alarm';
+import type { CreateDoorbell } from './ports/doorbell';
 import type { MessageLink } from './ports/message-link';
 import type { StoredMessages } from './ports/stored-messages';
 
@@ -15,7 +15,7 @@ export interface ClientContext {
   readonly stored: StoredMessages;
   readonly clock: Clock;
   readonly random: Random;
-  readonly createAlarm: CreateAlarm;
+  readonly createDoorbell: CreateDoorbell;
   readonly newTaskId: () => TaskId;
   /** To whom tasks are bound; undefined: to nobody. */
   readonly callerId: () => CallerId | undefined;

@@ -9,7 +9,7 @@ import { connectToNats } from './adapters/nats/nats-connect';
 import { createNatsMessageLink } from './adapters/nats/nats-message-link';
 import { warnOfSkipped } from './adapters/nats/skipped-warnings';
 import { filePackageFolder } from './adapters/system/file-package-folder';
-import { createSystemAlarm } from './adapters/system/system-alarm';
+import { createSystemDoorbell } from './adapters/system/system-doorbell';
 import { assertOptions, checkWait, invalid } from './call-options';
 import { openCaller } from './caller';
 import type { ClientContext } from './client-context';
@@ -95,7 +95,7 @@ function createContext(
     stored: createJetStreamStoredMessages(of.link),
     clock: systemClock,
     random: seededRandom(randomBytes(4).readInt32LE()),
-    createAlarm: createSystemAlarm,
+    createDoorbell: createSystemDoorbell,
     newTaskId: () => newId() as TaskId,
   };
 }
@@ -105,11 +105,11 @@ function newId(): string {
 }
 
 function createUploadParts(context: ClientContext): ModelUploadParts {
-  const { link, stored, createAlarm, random, clock, newTaskId } = context;
+  const { link, stored, createDoorbell, random, clock, newTaskId } = context;
   const store = createJetStreamPackageStore({
     link,
     stored,
-    createAlarm,
+    createDoorbell,
     random,
     newId: newTaskId,
     wallMs: () => clock.wallMs(),

@@ -33,7 +33,7 @@ function setUp(outcomes: readonly RequestOutcome[]) {
     },
     clock,
     random: seededRandom(1),
-    createAlarm: () => ({
+    createDoorbell: () => ({
       ring: () => undefined,
       wait: async (waitMs) => {
         waits.push(waitMs);

@@ -54,7 +54,7 @@ export async function requestKernel(
 ): Promise<Result> {
   const limitMs = Math.ceil(request.untilMs - context.clock.nowMs());
   const counts: Counts = { limitMs, attempts: 0, unheard: 0, busy: 0 };
-  const alarm = context.createAlarm();
+  const doorbell = context.createDoorbell();
   let problem: LlmosError | undefined;
   for (;;) {
     assertNotAborted(context, request.what, request.signal);
@@ -67,7 +67,7 @@ export async function requestKernel(
     problem = attempt.problem;
     if (attempt.waitMs <= 0) continue;
     const leftMs = request.untilMs - context.clock.nowMs();
-    await alarm.wait(Math.min(attempt.waitMs, leftMs), request.signal, context.link.closed);
+    await doorbell.wait(Math.min(attempt.waitMs, leftMs), request.signal, context.link.closed);
   }
 }
 

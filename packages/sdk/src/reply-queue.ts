@@ -6,17 +6,17 @@
 import type { GenerateChunk } from '@llmos/base';
 import { ChunkBuffer } from './chunk-buffer';
 import { SDK_LIMITS } from './limits';
-import type { Alarm, CreateAlarm } from './ports/alarm';
+import type { Doorbell, CreateDoorbell } from './ports/doorbell';
 
 export class ReplyQueue {
   private readonly buffer = new ChunkBuffer();
-  private readonly alarm: Alarm;
+  private readonly doorbell: Doorbell;
   private turn: Promise<unknown> = Promise.resolve();
   private error: unknown;
   private hasEnded = false;
 
-  constructor(createAlarm: CreateAlarm) {
-    this.alarm = createAlarm();
+  constructor(createDoorbell: CreateDoorbell) {
+    this.doorbell = createDoorbell();
   }
 
   get isOver(): boolean {
@@ -26,7 +26,7 @@ export class ReplyQueue {
   push(chunk: GenerateChunk): void {
     if (this.hasEnded) return;
     this.buffer.push(chunk);
-    this.alarm.ring();
+    this.doorbell.ring();
   }
 
   /** Nothing more comes; the error is thrown after what is held. The first call counts. */
@@ -34,7 +34,7 @@ export class ReplyQueue {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.error = error;
-    this.alarm.ring();
+    this.doorbell.ring();
   }
 
   clear(): void {
@@ -53,7 +53,7 @@ export class ReplyQueue {
       const chunk = this.buffer.shift();
       if (chunk !== undefined) return { done: false, value: chunk };
       if (this.hasEnded) break;
-      await this.alarm.wait(SDK_LIMITS.streamTimeoutMs);
+      await this.doorbell.wait(SDK_LIMITS.streamTimeoutMs);
     }
     const { error } = this;
     this.error = undefined;

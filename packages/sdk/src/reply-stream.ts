@@ -67,7 +67,7 @@ class GenerationReader {
     private readonly options: ReplyStreamOptions,
   ) {
     this.id = options.task;
-    this.queue = new ReplyQueue(context.createAlarm);
+    this.queue = new ReplyQueue(context.createDoorbell);
   }
 
   /** Subscribes before the task is submitted, so that no chunk is missed. Called once. */
@@ -149,7 +149,7 @@ class GenerationReader {
   private async readStored(): Promise<void> {
     const stream = STREAMS.streams;
     const subject = subjects.stream({ tenant: this.context.tenant, task: this.id });
-    const alarm = this.context.createAlarm();
+    const doorbell = this.context.createDoorbell();
     let fruitless = 0;
     for (let reads = 0; !this.queue.isOver && reads < SDK_LIMITS.maxRecoveredChunks; reads += 1) {
       const fromSequence = this.nextSequence;
@@ -164,7 +164,7 @@ class GenerationReader {
       if (isComplete && this.recovery === 'running') break;
       this.recovery = 'running';
       fruitless += 1;
-      await alarm.wait(backoffMs(GAP_BACKOFF, fruitless), this.context.link.closed);
+      await doorbell.wait(backoffMs(GAP_BACKOFF, fruitless), this.context.link.closed);
     }
     this.recovery = 'idle';
   }

@@ -33,13 +33,13 @@ export async function waitForResult(context: ClientContext, wait: ResultWait): P
   const { link } = context;
   const what = `waiting for the result of task ${wait.of.task}`;
   const limitMs = Math.ceil(wait.untilMs - context.clock.nowMs());
-  const alarm = context.createAlarm();
+  const doorbell = context.createDoorbell();
   let policy: BackoffPolicy = QUIET_LOOK_BACKOFF;
   let looks = 0;
   const announce = (): void => {
     policy = ANNOUNCED_LOOK_BACKOFF;
     looks = 0;
-    alarm.ring();
+    doorbell.ring();
   };
   const cleanups = [
     ...resultPlaces(wait.of).map(({ subject }) => link.subscribe(subject, announce)),
@@ -57,7 +57,7 @@ export async function waitForResult(context: ClientContext, wait: ResultWait): P
       if (leftMs <= 0) throw outOfTime(`${what} took longer than ${limitMs} ms`, outcome);
       looks += 1;
       const waitMs = withJitter(context, backoffMs(policy, looks));
-      await alarm.wait(Math.min(waitMs, leftMs), wait.signal, link.closed);
+      await doorbell.wait(Math.min(waitMs, leftMs), wait.signal, link.closed);
     }
   } finally {
     for (const cleanup of cleanups) cleanup();

@@ -42,7 +42,7 @@ function setUp(sequences: readonly number[]) {
     },
     clock,
     random: seededRandom(1),
-    createAlarm: () => ({ ring: () => undefined, wait: async () => undefined }),
+    createDoorbell: () => ({ ring: () => undefined, wait: async () => undefined }),
     newTaskId: () => 'a' as TaskId,
     callerId: () => undefined,
   };

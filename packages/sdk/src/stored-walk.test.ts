@@ -35,7 +35,7 @@ function walker(stored: StoredMessage[], onWait: () => void = () => undefined) {
     },
     clock,
     random: seededRandom(1),
-    createAlarm: () => ({ ring: () => undefined, wait: async () => onWait() }),
+    createDoorbell: () => ({ ring: () => undefined, wait: async () => onWait() }),
     newTaskId: () => 'a' as TaskId,
     callerId: () => undefined,
   };

@@ -29,8 +29,8 @@ export async function* walkStored(
 ): AsyncGenerator<StoredMessage, void, undefined> {
   const { link } = context;
   const { stream, subject, signal, untilMs = Infinity } = walk;
-  const alarm = context.createAlarm();
-  const ring = (): void => alarm.ring();
+  const doorbell = context.createDoorbell();
+  const ring = (): void => doorbell.ring();
   const cleanups = walk.follows ? [link.subscribe(subject, ring), link.onReconnect(ring)] : [];
   const limitMs = Math.ceil(untilMs - context.clock.nowMs());
   let fromSequence = Math.max(1, walk.fromSequence);
@@ -60,7 +60,7 @@ export async function* walkStored(
         throw new LlmosError('UNAVAILABLE', `${walk.what}: ${stream} ${outcome.reason}`);
       }
       const pauseMs = Math.min(backoffMs(FOLLOW_BACKOFF, fruitless), waitMs);
-      await alarm.wait(pauseMs, signal, link.closed);
+      await doorbell.wait(pauseMs, signal, link.closed);
     }
   } finally {
     for (const cleanup of cleanups) cleanup();

@@ -29,7 +29,7 @@ function setUp(answer: (request: PageRequest) => unknown) {
     },
     clock,
     random: seededRandom(1),
-    createAlarm: () => ({ ring: () => undefined, wait: async () => Promise.resolve() }),
+    createDoorbell: () => ({ ring: () => undefined, wait: async () => Promise.resolve() }),
     newTaskId: () => 'id' as TaskId,
   };
   const requests = (): unknown[] => link.sent.map((message) => decodeJson(message.body));

@@ -68,7 +68,7 @@ function registerRetry(dead: Command, host: CommandHost): void {
   withExamples(command, ['llmos dead retry 5f1c0a --wait', 'llmos dead retry 5f1c0a --drop']);
 }
 
-export function formatDead(letters: readonly DeadLetter[], style: Style): string {
+function formatDead(letters: readonly DeadLetter[], style: Style): string {
   if (letters.length === 0) return style.dim('no dead letters');
   return formatTable<DeadLetter>(
     [

@@ -53,7 +53,7 @@ function events(options: EventCommandOptions, host: CommandHost): Promise<void> 
   });
 }
 
-export function formatEvent(event: LifecycleEvent, style: Style): string {
+function formatEvent(event: LifecycleEvent, style: Style): string {
   const time = new Date(event.wallMs).toISOString().slice(0, 23);
   const fields = Object.entries(event.fields).map(
     ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,

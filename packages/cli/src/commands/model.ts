@@ -111,7 +111,7 @@ async function addModel(
 }
 
 /** The newest version where none is named. Throws NOT_FOUND. */
-export function findModel(models: readonly ModelRegistration[], text: string): ModelRegistration {
+function findModel(models: readonly ModelRegistration[], text: string): ModelRegistration {
   const ref = parseModelRef(text);
   if (ref === undefined) throw new UsageError(`${quoteShort(text)} is not NAME or NAME@VERSION`);
   const found =
@@ -122,7 +122,7 @@ export function findModel(models: readonly ModelRegistration[], text: string): M
   throw new LlmosError('NOT_FOUND', `model ${quoteShort(text)} is not registered`);
 }
 
-export function formatModels(models: readonly ModelRegistration[], style: Style): string {
+function formatModels(models: readonly ModelRegistration[], style: Style): string {
   if (models.length === 0) return style.dim('no models; add one with: llmos model add <folder>');
   return formatTable<ModelRegistration>(
     [

@@ -114,7 +114,7 @@ export function registerLimits(program: Command, host: CommandHost): void {
   );
 }
 
-export function formatLimits(limits: readonly LimitRow[], style: Style): string {
+function formatLimits(limits: readonly LimitRow[], style: Style): string {
   const amount = ({ name }: LimitRow, value: number): string =>
     name.endsWith('Bytes') ? formatBytes(value) : value.toLocaleString('en-US');
   return formatTable<LimitRow>(
@@ -164,12 +164,12 @@ function contextsCell({ contexts }: ProcessRow): string {
   return `${running}+${waiting}+${saved} ${bytes}`;
 }
 
-export function formatNodes(nodes: readonly NodeRow[], style: Style): string {
+function formatNodes(nodes: readonly NodeRow[], style: Style): string {
   if (nodes.length === 0) return style.dim('no nodes; start a worker');
   return formatTable<NodeRow>(
     [
       { title: 'NODE', cell: (row) => style.bold(row.node) },
-      { title: 'STATE', cell: (row) => colorState(row.isDraining ? 'draining' : row.state, style) },
+      { title: 'STATE', cell: (row) => colorState(row.state, style) },
       { title: 'CORES', align: 'right', cell: (row) => String(row.cores) },
       { title: 'MEMORY', align: 'right', cell: (row) => formatBytes(row.memoryBytes) },
       { title: 'DEVICES', cell: (row) => row.devices.map(formatDevice).join(', ') },

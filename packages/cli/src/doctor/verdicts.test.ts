@@ -24,7 +24,7 @@ function stream(changes: Partial<StreamDescription> = {}): StreamDescription {
 }
 
 const node = (changes: Partial<NodeRow> = {}): NodeRow =>
-  ({ node: 'n1', state: 'alive', isDraining: false, devices: [], ...changes }) as NodeRow;
+  ({ node: 'n1', state: 'alive', devices: [], ...changes }) as NodeRow;
 const model = (footprintBytes: number): ModelRegistration =>
   ({ name: 'tale', version: '1', footprintBytes }) as ModelRegistration;
 const device = (capacityBytes: number): NodeRow['devices'][number] =>

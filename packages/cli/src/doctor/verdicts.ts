@@ -144,7 +144,7 @@ export interface Fleet {
 /** Whether each model fits a device of a live node, and whether its processes start. */
 export function checkModels({ models, nodes, processes }: Fleet): Check[] {
   if (models.length === 0) return [ok('models', 'none registered')];
-  const live = nodes.filter((node) => node.state === 'alive' && !node.isDraining);
+  const live = nodes.filter((node) => node.state === 'alive');
   const devices = live.flatMap((node) => node.devices.map((device) => device.capacityBytes));
   const largestBytes = Math.max(0, ...devices);
   const checks = models.flatMap((model): Check[] => {

@@ -33,7 +33,7 @@ function eachText<Item>(
   return lists.length === value.length ? lists.map(format).join('\n\n') : undefined;
 }
 
-export function formatLabels(labels: readonly Label[], style: Style): string {
+function formatLabels(labels: readonly Label[], style: Style): string {
   const rows = labels.slice(0, CLI_LIMITS.shownRows);
   const table = formatTable(
     [
@@ -47,7 +47,7 @@ export function formatLabels(labels: readonly Label[], style: Style): string {
   return table + more(labels.length - rows.length, style);
 }
 
-export function formatEntities(entities: readonly Entity[], style: Style): string {
+function formatEntities(entities: readonly Entity[], style: Style): string {
   if (entities.length === 0) return style.dim('no entities');
   const rows = entities.slice(0, CLI_LIMITS.shownRows);
   const table = formatTable(

@@ -27,7 +27,6 @@ const NODE: NodeRow = {
   versions: {},
   labels: {},
   leaseMs: 5_000,
-  isDraining: false,
   processes: 1,
 };
 const PROCESS: ProcessRow = {

@@ -39,7 +39,7 @@ export function parseConfigFile(text: string, file: string): ConfigValues {
   return values;
 }
 
-export function isSettingName(key: string): key is SettingName {
+function isSettingName(key: string): key is SettingName {
   return Object.hasOwn(SETTINGS, key);
 }
 

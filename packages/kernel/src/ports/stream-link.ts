@@ -10,7 +10,7 @@ export interface ReaderMessage {
 }
 
 /** Messages to one client; lost where it does not listen in that moment. */
-export interface Delivery {
+export interface ReaderFeed {
   /** Never throws. */
   send(message: ReaderMessage): void;
   close(): void;
@@ -23,8 +23,8 @@ export interface StreamLink {
   /** Calls back when a chunk may have been stored; some are missed. @returns how to stop it. */
   watch(of: TenantTask, onChunk: () => void): () => void;
   /** @param onUnheard a message was sent and nobody listened. */
-  openDelivery(
+  openFeed(
     of: { readonly tenant: TenantId; readonly client: string },
     onUnheard: () => void,
-  ): Delivery;
+  ): ReaderFeed;
 }

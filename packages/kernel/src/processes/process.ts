@@ -54,7 +54,7 @@ export interface TenantAndClass {
 const NONE: Readonly<Record<TaskClass, number>> = { interactive: 0, standard: 0, batch: 0 };
 
 /** How many of each class each tenant has; one that has none takes no memory. */
-export class TenantCounts {
+class TenantCounts {
   private readonly counts = new Map<TenantId, Record<TaskClass, number>>();
 
   get tenants(): readonly TenantId[] {

@@ -1,7 +1,7 @@
 /** One alarm per name: setting it again moves it. Entries that go off come out in time order. */
 import { IndexedHeap, type HeapEntry } from './indexed-heap';
 
-interface Alarm<Name> extends HeapEntry {
+interface SetAlarm<Name> extends HeapEntry {
   readonly name: Name;
   readonly atMs: number;
   /** Ties go off in the order in which they were set. */
@@ -9,10 +9,10 @@ interface Alarm<Name> extends HeapEntry {
 }
 
 export class Alarms<Name extends string | number> {
-  private readonly heap = new IndexedHeap<Alarm<Name>>((a, b) =>
+  private readonly heap = new IndexedHeap<SetAlarm<Name>>((a, b) =>
     a.atMs === b.atMs ? a.order < b.order : a.atMs < b.atMs,
   );
-  private readonly byName = new Map<Name, Alarm<Name>>();
+  private readonly byName = new Map<Name, SetAlarm<Name>>();
   private nextOrder = 0;
 
   set(name: Name, atMs: number): void {

@@ -33,7 +33,7 @@ function setUp(statusOf: (look: number) => TaskStatus) {
         return Promise.resolve(undefined);
       },
       watch: () => () => undefined,
-      openDelivery: () => ({ send: () => undefined, close: () => undefined }),
+      openFeed: () => ({ send: () => undefined, close: () => undefined }),
     },
     waiters: { add: () => () => undefined } as unknown as AttachServiceOptions['waiters'],
     counters: silentCounters,

@@ -28,7 +28,7 @@ import { EDGE_LIMITS } from '../edge-limits';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { ResultStore, StoredResult } from '../ports/result-store';
 import type { StreamLink } from '../ports/stream-link';
-import { AttachedReader } from './attached-reader';
+import { GenerationReplay } from './generation-replay';
 import type { Registry } from './registry';
 import type { ResultWaiters } from './result-waiters';
 
@@ -46,7 +46,7 @@ export interface AttachServiceOptions {
 
 export class AttachService {
   /** By tenant, client and task. */
-  private readonly readers = new Map<string, AttachedReader>();
+  private readonly readers = new Map<string, GenerationReplay>();
   private readonly countByTenant = new Map<TenantId, number>();
 
   constructor(private readonly options: AttachServiceOptions) {}
@@ -92,11 +92,11 @@ export class AttachService {
   private open(
     key: string,
     of: { readonly of: TenantTask; readonly client: string; readonly fromIndex: number },
-  ): AttachedReader {
+  ): GenerationReplay {
     const { waiters, clock } = this.options;
     const { tenant } = of.of;
     let stopWaiting = (): void => undefined;
-    const reader = new AttachedReader({
+    const reader = new GenerationReplay({
       ...this.options,
       ...of,
       onEnd: () => {

@@ -27,7 +27,7 @@ interface RegisteredFunction {
 }
 
 /** Programs that processes can run without a model package. */
-export const BUILT_IN_PROGRAMS: ReadonlySet<string> = new Set(
+const BUILT_IN_PROGRAMS: ReadonlySet<string> = new Set(
   BUILT_IN_FUNCTIONS.filter((definition) => definition.runs === 'program').map(
     (definition) => definition.name,
   ),

@@ -172,7 +172,7 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
 }
 
 /** Finds out what serves it; waits where the models are not known yet. */
-export function routeTask(state: KernelState, task: Task): void {
+function routeTask(state: KernelState, task: Task): void {
   if (!state.catalog.isKnown) {
     moveTask(state, task, WAITING_STATES.unrouted);
     return;

@@ -115,8 +115,6 @@ export function callerOf(task: Task): CallerId | undefined {
   return (task.repeat ?? task.spec).caller;
 }
 
-export type TaskStateKind = TaskState['kind'];
-
 /** Before its end began: it can still be cancelled, expire or run. */
 export function isOpen(task: Task): boolean {
   const kind = task.state.kind;

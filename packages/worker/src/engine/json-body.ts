@@ -26,7 +26,7 @@ export function assertBodySize(body: Uint8Array): void {
 }
 
 /** The most brackets that are open at once, outside of texts. */
-export function depthOf(body: Uint8Array): number {
+function depthOf(body: Uint8Array): number {
   let depth = 0;
   let deepest = 0;
   let isInText = false;

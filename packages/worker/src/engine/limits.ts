@@ -20,7 +20,6 @@ export const ENGINE_LIMITS = {
   maxStateBytes: 256 * 1024 * 1024,
   /** Elements of one tensor: 1 GB of float32. */
   maxTensorElements: 268_435_456,
-  maxTensorRank: 16,
   /** Characters of a prompt for each token that the model reads: hardly any token has more. */
   maxTokenCharacters: 64,
   /** Of a tokenizer with regular expressions of its own, for one text: a megabyte takes a tenth. */

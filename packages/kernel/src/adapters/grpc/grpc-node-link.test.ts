@@ -3,7 +3,8 @@ import { connect as connectHttp2 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { credentials } from '@grpc/grpc-js';
-import { asEpoch, silentLogger } from '@llmos/base';
+import type { NodeId, ProcessId } from '@llmos/base';
+import { asEpoch, asToken, silentLogger } from '@llmos/base';
 import { node as wire } from '@llmos/proto';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { GrpcNodeLink } from './grpc-node-link';
@@ -64,8 +65,13 @@ async function open(
   return { socket, closed };
 }
 
-/** An agent that attaches; answers what the kernel says first. */
-async function attach(): Promise<string | undefined> {
+interface AttachedNode {
+  /** What the kernel says next. */
+  next(): Promise<string | undefined>;
+}
+
+/** An agent that attaches. */
+function attach(): AttachedNode {
   const client = new wire.NodeRegistryServiceClient(
     `127.0.0.1:${port}`,
     credentials.createInsecure(),
@@ -74,8 +80,22 @@ async function attach(): Promise<string | undefined> {
   call.on('error', () => undefined);
   ends.push(() => (call.cancel(), client.close()));
   call.write(REGISTER);
-  const [first] = (await once(call, 'data')) as [wire.KernelMessage];
-  return first.message?.$case;
+  return {
+    next: async () => {
+      const [said] = (await once(call, 'data')) as [wire.KernelMessage];
+      return said.message?.$case;
+    },
+  };
+}
+
+/** Whether what the kernel orders of the node comes to it. */
+async function isServed(node: AttachedNode): Promise<boolean> {
+  const said = node.next();
+  link.stopProcess(
+    { nodeId: asToken<NodeId>('n1'), pid: asToken<ProcessId>('p1'), incarnation: 1 },
+    0,
+  );
+  return (await said) === 'stop';
 }
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
@@ -100,19 +120,21 @@ it('lets a node in however many silent connections there are', async () => {
   const opened = await Promise.all(Array.from({ length: 20 }, () => open()));
   // The oldest made room.
   await opened[0]?.closed;
-  expect(await attach()).toBe('welcome');
-  expect(link.nodeCount).toBe(1);
+  const node = attach();
+  expect(await node.next()).toBe('welcome');
+  expect(await isServed(node)).toBe(true);
 });
 
 it('keeps the connection of a node, whatever others do', async () => {
   // Long enough for a node to register on a busy machine.
   await start({ connections: 4, unservedMs: 1_000 });
-  expect(await attach()).toBe('welcome');
+  const node = attach();
+  expect(await node.next()).toBe('welcome');
   for (let number = 0; number < 3; number += 1) {
     const opened = await Promise.all(Array.from({ length: 8 }, () => open()));
     await Promise.all(opened.map(({ closed }) => closed));
   }
-  expect(link.nodeCount).toBe(1);
+  expect(await isServed(node)).toBe(true);
 });
 
 it('tells of streams that break the protocol together: nobody fills the log with them', async () => {
@@ -153,14 +175,14 @@ async function begin(bytes: number): Promise<{ readonly closed: Promise<unknown>
 
 it('bounds what connections without a node have sent: the largest is closed', async () => {
   await start({ unservedBytes: 300_000 });
-  expect(await attach()).toBe('welcome');
+  expect(await attach().next()).toBe('welcome');
   const small = await begin(10_000);
   let isSmallClosed = false;
   void small.closed.then(() => (isSmallClosed = true));
   const large = await Promise.all([begin(200_000), begin(250_000)]);
   await Promise.race(large.map(({ closed }) => closed));
   expect(isSmallClosed).toBe(false);
-  expect(await attach()).toBe('welcome');
+  expect(await attach().next()).toBe('welcome');
 });
 
 it('the bounds leave room for every node', () => {

@@ -36,7 +36,8 @@ export interface NodeLinkOptions {
   readonly unservedBytes?: number;
 }
 
-interface Leadership {
+/** Of the leadership that nodes attach to. */
+interface ServedLeadership {
   readonly epoch: Epoch;
   readonly deliver: (event: KernelEvent) => void;
 }
@@ -50,7 +51,7 @@ export class GrpcNodeLink implements NodeLink {
   private readonly byNode = new Map<NodeId, NodeStream>();
   /** Sessions that the attached one of their node replaced. */
   private readonly replaced = new Map<NodeId, readonly string[]>();
-  private active: Leadership | undefined;
+  private active: ServedLeadership | undefined;
   private readonly refusals = new PacedTelling({
     clock: systemClock,
     everyMs: GUARD_LIMITS.lostLogMs,
@@ -102,10 +103,6 @@ export class GrpcNodeLink implements NodeLink {
 
   stopProcess(to: ProcessAddress, graceMs: number): void {
     this.order(to, { kind: 'stop', ...nameOf(to), graceMs });
-  }
-
-  get nodeCount(): number {
-    return this.byNode.size;
   }
 
   /** Stops taking streams and ends those there are. */

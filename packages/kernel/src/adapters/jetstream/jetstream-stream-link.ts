@@ -18,7 +18,7 @@ import {
 import { readNext, readStoredChunk } from '@llmos/wire';
 import { createInbox, headers as newHeaders } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
-import type { Delivery, ReaderMessage, StreamLink } from '../../ports/stream-link';
+import type { ReaderFeed, ReaderMessage, StreamLink } from '../../ports/stream-link';
 
 const NO_RESPONDERS = 503;
 
@@ -56,7 +56,7 @@ export class JetStreamStreamLink implements StreamLink {
     };
   }
 
-  openDelivery(of: Parameters<StreamLink['openDelivery']>[0], onUnheard: () => void): Delivery {
+  openFeed(of: Parameters<StreamLink['openFeed']>[0], onUnheard: () => void): ReaderFeed {
     const subject = subjects.deliver(of);
     const token = (this.nextDelivery += 1).toString(36);
     this.deliveries.set(token, onUnheard);

@@ -72,7 +72,8 @@ export interface TaskStreamOptions {
 const NOT_TRIED: KnownOfTask = { isCommitted: 'unknown', row: undefined };
 const ALL_OPEN: IntakeOpening = { interactive: true, standard: true, batch: true };
 
-interface Leadership {
+/** What takes tasks in for one leadership. */
+interface LedIntake {
   readonly epoch: Epoch;
   readonly deliver: (event: IntakeEvent) => void;
   readonly pace: IntakePace;
@@ -90,7 +91,7 @@ interface Leadership {
 
 export class JetStreamTaskStream implements TaskStream {
   private readonly records: TaskRecords;
-  private active: Leadership | undefined;
+  private active: LedIntake | undefined;
   private readonly reader: MessageReader;
   private readonly recentAcks = new RecentAcks();
   private readonly refused: RefusedSubjects;
@@ -284,7 +285,7 @@ export class JetStreamTaskStream implements TaskStream {
     return persistence.waiting(taskClass) < EDGE_LIMITS.maxWaitingStoreRequests;
   }
 
-  private leadership(): Leadership {
+  private leadership(): LedIntake {
     if (this.active === undefined) throw new Error('no leadership is active');
     return this.active;
   }
@@ -312,7 +313,7 @@ export class JetStreamTaskStream implements TaskStream {
   }
 
   private bringIn(
-    { held, deliver, persistence }: Leadership,
+    { held, deliver, persistence }: LedIntake,
     event: IntakeEvent,
     message: { readonly reply: string; readonly body: Uint8Array },
   ): void {

@@ -61,7 +61,7 @@ export async function readStoreRecord(manager: JetStreamManager): Promise<Stored
 }
 
 /** A server gives a stream its time and its store in one; before, it has the zero time of Go. */
-export function isUnfinished(created: string): boolean {
+function isUnfinished(created: string): boolean {
   return created.startsWith('0001-');
 }
 

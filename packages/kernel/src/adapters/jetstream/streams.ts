@@ -70,7 +70,7 @@ function common(name: string, subjects: readonly string[], maxBytes: number) {
   };
 }
 
-export function wantedStreams(options: StoreOptions): readonly WantedStore['config'][] {
+function wantedStreams(options: StoreOptions): readonly WantedStore['config'][] {
   const { storageBytes, resultMaxAgeMs } = options;
   return [
     {

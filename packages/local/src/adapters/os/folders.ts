@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 const CHECKOUT_NAME = 'llmos-monorepo';
 
 /** The checkout that this code runs in, or undefined where it was installed as a package. */
-export function checkoutFolder(from: string = __dirname): string | undefined {
+function checkoutFolder(from: string = __dirname): string | undefined {
   for (let folder = from; ; folder = dirname(folder)) {
     const manifest = join(folder, 'package.json');
     if (existsSync(manifest) && nameIn(manifest) === CHECKOUT_NAME) return folder;

@@ -35,7 +35,7 @@ export function probeNats(address: NatsAddress): Promise<NatsGreeting | undefine
   });
 }
 
-export function parseGreeting(line: string): NatsGreeting | undefined {
+function parseGreeting(line: string): NatsGreeting | undefined {
   if (!line.startsWith('INFO ')) return undefined;
   try {
     const value: unknown = JSON.parse(line.slice('INFO '.length));

@@ -13,7 +13,7 @@ import { SDK_LIMITS, UPLOAD_BACKOFF } from '../../limits';
 import type { MessageLink, OutgoingMessage, RequestOutcome } from '../../ports/message-link';
 import type { PackageStore, StoreObject } from '../../ports/package-store';
 import type { StoredMessages } from '../../ports/stored-messages';
-import type { CreateAlarm } from '../../ports/alarm';
+import type { CreateDoorbell } from '../../ports/doorbell';
 import { readApiAnswer } from './api-answer';
 import { rebuffer } from './rebuffer';
 
@@ -22,7 +22,7 @@ const STREAM = `OBJ_${PACKAGE_STORE}`;
 export interface PackageStoreParts {
   readonly link: MessageLink;
   readonly stored: StoredMessages;
-  readonly createAlarm: CreateAlarm;
+  readonly createDoorbell: CreateDoorbell;
   readonly random: Random;
   /** A new token for each upload. */
   readonly newId: () => string;
@@ -58,7 +58,7 @@ async function putWithRetries(parts: PackageStoreParts, of: StoreObject): Promis
       const mayHelp = error instanceof LlmosError && error.code === 'UNAVAILABLE';
       if (!mayHelp || attempt === SDK_LIMITS.maxUploadAttempts) throw error;
       const waitMs = backoffMs(UPLOAD_BACKOFF, attempt) * (0.5 + parts.random.next() / 2);
-      await parts.createAlarm().wait(waitMs, of.signal, parts.link.closed);
+      await parts.createDoorbell().wait(waitMs, of.signal, parts.link.closed);
     }
   }
 }

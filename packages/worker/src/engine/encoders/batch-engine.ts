@@ -29,7 +29,7 @@ export interface BatchEngineOptions {
 }
 
 /** A request on its way through the step; `isAnswered` once its answer is given. */
-interface OpenRequest {
+interface BatchedRequest {
   readonly request: EngineRequest;
   readonly plan: RowPlan;
   readonly outputs: (RowOutput | undefined)[];
@@ -38,7 +38,7 @@ interface OpenRequest {
 }
 
 interface Row {
-  readonly open: OpenRequest;
+  readonly open: BatchedRequest;
   readonly index: number;
   readonly ids: readonly number[];
 }
@@ -47,7 +47,7 @@ export class BatchEngine implements Engine {
   constructor(private readonly options: BatchEngineOptions) {}
 
   async run(requests: readonly EngineRequest[], calls: EngineCalls): Promise<void> {
-    const opened: OpenRequest[] = [];
+    const opened: BatchedRequest[] = [];
     const rows: Row[] = [];
     for (const request of requests) {
       // To tokenise many long texts takes as long as a model run.
@@ -72,7 +72,7 @@ export class BatchEngine implements Engine {
     }
   }
 
-  private open(request: EngineRequest, calls: EngineCalls): OpenRequest[] {
+  private open(request: EngineRequest, calls: EngineCalls): BatchedRequest[] {
     try {
       const plan = this.options.function.plan(request.input, request.room ?? ANY_ROOM);
       const missing = plan.rows.length;
@@ -139,12 +139,12 @@ function take(row: Row, output: RowOutput, calls: HeldAnswers): void {
   calls.answer(open.request.requestId, valueAnswer(value));
 }
 
-function fail(open: OpenRequest, thrown: unknown, calls: HeldAnswers): void {
+function fail(open: BatchedRequest, thrown: unknown, calls: HeldAnswers): void {
   open.isAnswered = true;
   calls.answer(open.request.requestId, failedAnswer(thrown));
 }
 
-function answerCancelled(open: OpenRequest, calls: HeldAnswers): void {
+function answerCancelled(open: BatchedRequest, calls: HeldAnswers): void {
   const { requestId } = open.request;
   if (open.isAnswered || !calls.isCancelled(requestId)) return;
   open.isAnswered = true;

@@ -111,17 +111,6 @@ function fillWith(to: Integers, value: number, start: number, end: number): void
   else to.fill(value, start, end);
 }
 
-/** An int64 or int32 tensor, as the graph wants. */
-export function integerTensor(
-  spec: TensorSpec,
-  values: readonly number[],
-  dims: readonly number[],
-): HostTensor {
-  return spec.type === 'int64'
-    ? { kind: 'host', type: 'int64', dims, elements: BigInt64Array.from(values, BigInt) }
-    : { kind: 'host', type: 'int32', dims, elements: Int32Array.from(values) };
-}
-
 function splitRows(tensor: HostTensor, rowCount: number): readonly RowOutput[] {
   const values = toFloat32(tensor.elements);
   const [rows, ...dims] = tensor.dims;
@@ -136,7 +125,7 @@ function splitRows(tensor: HostTensor, rowCount: number): readonly RowOutput[] {
 }
 
 /** Elements of a float tensor; float16 comes as bits. */
-export function toFloat32(elements: TensorElements): Float32Array {
+function toFloat32(elements: TensorElements): Float32Array {
   if (elements instanceof Float32Array) return elements;
   if (elements instanceof Uint16Array) return Float32Array.from(elements, fromFloat16Bits);
   if (elements instanceof Float64Array) return Float32Array.from(elements);

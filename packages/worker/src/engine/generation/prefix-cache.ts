@@ -106,12 +106,6 @@ export class PrefixCache {
     return found;
   }
 
-  clear(): void {
-    this.roots.clear();
-    this.entries.clear();
-    this.heldBytes = 0;
-  }
-
   private rootOf(scope: string): Node {
     const known = this.roots.get(scope);
     if (known !== undefined) return known;

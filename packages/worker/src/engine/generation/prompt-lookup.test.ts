@@ -1,5 +1,13 @@
 import { seededRandom } from '@llmos/base';
-import { PromptLookup, draftTokens } from './prompt-lookup';
+import type { LookupOptions } from './prompt-lookup';
+import { PromptLookup } from './prompt-lookup';
+
+function draftTokens(
+  history: readonly number[],
+  options: { readonly maxDraft: number } & LookupOptions,
+): number[] {
+  return new PromptLookup(history, options).draft(options.maxDraft);
+}
 
 /** The definition: search backwards, longest ending first; then copy, also from the copy. */
 function definedDraft(

@@ -77,14 +77,6 @@ export class PromptLookup {
   }
 }
 
-/** The same for a history that is looked at once. */
-export function draftTokens(
-  history: readonly number[],
-  options: { readonly maxDraft: number } & LookupOptions,
-): number[] {
-  return new PromptLookup(history, options).draft(options.maxDraft);
-}
-
 /** Of the `size` tokens before `end`, in 52 bits, so that two of a history hardly ever collide. */
 function hashOf(history: readonly number[], end: number, size: number): number {
   let high = size;

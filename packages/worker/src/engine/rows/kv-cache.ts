@@ -20,7 +20,7 @@ export interface KvPair {
 }
 
 /** `past_key_values.0.key` ↔ `present.0.key`, `past_0` ↔ `present_0`, … */
-export function presentNames(past: string): readonly string[] {
+function presentNames(past: string): readonly string[] {
   return [
     past.replace(/^past_key_values/, 'present'),
     past.replace(/^past/, 'present'),

@@ -20,9 +20,9 @@ import {
 import { EDGE_LIMITS, READER_RETRY } from '../edge-limits';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { StoredResult } from '../ports/result-store';
-import type { Delivery, StreamLink } from '../ports/stream-link';
+import type { ReaderFeed, StreamLink } from '../ports/stream-link';
 
-export interface AttachedReaderOptions {
+export interface GenerationReplayOptions {
   readonly of: TenantTask;
   readonly client: string;
   /** Chunks that end before this token are left out. */
@@ -38,10 +38,10 @@ export interface AttachedReaderOptions {
 const NOTHING = new Uint8Array(0);
 const MERGE = { maxTokens: Number.MAX_SAFE_INTEGER, maxBytes: EDGE_LIMITS.maxReaderBytes };
 
-export class AttachedReader {
+export class GenerationReplay {
   /** Chunks are read in order, so none waits for an earlier one. */
   private readonly assembly = new ChunkAssembly({ maxChunks: 0, maxBytes: 0 });
-  private readonly delivery: Delivery;
+  private readonly feed: ReaderFeed;
   private unwatch: () => void = () => undefined;
   private nextSequence = 1;
   private result: StoredResult | undefined;
@@ -52,10 +52,10 @@ export class AttachedReader {
   private isWakeable = false;
   private endWait: () => void = () => undefined;
 
-  constructor(private readonly options: AttachedReaderOptions) {
+  constructor(private readonly options: GenerationReplayOptions) {
     const { of, client, streams, clock } = options;
     this.sentAtMs = clock.nowMs();
-    this.delivery = streams.openDelivery({ tenant: of.tenant, client }, () => this.end());
+    this.feed = streams.openFeed({ tenant: of.tenant, client }, () => this.end());
   }
 
   /** Call once. */
@@ -87,7 +87,7 @@ export class AttachedReader {
     if (this.isOver) return;
     this.isOver = true;
     this.unwatch();
-    this.delivery.close();
+    this.feed.close();
     this.endWait();
     this.options.onEnd();
   }
@@ -172,7 +172,7 @@ export class AttachedReader {
     if (this.isOver) return;
     this.sentAtMs = this.options.clock.nowMs();
     this.options.counters.add('reader_messages', kind);
-    this.delivery.send({ task: this.options.of.task, body, ...more });
+    this.feed.send({ task: this.options.of.task, body, ...more });
   }
 
   private wake(): void {

@@ -1,8 +1,8 @@
-/** Alarms on the timers of the program. */
-import type { Alarm } from '../../ports/alarm';
+/** Doorbells on the timers of the program. */
+import type { Doorbell } from '../../ports/doorbell';
 import { onAbort } from './abort-listener';
 
-export function createSystemAlarm(): Alarm {
+export function createSystemDoorbell(): Doorbell {
   let isRung = false;
   let wake: (() => void) | undefined;
   return {
