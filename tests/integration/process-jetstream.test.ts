@@ -1,5 +1,5 @@
 /** A process against a real JetStream: commits, chunks, confirmations, epochs. */
-import { silentLogger, systemClock, subjects, BUCKETS, STREAMS } from '@llmos/base';
+import { BUCKETS, NO_TRAITS, STREAMS, silentLogger, subjects, systemClock } from '@llmos/base';
 import type {
   AttemptSpec,
   FunctionName,
@@ -55,6 +55,7 @@ class Fixture {
       incarnation: 1,
       permits: 8,
       handler,
+      traitsOf: () => ({ ...NO_TRAITS, streams: true }),
       clock: systemClock,
       log: silentLogger,
     });

@@ -41,7 +41,7 @@ export interface Attempt {
   readonly maxResultBytes: number;
   /** What it has cost so far, again and again as it grows: for the kernel, which charges it. */
   tellCost(soFar: AttemptCost): void;
-  /** Streams tokens to readers; ignored unless the task asked for a stream. */
+  /** Streams tokens to readers; ignored unless the function streams and the task asked for it. */
   emitChunk(chunk: GenerateChunk): void;
 }
 

@@ -10,11 +10,23 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import { NO_COST, asEpoch, encodeJson, silentLogger, systemClock, systemTimers } from '@llmos/base';
+import {
+  NO_COST,
+  NO_TRAITS,
+  asEpoch,
+  builtInTraits,
+  encodeJson,
+  silentLogger,
+  systemClock,
+  systemTimers,
+} from '@llmos/base';
 import type { Attempt, AttemptHandler } from './attempt';
 import type { TaskStore } from './ports/task-store';
 import { ProcessRuntime } from './process-runtime';
 
+/** No built-in function: nothing here knows one by its name. */
+const STORY = 'story' as FunctionName;
+const LIKE_GENERATIONS = builtInTraits('generate');
 const RESULT = encodeJson({ ok: true, output: 1 });
 
 function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
@@ -61,6 +73,7 @@ class Fixture {
         return this.leader;
       },
       handler,
+      traitsOf: (name) => (name === STORY ? LIKE_GENERATIONS : NO_TRAITS),
       incarnation: 2,
       permits: 4,
       concurrency: 2,
@@ -248,16 +261,42 @@ describe('process runtime', () => {
         return { kind: 'preempted', state: { tokens: [7, 8], text: 'ab' } };
       return { kind: 'answered', result: RESULT };
     });
-    const generate = 'generate' as FunctionName;
-    fixture.execute(spec('kept', { function: generate }));
+    fixture.execute(spec('kept', { function: STORY }));
     fixture.execute(spec('silent'));
-    fixture.execute(spec('streams', { function: generate, stream: true }));
+    fixture.execute(spec('streams', { function: STORY, stream: true }));
     const tasks = ['kept', 'silent', 'streams'];
     await fixture.until(
       () => tasks.every((task) => fixture.outcomes(task).length > 0),
       'the ends of all',
     );
     expect(fixture.begun).toEqual(['streams']);
+  });
+
+  it('neither stores nor reads chunks of a function that does not stream, whatever is asked', async () => {
+    let reads = 0;
+    let puts = 0;
+    const fixture = await start(
+      async (attempt) => {
+        attempt.emitChunk({ index: 0, text: 'a', tokens: [7] });
+        return { kind: 'answered', result: RESULT };
+      },
+      {
+        readChunks: async () => {
+          reads += 1;
+          return { kind: 'read', chunks: [], lastSequence: 0, hasMore: false };
+        },
+        putChunk: async () => {
+          puts += 1;
+          return { kind: 'stored', sequence: 1 };
+        },
+      },
+    );
+    fixture.execute(spec('a', { stream: true, attempt: 2 }));
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
+    expect({ reads, puts }).toEqual({ reads: 0, puts: 0 });
+    fixture.execute(spec('b', { function: STORY, stream: true, attempt: 2 }));
+    await fixture.until(() => fixture.outcomes('b').length > 0, 'the end');
+    expect({ reads, puts }).toEqual({ reads: 1, puts: 1 });
   });
 
   it('keeps trying to commit while the store is full, and loses nothing', async () => {
@@ -335,7 +374,7 @@ describe('process runtime', () => {
         return { kind: 'stored', sequence: 9 };
       },
     });
-    fixture.execute(spec('a', { function: 'generate' as FunctionName }));
+    fixture.execute(spec('a', { function: STORY }));
     await fixture.until(() => fixture.accepted('a') === 1, 'the acceptance');
     fixture.send({ kind: 'preempt', attempt: spec('a') });
     await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
@@ -368,7 +407,7 @@ describe('process runtime', () => {
         },
       },
     );
-    const second = spec('a', { function: 'generate' as FunctionName, attempt: 2 });
+    const second = spec('a', { function: STORY, attempt: 2 });
     fixture.execute(second);
     await fixture.until(() => resumed.length === 1, 'the handler to run');
     fixture.send({ kind: 'preempt', attempt: second });
@@ -379,9 +418,9 @@ describe('process runtime', () => {
 
   it('gives generations back when it drains, waiting ones too, and lets the rest end', async () => {
     const fixture = await start((attempt) =>
-      attempt.spec.function === 'generate' ? generate(attempt) : hang(attempt),
+      attempt.spec.function === STORY ? generate(attempt) : hang(attempt),
     );
-    const generation = { function: 'generate' as FunctionName };
+    const generation = { function: STORY };
     fixture.execute(spec('echo'));
     for (const task of ['runs', 'waits']) fixture.execute(spec(task, generation));
     await fixture.until(() => fixture.accepted('waits') === 1, 'the acceptance');

@@ -18,6 +18,7 @@ import type {
   MailboxMessage,
   ProcessHeartbeat,
   Timers,
+  TraitsOf,
 } from '@llmos/base';
 import type { AttemptHandler, StopReason } from './attempt';
 import { attemptId, refOf } from './attempt';
@@ -39,6 +40,8 @@ export interface ProcessRuntimeParts {
   /** See EpochGateParts. */
   readonly readEpoch: () => Promise<Epoch | undefined>;
   readonly handler: AttemptHandler;
+  /** Of the functions that the handler runs. */
+  readonly traitsOf: TraitsOf;
   readonly incarnation: number;
   readonly permits: number;
   /** Attempts that the handler works on at once. */
@@ -128,13 +131,13 @@ export class ProcessRuntime {
   }
 
   /**
-   * Takes nothing new, gives generations back so that they go on elsewhere, waits for the rest.
+   * Takes nothing new, gives back what is preemptible, to go on elsewhere, and waits for the rest.
    * Resolves when all is ended and confirmed, when closed, or when time is up.
    */
   async drain(graceMs: number): Promise<void> {
     this.isDraining = true;
     for (const spec of this.mailbox.specs()) {
-      if (spec.function === 'generate') this.preempt(refOf(spec));
+      if (this.parts.traitsOf(spec.function).preemptible) this.preempt(refOf(spec));
     }
     if (this.isQuiet() || this.isClosed) return;
     const quiet = new AbortController();
@@ -218,7 +221,7 @@ export class ProcessRuntime {
 
   private async run(running: Running): Promise<void> {
     const { spec, abort, preemption } = running;
-    const { store, handler, timers, clock, log, onFirstToken } = this.parts;
+    const { store, handler, traitsOf, timers, clock, log, onFirstToken } = this.parts;
     const { chunkPace, pause } = this;
     const leftMs = spec.deadlineAtMs - clock.nowMs();
     const cancelDeadline = timers.after(leftMs, () => abort.abort('DEADLINE_EXCEEDED'));
@@ -228,6 +231,7 @@ export class ProcessRuntime {
       {
         store,
         handler,
+        traits: traitsOf(spec.function),
         pause,
         clock,
         log,

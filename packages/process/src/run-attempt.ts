@@ -1,6 +1,6 @@
 /**
  * One attempt from its body to its end: body → earlier chunks → handler → last chunk → commit, or
- * what a generation that is given back has so far. Never throws; what the handler throws becomes
+ * what it has so far where it is given back. Never throws; what the handler throws becomes
  * the attempt's error.
  */
 import type {
@@ -9,6 +9,7 @@ import type {
   AttemptSpec,
   Clock,
   ErrorBody,
+  FunctionTraits,
   Logger,
 } from '@llmos/base';
 import { backoffMs, errorBody, toErrorBody } from '@llmos/base';
@@ -25,6 +26,8 @@ import type { TaskStore } from './ports/task-store';
 export interface AttemptParts {
   readonly store: TaskStore;
   readonly handler: AttemptHandler;
+  /** Of the attempt's function. */
+  readonly traits: FunctionTraits;
   readonly pause: Pause;
   readonly clock: Clock;
   readonly log: Logger;
@@ -71,7 +74,7 @@ class AttemptRun {
     if (body === undefined) return undefined;
     if (!(body instanceof Uint8Array)) return this.settle({ kind: 'failed', error: body });
     const writer = this.createWriter();
-    if (this.spec.stream || this.mayResume()) await writer.open();
+    if (this.streams() || this.mayResume()) await writer.open();
     if (this.signal.aborted) return this.endedByStream();
     const answer = await this.handle(body, writer);
     if (answer.kind === 'preempted') await writer.keep(answer.state);
@@ -82,7 +85,11 @@ class AttemptRun {
 
   /** An earlier attempt may have been given back; without a stream that is all it stores. */
   private mayResume(): boolean {
-    return this.spec.function === 'generate' && this.spec.attempt > 1;
+    return this.parts.traits.resumable && this.spec.attempt > 1;
+  }
+
+  private streams(): boolean {
+    return this.parts.traits.streams && this.spec.stream;
   }
 
   private createWriter(): ChunkWriter {
@@ -97,9 +104,9 @@ class AttemptRun {
         this.parts.log.warn('stream-ended', { ...refOf(this.spec), end });
         this.parts.abort.abort('REPLACED');
       },
-      // What is kept of a generation that nobody reads is no token for a reader.
+      // What is kept for the next attempt alone is no token for a reader.
       onFirstToken: () => {
-        if (this.spec.stream) this.parts.onFirstToken?.(this.spec);
+        if (this.streams()) this.parts.onFirstToken?.(this.spec);
       },
     });
   }
@@ -120,7 +127,7 @@ class AttemptRun {
         maxResultBytes: this.parts.store.maxBodyBytes,
         tellCost: this.parts.onCost,
         emitChunk: (chunk) => {
-          if (this.spec.stream) writer.emit(chunk);
+          if (this.streams()) writer.emit(chunk);
         },
       });
     } catch (thrown) {

@@ -3,7 +3,15 @@
  * mailbox once the promise resolves; announce it as ready only then. The connection stays the
  * caller's.
  */
-import type { AttemptSpec, Clock, Logger, NodeId, OnSkipped, ProcessId } from '@llmos/base';
+import type {
+  AttemptSpec,
+  Clock,
+  Logger,
+  NodeId,
+  OnSkipped,
+  ProcessId,
+  TraitsOf,
+} from '@llmos/base';
 import { SkippedMessages, systemTimers } from '@llmos/base';
 import type { NatsConnection } from 'nats';
 import { createLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
@@ -24,6 +32,8 @@ export interface ProcessOptions {
   /** Attempts the handler works on at once; default: all permits. */
   readonly concurrency?: number;
   readonly handler: AttemptHandler;
+  /** Of the functions that it runs: what is kept and read for an attempt follows from them. */
+  readonly traitsOf: TraitsOf;
   readonly clock: Clock;
   readonly log: Logger;
   /**
@@ -46,7 +56,7 @@ export interface RunningProcess {
 }
 
 export async function runProcess(options: ProcessOptions): Promise<RunningProcess> {
-  const { permits, log, clock, handler, incarnation } = options;
+  const { permits, log, clock, handler, traitsOf, incarnation } = options;
   if (!Number.isInteger(permits) || permits < 1 || permits > PROCESS_LIMITS.maxPermits) {
     throw new RangeError(
       `permits is ${permits}: it must be from 1 to ${PROCESS_LIMITS.maxPermits}`,
@@ -60,6 +70,7 @@ export async function runProcess(options: ProcessOptions): Promise<RunningProces
     store: await createTaskStore(options.connection),
     readEpoch: await createLeaderEpoch(options.connection),
     handler,
+    traitsOf,
     incarnation,
     permits,
     concurrency: options.concurrency ?? permits,

@@ -8,7 +8,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '@llmos/base';
-import { LlmosError, systemClock, wrongClock } from '@llmos/base';
+import { LlmosError, builtInTraits, systemClock, wrongClock } from '@llmos/base';
 import type { AttemptHandler, RunningProcess } from '@llmos/process';
 import { runProcess } from '@llmos/process';
 import { closeLink } from '@llmos/wire';
@@ -77,6 +77,7 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     ...(spec.chunkMs === undefined ? {} : { chunkMs: spec.chunkMs }),
     permits: program.permits,
     handler: meter.measured(program.handler),
+    traitsOf: builtInTraits,
     clock: wrongClock(spec.faultClockMs ?? 0),
     log,
     onSkipped: skipped.note,
