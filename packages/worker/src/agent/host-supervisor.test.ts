@@ -46,8 +46,9 @@ describe('host supervisor', () => {
       const { writeSync } = require('node:fs');
       const { spawn } = require('node:child_process');
       writeSync(2, 'first\\n' + 'x'.repeat(60000) + '\\n');
-      // Writes once its parent has ended, and the supervisor has seen it.
-      const wait = 'while kill -0 $PPID 2>/dev/null; do sleep 0.01; done';
+      // Writes once its parent has ended, and the supervisor has seen it. By number: a shell that
+      // begins after its parent has ended has another one.
+      const wait = 'while kill -0 ' + process.pid + ' 2>/dev/null; do sleep 0.01; done';
       const late = spawn('sh', ['-c', wait + '; printf "out of memory" >&2'], {
         stdio: ['ignore', 'ignore', 'inherit'],
       });
