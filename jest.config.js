@@ -18,6 +18,7 @@ module.exports = {
   },
   moduleNameMapper: {
     '^@llmos/proto$': '<rootDir>/proto/gen/index.ts',
+    '^@llmos/proto/node$': '<rootDir>/proto/gen/llmos/v1/node.ts',
     '^@llmos/([a-z-]+)/testing$': '<rootDir>/packages/$1/src/testing.ts',
     '^@llmos/([a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
   },

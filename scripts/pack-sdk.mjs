@@ -1,21 +1,14 @@
 // Packs the SDK as one installable package: `npm run pack:sdk [-- --out FOLDER]`.
 //
-// In the workspace, @llmos/sdk depends on @llmos/base. Users get one package instead: base is
-// bundled into it, so its only dependency is the NATS client. It holds a CommonJS bundle, an ES
-// module that names the same exports (one instance of each class, whoever loads it), and types.
+// In the workspace, @llmos/sdk depends on @llmos/base and @llmos/wire. Users get one package instead:
+// what it uses of both is bundled into it, so its only dependency is the NATS client. It holds a
+// CommonJS bundle, an ES module that names the same exports (one instance of each class, whoever
+// loads it), and types.
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, posix, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
@@ -47,14 +40,18 @@ async function stage(folder) {
     platform: 'node',
     target: 'node20',
     keepNames: true,
-    alias: { '@llmos/base': join(root, 'packages/base/src/index.ts') },
-    external: Object.keys(workspace.dependencies).filter((name) => !name.startsWith('@llmos/')),
+    alias: {
+      '@llmos/base': join(root, 'packages/base/src/index.ts'),
+      '@llmos/wire': join(root, 'packages/wire/src/index.ts'),
+      '@llmos/proto': join(root, 'proto/gen/index.ts'),
+    },
+    external: ['nats'],
     logLevel: 'warning',
   });
   const names = Object.keys(createRequire(import.meta.url)(join(root, 'packages/sdk/dist')));
   const lines = names.sort().map((name) => `export const ${name} = sdk.${name};`);
   writeFileSync(join(dist, 'index.mjs'), `import sdk from './index.js';\n${lines.join('\n')}\n`);
-  for (const name of ['sdk', 'base']) copyTypes(name, join(dist, 'types'));
+  copyTypes('sdk/index', join(dist, 'types'), new Set());
   writeFileSync(join(dist, 'index.d.ts'), "export * from './types/sdk/index';\n");
   writeFileSync(join(dist, 'index.d.mts'), "export * from './index.js';\n");
   cpSync(join(root, 'packages/sdk/README.md'), join(folder, 'README.md'));
@@ -66,7 +63,8 @@ async function stage(folder) {
 }
 
 function publishedManifest(workspace) {
-  const { name, version, description, license, engines, dependencies } = workspace;
+  const { name, version, description, license, engines } = workspace;
+  const wire = JSON.parse(readFileSync(join(root, 'packages/wire/package.json'), 'utf8'));
   return {
     name,
     version,
@@ -85,25 +83,27 @@ function publishedManifest(workspace) {
       './package.json': './package.json',
     },
     files: ['dist'],
-    dependencies: { nats: dependencies.nats },
+    dependencies: { nats: wire.dependencies.nats },
   };
 }
 
-/** The types of a workspace package, with imports of base as relative paths. */
-function copyTypes(name, target) {
-  const from = join(root, 'packages', name, 'dist');
-  const files = readdirSync(from, { recursive: true, encoding: 'utf8' });
-  for (const file of files.filter((each) => each.endsWith('.d.ts'))) {
-    if (/(^|\/)testing\.d\.ts$|\.test\.d\.ts$/.test(file)) continue;
-    const path = join(target, name, file);
-    const base = relative(dirname(path), join(target, 'base', 'index'));
-    const text = readFileSync(join(from, file), 'utf8')
-      .replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
-      .replaceAll("'@llmos/base'", `'${base.startsWith('.') ? base : `./${base}`}'`);
-    if (text.includes("'@llmos/")) throw new Error(`${file} imports a package of the workspace`);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
+/** A file of types and all that it names, with imports of base as relative paths. */
+function copyTypes(module, target, copied) {
+  if (copied.has(module)) return;
+  copied.add(module);
+  const [name, ...rest] = module.split('/');
+  const source = `${join(root, 'packages', name, 'dist', ...rest)}.d.ts`;
+  const base = posix.relative(posix.dirname(module), 'base/index');
+  const text = readFileSync(source, 'utf8')
+    .replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
+    .replaceAll("'@llmos/base'", `'${base.startsWith('.') ? base : `./${base}`}'`);
+  if (text.includes("'@llmos/")) throw new Error(`${module} names a package of the workspace`);
+  for (const [, path] of text.matchAll(/(?:from |import\()'(\.[^']*)'/g)) {
+    copyTypes(posix.join(posix.dirname(module), path), target, copied);
   }
+  const path = `${join(target, module)}.d.ts`;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
 }
 
 function run(program, args, cwd) {

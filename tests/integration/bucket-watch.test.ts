@@ -1,6 +1,8 @@
 /** The one watch of buckets, against a real server that loses, forgets and is given bad rows. */
-import { guardMessages, readBucket, silentLogger, useLeanRequests, watchBucket } from '@llmos/base';
-import type { BucketReading, BucketWatch, LostMessage } from '@llmos/base';
+import { silentLogger } from '@llmos/base';
+import type { LostMessage } from '@llmos/base';
+import { guardMessages, readBucket, useLeanRequests, watchBucket } from '@llmos/wire';
+import type { BucketReading, BucketWatch } from '@llmos/wire';
 import { NatsError, connect, createInbox } from 'nats';
 import type { JetStreamManager, KV, NatsConnection } from 'nats';
 import { NatsProxy } from '../support/nats-proxy';

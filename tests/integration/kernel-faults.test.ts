@@ -1,7 +1,7 @@
 /** What the kernel does when something around it is full, foreign or broken. */
 import { credentials } from '@grpc/grpc-js';
 import { BUCKETS, STREAMS, decodeJson } from '@llmos/base';
-import { node as wire } from '@llmos/proto';
+import * as wire from '@llmos/proto/node';
 import { RetentionPolicy, headers as newHeaders } from 'nats';
 import type { KernelBench } from '../support/kernel-under-test';
 import { startKernelBench } from '../support/kernel-under-test';

@@ -1,7 +1,7 @@
 /** Lean requests against a real server: callers can't tell them from the client's own. */
 import { NatsError, connect, createInbox, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
-import { useLeanRequests } from '@llmos/base';
+import { useLeanRequests } from '@llmos/wire';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { waitFor } from '../support/wait-for';

@@ -3,7 +3,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { BUCKETS, STREAMS, subjects } from '@llmos/base';
 import type { FunctionName, NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
-import { node as wire } from '@llmos/proto';
+import * as wire from '@llmos/proto/node';
 import { decodeReport, encodeMailboxMessage } from '@llmos/wire';
 import { connect } from 'nats';
 import type { JetStreamManager, KV, NatsConnection } from 'nats';

@@ -17,7 +17,8 @@ import {
   success,
 } from '@llmos/base';
 import type { NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
-import { mailbox, node as wire, report } from '@llmos/proto';
+import { mailbox, report } from '@llmos/proto';
+import * as wire from '@llmos/proto/node';
 import { connect, headers as newHeaders } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
 import { PATIENT } from './nats-server';

@@ -1,4 +1,4 @@
-/** Nothing foreign reaches a program but through its guard (message-guard.ts, publish-guard.ts). */
+/** Nothing foreign reaches a program but through its guard (wire's message-guard.ts, publish-guard.ts). */
 import { filesBelow, isTestFile } from './source-files';
 
 /** A command hears its server alone, and ends where something can't be read. */
@@ -13,13 +13,13 @@ function namesOf(pattern: RegExp): readonly string[] {
 }
 
 it('guards every connection to NATS where it is opened', () => {
-  const opened = namesOf(/import \{[^}]*\bconnect\b[^}]*\} from 'nats'/);
+  const opened = namesOf(/import \{[^}]*\bconnect\b[^}]*\} from '(?:nats|@llmos\/wire)'/);
   expect([...opened].sort()).toEqual([
     'packages/sdk/src/adapters/nats/nats-connect.ts',
-    'packages/wire/src/connection.ts',
+    'packages/wire/src/link/connection.ts',
   ]);
-  expect(namesOf(/\bguardMessages\(/)).toContain('packages/wire/src/connection.ts');
-  expect(namesOf(/\bguardPublishes\(connection/)).toContain('packages/wire/src/connection.ts');
+  expect(namesOf(/\bguardMessages\(/)).toContain('packages/wire/src/link/connection.ts');
+  expect(namesOf(/\bguardPublishes\(connection/)).toContain('packages/wire/src/link/connection.ts');
   // The client's link guards its own, and says to its callers what can't be sent.
   expect(namesOf(/\bguardMessages\(/)).toContain(
     'packages/sdk/src/adapters/nats/nats-message-link.ts',

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { AREAS, entryOf } from './import-table';
+import { AREAS, DOORS, MORE_ENTRIES, entryOf } from './import-table';
 import type { Area } from './import-table';
 import { filesBelow, importsOf, isTestFile } from './source-files';
 import type { SourceFile } from './source-files';
@@ -27,7 +27,9 @@ function violationOf(file: SourceFile, area: Area, name: string): string | undef
   }
   if (name.startsWith('@llmos/')) {
     const [, packageName = '', below] = name.split('/');
-    if (below !== undefined) return refuse('only the entry of a package may be imported');
+    if (below !== undefined && !MORE_ENTRIES.includes(name)) {
+      return refuse('only the entry of a package may be imported');
+    }
     const entry = entryOf(packageName);
     return area.mayImport.includes(entry)
       ? undefined
@@ -35,6 +37,10 @@ function violationOf(file: SourceFile, area: Area, name: string): string | undef
   }
   if (area.outside === 'any' || area.outside.includes(name)) return undefined;
   return refuse(`${area.name} may import nothing from outside but [${area.outside.join(', ')}]`);
+}
+
+function isBelowEntry(name: string): boolean {
+  return /^@llmos\/[^/]+\/(?!testing$)/.test(name) && !MORE_ENTRIES.includes(name);
 }
 
 describe('imports point inward', () => {
@@ -59,10 +65,17 @@ describe('imports point inward', () => {
     expect(violations).toEqual([]);
   });
 
+  it.each(DOORS)('lets nothing but $area import $outside', ({ outside, area }) => {
+    const others = sources.filter(
+      (file) => areaOf(file.path)?.name !== area && importsOf(file).includes(outside),
+    );
+    expect(others.map((file) => file.path)).toEqual([]);
+  });
+
   it('lets tests import only "." and "./testing" of a package', () => {
     const deep = filesBelow('tests', ['.ts']).flatMap((file) =>
       importsOf(file)
-        .filter((name) => /packages\//.test(name) || /^@llmos\/[^/]+\/(?!testing$)/.test(name))
+        .filter((name) => /packages\//.test(name) || isBelowEntry(name))
         .map((name) => `${file.path} imports ${name}`),
     );
     expect(deep).toEqual([]);

@@ -40,6 +40,11 @@ const wire: readonly Area[] = [
   },
 ];
 
+/** Packages that one area alone may import, tests beside the sources included. */
+export const DOORS: readonly { readonly outside: string; readonly area: string }[] = [
+  { outside: 'nats', area: 'wire' },
+];
+
 const KERNEL_CONCEPTS = [
   'lives',
   ...['memory', 'nodes', 'tasks', 'processes', 'placement', 'scheduling'],
@@ -146,8 +151,8 @@ const processPackage: readonly Area[] = [
   {
     name: 'process/root',
     files: /^packages\/process\/src\/(index|run-process)$/,
-    mayImport: ['base', 'process', 'process/adapters'],
-    outside: ['nats'],
+    mayImport: ['base', 'wire', 'process', 'process/adapters'],
+    outside: NOTHING,
   },
   { name: 'process', files: /^packages\/process\/src\//, mayImport: ['base'], outside: NOTHING },
 ];
@@ -279,14 +284,14 @@ const sdk: readonly Area[] = [
   {
     name: 'sdk/adapters',
     files: /^packages\/sdk\/src\/adapters\//,
-    mayImport: ['base', 'sdk'],
+    mayImport: ['base', 'wire', 'sdk'],
     outside: 'any',
   },
   {
     name: 'sdk/root',
     files: /^packages\/sdk\/src\/(client|index|testing)$/,
     mayImport: ['base', 'process', 'process/root', 'sdk', 'sdk/adapters'],
-    outside: ['nats', 'node:crypto'],
+    outside: ['node:crypto'],
   },
   { name: 'sdk', files: /^packages\/sdk\/src\//, mayImport: ['base'], outside: NOTHING },
 ];
@@ -316,7 +321,7 @@ const cli: readonly Area[] = [
   {
     name: 'cli',
     files: /^packages\/cli\/src\//,
-    mayImport: ['base', 'local/root', 'sdk/root', 'worker/root'],
+    mayImport: ['base', 'wire', 'local/root', 'sdk/root', 'worker/root'],
     outside: 'any',
   },
 ];
@@ -343,6 +348,9 @@ function concept(
   const files = new RegExp(`^packages/${packageName}/src/${folder}/`);
   return [{ name: `${packageName}/${folder}`, files, mayImport, outside: NOTHING }];
 }
+
+/** Of packages with more than one entry, beside `testing`: the service of node agents loads gRPC. */
+export const MORE_ENTRIES: readonly string[] = ['@llmos/proto/node'];
 
 /** The area that stands for a whole package where another one imports it. */
 export function entryOf(packageName: string): string {

@@ -7,8 +7,8 @@ import type { SourceFile } from './source-files';
 import { filesBelow, isTestFile, parse } from './source-files';
 
 const PROGRAMS = {
-  kernel: ['base', 'kernel'],
-  worker: ['base', 'worker', 'process'],
+  kernel: ['base', 'wire', 'kernel'],
+  worker: ['base', 'wire', 'worker', 'process'],
 } as const;
 const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error']);
 

@@ -1,19 +1,4 @@
 export * from './adapters/ajv/schema-check';
-export * from './adapters/nats/bucket-watch';
-export * from './adapters/nats/delivery';
-export { useLeanHeaders } from './adapters/nats/lean-headers';
-export { useLeanRequests } from './adapters/nats/lean-requests';
-export { guardCallback, guardMessages } from './adapters/nats/message-guard';
-export type { HeaderReading } from './adapters/nats/message-headers';
-export {
-  checkHeaderSize,
-  headersOf,
-  messageBytesOf,
-  readHeaders,
-  statusOf,
-} from './adapters/nats/message-headers';
-export { cutStaleSockets } from './adapters/nats/stale-sockets';
-export { checkAnswerSize, guardPublishes, maxBodyBytesOf } from './adapters/nats/publish-guard';
 export * from './adapters/node/body-digest';
 export * from './adapters/node/node-metrics';
 export * from './adapters/node/probe-server';

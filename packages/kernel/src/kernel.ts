@@ -18,7 +18,7 @@ import {
   systemTimers,
   wrongClock,
 } from '@llmos/base';
-import type { JetStreamManager } from 'nats';
+import type { JetStreamManager } from '@llmos/wire';
 import { GrpcNodeLink } from './adapters/grpc/grpc-node-link';
 import { HttpStatusServer } from './adapters/http/http-status-server';
 import { PrometheusMetrics } from './adapters/http/prometheus-metrics';

@@ -9,7 +9,6 @@ export type { TaskSpec } from './tasks/task-spec';
 
 // What reads foreign bytes, for the fuzzer.
 export { eventsOf } from './adapters/jetstream/report-events';
-export { parseDelivery } from '@llmos/base';
 export { assertPermissions } from './adapters/jetstream/permissions';
 export { parseStoreRecord } from './adapters/jetstream/store-record';
 export { readProtobufBody } from './adapters/protobuf/codec';

@@ -13,7 +13,7 @@ import type {
   TraitsOf,
 } from '@llmos/base';
 import { SkippedMessages, systemTimers } from '@llmos/base';
-import type { NatsConnection } from 'nats';
+import type { NatsConnection } from '@llmos/wire';
 import { createLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
 import { createMailboxLink } from './adapters/jetstream/jetstream-mailbox-link';
 import { createTaskStore } from './adapters/jetstream/jetstream-task-store';

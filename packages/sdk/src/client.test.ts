@@ -1,5 +1,5 @@
 import { connect } from './client';
-import type { ConnectOptions } from './client';
+import type { ConnectOptions } from './connect-options';
 
 /** Refused before anything is sent: nobody listens there. */
 const servers = 'nats://127.0.0.1:1';

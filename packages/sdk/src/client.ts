@@ -4,7 +4,6 @@ import type { CallerId, TaskId, TenantId } from '@llmos/base';
 import { isToken, quoteShort, seededRandom, systemClock } from '@llmos/base';
 import { createJetStreamPackageStore } from './adapters/jetstream/jetstream-package-store';
 import { createJetStreamStoredMessages } from './adapters/jetstream/jetstream-stored-messages';
-import type { NatsTlsOptions } from './adapters/nats/nats-connect';
 import { connectToNats } from './adapters/nats/nats-connect';
 import { createNatsMessageLink } from './adapters/nats/nats-message-link';
 import { warnOfSkipped } from './adapters/nats/skipped-warnings';
@@ -13,34 +12,12 @@ import { createSystemDoorbell } from './adapters/system/system-doorbell';
 import { assertOptions, checkWait, invalid } from './call-options';
 import { openCaller } from './caller';
 import type { ClientContext } from './client-context';
+import type { ConnectOptions } from './connect-options';
 import { SDK_LIMITS } from './limits';
 import type { LlmosClient } from './llmos-client';
 import { createClient } from './llmos-client';
 import type { ModelUploadParts } from './model-upload';
 import type { MessageLink } from './ports/message-link';
-
-export interface ConnectOptions {
-  /** NATS servers, a list or separated by commas; default `nats://127.0.0.1:4222`. */
-  readonly servers?: string | readonly string[];
-  /** In whose name tasks are made; default `default`. */
-  readonly tenant?: string;
-  /** In whose name system calls are made: the tenant (default) or `operator`. */
-  readonly principal?: string;
-  /** Name of the connection, for people who look at the server; default `llmos-sdk`. */
-  readonly name?: string;
-  /** Default limit of calls, system calls and of handing a task in: 60,000 ms. */
-  readonly timeoutMs?: number;
-  readonly token?: string;
-  readonly user?: string;
-  readonly pass?: string;
-  /** Path of a NATS credentials file. */
-  readonly credentialsFile?: string;
-  readonly tls?: NatsTlsOptions;
-  /** Prefix of reply subjects, where permissions ask for one; it begins with `_INBOX`. */
-  readonly inboxPrefix?: string;
-  /** Aborts connecting. */
-  readonly signal?: AbortSignal;
-}
 
 /** Short enough to read, long enough never to meet again. Not `s…`: those are sequence numbers. */
 const ID_BYTES = 12;

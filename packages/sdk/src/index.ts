@@ -44,10 +44,9 @@ export type {
 } from '@llmos/base';
 export type { SubmitOptions, TaskOptions, WaitOptions } from './call-options';
 export { connect } from './client';
-export type { ConnectOptions } from './client';
+export type { ConnectOptions, NatsTlsOptions } from './connect-options';
 export type { DeadLetter, DeadLetters } from './dead-letters';
 export type { EventOptions, LifecycleEvent } from './events';
-export type { NatsTlsOptions } from './adapters/nats/nats-connect';
 export type { BuiltInCalls } from './functions/built-in-calls';
 export type {
   BuiltInFunctions,

@@ -1,6 +1,6 @@
 import type { NodeMessage, ReceivedCommand, ModelRegistration } from '@llmos/base';
 import { HARDLY_ANY_BYTES, heldBytesOf } from '@llmos/base/testing';
-import { node as wire } from '@llmos/proto';
+import * as wire from '@llmos/proto/node';
 import {
   InvalidNodeMessage,
   readAddress,

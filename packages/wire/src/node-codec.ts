@@ -24,7 +24,7 @@ import type {
   UnreadableSpec,
 } from '@llmos/base';
 import { cutText, quoteShort, toErrorBody, tryToken } from '@llmos/base';
-import type { node as wire } from '@llmos/proto';
+import type * as wire from '@llmos/proto/node';
 import { CODEC_LIMITS } from './limits';
 
 /** A message that breaks the protocol; the stream that sent it is closed with this text. */

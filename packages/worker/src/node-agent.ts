@@ -14,10 +14,10 @@ import {
   systemClock,
   wrongClock,
 } from '@llmos/base';
+import { closeLink } from '@llmos/wire';
+import type { NatsConnection } from '@llmos/wire';
 import type { ReadLeaderEpoch } from '@llmos/process';
 import { EpochGate, createLeaderEpoch } from '@llmos/process';
-import { closeLink } from '@llmos/wire';
-import type { NatsConnection } from 'nats';
 import { hostOwner } from './actors/host-protocol';
 import { createGrpcKernelLink } from './adapters/grpc/grpc-kernel-link';
 import { startHealthServer } from './adapters/http/health-server';

@@ -1,6 +1,8 @@
 /** Whole messages with damaged headers, subjects and bodies, as the guards of all programs see them. */
-import { guardCallback, readHeaders, silentLogger, statusOf, watchBucket } from '@llmos/base';
-import type { BucketMessage, LostMessage } from '@llmos/base';
+import { silentLogger } from '@llmos/base';
+import type { LostMessage } from '@llmos/base';
+import { guardCallback, readHeaders, statusOf, watchBucket } from '@llmos/wire';
+import type { BucketMessage } from '@llmos/wire';
 import { headers as newHeaders } from 'nats';
 import type { MsgHdrs } from 'nats';
 import type { FuzzParser } from '../fuzz';

@@ -22,7 +22,8 @@ import {
   readTask,
   readTaskRequest,
 } from '@llmos/kernel/testing';
-import { functions, node } from '@llmos/proto';
+import { functions } from '@llmos/proto';
+import * as node from '@llmos/proto/node';
 import {
   InvalidNodeMessage,
   decodeReport,

@@ -1,6 +1,7 @@
 /** Good inputs, to be damaged. */
 import type { TaskId, TenantId } from '@llmos/base';
-import { functions, node } from '@llmos/proto';
+import { functions } from '@llmos/proto';
+import * as node from '@llmos/proto/node';
 
 export const REGISTRATION = {
   name: 'mini-encoder',

@@ -24,8 +24,7 @@ import {
   subjects,
   success,
 } from '@llmos/base';
-import { parseDelivery } from '@llmos/kernel/testing';
-import { readResultEnd } from '@llmos/wire';
+import { parseDelivery, readResultEnd } from '@llmos/wire';
 import { functions } from '@llmos/proto';
 import { readTensor, tensor } from '@llmos/sdk';
 import {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InferOutput, MailboxMessage, TensorValue } from '@llmos/base';
 import { BUILT_IN_FUNCTIONS, compileSchemaCheck, encodeJson, isRecord } from '@llmos/base';
-import { node } from '@llmos/proto';
+import * as node from '@llmos/proto/node';
 import { decodeMailboxMessage, encodeMailboxMessage, readKernelMessage } from '@llmos/wire';
 import type { ModelDocuments } from '@llmos/worker/testing';
 import { absorbWeights, encodeModel, readModel, selectWantedPositions } from '@llmos/onnx';

@@ -12,11 +12,17 @@ import {
   isRecord,
   parseServerUrls,
   subjects,
-  useLeanHeaders,
 } from '@llmos/base';
 import type { TenantId } from '@llmos/base';
-import { ErrorCode, MsgHdrsImpl, NatsError, connect, createInbox } from 'nats';
-import type { Msg, NatsConnection } from 'nats';
+import {
+  useLeanHeaders,
+  ErrorCode,
+  MsgHdrsImpl,
+  NatsError,
+  connect,
+  createInbox,
+} from '@llmos/wire';
+import type { Msg, NatsConnection } from '@llmos/wire';
 import { CLI_LIMITS } from '../../limits';
 import { PROBE_STREAM, parseState } from '../../backup/manifest';
 import type { StreamConfigRecord } from '../../backup/manifest';

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { credentials } from '@grpc/grpc-js';
 import type { NodeId, ProcessId } from '@llmos/base';
 import { asEpoch, asToken, silentLogger } from '@llmos/base';
-import { node as wire } from '@llmos/proto';
+import * as wire from '@llmos/proto/node';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { GrpcNodeLink } from './grpc-node-link';
 

@@ -16,7 +16,7 @@ import type {
   ProcessName,
 } from '@llmos/base';
 import { GUARD_LIMITS, PacedTelling, systemClock } from '@llmos/base';
-import { node as wire } from '@llmos/proto';
+import * as wire from '@llmos/proto/node';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { ProcessAddress } from '../../kernel-decision';
 import type { KernelEvent } from '../../kernel-event';

@@ -7,7 +7,7 @@
 import { status } from '@grpc/grpc-js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { KernelCommand, Logger, NodeId, NodeRegistration } from '@llmos/base';
-import type { node as wire } from '@llmos/proto';
+import type * as wire from '@llmos/proto/node';
 import { InvalidNodeMessage, readNodeMessage, writeKernelMessage } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';

@@ -1,6 +1,6 @@
 import { encodeJson, silentLogger } from '@llmos/base';
 import { HARDLY_ANY_BYTES, heldBytesOf } from '@llmos/base/testing';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { TaskSpec } from '../../tasks/task-spec';

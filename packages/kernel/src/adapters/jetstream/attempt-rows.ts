@@ -2,7 +2,7 @@
 import type { Logger, TaskId, TenantId } from '@llmos/base';
 import { BUCKETS, decodeJson, encodeJson, isErrorCode, isRecord } from '@llmos/base';
 import { readLast } from '@llmos/wire';
-import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+import type { JetStreamClient, JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { LookedUp } from '../../ports/task-stream';

@@ -7,7 +7,7 @@
 import type { Logger, TenantTask } from '@llmos/base';
 import { BUCKETS, ownText } from '@llmos/base';
 import { describeApiError } from '@llmos/wire';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import { ATTEMPTS_STREAM, RowReader } from './attempt-rows';

@@ -3,10 +3,15 @@
  */
 import { LlmosError, parseServerUrls } from '@llmos/base';
 import type { Logger } from '@llmos/base';
-import type { LinkOptions } from '@llmos/wire';
-import { LINK_LIMITS, describeApiError, isUnavailable, openLink } from '@llmos/wire';
-import { DebugEvents, Events, NatsError } from 'nats';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import type { LinkOptions, JetStreamManager, NatsConnection } from '@llmos/wire';
+import {
+  LINK_LIMITS,
+  describeApiError,
+  isUnavailable,
+  openLink,
+  NatsError,
+  followLink,
+} from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
 export interface ConnectionOptions extends LinkOptions {
@@ -24,7 +29,7 @@ export async function connectToNats(options: ConnectionOptions): Promise<NatsCon
   for (;;) {
     try {
       const connection = await openLink(options);
-      void watchStatus(connection, options);
+      followStatus(connection, options);
       void endWithoutIt(connection);
       return connection;
     } catch (error) {
@@ -54,21 +59,19 @@ function noServer(servers: readonly string[], cause: unknown): LlmosError {
   );
 }
 
-const ROUTINE: ReadonlySet<string> = new Set([DebugEvents.PingTimer, Events.Update]);
+/** The client's names of what happens all the time. */
+const ROUTINE: ReadonlySet<string> = new Set(['pingTimer', 'update']);
 
-async function watchStatus(connection: NatsConnection, options: ConnectionOptions): Promise<void> {
-  const { log } = options;
-  try {
-    for await (const status of connection.status()) {
-      const { type, data } = status;
-      if (type === Events.Reconnect) options.onReconnect?.();
-      if (type === Events.Disconnect) options.onDisconnect?.();
-      if (ROUTINE.has(type)) continue;
-      log.info('nats-status', { type, value: typeof data === 'object' ? 'change' : data });
-    }
-  } catch (error) {
-    log.warn('nats-status-ended', { error });
-  }
+function followStatus(connection: NatsConnection, options: ConnectionOptions): void {
+  followLink(connection, {
+    onReconnected: options.onReconnect,
+    onDisconnected: options.onDisconnect,
+    onStatus: (type, data) => {
+      if (ROUTINE.has(type)) return;
+      const value = typeof data === 'object' ? 'change' : data;
+      options.log.info('nats-status', { type, value });
+    },
+  });
 }
 
 /** Rejects with FAILED_PRECONDITION where hardly any body fits beside the room for headers. */

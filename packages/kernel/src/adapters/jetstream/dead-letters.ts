@@ -1,9 +1,8 @@
 /** What a dead letter carries: the original message, and why it was given up. */
 import type { HeaderSource } from '@llmos/base';
-import { FORWARDED_HEADERS, HEADERS, STREAMS, readHeaders, subjects } from '@llmos/base';
-import { isTooLarge, readSequence } from '@llmos/wire';
-import { headers as newHeaders } from 'nats';
-import type { JetStreamClient, JetStreamManager, MsgHdrs } from 'nats';
+import { FORWARDED_HEADERS, HEADERS, STREAMS, subjects } from '@llmos/base';
+import { readHeaders, isTooLarge, readSequence, headers as newHeaders } from '@llmos/wire';
+import type { JetStreamClient, JetStreamManager, MsgHdrs } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { DeadLetter } from '../../ports/task-stream';

@@ -8,9 +8,8 @@
  *     other begins anew on what is left.
  */
 import { LlmosError } from '@llmos/base';
-import { isApiError } from '@llmos/wire';
-import type { JetStreamManager } from 'nats';
-import { StorageType } from 'nats';
+import { isApiError, StorageType } from '@llmos/wire';
+import type { JetStreamManager } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { mebibytes } from './lost-stores';
 

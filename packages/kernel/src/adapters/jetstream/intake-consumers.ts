@@ -15,9 +15,16 @@ import {
   isRecord,
   patterns,
 } from '@llmos/base';
-import { describeApiError, isApiError, isUnavailable } from '@llmos/wire';
-import { AckPolicy, DeliverPolicy, ReplayPolicy, nanos } from 'nats';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import {
+  describeApiError,
+  isApiError,
+  isUnavailable,
+  AckPolicy,
+  DeliverPolicy,
+  ReplayPolicy,
+  nanos,
+} from '@llmos/wire';
+import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { LeadershipEnded } from './retry';
 

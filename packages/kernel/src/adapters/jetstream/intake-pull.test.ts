@@ -1,7 +1,6 @@
 import { decodeJson, silentLogger } from '@llmos/base';
-import { API_ERRORS } from '@llmos/wire';
-import { NatsError } from 'nats';
-import type { Msg, NatsConnection } from 'nats';
+import { API_ERRORS, NatsError } from '@llmos/wire';
+import type { Msg, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { LastTasks } from './intake-pace';
 import { IntakePull } from './intake-pull';

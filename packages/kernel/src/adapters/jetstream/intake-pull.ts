@@ -10,11 +10,17 @@
  * day only. But deliveries are numbered: where one is missing, the consumer is made anew, and
  * everything that is not acknowledged comes once more, in its order.
  */
-import type { Logger, Delivery } from '@llmos/base';
-import { STREAMS, encodeJson, parseDelivery, statusOf } from '@llmos/base';
-import { describeApiError, isApiError } from '@llmos/wire';
-import { createInbox, nanos } from 'nats';
-import type { Msg, NatsConnection, Subscription } from 'nats';
+import type { Logger } from '@llmos/base';
+import { STREAMS, encodeJson } from '@llmos/base';
+import type { Delivery, Msg, NatsConnection, Subscription } from '@llmos/wire';
+import {
+  parseDelivery,
+  statusOf,
+  describeApiError,
+  isApiError,
+  createInbox,
+  nanos,
+} from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { IntakePace, LastTasks } from './intake-pace';
 

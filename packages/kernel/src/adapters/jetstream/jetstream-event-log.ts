@@ -3,8 +3,8 @@
  * an event. While the connection is down they are dropped and counted, never piled up.
  */
 import { encodeJson, subjects } from '@llmos/base';
-import { Events } from 'nats';
-import type { NatsConnection } from 'nats';
+import { followLink } from '@llmos/wire';
+import type { NatsConnection } from '@llmos/wire';
 import type { Announcement, EventLog } from '../../ports/event-log';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type { SlowLane } from './slow-lane';
@@ -20,7 +20,10 @@ export class JetStreamEventLog implements EventLog {
       readonly wallMs: () => number;
     },
   ) {
-    void this.watchConnection();
+    followLink(options.connection, {
+      onDisconnected: () => (this.isConnected = false),
+      onReconnected: () => (this.isConnected = true),
+    });
   }
 
   publish(announcement: Announcement): void {
@@ -38,13 +41,6 @@ export class JetStreamEventLog implements EventLog {
     const of = { entity, id, what, wallMs: this.options.wallMs() };
     const event = Object.assign({}, fields, of);
     this.options.slowLane.push(subject, encodeJson(event));
-  }
-
-  private async watchConnection(): Promise<void> {
-    for await (const status of this.options.connection.status()) {
-      if (status.type === Events.Disconnect) this.isConnected = false;
-      if (status.type === Events.Reconnect) this.isConnected = true;
-    }
   }
 }
 

@@ -1,13 +1,5 @@
 /** The leader's record in the bucket `llmos_leader`, written by compare-and-set. */
-import type {
-  BucketRow,
-  Epoch,
-  LeaderRecord,
-  Logger,
-  OnSkipped,
-  ServerTime,
-  StampHeard,
-} from '@llmos/base';
+import type { Epoch, LeaderRecord, Logger, OnSkipped, ServerTime, StampHeard } from '@llmos/base';
 import {
   BUCKETS,
   LEADER_KEY as KEY,
@@ -16,11 +8,9 @@ import {
   asEpoch,
   encodeJson,
   readLeaderRecord,
-  watchBucket,
 } from '@llmos/base';
-import { isConflict, readLast } from '@llmos/wire';
-import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
-import { createInbox } from 'nats';
+import type { BucketRow, JetStreamClient, JetStreamManager, NatsConnection } from '@llmos/wire';
+import { watchBucket, isConflict, readLast, createInbox } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { LeadershipStore, StoredLeader } from '../../ports/leadership-store';
 

@@ -2,7 +2,7 @@
 import type { PackageFile } from '@llmos/base';
 import { LlmosError, PACKAGE_STORE, decodeJson, isRecord, packageObjectName } from '@llmos/base';
 import { readLast } from '@llmos/wire';
-import type { JetStreamManager, NatsConnection, ObjectStore } from 'nats';
+import type { JetStreamManager, NatsConnection, ObjectStore } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { PackageStore, UnusedItem } from '../../ports/package-store';
 

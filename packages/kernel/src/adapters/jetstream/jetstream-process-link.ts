@@ -9,9 +9,9 @@ import type {
   MailboxCommand,
   ServerTime,
 } from '@llmos/base';
-import { formatModelRef, maxBodyBytesOf, parseNodeProcess, patterns, subjects } from '@llmos/base';
-import { decodeReport, encodeMailboxMessage } from '@llmos/wire';
-import type { Msg, NatsConnection, Subscription } from 'nats';
+import { formatModelRef, parseNodeProcess, patterns, subjects } from '@llmos/base';
+import { maxBodyBytesOf, decodeReport, encodeMailboxMessage } from '@llmos/wire';
+import type { Msg, NatsConnection, Subscription } from '@llmos/wire';
 import type { ProcessAddress } from '../../kernel-decision';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelEvent } from '../../kernel-event';

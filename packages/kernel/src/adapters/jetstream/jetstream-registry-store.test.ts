@@ -1,4 +1,4 @@
-import type { BucketRow } from '@llmos/base';
+import type { BucketRow } from '@llmos/wire';
 import { modelOf } from '../../core-fixture';
 import { checkModelRow, modelsEvent } from './jetstream-registry-store';
 

@@ -1,28 +1,31 @@
 /** Models, functions and desired processes: key–value buckets, watched by every kernel. */
 import type {
-  BucketReading,
-  BucketRow,
-  BucketWatch,
-  BucketWatchOptions,
   FunctionDefinition,
   Logger,
   ModelRegistration,
   OnSkipped,
   SpawnRequest,
 } from '@llmos/base';
+import { BUCKETS, LlmosError, decodeJson, encodeJson, quoteShort } from '@llmos/base';
+import type {
+  BucketReading,
+  BucketRow,
+  BucketWatch,
+  BucketWatchOptions,
+  JetStreamClient,
+  JetStreamManager,
+  KV,
+  NatsConnection,
+  StoredMsg,
+} from '@llmos/wire';
 import {
-  BUCKETS,
-  LlmosError,
-  decodeJson,
-  encodeJson,
-  quoteShort,
   readBucket,
   readHeaders,
   watchBucket,
-} from '@llmos/base';
-import { isConflict, readLast } from '@llmos/wire';
-import type { JetStreamClient, JetStreamManager, KV, NatsConnection, StoredMsg } from 'nats';
-import { createInbox } from 'nats';
+  isConflict,
+  readLast,
+  createInbox,
+} from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { ModelsEvent } from '../../kernel-event';
 import type { RegistryStore } from '../../ports/registry-store';

@@ -6,9 +6,16 @@
  * another one starts after the last result seen. Foreign headers are read behind our own guard.
  */
 import type { Logger, TenantId, TenantTask } from '@llmos/base';
-import { parseDelivery, parseResultSubject, readHeaders } from '@llmos/base';
-import { DeliverPolicy, Events, JsHeaders, createInbox } from 'nats';
-import type { JetStreamManager, Msg, NatsConnection, Subscription } from 'nats';
+import { parseResultSubject } from '@llmos/base';
+import {
+  parseDelivery,
+  readHeaders,
+  DeliverPolicy,
+  JsHeaders,
+  createInbox,
+  followLink,
+} from '@llmos/wire';
+import type { JetStreamManager, Msg, NatsConnection, Subscription } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { CORE_LIMITS } from '../../limits';
 import type { ResultStore, StoredPlace, StoredResult, StoredShare } from '../../ports/result-store';
@@ -101,7 +108,10 @@ class ResultFeed {
       const isSilent = performance.now() - this.heardAtMs > 3 * EDGE_LIMITS.resultHeartbeatMs;
       if (isSilent && !this.options.connection.isClosed()) this.restart(onResult, 'silent');
     }, EDGE_LIMITS.resultHeartbeatMs);
-    void this.watchReconnects(onResult);
+    followLink(this.options.connection, {
+      // The server may have been restarted, and the consumer lived in its memory.
+      onReconnected: () => this.restart(onResult, 'reconnected'),
+    });
   }
 
   close(): void {
@@ -127,13 +137,6 @@ class ResultFeed {
         ? { deliver_policy: DeliverPolicy.New }
         : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: this.lastSequence + 1 }),
     });
-  }
-
-  /** The server may have been restarted, and the consumer lived in its memory. */
-  private async watchReconnects(onResult: OnResult): Promise<void> {
-    for await (const status of this.options.connection.status()) {
-      if (status.type === Events.Reconnect) this.restart(onResult, 'reconnected');
-    }
   }
 
   private restart(onResult: OnResult, reason: string): void {

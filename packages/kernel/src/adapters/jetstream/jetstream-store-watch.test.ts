@@ -5,9 +5,8 @@ import {
   parseStoreSequences,
   silentLogger,
 } from '@llmos/base';
-import { API_ERRORS } from '@llmos/wire';
-import { Events, NatsError } from 'nats';
-import type { JetStreamClient, JetStreamManager, NatsConnection, StoredMsg } from 'nats';
+import { API_ERRORS, NatsError } from '@llmos/wire';
+import type { JetStreamClient, JetStreamManager, NatsConnection, StoredMsg } from '@llmos/wire';
 import { JetStreamStoreWatch } from './jetstream-store-watch';
 import { lowerNotedSequences } from './noted-sequences';
 
@@ -59,7 +58,7 @@ function setUp(noted: Readonly<Record<string, number>> = {}) {
     async *status() {
       for (;;) {
         await new Promise<void>((resolve) => (reconnect = resolve));
-        yield { type: Events.Reconnect };
+        yield { type: 'reconnect' };
       }
     },
   } as unknown as NatsConnection;

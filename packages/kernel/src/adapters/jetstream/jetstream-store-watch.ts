@@ -5,9 +5,8 @@
  */
 import type { Logger, StoreBehind, StoreSequences } from '@llmos/base';
 import { describeBehind, storesBehind } from '@llmos/base';
-import { describeApiError } from '@llmos/wire';
-import { Events } from 'nats';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import { describeApiError, followLink } from '@llmos/wire';
+import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoreWatch } from '../../ports/store-watch';
 import { changeNotedSequences, readNotedSequences, sequencesOfStores } from './noted-sequences';
@@ -28,7 +27,11 @@ export class JetStreamStoreWatch implements StoreWatch {
   private seen: StoreSequences = new Map();
 
   constructor(private readonly options: StoreWatchOptions) {
-    void this.followReconnects();
+    followLink(options.connection, {
+      onReconnected: () => {
+        if (this.timer !== undefined) void this.look('compare');
+      },
+    });
   }
 
   begin(): void {
@@ -80,11 +83,5 @@ export class JetStreamStoreWatch implements StoreWatch {
       });
       return new Map([...noted, ...settled]);
     });
-  }
-
-  private async followReconnects(): Promise<void> {
-    for await (const { type } of this.options.connection.status()) {
-      if (type === Events.Reconnect && this.timer !== undefined) void this.look('compare');
-    }
   }
 }

@@ -9,15 +9,19 @@ import {
   HEADERS,
   PROTOBUF_CONTENT_TYPE,
   STREAMS,
-  checkAnswerSize,
   encodeJson,
   failure,
-  statusOf,
   subjects,
 } from '@llmos/base';
-import { readNext, readStoredChunk } from '@llmos/wire';
-import { createInbox, headers as newHeaders } from 'nats';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import {
+  checkAnswerSize,
+  statusOf,
+  readNext,
+  readStoredChunk,
+  createInbox,
+  headers as newHeaders,
+} from '@llmos/wire';
+import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import type { ReaderFeed, ReaderMessage, StreamLink } from '../../ports/stream-link';
 
 const NO_RESPONDERS = 503;

@@ -1,9 +1,8 @@
 /** Asks JetStream how full the streams are, at most once in a while however often it is read. */
 import type { Clock, IntakeRow, Logger, StreamLoad, TaskClass } from '@llmos/base';
 import { STREAMS, TASK_CLASSES } from '@llmos/base';
-import { describeApiError } from '@llmos/wire';
-import { millis } from 'nats';
-import type { ConsumerInfo, JetStreamManager, StreamInfo } from 'nats';
+import { describeApiError, millis } from '@llmos/wire';
+import type { ConsumerInfo, JetStreamManager, StreamInfo } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StreamReading, StreamReadings } from '../../ports/stream-readings';
 

@@ -1,8 +1,14 @@
 /** Stores the tasks of `submit` and `call`. */
 import { LlmosError, WIRE_LIMITS, subjects } from '@llmos/base';
-import { describeApiError, isApiError, isTooLarge } from '@llmos/wire';
-import { ErrorCode, NatsError, headers as newHeaders } from 'nats';
-import type { JetStreamClient, NatsConnection } from 'nats';
+import {
+  describeApiError,
+  isApiError,
+  isTooLarge,
+  ErrorCode,
+  NatsError,
+  headers as newHeaders,
+} from '@llmos/wire';
+import type { JetStreamClient, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoredTask, TaskPublisher } from '../../ports/task-publisher';
 

@@ -11,12 +11,11 @@ import {
   success,
 } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
-import { NatsError } from 'nats';
-import type { Msg } from 'nats';
+import { NatsError, API_ERRORS } from '@llmos/wire';
+import type { Msg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { IntakeEvent } from '../../kernel-event';
 import { silentCounters } from '../../ports/kernel-counters';
-import { API_ERRORS } from '@llmos/wire';
 import type { CommittedResult } from '../../ports/task-stream';
 import type { TaskStreamOptions } from './jetstream-task-stream';
 import { JetStreamTaskStream } from './jetstream-task-stream';

@@ -11,11 +11,9 @@ import type {
   TaskClass,
   TaskId,
   TenantId,
-  Delivery,
 } from '@llmos/base';
 import { LlmosError, STREAMS, TASK_CLASSES, failure, systemTimers } from '@llmos/base';
-import { Events } from 'nats';
-import type { JetStreamManager, Msg, NatsConnection, StoredMsg } from 'nats';
+import type { Delivery, JetStreamManager, Msg, NatsConnection, StoredMsg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { IntakeEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
@@ -40,7 +38,8 @@ import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
 import { IntakePace, type LoopReading } from './intake-pace';
 import { IntakePull } from './intake-pull';
-import { RecentAcks } from './recent-acks';
+import type { Reconnect } from './recent-acks';
+import { RecentAcks, followServer } from './recent-acks';
 import type { ResultReads } from './result-reads';
 import { deleteMessage } from './message-deletion';
 import { MessageReader } from './message-reader';
@@ -104,7 +103,7 @@ export class JetStreamTaskStream implements TaskStream {
     this.records = new TaskRecords(options);
     this.reader = new MessageReader(options);
     this.refused = new RefusedSubjects(options);
-    void this.watchReconnects();
+    followServer(options.connection, (reconnect) => this.onReconnected(reconnect));
   }
 
   async begin(
@@ -345,19 +344,9 @@ export class JetStreamTaskStream implements TaskStream {
     await this.commitResult({ of: spec, class: spec.class, result: failure(error), as: 'end' });
   }
 
-  private async watchReconnects(): Promise<void> {
-    const { connection, slowLane } = this.options;
-    let serverId = connection.info?.server_id;
-    for await (const status of connection.status()) {
-      if (status.type !== Events.Reconnect) continue;
-      const { server_id: nextId, cluster } = connection.info ?? {};
-      // A lone server that was killed has forgotten the acknowledgements of its last moments, and
-      // would not deliver those tasks again for a day; the replicas of a cluster know them.
-      const hasForgotten = cluster === undefined && nextId !== serverId;
-      serverId = nextId;
-      for (const pull of this.active?.pulls ?? []) pull.restart({ hasForgotten });
-      // Those that were on their way with the connection.
-      for (const reply of this.recentAcks.takeAll()) slowLane.push(reply);
-    }
+  private onReconnected(reconnect: Reconnect): void {
+    for (const pull of this.active?.pulls ?? []) pull.restart(reconnect);
+    // Those that were on their way with the connection.
+    for (const reply of this.recentAcks.takeAll()) this.options.slowLane.push(reply);
   }
 }

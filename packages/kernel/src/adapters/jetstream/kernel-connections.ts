@@ -2,7 +2,7 @@
 import type { Logger, OnSkipped } from '@llmos/base';
 import { SkippedMessages, UnsentMessages, systemClock } from '@llmos/base';
 import { closeLink } from '@llmos/wire';
-import type { NatsConnection } from 'nats';
+import type { NatsConnection } from '@llmos/wire';
 import type { Closers } from '../../closers';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import { connectToNats } from './connection';

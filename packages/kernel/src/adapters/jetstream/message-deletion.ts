@@ -1,6 +1,6 @@
 /** How a message leaves its stream that nothing acknowledges: by its sequence. */
 import { isApiError } from '@llmos/wire';
-import type { JetStreamManager } from 'nats';
+import type { JetStreamManager } from '@llmos/wire';
 
 /**
  * Without overwriting its bytes on the disk first, which costs the server far more. One that is

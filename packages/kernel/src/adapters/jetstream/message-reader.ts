@@ -1,7 +1,7 @@
 /** Reads the messages of LLMOS_TASKS into events. Never throws: a message must not stop the others. */
-import type { Delivery, ServerTime } from '@llmos/base';
-import { readHeaders } from '@llmos/base';
-import type { Msg, MsgHdrs, StoredMsg } from 'nats';
+import type { ServerTime } from '@llmos/base';
+import type { Delivery, Msg, MsgHdrs, StoredMsg } from '@llmos/wire';
+import { readHeaders } from '@llmos/wire';
 import type { IntakeEvent } from '../../kernel-event';
 import type { PublishedTask } from '../../ports/task-stream';
 import type { IntakeContext } from '../../services/task-intake';

@@ -3,9 +3,9 @@
  * its permissions can name it; the server answers there, too, where nobody listens (503).
  */
 import type { Logger, TenantCaller } from '@llmos/base';
-import { parseTenantCaller, patterns, statusOf, subjects } from '@llmos/base';
-import { Events, createInbox } from 'nats';
-import type { NatsConnection, Subscription } from 'nats';
+import { parseTenantCaller, patterns, subjects } from '@llmos/base';
+import { statusOf, createInbox, followLink } from '@llmos/wire';
+import type { NatsConnection, Subscription } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { CallerLink, CallerNews } from '../../ports/caller-link';
 
@@ -23,7 +23,7 @@ export class NatsCallerLink implements CallerLink {
   constructor(
     private readonly options: { readonly connection: NatsConnection; readonly log: Logger },
   ) {
-    void this.watchStatus();
+    followLink(options.connection, { onReconnected: () => this.noteReconnect() });
   }
 
   begin(news: CallerNews): void {
@@ -71,15 +71,8 @@ export class NatsCallerLink implements CallerLink {
     connection.publish(subject, NOTHING, reply === undefined ? {} : { reply });
   }
 
-  private async watchStatus(): Promise<void> {
-    try {
-      for await (const { type } of this.options.connection.status()) {
-        if (type !== Events.Reconnect) continue;
-        this.reconnectedAtMs = performance.now();
-        this.news?.onReconnect();
-      }
-    } catch (error) {
-      this.options.log.warn('nats-status-ended', { error });
-    }
+  private noteReconnect(): void {
+    this.reconnectedAtMs = performance.now();
+    this.news?.onReconnect();
   }
 }

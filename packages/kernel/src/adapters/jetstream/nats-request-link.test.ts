@@ -1,5 +1,5 @@
 import { decodeJson, errorBody, silentLogger } from '@llmos/base';
-import type { Msg, NatsConnection } from 'nats';
+import type { Msg, NatsConnection } from '@llmos/wire';
 import { silentCounters } from '../../ports/kernel-counters';
 import type { ForeignRequest } from '../../ports/request-link';
 import { NatsRequestLink } from './nats-request-link';

@@ -1,20 +1,22 @@
 /** Requests over core NATS, behind a guard: nothing foreign may throw into the client. */
-import type { BodyFormat, HeaderReading, HeaderSource, Logger } from '@llmos/base';
+import type { BodyFormat, HeaderSource, Logger } from '@llmos/base';
 import {
   HEADERS,
   PROTOBUF_CONTENT_TYPE,
-  checkAnswerSize,
-  checkHeaderSize,
   encodeJson,
   failure,
   isAnswerable,
-  messageBytesOf,
   ownBytes,
-  readHeaders,
   settlesWithin,
 } from '@llmos/base';
-import { headers as newHeaders } from 'nats';
-import type { Msg, NatsConnection, Subscription } from 'nats';
+import type { HeaderReading, Msg, NatsConnection, Subscription } from '@llmos/wire';
+import {
+  checkAnswerSize,
+  checkHeaderSize,
+  messageBytesOf,
+  readHeaders,
+  headers as newHeaders,
+} from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type {

@@ -7,7 +7,7 @@ import {
   parseStoreSequences,
 } from '@llmos/base';
 import { isApiError, isConflict, readLast } from '@llmos/wire';
-import type { JetStreamClient, JetStreamManager } from 'nats';
+import type { JetStreamClient, JetStreamManager } from '@llmos/wire';
 
 /** Empty where nothing was noted yet. */
 export async function readNotedSequences(manager: JetStreamManager): Promise<StoreSequences> {

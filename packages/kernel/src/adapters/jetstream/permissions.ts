@@ -18,9 +18,8 @@ import {
   patterns,
   settlesWithin,
 } from '@llmos/base';
-import { describeApiError } from '@llmos/wire';
-import { createInbox, headers as newHeaders } from 'nats';
-import type { NatsConnection } from 'nats';
+import { describeApiError, createInbox, headers as newHeaders, followLink } from '@llmos/wire';
+import type { NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
 const SUBSCRIBED: readonly string[] = [
@@ -91,13 +90,9 @@ export async function assertPermissions(of: {
 
 async function askForAll(connection: NatsConnection): Promise<Refused> {
   const denied = { subscription: new Set<string>(), publish: new Set<string>() };
-  const statuses = connection.status();
-  const hearing = (async () => {
-    for await (const { permissionContext: refusal } of statuses) {
-      if (refusal?.operation === 'publish') denied.publish.add(refusal.subject);
-      else if (refusal !== undefined) denied.subscription.add(refusal.subject);
-    }
-  })();
+  const endHearing = followLink(connection, {
+    onDenied: (subject, operation) => denied[operation].add(subject),
+  });
   const inbox = createInbox();
   const subscriptions = [...SUBSCRIBED, inbox].map((subject) =>
     connection.subscribe(subject, { callback: () => undefined }),
@@ -113,9 +108,8 @@ async function askForAll(connection: NatsConnection): Promise<Refused> {
     await new Promise((resolve) => setImmediate(resolve));
   } finally {
     for (const subscription of subscriptions) subscription.unsubscribe();
-    (statuses as { stop?(): void }).stop?.();
+    await endHearing();
   }
-  await hearing;
   return {
     subscribe: [
       ...SUBSCRIBED.filter((subject) => denied.subscription.has(subject)),

@@ -12,9 +12,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger, StoreBehind } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
-import { apiErrorCode, describeApiError, isApiError, isUnavailable } from '@llmos/wire';
-import { NatsError } from 'nats';
-import type { JetStreamManager, NatsConnection, StreamConfig } from 'nats';
+import { apiErrorCode, describeApiError, isApiError, isUnavailable, NatsError } from '@llmos/wire';
+import type { JetStreamManager, NatsConnection, StreamConfig } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { Budgets } from './store-budgets';
 import { gainOf, growthOf, leastBudgets, sumOf } from './store-budgets';

@@ -1,7 +1,6 @@
 /** What all consumers share that only read along: they live in the server's memory and end soon. */
-import { statusOf } from '@llmos/base';
-import { AckPolicy, ReplayPolicy, nanos } from 'nats';
-import type { ConsumerConfig, Msg, NatsConnection } from 'nats';
+import { statusOf, AckPolicy, ReplayPolicy, nanos } from '@llmos/wire';
+import type { ConsumerConfig, Msg, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
 export function pushedTo(inbox: string): Partial<ConsumerConfig> {

@@ -13,9 +13,8 @@ import {
   formatIdentity,
   resultPlace,
 } from '@llmos/base';
-import { isConflict } from '@llmos/wire';
-import { headers as newHeaders } from 'nats';
-import type { JetStreamClient, JetStreamManager } from 'nats';
+import { isConflict, headers as newHeaders } from '@llmos/wire';
+import type { JetStreamClient, JetStreamManager } from '@llmos/wire';
 import type { CommittedResult } from '../../ports/task-stream';
 import type { TaskSpec } from '../../tasks/task-spec';
 import { identityOf } from '../../tasks/task-spec';

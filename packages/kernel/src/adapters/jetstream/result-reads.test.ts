@@ -1,6 +1,6 @@
 import type { TaskId, TenantId } from '@llmos/base';
-import { ErrorCode, NatsError, headers } from 'nats';
-import type { JetStreamManager, NatsConnection } from 'nats';
+import { ErrorCode, NatsError, headers } from '@llmos/wire';
+import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { ResultReads } from './result-reads';
 

@@ -8,18 +8,9 @@
  * the same a moment later.
  */
 import type { ResultPlace, TaskIdentity, TenantTask } from '@llmos/base';
-import {
-  RecentMap,
-  STREAMS,
-  resultPlaces,
-  subjects,
-  readHeaders,
-  readResultMarks,
-  statusOf,
-} from '@llmos/base';
-import { readLast } from '@llmos/wire';
-import { ErrorCode, NatsError } from 'nats';
-import type { JetStreamManager, MsgHdrs, NatsConnection } from 'nats';
+import { RecentMap, STREAMS, resultPlaces, subjects, readResultMarks } from '@llmos/base';
+import { readHeaders, statusOf, readLast, ErrorCode, NatsError } from '@llmos/wire';
+import type { JetStreamManager, MsgHdrs, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoredPlace, StoredResult } from '../../ports/result-store';
 import type { TextFilter } from './text-filter';

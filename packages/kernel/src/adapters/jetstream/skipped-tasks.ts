@@ -12,7 +12,7 @@
 import type { Logger, TaskClass } from '@llmos/base';
 import { STREAMS, TASK_CLASSES, parseTaskSubject } from '@llmos/base';
 import { describeApiError, readNext, readSequence } from '@llmos/wire';
-import type { JetStreamManager, StoredMsg } from 'nats';
+import type { JetStreamManager, StoredMsg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
 export interface SkippedTasksOptions {

@@ -4,7 +4,7 @@
  * task. They stay in order among themselves; what is urgent overtakes them.
  */
 import type { CancelTimer, Timers } from '@llmos/base';
-import type { NatsConnection } from 'nats';
+import type { NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
 interface SlowMessage {

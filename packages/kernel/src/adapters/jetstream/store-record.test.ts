@@ -1,6 +1,6 @@
 import { BUCKETS, PACKAGE_STORE, STREAMS, encodeJson } from '@llmos/base';
+import type { JetStreamManager } from '@llmos/wire';
 import { assertNoneLost } from './lost-stores';
-import type { JetStreamManager } from 'nats';
 import {
   LEADER_STORE,
   parseStoreRecord,

@@ -20,7 +20,7 @@ import {
   storesBehind,
 } from '@llmos/base';
 import { isApiError, isConflict } from '@llmos/wire';
-import type { JetStreamClient, JetStreamManager } from 'nats';
+import type { JetStreamClient, JetStreamManager } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { Budgets } from './store-budgets';
 

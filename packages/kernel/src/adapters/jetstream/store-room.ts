@@ -4,10 +4,9 @@
  *
  * Several kernels may do so at once: they share the name, so that one of them sees the other's.
  */
-import { describeApiError, isApiError } from '@llmos/wire';
+import { describeApiError, isApiError, StorageType } from '@llmos/wire';
+import type { JetStreamManager } from '@llmos/wire';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { JetStreamManager } from 'nats';
-import { StorageType } from 'nats';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { Budgets } from './store-budgets';
 import { budgetTries } from './store-budgets';

@@ -1,8 +1,7 @@
 import type { LogFields } from '@llmos/base';
 import { silentLogger } from '@llmos/base';
-import { API_ERRORS } from '@llmos/wire';
-import { NatsError } from 'nats';
-import type { JetStreamManager, StoredMsg } from 'nats';
+import { API_ERRORS, NatsError } from '@llmos/wire';
+import type { JetStreamManager, StoredMsg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { StrayTasks } from './stray-tasks';
 

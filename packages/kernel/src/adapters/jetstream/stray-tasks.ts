@@ -10,7 +10,7 @@
 import type { Logger } from '@llmos/base';
 import { STREAMS } from '@llmos/base';
 import { describeApiError, readNext } from '@llmos/wire';
-import type { JetStreamManager, StoredMsg } from 'nats';
+import type { JetStreamManager, StoredMsg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { deleteMessage } from './message-deletion';
 

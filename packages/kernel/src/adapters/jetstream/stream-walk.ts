@@ -3,9 +3,8 @@
  * without acknowledgements, instead of a request for each message (440,000 results: 1 s of the
  * kernel's time instead of 17 s; asking for the list of subjects holds the server up for seconds).
  */
-import { parseDelivery } from '@llmos/base';
-import { DeliverPolicy, createInbox } from 'nats';
-import type { JetStreamManager, Msg, NatsConnection } from 'nats';
+import { parseDelivery, DeliverPolicy, createInbox } from '@llmos/wire';
+import type { JetStreamManager, Msg, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { answerFlowControl, pushedTo } from './push-consumer';
 

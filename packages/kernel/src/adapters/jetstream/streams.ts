@@ -5,8 +5,8 @@
  * Streams list exact subject shapes, never `>`, so that a wrong shape is refused at publish.
  */
 import { BUCKETS, PACKAGE_STORE, STREAMS, WIRE_LIMITS, patterns } from '@llmos/base';
-import { DiscardPolicy, RetentionPolicy, StorageType, nanos } from 'nats';
-import type { StreamConfig } from 'nats';
+import { DiscardPolicy, RetentionPolicy, StorageType, nanos } from '@llmos/wire';
+import type { StreamConfig } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
 export interface StoreOptions {

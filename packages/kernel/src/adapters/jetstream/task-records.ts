@@ -7,7 +7,7 @@
  */
 import type { BodyFormat, Logger, Result, TenantTask } from '@llmos/base';
 import { isOther } from '@llmos/base';
-import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+import type { JetStreamClient, JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { CommittedResult, DeadLetter, LookedUp } from '../../ports/task-stream';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';

@@ -2,7 +2,7 @@
 import type { Epoch } from '@llmos/base';
 import { LEADER_STREAM, LEADER_SUBJECT, readLeaderRecord } from '@llmos/base';
 import { isApiError, readLast } from '@llmos/wire';
-import type { NatsConnection } from 'nats';
+import type { NatsConnection } from '@llmos/wire';
 import { PROCESS_LIMITS } from '../../limits';
 
 /** Undefined where there is no record, or none that a kernel can have written. */

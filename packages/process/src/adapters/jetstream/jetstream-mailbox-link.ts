@@ -8,9 +8,9 @@ import type {
   OnSkipped,
   ProcessId,
 } from '@llmos/base';
-import { UnsentMessages, guardCallback, readClock, subjects } from '@llmos/base';
-import { decodeMailboxMessage, describeApiError, encodeReport } from '@llmos/wire';
-import type { Msg, NatsConnection, Subscription } from 'nats';
+import { UnsentMessages, readClock, subjects } from '@llmos/base';
+import { guardCallback, decodeMailboxMessage, describeApiError, encodeReport } from '@llmos/wire';
+import type { Msg, NatsConnection, Subscription } from '@llmos/wire';
 import type { MailboxLink } from '../../ports/mailbox-link';
 
 export interface MailboxLinkOptions {

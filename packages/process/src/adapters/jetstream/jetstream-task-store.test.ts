@@ -1,7 +1,7 @@
 import type { TaskId, TenantId } from '@llmos/base';
 import { encodeChunk } from '@llmos/base';
-import { NatsError } from 'nats';
-import type { NatsConnection } from 'nats';
+import { NatsError } from '@llmos/wire';
+import type { NatsConnection } from '@llmos/wire';
 import { ChunkPace } from '../../chunk-pace';
 import type { ChunkEnd } from '../../chunk-writer';
 import { ChunkWriter } from '../../chunk-writer';

@@ -7,14 +7,13 @@ import {
   JSON_CONTENT_TYPE,
   parseTaskSubject,
   PROTOBUF_CONTENT_TYPE,
-  readHeaders,
   readResultMarks,
   resultPlace,
   STREAMS,
   subjects,
 } from '@llmos/base';
-import type { MessageQuery } from '@llmos/wire';
 import {
+  readHeaders,
   describeApiError,
   encodeErrorResult,
   isConflict,
@@ -22,9 +21,16 @@ import {
   readResultEnd,
   readStored,
   readStoredChunk,
+  headers,
 } from '@llmos/wire';
-import { headers } from 'nats';
-import type { JetStreamClient, JetStreamManager, MsgHdrs, NatsConnection, StoredMsg } from 'nats';
+import type {
+  MessageQuery,
+  JetStreamClient,
+  JetStreamManager,
+  MsgHdrs,
+  NatsConnection,
+  StoredMsg,
+} from '@llmos/wire';
 import type { ResultOwner } from '../../attempt';
 import { PROCESS_LIMITS } from '../../limits';
 import type {

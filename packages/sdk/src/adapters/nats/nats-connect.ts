@@ -1,8 +1,16 @@
 /** Opens the NATS connection of a client; every failure is an LlmosError that names the servers. */
 import { access, readFile } from 'node:fs/promises';
-import { LlmosError, cutStaleSockets, parseServerUrls, useLeanHeaders } from '@llmos/base';
-import { ErrorCode, MsgHdrsImpl, connect, credsAuthenticator } from 'nats';
-import type { ConnectionOptions, NatsConnection } from 'nats';
+import { LlmosError, parseServerUrls } from '@llmos/base';
+import {
+  cutStaleSockets,
+  useLeanHeaders,
+  ErrorCode,
+  MsgHdrsImpl,
+  connect,
+  credsAuthenticator,
+} from '@llmos/wire';
+import type { ConnectionOptions, NatsConnection } from '@llmos/wire';
+import type { NatsTlsOptions } from '../../connect-options';
 import { SDK_LIMITS } from '../../limits';
 import { onAbort } from '../system/abort-listener';
 
@@ -17,13 +25,6 @@ export interface NatsConnectOptions {
   readonly tls?: NatsTlsOptions | undefined;
   readonly inboxPrefix?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** Paths of PEM files; what is left out is the system's. */
-export interface NatsTlsOptions {
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
 }
 
 export async function connectToNats(given: NatsConnectOptions): Promise<NatsConnection> {

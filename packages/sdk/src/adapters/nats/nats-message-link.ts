@@ -5,10 +5,17 @@
  * when its signal aborts, when the connection was lost and is back, or when the server refuses
  * its subject. Sole owner of the connection and of the table of pending requests.
  */
-import type { HeaderReading, OnSkipped } from '@llmos/base';
-import { guardMessages, headersOf, readHeaders, settlesWithin } from '@llmos/base';
-import { createInbox, Events, headers as natsHeaders } from 'nats';
-import type { Msg, MsgHdrs, NatsConnection, Status } from 'nats';
+import type { OnSkipped } from '@llmos/base';
+import { settlesWithin } from '@llmos/base';
+import type { HeaderReading, Msg, MsgHdrs, NatsConnection } from '@llmos/wire';
+import {
+  guardMessages,
+  headersOf,
+  readHeaders,
+  createInbox,
+  followLink,
+  headers as natsHeaders,
+} from '@llmos/wire';
 import { SDK_LIMITS } from '../../limits';
 import { onAbort } from '../system/abort-listener';
 import type {
@@ -57,7 +64,12 @@ class NatsMessageLink implements MessageLink {
     connection.subscribe(`${this.inbox}.*`, {
       callback: (error, msg) => this.onAnswer(error, msg),
     });
-    void this.watchStatus(connection.status());
+    followLink(connection, {
+      onReconnected: () => this.onReconnected(),
+      onDenied: (subject, operation) => {
+        if (operation === 'publish') this.onDenied(subject);
+      },
+    });
     void connection.closed().then(() => this.endRequests());
   }
 
@@ -161,14 +173,6 @@ class NatsMessageLink implements MessageLink {
 
   private skip({ subject }: Msg): void {
     this.onSkipped({ subject, reason: UNREADABLE });
-  }
-
-  private async watchStatus(statuses: AsyncIterable<Status>): Promise<void> {
-    for await (const status of statuses) {
-      if (status.type === Events.Reconnect) this.onReconnected();
-      const denied = status.permissionContext;
-      if (denied?.operation === 'publish') this.onDenied(denied.subject);
-    }
   }
 
   private onReconnected(): void {

@@ -2,7 +2,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { credentials } from '@grpc/grpc-js';
 import type { Logger, NodeMessage, NodeRegistration } from '@llmos/base';
-import { node } from '@llmos/proto';
+import * as node from '@llmos/proto/node';
 import { readKernelMessage, writeNodeMessage } from '@llmos/wire';
 import { AGENT_LIMITS } from '../../limits';
 import { parseRegistration } from '../../models/registration';

@@ -1,8 +1,8 @@
 /** The worker's NATS connections: they wait for the server and never give up on it. */
 import { SkippedMessages, UnsentMessages, systemClock } from '@llmos/base';
 import type { Logger } from '@llmos/base';
-import { LINK_LIMITS, openLink } from '@llmos/wire';
-import type { NatsConnection } from 'nats';
+import { LINK_LIMITS, followLink, openLink } from '@llmos/wire';
+import type { NatsConnection } from '@llmos/wire';
 
 export interface ConnectionOptions {
   readonly servers: readonly string[];
@@ -35,16 +35,13 @@ export async function openConnection(options: ConnectionOptions): Promise<Guarde
     // There may be thousands.
     reconnectJitterMs: LINK_LIMITS.reconnectWaitMs,
   });
-  void watchStatus(connection, options);
+  const { log } = options;
+  followLink(connection, {
+    onReconnected: options.onReconnect,
+    onStatus: (type, data) => {
+      if (type === 'disconnect' || type === 'reconnect') log.warn(`nats-${type}`);
+      else if (type === 'error') log.warn('nats-error', { what: data });
+    },
+  });
   return { connection, skipped, unsent };
-}
-
-async function watchStatus(connection: NatsConnection, options: ConnectionOptions): Promise<void> {
-  const { log, onReconnect } = options;
-  for await (const status of connection.status()) {
-    const type = String(status.type);
-    if (type === 'reconnect') onReconnect?.();
-    if (type === 'disconnect' || type === 'reconnect') log.warn(`nats-${type}`);
-    else if (type === 'error') log.warn('nats-error', { what: status.data });
-  }
 }

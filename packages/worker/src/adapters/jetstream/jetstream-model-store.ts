@@ -11,9 +11,8 @@ import {
   isRecord,
   packageObjectName,
 } from '@llmos/base';
-import type { MessageQuery } from '@llmos/wire';
+import type { MessageQuery, JetStreamManager, NatsConnection } from '@llmos/wire';
 import { isApiError, readStored } from '@llmos/wire';
-import type { JetStreamManager, NatsConnection } from 'nats';
 import { PACKAGE_LIMITS } from '../../limits';
 import type { ModelStore } from '../../ports/model-store';
 

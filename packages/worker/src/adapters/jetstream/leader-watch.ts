@@ -1,9 +1,8 @@
 /** Follows the leader's record. The bucket may not exist yet (kernels create it): then it waits. */
-import type { BucketRow, Logger, OnSkipped, ServerTime } from '@llmos/base';
-import { BUCKETS, LEADER_KEY, readLeaderRecord, watchBucket } from '@llmos/base';
-import { readAddress } from '@llmos/wire';
-import type { NatsConnection } from 'nats';
-import { createInbox } from 'nats';
+import type { Logger, OnSkipped, ServerTime } from '@llmos/base';
+import { BUCKETS, LEADER_KEY, readLeaderRecord } from '@llmos/base';
+import type { BucketRow, NatsConnection } from '@llmos/wire';
+import { watchBucket, readAddress, createInbox } from '@llmos/wire';
 import type { LeaderAddress } from '../../agent/kernel-session';
 
 export interface LeaderWatch {

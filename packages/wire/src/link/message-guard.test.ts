@@ -1,7 +1,6 @@
-import { silentLogger } from '../../logger';
-import { SkippedMessages } from '../../lost-messages';
-import type { LostMessage } from '../../lost-messages';
-import { manualClock } from '../../testing';
+import { silentLogger, SkippedMessages } from '@llmos/base';
+import type { LostMessage } from '@llmos/base';
+import { manualClock } from '@llmos/base/testing';
 import { guardCallback, guardMessages } from './message-guard';
 import { readHeaders, statusOf } from './message-headers';
 import { checkAnswerSize, guardPublishes } from './publish-guard';

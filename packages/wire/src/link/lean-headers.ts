@@ -3,7 +3,6 @@
  *
  * The nats client looks at all names that it has for each one that it adds: 12,000 short ones, as
  * one stored task may have, take a second of whatever touches them, those of a megabyte minutes.
- * Types are structural, so that `base` loads no client into the actor threads.
  */
 
 /** What is used of the client's class of headers. */

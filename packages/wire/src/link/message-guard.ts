@@ -10,7 +10,7 @@
  * What the client reads by itself (answers to requests, watches of buckets, ordered consumers) is
  * not guarded: programs use lean-requests.ts, bucket-watch.ts and consumers of their own instead.
  */
-import type { OnSkipped } from '../../lost-messages';
+import type { OnSkipped } from '@llmos/base';
 
 export interface GuardedMessage {
   readonly subject: string;

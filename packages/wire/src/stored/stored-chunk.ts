@@ -1,7 +1,8 @@
 /** Chunks of generations as they lie in LLMOS_STREAMS. */
 import type { StoredChunk } from '@llmos/base';
-import { HEADERS, parseChunk, readHeaders } from '@llmos/base';
+import { HEADERS, parseChunk } from '@llmos/base';
 import type { MsgHdrs, StoredMsg } from 'nats';
+import { readHeaders } from '../link/message-headers';
 
 /** Foreign headers are read behind our own guard. */
 export function readStoredChunk(stored: StoredMsg): StoredChunk {

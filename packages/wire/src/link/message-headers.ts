@@ -1,13 +1,9 @@
 /**
  * Reads headers of foreign messages. The client's own decoder throws on a name or a value that is
- * not allowed, inside whatever touches it; here that becomes an answer. Types are structural, so
- * that `base` loads no client into the actor threads.
+ * not allowed, inside whatever touches it; here that becomes an answer.
  */
-import type { ErrorBody } from '../../errors';
-import { errorBody } from '../../errors';
-import { GUARD_LIMITS, WIRE_LIMITS } from '../../limits';
-import { ownText } from '../../own-text';
-import type { HeaderSource } from '../../task-headers';
+import type { ErrorBody, HeaderSource } from '@llmos/base';
+import { errorBody, GUARD_LIMITS, WIRE_LIMITS, ownText } from '@llmos/base';
 import { assertHeaderSize } from './lean-headers';
 
 export interface HeaderReading {

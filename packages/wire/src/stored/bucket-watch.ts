@@ -9,16 +9,16 @@
  * - B3: rows are given only when they are complete.
  * Its consumer lives in the server's memory and asks for no acknowledgements.
  */
-import { GUARD_LIMITS } from '../../limits';
-import type { Logger } from '../../logger';
-import type { OnSkipped } from '../../lost-messages';
-import { decodeJson, encodeJson, isRecord } from '../../result';
+import { GUARD_LIMITS, decodeJson, encodeJson, isRecord } from '@llmos/base';
+import type { Logger, OnSkipped } from '@llmos/base';
 import { BucketRows } from './bucket-rows';
 import type { Delivery } from './delivery';
 import { parseDelivery } from './delivery';
-import { guardCallback } from './message-guard';
-import type { DecodedHeaders } from './message-headers';
-import { readHeaders, statusOf } from './message-headers';
+import type { StatusConnection } from '../link/link-status';
+import { followLink } from '../link/link-status';
+import { guardCallback } from '../link/message-guard';
+import type { DecodedHeaders } from '../link/message-headers';
+import { readHeaders, statusOf } from '../link/message-headers';
 
 export interface BucketRow {
   readonly key: string;
@@ -38,7 +38,7 @@ export interface BucketMessage {
 }
 
 /** What is used of the client's connection. */
-export interface BucketConnection {
+export interface BucketConnection extends StatusConnection {
   subscribe(
     subject: string,
     options: { callback: (error: Error | null, message: BucketMessage) => void },
@@ -49,7 +49,6 @@ export interface BucketConnection {
     body: Uint8Array,
     options: { timeout: number },
   ): Promise<{ readonly data: Uint8Array }>;
-  status(): AsyncIterable<{ readonly type: string }> & { stop?(): void };
   isClosed(): boolean;
 }
 
@@ -120,7 +119,7 @@ class RunningWatch<T> implements BucketWatch {
   private isClosed = false;
   private timer: NodeJS.Timeout | undefined;
   private tellReady: () => void = () => undefined;
-  private statuses: { stop?(): void } | undefined;
+  private endFollowing: (() => Promise<void>) | undefined;
 
   constructor(private readonly options: BucketWatchOptions<T>) {
     this.ready = new Promise((resolve) => (this.tellReady = resolve));
@@ -133,20 +132,16 @@ class RunningWatch<T> implements BucketWatch {
 
   /** The server may have been restarted, and the consumer lived in its memory. */
   followReconnects(): void {
-    const statuses = this.options.connection.status();
-    this.statuses = statuses;
-    void (async () => {
-      for await (const { type } of statuses) {
-        if (type === 'reconnect') this.beginAgain('reconnected', 0);
-      }
-    })();
+    this.endFollowing = followLink(this.options.connection, {
+      onReconnected: () => this.beginAgain('reconnected', 0),
+    });
   }
 
   close(): void {
     this.isClosed = true;
     clearTimeout(this.timer);
     this.following?.end();
-    this.statuses?.stop?.();
+    void this.endFollowing?.();
     this.tellReady();
   }
 

@@ -4,9 +4,11 @@
  * The nats client rejects a promise of every request that was answered, with an error whose stack
  * it records first: six per cent of a busy kernel's time. Here an error is made where one is told.
  * What callers see is the client's own: the same messages, and the same errors by code.
- * Sole owner of the inbox and of the table of pending requests. Types are structural, so that
- * `base` loads no client into the actor threads.
+ * Sole owner of the inbox and of the table of pending requests.
  */
+
+import type { DeniedOperation, StatusConnection } from './link-status';
+import { followLink } from './link-status';
 
 /** What is read of the client's messages. */
 export interface AnswerMessage {
@@ -24,7 +26,11 @@ export interface LeanRequestOptions<Headers> {
 }
 
 /** What is used of the client's connection; `request` is replaced. */
-export interface RequestConnection<Message extends AnswerMessage, Body, Headers> {
+export interface RequestConnection<
+  Message extends AnswerMessage,
+  Body,
+  Headers,
+> extends StatusConnection {
   request(subject: string, body?: Body, options?: LeanRequestOptions<Headers>): Promise<Message>;
   publish(subject: string, body?: Body, options?: { reply?: string; headers?: Headers }): void;
   subscribe(
@@ -33,9 +39,6 @@ export interface RequestConnection<Message extends AnswerMessage, Body, Headers>
   ): unknown;
   isClosed(): boolean;
   isDraining(): boolean;
-  status(): AsyncIterable<{
-    readonly permissionContext?: { readonly operation: string; readonly subject: string };
-  }>;
   closed(): Promise<unknown>;
 }
 
@@ -94,7 +97,7 @@ class LeanRequests<Message extends AnswerMessage, Body, Headers> {
     private readonly errors: RequestErrors,
   ) {
     this.publish = connection.publish.bind(connection);
-    void this.watchStatus();
+    followLink(connection, { onDenied: (subject, operation) => this.refuse(subject, operation) });
     // As the client has it: a request that a close interrupts ran out of time.
     void connection.closed().then(() => this.failAll(() => errors.errorForCode(TIMEOUT)));
   }
@@ -156,13 +159,11 @@ class LeanRequests<Message extends AnswerMessage, Body, Headers> {
   }
 
   /** The server says which subject it refuses, not which request: the oldest on it is the one. */
-  private async watchStatus(): Promise<void> {
-    for await (const { permissionContext: denied } of this.connection.status()) {
-      if (denied?.operation !== 'publish') continue;
-      const text = `Permissions Violation for Publish to "${denied.subject}"`;
-      const first = [...this.pending.values()].find(({ subject }) => subject === denied.subject);
-      first?.settle(new this.errors(text, DENIED));
-    }
+  private refuse(denied: string, operation: DeniedOperation): void {
+    if (operation !== 'publish') return;
+    const text = `Permissions Violation for Publish to "${denied}"`;
+    const first = [...this.pending.values()].find(({ subject }) => subject === denied);
+    first?.settle(new this.errors(text, DENIED));
   }
 
   private failAll(failure: () => Error): void {

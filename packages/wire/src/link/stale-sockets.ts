@@ -4,7 +4,6 @@
  * The client first waits until everything that it wrote has left, as over a slow line it does; but
  * where the server stands still and takes no more, that is never: it would not even try another
  * one, or the same one that is back.
- * Types are structural, so that `base` loads no client into the actor threads.
  */
 
 /** What is used of the client's own parts; `disconnect` is replaced. */

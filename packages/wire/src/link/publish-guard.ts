@@ -6,9 +6,8 @@
  * Whoever can say something better instead asks first whether it fits: a too large answer becomes
  * an error that names both sizes.
  */
-import type { ErrorBody } from '../../errors';
-import { errorBody } from '../../errors';
-import type { OnUnsent } from '../../lost-messages';
+import type { ErrorBody, OnUnsent } from '@llmos/base';
+import { errorBody } from '@llmos/base';
 
 /** What is used of the client's connection; `publish` is replaced. */
 export interface PublishingConnection<Body, Options> {

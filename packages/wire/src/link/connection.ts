@@ -6,19 +6,15 @@
  * How long to wait for a server, and what a program says of its connection, is its own.
  */
 import type { OnSkipped, OnUnsent } from '@llmos/base';
-import {
-  GUARD_LIMITS,
-  cutStaleSockets,
-  guardMessages,
-  guardPublishes,
-  parseServerUrls,
-  settlesWithin,
-  useLeanHeaders,
-  useLeanRequests,
-} from '@llmos/base';
+import { GUARD_LIMITS, parseServerUrls, settlesWithin } from '@llmos/base';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { MsgHdrsImpl, NatsError, connect, createInbox } from 'nats';
-import { LINK_LIMITS } from './limits';
+import { LINK_LIMITS } from '../limits';
+import { useLeanHeaders } from './lean-headers';
+import { useLeanRequests } from './lean-requests';
+import { guardMessages } from './message-guard';
+import { guardPublishes } from './publish-guard';
+import { cutStaleSockets } from './stale-sockets';
 import { batchWrites } from './write-batches';
 
 export interface LinkOptions {

@@ -1,0 +1,41 @@
+/**
+ * What the system uses of the NATS client, and its one door: no other package imports the client,
+ * so that a move to another one is a change of this package alone.
+ *
+ * Connections are opened by link/connection.ts, which puts them behind their guards, and errors are
+ * told apart by stored/api-errors.ts.
+ */
+export {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  ErrorCode,
+  JsHeaders,
+  MsgHdrsImpl,
+  NatsError,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+  connect,
+  createInbox,
+  credsAuthenticator,
+  headers,
+  millis,
+  nanos,
+} from 'nats';
+export type {
+  ConnectionOptions,
+  ConsumerConfig,
+  ConsumerInfo,
+  JetStreamClient,
+  JetStreamManager,
+  KV,
+  Msg,
+  MsgHdrs,
+  NatsConnection,
+  ObjectStore,
+  StoredMsg,
+  StreamConfig,
+  StreamInfo,
+  Subscription,
+} from 'nats';
