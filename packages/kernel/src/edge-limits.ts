@@ -204,6 +204,16 @@ export const EDGE_LIMITS = {
   /** Results that arrived before their task's sequence was known. */
   maxEarlyResults: 1_024,
   maxEarlyBytes: 16 * 1024 * 1024,
+  // The word of committed results, and their bodies (see BodyTravel).
+  /** Bodies in vain that cost a kernel as much as one read: 45 µs of its time. */
+  readWorthBytes: 16 * 1024,
+  /** Results that tell whether bodies are wanted; of older ones, the half of their weight each. */
+  bodyTravelWindow: 256,
+  /** How often it is looked whether they are, and whether the consumer is silent. */
+  resultLookMs: 500,
+  /** Reads of results that are waited for and came without their body: in all, of one tenant. */
+  maxNoticedReads: 256,
+  maxTenantNoticedReads: 64,
   /** Of the consumer of results; after three without a word it is made anew. */
   resultHeartbeatMs: 2_000,
   resultRestartMs: 250,

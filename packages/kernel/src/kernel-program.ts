@@ -25,7 +25,7 @@ import { LeadershipDriver } from './leadership/leadership-driver';
 import type { KernelGauges } from './kernel-gauges';
 import type { LeadershipStore } from './ports/leadership-store';
 import type { ServedSubject } from './ports/request-link';
-import type { ResultStore, StoredResult } from './ports/result-store';
+import type { ResultNotice, ResultStore } from './ports/result-store';
 import type { StoreWatch } from './ports/store-watch';
 import type { StreamLink } from './ports/stream-link';
 import type { StreamReadings } from './ports/stream-readings';
@@ -40,7 +40,7 @@ import { FairPublisher } from './services/fair-publisher';
 import { DeliveredAnswers } from './services/delivered-answers';
 import type { ForeignEpochs } from './services/foreign-epochs';
 import { ResultRoom } from './services/result-room';
-import { ResultWaiters } from './services/result-waiters';
+import { ResultArrivals } from './services/result-arrivals';
 import { StoredIds } from './services/stored-ids';
 import { startSubmitService } from './services/submit-service';
 import type { ProtobufBodyReader } from './services/task-body';
@@ -80,9 +80,7 @@ export interface KernelProgramParts extends SharedParts {
 export class KernelProgram {
   private disk: Readiness['disk'];
   private readonly leadership: LeadershipDriver;
-  private readonly waiters: ResultWaiters;
-  /** Of readers that attached. */
-  private readonly readerWaiters: ResultWaiters;
+  private readonly arrivals: ResultArrivals;
   private readonly attachService: AttachService;
   private readonly room: ResultRoom;
   private readonly delivered: DeliveredAnswers;
@@ -123,36 +121,21 @@ export class KernelProgram {
       onLost: () => this.endLeadership(),
       onForeign: () => parts.foreignEpochs.noteRecord(),
     });
-    const waiting = {
-      clock,
-      lookUp: (of: TenantTask) => results.read(of),
-      onLookUpFailed: (error: unknown) => log.warn('result-look-up-failed', { error }),
-    };
-    this.waiters = new ResultWaiters({
-      ...waiting,
-      maxWaiters: EDGE_LIMITS.maxWaiters,
-      maxWaitersPerTenant: EDGE_LIMITS.maxWaitersPerTenant,
-    });
-    this.readerWaiters = new ResultWaiters({
-      ...waiting,
-      maxWaiters: EDGE_LIMITS.maxReaders,
-      maxWaitersPerTenant: EDGE_LIMITS.maxReadersPerTenant,
+    this.arrivals = new ResultArrivals({
+      ...parts,
+      onCommitted: (of, notice) => this.noteStored(of, notice),
     });
     this.attachService = new AttachService({
       ...parts,
       streams: parts.streamLink,
-      waiters: this.readerWaiters,
+      waiters: this.arrivals.readers,
       statusOf: (tenant, task) => this.core()?.statusOf(tenant, task) ?? { state: 'unknown' },
     });
   }
 
   async start(): Promise<void> {
-    const { parts, waiters, readerWaiters } = this;
-    await parts.results.watch((of, result) => {
-      waiters.onResult(of, result);
-      readerWaiters.onResult(of, result);
-      this.noteStored(of, result);
-    });
+    const { parts, arrivals } = this;
+    await arrivals.watch();
     this.storing = new FairPublisher(this.room.guard(parts.publisher), EDGE_LIMITS);
     const publisher = new AheadPublisher(this.storing, () => this.active);
     const storedIds = new StoredIds({
@@ -168,11 +151,10 @@ export class KernelProgram {
         readResult: (of) => parts.results.readForTask(of),
         isHeld: (tenant, task) => this.isHeld(tenant, task),
       }),
-      startCallService({ ...shared, waiters, delivered: this.delivered }),
+      startCallService({ ...shared, waiters: arrivals.calls, delivered: this.delivered }),
     ];
     this.timers = [
-      setInterval(() => waiters.sweep(), EDGE_LIMITS.waiterSweepMs),
-      setInterval(() => readerWaiters.sweep(), EDGE_LIMITS.waiterSweepMs),
+      setInterval(() => arrivals.sweep(), EDGE_LIMITS.waiterSweepMs),
       setInterval(() => this.checkProgress(), EDGE_LIMITS.stuckCheckMs),
       setInterval(() => void this.lookAtRoom(), EDGE_LIMITS.resultRoomLookMs),
     ];
@@ -181,12 +163,11 @@ export class KernelProgram {
     this.leadership.start();
   }
 
-  private noteStored(of: TenantTask, result: StoredResult): void {
-    this.room.noteStored(of, result);
-    const { place, refusedSequence, body } = result;
-    // One kernel sees to them, whoever reads them; others' calls note only what is a result.
-    const isRefusal = place !== undefined && refusedSequence !== undefined;
-    if (isRefusal && this.isLeading()) this.delivered.note(place, body.length);
+  private noteStored(of: TenantTask, notice: ResultNotice): void {
+    this.room.noteStored(of, notice);
+    // One kernel sees to refusals, whoever reads them; others' calls note only what is a result.
+    const isRefusal = notice.refusedSequence !== undefined;
+    if (isRefusal && this.isLeading()) this.delivered.note(notice.place, notice.bodyBytes);
   }
 
   /** Takes nothing new, stores what came, answers who waits, then releases the lease. May be called twice. */
@@ -238,7 +219,7 @@ export class KernelProgram {
       counts: () => this.core()?.counts(),
       isLeading: () => this.isLeading(),
       epoch: () => this.active?.epoch ?? 0,
-      waitingCalls: () => this.waiters.count,
+      waitingCalls: () => this.arrivals.calls.count,
       attachedReaders: () => this.attachService.count,
       processes: () => this.core()?.processes(readClock(this.parts.clock)) ?? [],
       models: () => this.core()?.models() ?? [],
@@ -344,7 +325,7 @@ export class KernelProgram {
     const tasks = this.core()?.taskRoom(tenant);
     return [
       ...(tasks === undefined ? [] : [{ name: 'tasks', ...tasks } as const]),
-      { name: 'calls', ...this.waiters.roomOf(tenant) },
+      { name: 'calls', ...this.arrivals.calls.roomOf(tenant) },
       { name: 'readers', ...this.attachService.roomOf(tenant) },
       ...this.room.limitsOf(tenant),
     ];
@@ -360,7 +341,7 @@ export class KernelProgram {
       queued: counts.queued,
       running: counts.running,
       tasks: counts.tasks,
-      waitingCalls: this.waiters.count,
+      waitingCalls: this.arrivals.calls.count,
       isRecovering: counts.isRecovering,
       blocked: this.core()?.blocked(readClock(this.parts.clock)) ?? [],
       clock: this.parts.time.reading(),
@@ -374,8 +355,7 @@ export class KernelProgram {
     this.active?.stopServing();
     await this.finishInTime();
     for (const timer of this.timers) clearInterval(timer);
-    this.waiters.stop();
-    this.readerWaiters.stop();
+    this.arrivals.stop();
     await this.leadership.stop();
     await this.ending;
     await this.parts.results.close();

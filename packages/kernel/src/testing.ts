@@ -25,3 +25,7 @@ export { HeldMessages } from './adapters/jetstream/held-messages';
 export { readTask } from './services/task-intake';
 export type { IntakeContext } from './services/task-intake';
 export { readTaskRequest } from './services/task-request';
+// Adapters that tests bring together with a real server.
+export { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
+export { ResultReads } from './adapters/jetstream/result-reads';
+export type { ResultNotice } from './ports/result-store';

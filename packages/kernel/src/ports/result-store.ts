@@ -11,6 +11,22 @@ export interface StoredPlace {
   readonly sequence: number;
 }
 
+/** The word that a result was committed: where it is, and what its headers say of it. */
+export interface ResultNotice extends ResultMarks {
+  readonly place: StoredPlace;
+  /** Of its body, whether or not that came along. */
+  readonly bodyBytes: number;
+  /** Only while the bodies of its stream are wanted. A part of far more: keep a copy. */
+  readonly body?: Uint8Array;
+}
+
+export interface ResultListener {
+  /** Must not throw. */
+  onCommitted(of: TenantTask, notice: ResultNotice): void;
+  /** Whether bodies are to come along with the notices of this stream; asked every now and then. */
+  wantsBodies(stream: string): boolean;
+}
+
 /** What a tenant has in one stream of results. */
 export interface StoredShare {
   readonly bytes: number;
@@ -20,8 +36,10 @@ export interface StoredShare {
 
 /** Reads committed results, on every kernel. */
 export interface ResultStore {
-  /** Calls back for every result committed from now on; a lost connection may skip some. */
-  watch(onResult: (of: TenantTask, result: StoredResult) => void): Promise<void>;
+  /** Tells of every result committed from now on, once; a lost connection may skip some. */
+  watch(listener: ResultListener): Promise<void>;
+  /** The result that a notice tells of, or what is in its place now. */
+  readNoticed(of: TenantTask, place: StoredPlace): Promise<StoredResult | undefined>;
   /** A read by the stream's leader: what was committed before is found. */
   read(of: TenantTask): Promise<StoredResult | undefined>;
   /** The same for a task that is being stored now: its intake need not read again. */

@@ -49,6 +49,8 @@ function setUp() {
       maxWaiters: 2,
       maxWaitersPerTenant: 1_000,
       lookUp: () => Promise.resolve(undefined),
+      readNoticed: () => Promise.resolve(undefined),
+      onTaken: () => undefined,
       onLookUpFailed: () => undefined,
     }),
     context: {

@@ -3,7 +3,7 @@
  * the other, with a pause in between that is as many times as long as handling them took.
  */
 import type { Clock } from '@llmos/base';
-import { FairFifo, Tally } from '@llmos/base';
+import { FairFifo, Load } from '@llmos/base';
 import type { ForeignRequest } from '../ports/request-link';
 
 export interface WaitingRequest {
@@ -38,9 +38,8 @@ interface Drained extends LinePace {
 
 export class RequestLine {
   private readonly waiting = new FairFifo<string, WaitingRequest>();
-  private waitingBytes = 0;
-  private readonly bytesByTenant = new Tally<string>();
-  private whenEmpty: (() => void)[] = [];
+  /** Of `waiting`, by bytes. */
+  private readonly load = new Load<string>();
   private isDrainDue = false;
   /** What waits is not handled before this. */
   private pausedUntilMs = Number.NEGATIVE_INFINITY;
@@ -52,7 +51,7 @@ export class RequestLine {
   }
 
   get bytes(): number {
-    return this.waitingBytes;
+    return this.load.weight;
   }
 
   sizeOf(tenant: string): number {
@@ -60,13 +59,12 @@ export class RequestLine {
   }
 
   bytesOf(tenant: string): number {
-    return this.bytesByTenant.of(tenant);
+    return this.load.weightOf(tenant);
   }
 
   push(each: WaitingRequest): void {
     this.waiting.push(each.tenant, each);
-    this.waitingBytes += each.request.bytes;
-    this.bytesByTenant.add(each.tenant, each.request.bytes);
+    this.load.add(each.tenant, each.request.bytes);
     this.drainSoon();
   }
 
@@ -79,23 +77,16 @@ export class RequestLine {
   takeAll(): readonly WaitingRequest[] {
     const all = this.waiting.takeAll();
     for (const each of all) this.noteTaken(each);
-    this.tellEmpty();
     return all;
   }
 
-  /** Resolves once nothing waits any more. */
+  /** Resolves once nothing waits any more; what was taken last is handled by then. */
   empty(): Promise<void> {
-    if (this.waiting.size === 0) return Promise.resolve();
-    return new Promise((resolve) => void this.whenEmpty.push(resolve));
-  }
-
-  private tellEmpty(): void {
-    if (this.waiting.size === 0) for (const go of this.whenEmpty.splice(0)) go();
+    return this.load.none();
   }
 
   private noteTaken({ tenant, request }: WaitingRequest): void {
-    this.waitingBytes -= request.bytes;
-    this.bytesByTenant.remove(tenant, request.bytes);
+    this.load.remove(tenant, request.bytes);
   }
 
   private drainSoon(): void {
@@ -127,7 +118,6 @@ export class RequestLine {
       this.pausedUntilMs = nowMs + Math.min(pauseMs, this.options.maxPauseMs);
     }
     this.isDrainDue = false;
-    this.tellEmpty();
     this.drainSoon();
   }
 

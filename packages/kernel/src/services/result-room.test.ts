@@ -45,7 +45,7 @@ function setUp() {
   const store = (bytes: number): void => {
     const of = { tenant: task.subject.tenant, task: asToken<TaskId>('t-1') };
     const place = { stream: STREAMS.results, sequence: 1 };
-    room.noteStored(of, { body: new Uint8Array(bytes), format: 'json', place });
+    room.noteStored(of, { bodyBytes: bytes, place });
   };
   return { load, readings, looks, shares, room, store, publisher, published: () => published };
 }

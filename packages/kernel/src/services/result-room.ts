@@ -8,7 +8,7 @@ import type { ErrorBody, LimitRow, StreamLoad, TenantId, TenantTask } from '@llm
 import { HEADERS, LlmosError, STREAMS, WIRE_LIMITS, resultStream } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import { CORE_LIMITS } from '../limits';
-import type { ResultStore, StoredResult } from '../ports/result-store';
+import type { ResultNotice, ResultStore } from '../ports/result-store';
 import type { StreamReadings } from '../ports/stream-readings';
 import type { TaskPublisher } from '../ports/task-publisher';
 import { TenantShares } from './tenant-shares';
@@ -50,10 +50,10 @@ export class ResultRoom {
     }
   }
 
-  noteStored(of: TenantTask, { place, body }: StoredResult): void {
-    const load = place === undefined ? undefined : this.loads.get(place.stream);
+  noteStored(of: TenantTask, notice: Pick<ResultNotice, 'place' | 'bodyBytes'>): void {
+    const load = this.loads.get(notice.place.stream);
     if (load === undefined) return;
-    const bytes = body.length + CORE_LIMITS.storedOverheadBytes;
+    const bytes = notice.bodyBytes + CORE_LIMITS.storedOverheadBytes;
     this.shares.get(load.stream)?.noteStored(of.tenant, bytes);
     const unseenBytes = (this.unseenBytes.get(load.stream) ?? 0) + bytes;
     this.unseenBytes.set(load.stream, unseenBytes);

@@ -1,16 +1,28 @@
 import type { TaskId, TenantId, TenantTask } from '@llmos/base';
+import { STREAMS } from '@llmos/base';
 import { manualClock } from '@llmos/base/testing';
 import { EDGE_LIMITS } from '../edge-limits';
-import type { StoredResult } from '../ports/result-store';
+import type { ResultNotice, StoredResult } from '../ports/result-store';
 import type { WaitOutcome } from './result-waiters';
 import { ResultWaiters } from './result-waiters';
 
 const of: TenantTask = { tenant: 'acme' as TenantId, task: 's1' as TaskId };
 const result: StoredResult = { body: new Uint8Array([1]), format: 'json' };
+const noticeOf = (body?: Uint8Array): ResultNotice => ({
+  format: 'json',
+  place: { stream: STREAMS.results, sequence: 7 },
+  bodyBytes: body?.length ?? 1,
+  ...(body === undefined ? {} : { body }),
+});
+const notice = noticeOf(result.body);
 
 function setUp(stored: StoredResult | undefined = undefined, maxWaitersPerTenant = 2) {
   const clock = manualClock();
   const lookedUp: TenantTask[] = [];
+  const taken: number[] = [];
+  /** Reads of what notices tell of, until they are answered. */
+  const reads: ((read: StoredResult | Error | undefined) => void)[] = [];
+  const failures: unknown[] = [];
   const waiters = new ResultWaiters({
     clock,
     maxWaiters: 2,
@@ -19,14 +31,21 @@ function setUp(stored: StoredResult | undefined = undefined, maxWaitersPerTenant
       lookedUp.push(task);
       return Promise.resolve(stored);
     },
-    onLookUpFailed: (error) => {
-      throw error;
-    },
+    readNoticed: () =>
+      new Promise((resolve, reject) => {
+        reads.push((read) => (read instanceof Error ? reject(read) : resolve(read)));
+      }),
+    onTaken: ({ bodyBytes }) => void taken.push(bodyBytes),
+    onLookUpFailed: (error) => void failures.push(error),
   });
   const outcomes: string[] = [];
   const settle = (outcome: WaitOutcome): void => void outcomes.push(outcome.kind);
   const wait = (untilMs = 60_000) => waiters.add({ of, untilMs, settle });
-  return { clock, waiters, wait, outcomes, lookedUp };
+  const read = async (found: StoredResult | Error | undefined): Promise<void> => {
+    reads.shift()?.(found);
+    await new Promise(setImmediate);
+  };
+  return { clock, waiters, wait, outcomes, lookedUp, taken, reads, read, failures };
 }
 
 it('answers everyone who waits for the same task, once', () => {
@@ -51,12 +70,12 @@ it('is full for one tenant and has room for others', () => {
 
 it('keeps a result that comes before its waiter is known by name', () => {
   const { waiters, wait, outcomes } = setUp();
-  waiters.onResult(of, result);
+  waiters.onCommitted(of, notice);
   const goAway = wait();
   expect(outcomes).toEqual([]);
   goAway();
   waiters.expectUnnamed();
-  waiters.onResult(of, result);
+  waiters.onCommitted(of, notice);
   wait();
   expect(outcomes).toEqual(['result']);
   waiters.endUnnamed();
@@ -91,7 +110,7 @@ it('bounds the results it keeps, and never grows while publishes go on', () => {
   const { waiters, outcomes } = setUp();
   waiters.expectUnnamed();
   const ids = Array.from({ length: EDGE_LIMITS.maxEarlyResults + 1 }, (_, n) => `s${n}` as TaskId);
-  for (const task of ids) waiters.onResult({ ...of, task }, result);
+  for (const task of ids) waiters.onCommitted({ ...of, task }, notice);
   const settle = (outcome: WaitOutcome): void => void outcomes.push(outcome.kind);
   waiters.add({ of: { ...of, task: ids[0] as TaskId }, untilMs: 1, settle });
   expect(outcomes).toEqual([]);
@@ -124,7 +143,7 @@ it('keeps a copy of a result that came early: what is read is a part of far more
   const { waiters } = setUp();
   waiters.expectUnnamed();
   const body = new Uint8Array(64 * 1024).subarray(0, 3);
-  waiters.onResult(of, { ...result, body });
+  waiters.onCommitted(of, noticeOf(body));
   let kept: WaitOutcome | undefined;
   waiters.add({ of, untilMs: 1, settle: (outcome) => (kept = outcome) });
   const own = kept?.kind === 'result' ? kept.result.body : undefined;
@@ -136,7 +155,41 @@ it('counts what it keeps of one task once, however often its result comes', () =
   const { waiters, outcomes } = setUp();
   waiters.expectUnnamed();
   const body = new Uint8Array(EDGE_LIMITS.maxEarlyBytes / 2);
-  for (let n = 0; n < 5; n += 1) waiters.onResult(of, { ...result, body });
+  for (let n = 0; n < 5; n += 1) waiters.onCommitted(of, noticeOf(body));
   waiters.add({ of, untilMs: 1, settle: (outcome) => void outcomes.push(outcome.kind) });
   expect(outcomes).toEqual(['result']);
 });
+
+it('reads what came without its body once somebody waits for it, and never for nobody', async () => {
+  const { waiters, wait, outcomes, reads, read, taken } = setUp();
+  waiters.onCommitted(of, noticeOf());
+  expect([reads.length, taken]).toEqual([0, []]);
+  wait();
+  waiters.onCommitted(of, noticeOf());
+  expect([outcomes, reads.length, taken]).toEqual([[], 1, [1]]);
+  await read(result);
+  expect([outcomes, waiters.count]).toEqual([['result'], 0]);
+});
+
+it('reads what came early and without its body when its waiter is known', async () => {
+  const { waiters, wait, outcomes, reads, read } = setUp();
+  waiters.expectUnnamed();
+  waiters.onCommitted(of, noticeOf());
+  expect(reads).toHaveLength(0);
+  wait();
+  expect(reads).toHaveLength(1);
+  await read(result);
+  expect(outcomes).toEqual(['result']);
+});
+
+it.each([undefined, new Error('the server is away')])(
+  'looks up at the next sweep where the read found nothing or failed: %s',
+  async (found) => {
+    const { waiters, wait, lookedUp, read, failures } = setUp();
+    wait();
+    waiters.onCommitted(of, noticeOf());
+    await read(found);
+    waiters.sweep();
+    expect([lookedUp, failures]).toEqual([[of], found === undefined ? [] : [found]]);
+  },
+);

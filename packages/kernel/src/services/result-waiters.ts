@@ -1,14 +1,15 @@
 /**
  * Calls that wait for their result: bounded, each answered exactly once.
  *
- * A result may be delivered before its waiter is known by name (the sequence comes with the
- * publish acknowledgement): while such publishes are in flight, recent results are kept.
- * A delivery that was lost is repaired by a look-up.
+ * The word of a result may come before its waiter is known by name (the sequence comes with the
+ * publish acknowledgement): while such publishes are in flight, recent notices are kept. Where the
+ * body did not come along, it is read once somebody waits. A notice that was lost is repaired by a
+ * look-up.
  */
 import type { Clock, TenantId, TenantTask } from '@llmos/base';
 import { ownBytes } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
-import type { StoredResult } from '../ports/result-store';
+import type { ResultNotice, StoredResult } from '../ports/result-store';
 
 export type WaitOutcome =
   | { readonly kind: 'result'; readonly result: StoredResult }
@@ -27,24 +28,31 @@ interface WaitingFor {
   lookUpAtMs: number;
 }
 
+export interface WaiterLimits {
+  readonly maxWaiters: number;
+  readonly maxWaitersPerTenant: number;
+}
+
+export interface ResultWaitersOptions extends WaiterLimits {
+  readonly clock: Clock;
+  readonly lookUp: (of: TenantTask) => Promise<StoredResult | undefined>;
+  /** Reads what a notice tells of, a bounded number at a time. */
+  readonly readNoticed: (of: TenantTask, notice: ResultNotice) => Promise<StoredResult | undefined>;
+  /** Somebody waits here for what this notice tells of. */
+  readonly onTaken: (notice: ResultNotice) => void;
+  readonly onLookUpFailed: (error: unknown) => void;
+}
+
 export class ResultWaiters {
   private readonly byTask = new Map<string, WaitingFor>();
-  private readonly early = new Map<string, StoredResult>();
+  private readonly early = new Map<string, ResultNotice>();
   private earlyBytes = 0;
   private waiterCount = 0;
   private readonly countByTenant = new Map<TenantId, number>();
   private unnamedCount = 0;
   private isStopped = false;
 
-  constructor(
-    private readonly options: {
-      readonly clock: Clock;
-      readonly maxWaiters: number;
-      readonly maxWaitersPerTenant: number;
-      readonly lookUp: (of: TenantTask) => Promise<StoredResult | undefined>;
-      readonly onLookUpFailed: (error: unknown) => void;
-    },
-  ) {}
+  constructor(private readonly options: ResultWaitersOptions) {}
 
   get count(): number {
     return this.waiterCount + this.unnamedCount;
@@ -77,9 +85,10 @@ export class ResultWaiters {
   add(waiter: Waiter): () => void {
     const key = keyOf(waiter.of);
     const early = this.early.get(key);
-    if (early !== undefined || this.isStopped) {
+    if (this.isStopped) {
       // A publish that was in flight at the stop has nobody to wait with any more.
-      waiter.settle(early === undefined ? { kind: 'stopping' } : { kind: 'result', result: early });
+      const isThere = early !== undefined && hasBody(early);
+      waiter.settle(isThere ? { kind: 'result', result: early } : { kind: 'stopping' });
       return () => undefined;
     }
     const lookUpAtMs = this.options.clock.nowMs() + EDGE_LIMITS.waiterLookUpMs;
@@ -87,16 +96,36 @@ export class ResultWaiters {
     this.byTask.set(key, entry);
     entry.waiters.add(waiter);
     this.addCount(waiter.of.tenant, 1);
+    if (early !== undefined) this.onCommitted(waiter.of, early);
     return () => this.remove(key, entry, waiter);
+  }
+
+  /** A result was committed, and its body may have come along. */
+  onCommitted(of: TenantTask, notice: ResultNotice): void {
+    const key = keyOf(of);
+    const entry = this.byTask.get(key);
+    if (entry === undefined) {
+      if (this.unnamedCount > 0) this.keepEarly(key, notice);
+      return;
+    }
+    this.options.onTaken(notice);
+    if (hasBody(notice)) return this.onResult(of, notice);
+    this.options.readNoticed(of, notice).then(
+      (result) => {
+        if (result !== undefined) this.onResult(of, result);
+        else entry.lookUpAtMs = this.options.clock.nowMs();
+      },
+      (error: unknown) => {
+        entry.lookUpAtMs = this.options.clock.nowMs();
+        this.options.onLookUpFailed(error);
+      },
+    );
   }
 
   onResult(of: TenantTask, result: StoredResult): void {
     const key = keyOf(of);
     const entry = this.byTask.get(key);
-    if (entry === undefined) {
-      if (this.unnamedCount > 0) this.keepEarly(key, result);
-      return;
-    }
+    if (entry === undefined) return;
     this.byTask.delete(key);
     this.addCount(of.tenant, -entry.waiters.size);
     const { waiters } = entry;
@@ -139,18 +168,19 @@ export class ResultWaiters {
   }
 
   /** The oldest make room: a publish acknowledgement is never thousands of results late. */
-  private keepEarly(key: string, result: StoredResult): void {
-    this.earlyBytes -= this.early.get(key)?.body.length ?? 0;
+  private keepEarly(key: string, notice: ResultNotice): void {
+    this.earlyBytes -= this.early.get(key)?.body?.length ?? 0;
     this.early.delete(key);
-    this.early.set(key, { ...result, body: ownBytes(result.body) });
-    this.earlyBytes += result.body.length;
+    const { body } = notice;
+    this.early.set(key, body === undefined ? notice : { ...notice, body: ownBytes(body) });
+    this.earlyBytes += body?.length ?? 0;
     for (const [oldest, kept] of this.early) {
       const isFull =
         this.early.size > EDGE_LIMITS.maxEarlyResults ||
         this.earlyBytes > EDGE_LIMITS.maxEarlyBytes;
       if (!isFull) return;
       this.early.delete(oldest);
-      this.earlyBytes -= kept.body.length;
+      this.earlyBytes -= kept.body?.length ?? 0;
     }
   }
 
@@ -180,4 +210,8 @@ export class ResultWaiters {
 
 function keyOf(of: TenantTask): string {
   return `${of.tenant}.${of.task}`;
+}
+
+function hasBody(notice: ResultNotice): notice is ResultNotice & StoredResult {
+  return notice.body !== undefined;
 }

@@ -1,6 +1,6 @@
 /** What all consumers share that only read along: they live in the server's memory and end soon. */
-import { statusOf, AckPolicy, ReplayPolicy, nanos } from '@llmos/wire';
-import type { ConsumerConfig, Msg, NatsConnection } from '@llmos/wire';
+import { AckPolicy, JsHeaders, ReplayPolicy, nanos, statusOf } from '@llmos/wire';
+import type { ConsumerConfig, Msg, MsgHdrs, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
 export function pushedTo(inbox: string): Partial<ConsumerConfig> {
@@ -21,4 +21,17 @@ export function pushedTo(inbox: string): Partial<ConsumerConfig> {
 /** For a message that is no delivery: flow control is answered, a heartbeat is not. */
 export function answerFlowControl(connection: NatsConnection, msg: Msg): void {
   if (statusOf(msg) === 100 && msg.reply) connection.publish(msg.reply);
+}
+
+/**
+ * The size of the body that a delivery of headers alone leaves out; 0 where none is told. The
+ * server adds it at the end: a publisher may have written one of its own before.
+ */
+export function announcedBytes(headers: () => MsgHdrs | undefined): number {
+  try {
+    const bytes = Number(headers()?.values(JsHeaders.MessageSizeHdr).at(-1) ?? 0);
+    return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : 0;
+  } catch {
+    return 0; // Foreign headers may be such as the client can't read.
+  }
 }

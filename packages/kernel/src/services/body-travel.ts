@@ -1,0 +1,52 @@
+/**
+ * Whether the bodies of one stream's results come along with the word that they are committed.
+ *
+ * A kernel hears of every result: it counts what tenants have stored, and knows who waits for one.
+ * The body is of use to it only where somebody waits here. Brought along, it saves a read for each
+ * result that is waited for, which is most of what a call waits after its commit; but then those
+ * of all other tasks come too, to every kernel. So bodies travel while what that saves outweighs
+ * what comes in vain: a kernel that nobody calls has none of them, and one whose calls are most of
+ * what ends reads none of them apart.
+ *
+ * Sole writer of its counts. The latest results count most; what is in between changes nothing, so
+ * that a consumer is not made anew all the time.
+ */
+import { EDGE_LIMITS } from '../edge-limits';
+
+export class BodyTravel {
+  private heard = 0;
+  private heardBytes = 0;
+  private taken = 0;
+  private takenBytes = 0;
+  private isWanted = false;
+
+  /** A result was committed. */
+  noteHeard(bodyBytes: number): void {
+    this.heard += 1;
+    this.heardBytes += bodyBytes;
+    if (this.heard >= EDGE_LIMITS.bodyTravelWindow) this.halve();
+  }
+
+  /** Somebody waited here for one that was heard of. */
+  noteTaken(bodyBytes: number): void {
+    this.taken += 1;
+    this.takenBytes += bodyBytes;
+  }
+
+  wantsBodies(): boolean {
+    const savedBytes = this.taken * EDGE_LIMITS.readWorthBytes;
+    const vainBytes = Math.max(0, this.heardBytes - this.takenBytes);
+    const least = this.isWanted ? vainBytes / 2 : vainBytes * 2;
+    this.isWanted = this.taken > 0 && savedBytes >= least;
+    return this.isWanted;
+  }
+
+  private halve(): void {
+    this.heard /= 2;
+    this.heardBytes /= 2;
+    this.taken /= 2;
+    this.takenBytes /= 2;
+    // Nobody has waited for a long while.
+    if (this.taken < 0.5) this.taken = this.takenBytes = 0;
+  }
+}
