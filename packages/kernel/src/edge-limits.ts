@@ -201,7 +201,7 @@ export const EDGE_LIMITS = {
   maxWaitingRequestBytes: 64 * 1024 * 1024,
   /** Of one tenant that has something in line, while others ask. */
   maxTenantRequestBytes: 16 * 1024 * 1024,
-  /** Results that arrived before their task's sequence was known. */
+  /** Words of results that came before their task's sequence was known. */
   maxEarlyResults: 1_024,
   maxEarlyBytes: 16 * 1024 * 1024,
   // The word of committed results, and their bodies (see BodyTravel).
