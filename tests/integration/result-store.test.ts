@@ -3,8 +3,9 @@ import { STREAMS, asToken, patterns, silentLogger, subjects } from '@llmos/base'
 import type { TaskId, TenantId, TenantTask } from '@llmos/base';
 import { JetStreamResultStore, ResultReads } from '@llmos/kernel/testing';
 import type { ResultNotice } from '@llmos/kernel/testing';
-import { closeLink, headers as newHeaders, openLink } from '@llmos/wire';
-import type { NatsConnection } from '@llmos/wire';
+import { closeLink, openLink } from '@llmos/wire';
+import { headers as newHeaders } from 'nats';
+import type { NatsConnection } from 'nats';
 import type { TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import { publishUnreadable } from '../support/raw-nats';

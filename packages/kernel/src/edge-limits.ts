@@ -205,7 +205,7 @@ export const EDGE_LIMITS = {
   maxEarlyResults: 1_024,
   maxEarlyBytes: 16 * 1024 * 1024,
   // The word of committed results, and their bodies (see BodyTravel).
-  /** Bodies in vain that cost a kernel as much as one read: 45 µs of its time. */
+  /** Bodies in vain that cost a kernel as much as one read: 40 µs of its time. */
   readWorthBytes: 16 * 1024,
   /** Results that tell whether bodies are wanted; of older ones, the half of their weight each. */
   bodyTravelWindow: 256,
