@@ -1,6 +1,5 @@
-import type { GenerateChunk } from '@llmos/base';
-import type { ChainState } from './chunk-chain';
-import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced } from './chunk-chain';
+import type { GenerateChunk, StoredChunk } from '@llmos/base';
+import { ChunkChain, checkPiece, isReplaced } from './chunk-chain';
 
 const piece = (index: number, ...tokens: number[]): GenerateChunk => ({
   index,
@@ -12,18 +11,17 @@ const stored = (sequence: number, chunk: GenerateChunk | undefined, attempt = 1)
   attempt,
   chunk,
 });
-const chain = (nextIndex: number, isFinished = false): ChainState => ({
-  lastSequence: 9,
-  nextIndex,
-  tokens: [],
-  textLength: 0,
-  isFinished,
-});
+const chain = (nextIndex: number, isFinished = false) => ({ nextIndex, isFinished });
+function chainOf(...chunks: readonly StoredChunk[]): ChunkChain {
+  const made = new ChunkChain();
+  made.apply(chunks, chunks.at(-1)?.sequence ?? 0);
+  return made;
+}
 
 describe('chunk chain', () => {
   it('collects the tokens of earlier attempts', () => {
-    const state = applyStored(EMPTY_CHAIN, [stored(3, piece(0, 7)), stored(5, piece(1, 8, 9))], 5);
-    expect(state).toEqual({
+    const state = chainOf(stored(3, piece(0, 7)), stored(5, piece(1, 8, 9)));
+    expect(state).toMatchObject({
       lastSequence: 5,
       nextIndex: 3,
       tokens: [7, 8, 9],
@@ -33,33 +31,39 @@ describe('chunk chain', () => {
   });
 
   it('knows how much text there is only where each chunk follows the one before', () => {
-    const whole = applyStored(EMPTY_CHAIN, [stored(1, piece(0, 1, 2)), stored(2, piece(0, 1))], 2);
-    expect(whole.textLength).toBe(4);
-    const overlapping = applyStored(whole, [stored(3, piece(1, 2, 3))], 3);
+    const whole = [stored(1, piece(0, 1, 2)), stored(2, piece(0, 1))];
+    expect(chainOf(...whole).textLength).toBe(4);
+    const overlapping = chainOf(...whole, stored(3, piece(1, 2, 3)));
     expect(overlapping.textLength).toBeUndefined();
-    const torn = applyStored(whole, [stored(3, piece(5, 2)), stored(4, piece(6, 2))], 4);
+    const torn = chainOf(...whole, stored(3, piece(5, 2)), stored(4, piece(6, 2)));
     expect(torn.textLength).toBeUndefined();
   });
 
   it('counts tokens that were streamed twice once', () => {
-    const state = applyStored(
-      EMPTY_CHAIN,
-      [stored(1, piece(0, 7, 8)), stored(2, piece(1, 8, 9))],
-      2,
-    );
+    const state = chainOf(stored(1, piece(0, 7, 8)), stored(2, piece(1, 8, 9)));
     expect(state.tokens).toEqual([7, 8, 9]);
   });
 
   it('resumes nothing where tokens are missing, but streams no token twice', () => {
-    const state = applyStored(EMPTY_CHAIN, [stored(8, piece(4, 5))], 8);
+    const state = chainOf(stored(8, piece(4, 5)));
     expect(state.tokens).toBeUndefined();
     expect(checkPiece(state, piece(3, 1))).toBe('stored');
     expect(checkPiece(state, piece(5, 1))).toBe('new');
   });
 
   it('passes over what is not a chunk', () => {
-    const state = applyStored(EMPTY_CHAIN, [stored(1, undefined), stored(2, piece(0, 4))], 2);
+    const state = chainOf(stored(1, undefined), stored(2, piece(0, 4)));
     expect(state).toMatchObject({ lastSequence: 2, tokens: [4] });
+  });
+
+  it('grows one list of tokens, however many chunks come, and copies it for none of them', () => {
+    const growing = new ChunkChain();
+    const { tokens } = growing;
+    for (let index = 0; index < 100; index += 1) {
+      growing.apply([stored(index + 1, piece(index, index))], index + 1);
+    }
+    expect(growing.tokens).toBe(tokens);
+    expect(tokens).toHaveLength(100);
   });
 
   it('gives way only to higher attempts', () => {

@@ -7,8 +7,7 @@
 import type { AttemptRef, ErrorBody, GenerateChunk, StoredChunk } from '@llmos/base';
 import { backoffMs, errorBody, mergeChunks, toErrorBody } from '@llmos/base';
 import type { GenerationState } from './attempt';
-import type { ChainState } from './chunk-chain';
-import { EMPTY_CHAIN, applyStored, checkPiece, isReplaced } from './chunk-chain';
+import { ChunkChain, checkPiece, isReplaced } from './chunk-chain';
 import type { ChunkPace } from './chunk-pace';
 import { PROCESS_LIMITS } from './limits';
 import type { Pause } from './pause';
@@ -31,7 +30,7 @@ export type ChunkEnd =
   { readonly kind: 'replaced' } | { readonly kind: 'failed'; readonly error: ErrorBody };
 
 export class ChunkWriter {
-  private chain: ChainState = EMPTY_CHAIN;
+  private readonly chain = new ChunkChain();
   private pending: GenerateChunk[] = [];
   /** Pieces at the front of `pending` that are in the chunk on its way. */
   private sending = 0;
@@ -166,9 +165,9 @@ export class ChunkWriter {
       }
       if (put.kind === 'refused') {
         refusals += 1;
-        const before = this.chain;
+        const { nextIndex } = this.chain;
         await this.catchUp();
-        if (this.chain.nextIndex !== before.nextIndex || this.chain.isFinished) return;
+        if (this.chain.nextIndex !== nextIndex || this.chain.isFinished) return;
         if (refusals < PROCESS_LIMITS.maxChunkRefusals) continue;
         this.endWith({ kind: 'failed', error: errorBody('ABORTED', 'the stream is contested') });
         return;
@@ -180,7 +179,7 @@ export class ChunkWriter {
 
   private advance(chunks: readonly StoredChunk[], lastSequence: number): void {
     const wasEmpty = this.chain.nextIndex === 0;
-    this.chain = applyStored(this.chain, chunks, lastSequence);
+    this.chain.apply(chunks, lastSequence);
     // What was there before this writer stored anything is nothing that it wrote.
     if (!wasEmpty || this.chain.nextIndex === 0 || this.sending === 0) return;
     const isOwn = chunks.some(({ attempt }) => attempt === this.parts.ref.attempt);

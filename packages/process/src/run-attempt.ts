@@ -123,7 +123,8 @@ class AttemptRun {
         body,
         signal: this.signal,
         preemption: this.parts.preemption,
-        resumeTokens: writer.resumeTokens,
+        // The writer's own list grows with what this attempt stores.
+        resumeTokens: [...writer.resumeTokens],
         maxResultBytes: this.parts.store.maxBodyBytes,
         tellCost: this.parts.onCost,
         emitChunk: (chunk) => {

@@ -36,7 +36,7 @@ import { chooseDevices } from './agent/device-choice';
 import { growthBytesOf, threadHeapBytesOf } from './host/host-growth';
 import { HostSupervisor } from './agent/host-supervisor';
 import { KernelSession } from './agent/kernel-session';
-import { ProcessSlots } from './agent/process-slots';
+import { NodeProcesses } from './agent/node-processes';
 import type { WorkerConfig } from './config';
 import { AGENT_LIMITS } from './limits';
 import { ModelCache } from './models/model-cache';
@@ -99,24 +99,26 @@ interface AgentParts {
 async function assemble(parts: AgentParts): Promise<NodeAgent> {
   const { config, log, probe, capabilities, connection } = parts;
   const supervisor = createSupervisor();
-  const slots = await createSlots(parts, supervisor, (change) => session.processChanged(change));
+  const processes = await createProcesses(parts, supervisor, (change) =>
+    session.processChanged(change),
+  );
   const sessionId = randomUUID();
   const readEpoch = await createLeaderEpoch(connection);
   const session: KernelSession = new KernelSession({
     link: createGrpcKernelLink(log),
-    slots,
+    processes,
     registration: () => ({
       nodeId: config.node,
       session: sessionId,
       capabilities,
-      processes: slots.changes(),
+      processes: processes.changes(),
     }),
     beat: () => {
       const { offsetMs } = parts.time.reading();
       return {
         freeMemoryBytes: probe.freeBytes(),
-        contexts: slots.contexts(),
-        memory: slots.memory(),
+        contexts: processes.contexts(),
+        memory: processes.memory(),
         ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),
       };
     },
@@ -132,7 +134,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     reconnects: parts.reconnects,
     skippedMessages: () => parts.skipped.count,
     clockOffsetMs: () => parts.time.reading().offsetMs,
-    processes: () => slots.counts(),
+    processes: () => processes.counts(),
   });
   const health = await startHealthServer({
     host: config.httpHost,
@@ -152,7 +154,7 @@ async function assemble(parts: AgentParts): Promise<NodeAgent> {
     watch.close();
     session.leave();
     const limitMs = AGENT_LIMITS.ownStopGraceMs + AGENT_LIMITS.hostExitMs;
-    await settlesWithin(slots.close(AGENT_LIMITS.ownStopGraceMs), limitMs);
+    await settlesWithin(processes.close(AGENT_LIMITS.ownStopGraceMs), limitMs);
     supervisor.killAll();
     await session.close();
     await health.close();
@@ -189,11 +191,11 @@ function createSupervisor(): HostSupervisor {
   });
 }
 
-async function createSlots(
+async function createProcesses(
   parts: AgentParts,
   supervisor: HostSupervisor,
-  onChange: ConstructorParameters<typeof ProcessSlots>[0]['onChange'],
-): Promise<ProcessSlots> {
+  onChange: ConstructorParameters<typeof NodeProcesses>[0]['onChange'],
+): Promise<NodeProcesses> {
   const { config, log, probe, capabilities, connection } = parts;
   const cache = new ModelCache({
     disk: await openPackageDisk({
@@ -206,7 +208,7 @@ async function createSlots(
     clock: systemClock,
     log,
   });
-  return new ProcessSlots({
+  return new NodeProcesses({
     startHost: (spec, events) =>
       supervisor.start(spec, {
         ...events,

@@ -56,7 +56,7 @@ function setUp() {
         };
       },
     },
-    slots: {
+    processes: {
       start: (order) => void orders.push(`start ${order.pid}`),
       stop: (order) => void orders.push(`stop ${order.pid}`),
       refuse: (order, why) => void orders.push(`refuse ${order.pid}: ${why}`),

@@ -17,7 +17,7 @@ import { backoffMs } from '@llmos/base';
 import { AGENT_LIMITS } from '../limits';
 import type { Alarm } from '../ports/alarm';
 import type { KernelLine, KernelLink } from '../ports/kernel-link';
-import type { ProcessSlots } from './process-slots';
+import type { NodeProcesses } from './node-processes';
 
 /** Where the leader is, as the system's record says. */
 export interface LeaderAddress {
@@ -40,7 +40,7 @@ export interface LeaderGateEvents<Message> {
 
 export interface KernelSessionParts {
   readonly link: KernelLink;
-  readonly slots: Pick<ProcessSlots, 'start' | 'stop' | 'refuse'>;
+  readonly processes: Pick<NodeProcesses, 'start' | 'stop' | 'refuse'>;
   readonly registration: () => NodeRegistration;
   readonly beat: () => NodeBeat;
   readonly openGate: <Message>(events: LeaderGateEvents<Message>) => LeaderGate<Message>;
@@ -158,7 +158,7 @@ export class KernelSession {
         this.start(command);
         return;
       case 'stop':
-        this.parts.slots.stop(command);
+        this.parts.processes.stop(command);
         return;
     }
   }
@@ -166,11 +166,15 @@ export class KernelSession {
   private start(command: Extract<ReceivedCommand, { kind: 'start' }>): void {
     const { pid, incarnation, spec } = command;
     if (!('unreadable' in spec)) {
-      this.parts.slots.start({ pid, incarnation, spec });
+      this.parts.processes.start({ pid, incarnation, spec });
       return;
     }
     this.parts.log.warn('order-unreadable', { pid, why: spec.unreadable });
-    this.parts.slots.refuse(refusedOrder(pid, incarnation, spec.target), spec.unreadable, false);
+    this.parts.processes.refuse(
+      refusedOrder(pid, incarnation, spec.target),
+      spec.unreadable,
+      false,
+    );
   }
 
   private onWelcome(heartbeatMs: number): void {

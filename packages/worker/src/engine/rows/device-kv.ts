@@ -27,8 +27,8 @@ export function batchRoom(has: RowRoom, needs: RowRoom, bounds: RowBounds): RowR
 }
 
 export interface PickOptions {
-  /** Wanted ones, in the order in which they are wanted. */
-  readonly slots: readonly number[];
+  /** Indices of rows, in the order in which they are wanted. */
+  readonly wanted: readonly number[];
   /** Of all. */
   readonly rowCount: number;
   /** Holds them where they don't stand in that order at the front. */
@@ -37,12 +37,12 @@ export interface PickOptions {
 
 /** The flat logits of some rows, of those of all. */
 export function pickRows(logits: Float32Array, options: PickOptions): Float32Array {
-  const { buffer, rowCount, slots } = options;
+  const { buffer, rowCount, wanted } = options;
   const width = logits.length / rowCount;
-  if (slots.every((slot, index) => slot === index)) return logits.subarray(0, slots.length * width);
-  const picked = buffer.array(slots.length * width);
-  slots.forEach((slot, index) => {
-    picked.set(logits.subarray(slot * width, (slot + 1) * width), index * width);
+  if (wanted.every((from, to) => from === to)) return logits.subarray(0, wanted.length * width);
+  const picked = buffer.array(wanted.length * width);
+  wanted.forEach((from, to) => {
+    picked.set(logits.subarray(from * width, (from + 1) * width), to * width);
   });
   return picked;
 }

@@ -5,11 +5,11 @@
  *
  * Nothing is written in place there: a run takes the past in its full length and gives a present
  * as long, then the past is disposed of. A row enters the batch before its first decode, and
- * leaves it to be fed alone. A slot without a row, or with one that sits a run out, computes along:
+ * leaves it to be fed alone. A place without a row, or with one that sits a run out, computes along:
  * what it writes stands after the row's last token, where the row's next one overwrites it.
  *
- * Invariants: D1 a slot and its row name each other; D2 the tokens of a row fit the room of its
- * tensors; D3 each tensor has one owner, which disposes of it.
+ * Invariants: D1 a place of the batch and its row name each other; D2 the tokens of a row fit the
+ * room of its tensors; D3 each tensor has one owner, which disposes of it.
  */
 import { LlmosError } from '@llmos/base';
 import type { HostTensor, RunnerTensor } from '../../ports/model-runner';
@@ -38,7 +38,7 @@ export interface DeviceRowsOptions {
 type Place =
   | { readonly kind: 'empty' }
   | { readonly kind: 'alone'; readonly kv: DeviceKv }
-  | { readonly kind: 'batched'; readonly slot: number }
+  | { readonly kind: 'batched'; readonly index: number }
   | { readonly kind: 'closed' };
 
 class DeviceRow implements KvRow {
@@ -48,7 +48,7 @@ class DeviceRow implements KvRow {
 
 interface Batch {
   kv: DeviceKv;
-  /** By slot, as many as the tensors have rows. */
+  /** By place, as many as the tensors have rows. */
   readonly rows: (DeviceRow | undefined)[];
 }
 
@@ -144,8 +144,8 @@ export class DeviceRows implements DecoderRows {
     );
     batch.kv = present;
     for (const row of rows) row.tokenCount += 1;
-    const slots = rows.map((row) => batch.rows.indexOf(row));
-    return pickRows(logits, { slots, rowCount: batch.rows.length, buffer: this.picked });
+    const wanted = rows.map((row) => batch.rows.indexOf(row));
+    return pickRows(logits, { wanted, rowCount: batch.rows.length, buffer: this.picked });
   }
 
   cut(kvRow: KvRow, tokenCount: number): void {
@@ -156,8 +156,8 @@ export class DeviceRows implements DecoderRows {
   async save(kvRow: KvRow): Promise<SavedKv> {
     const row = this.own(kvRow);
     const { tokenCount } = row;
-    const { tensors, slot } = this.sourceOf(row);
-    const layout = { rows: [slot], keptTokens: tokenCount, lengthTokens: tokenCount };
+    const { tensors, index } = this.sourceOf(row);
+    const layout = { rows: [index], keptTokens: tokenCount, lengthTokens: tokenCount };
     const copies =
       tokenCount === 0
         ? this.options.graph.pairs.map(({ type, dimsOf }) => zeroTensor(type, dimsOf(0)))
@@ -172,7 +172,7 @@ export class DeviceRows implements DecoderRows {
     const { place } = row;
     row.place = { kind: 'closed' };
     if (place.kind === 'alone') disposeOf(place.kv);
-    if (place.kind === 'batched') this.vacate(place.slot);
+    if (place.kind === 'batched') this.vacate(place.index);
   }
 
   closeAll(): void {
@@ -182,21 +182,21 @@ export class DeviceRows implements DecoderRows {
   /** Violations of D1 and D2; none where all is well. */
   checkRows(): readonly string[] {
     const { batch } = this;
-    const slots = batch?.rows ?? [];
+    const places = batch?.rows ?? [];
     return [
-      ...(batch === undefined || slots.some(Boolean) ? [] : ['D1: the batch has no row']),
-      ...slots.flatMap((row, slot) => {
+      ...(batch === undefined || places.some(Boolean) ? [] : ['D1: the batch has no row']),
+      ...places.flatMap((row, index) => {
         if (row === undefined) return [];
-        const isHere = row.place.kind === 'batched' && row.place.slot === slot;
-        return isHere && this.opened.has(row) ? [] : [`D1: slot ${slot} names another's row`];
+        const isHere = row.place.kind === 'batched' && row.place.index === index;
+        return isHere && this.opened.has(row) ? [] : [`D1: place ${index} names another's row`];
       }),
       ...[...this.opened].flatMap((row) => {
         const { place, tokenCount } = row;
-        const isNamed = place.kind !== 'batched' || slots[place.slot] === row;
+        const isNamed = place.kind !== 'batched' || places[place.index] === row;
         const kv = place.kind === 'alone' ? place.kv : batch?.kv;
         const room = place.kind === 'empty' ? 0 : (kv?.room.tokens ?? 0);
         return [
-          ...(isNamed ? [] : ['D1: a row names a slot that is not its own']),
+          ...(isNamed ? [] : ['D1: a row names a place that is not its own']),
           ...(tokenCount <= room ? [] : [`D2: ${tokenCount} tokens in room for ${room}`]),
         ];
       }),
@@ -270,18 +270,18 @@ export class DeviceRows implements DecoderRows {
   /** Copies the row to tensors of its own. */
   private async makeRoom(row: DeviceRow, room: RowRoom): Promise<DeviceKv> {
     const { place } = row;
-    const { tensors, slot } = this.sourceOf(row);
-    const kv = await this.copy(tensors, [slot], row.tokenCount, room);
+    const { tensors, index } = this.sourceOf(row);
+    const kv = await this.copy(tensors, [index], row.tokenCount, room);
     row.place = { kind: 'alone', kv };
     if (place.kind === 'alone') disposeOf(place.kv);
-    if (place.kind === 'batched') this.vacate(place.slot);
+    if (place.kind === 'batched') this.vacate(place.index);
     return kv;
   }
 
-  /** The batch with all these rows in it, and room for a further token in each of its slots. */
+  /** The batch with all these rows in it, and room for a further token in each of its places. */
   private async gather(rows: readonly DeviceRow[]): Promise<Batch> {
     for (const row of this.batch?.rows ?? []) {
-      // What the slot of a row that sits out writes must find a place after its last token.
+      // What the place of a row that sits out writes must find a place after its last token.
       const isFull = row !== undefined && row.tokenCount >= this.options.maxTokens;
       if (isFull && !rows.includes(row)) await this.makeRoom(row, this.roomOfOne(row.tokenCount));
     }
@@ -309,8 +309,8 @@ export class DeviceRows implements DecoderRows {
     const has = batch.kv.room;
     const room = batchRoom(has, needs, this.bounds);
     if (room.rows === has.rows && room.tokens === has.tokens) return batch;
-    const slots = staying.map((row) => batch.rows.indexOf(row));
-    const kv = await this.copy(batch.kv.tensors, slots, longestOf(staying), room);
+    const indices = staying.map((row) => batch.rows.indexOf(row));
+    const kv = await this.copy(batch.kv.tensors, indices, longestOf(staying), room);
     disposeOf(batch.kv);
     return this.setBatch(kv, staying);
   }
@@ -326,56 +326,56 @@ export class DeviceRows implements DecoderRows {
   }
 
   private async enter(batch: Batch, row: DeviceRow): Promise<void> {
-    const slot = batch.rows.indexOf(undefined);
+    const index = batch.rows.indexOf(undefined);
     const room = { rows: 1, tokens: batch.kv.room.tokens };
     const isAsLong = row.place.kind === 'alone' && row.place.kv.room.tokens === room.tokens;
     if (!isAsLong) await this.makeRoom(row, room);
     const alone = this.sourceOf(row);
-    const tensors = await this.options.copier.place(batch.kv.tensors, alone.tensors, slot);
+    const tensors = await this.options.copier.place(batch.kv.tensors, alone.tensors, index);
     disposeOf(batch.kv);
     disposeOf(alone);
     batch.kv = { ...batch.kv, tensors };
-    batch.rows[slot] = row;
-    row.place = { kind: 'batched', slot };
+    batch.rows[index] = row;
+    row.place = { kind: 'batched', index };
   }
 
   private setBatch(kv: DeviceKv, rows: readonly DeviceRow[]): Batch {
-    this.batch = { kv, rows: Array.from({ length: kv.room.rows }, (_, slot) => rows[slot]) };
-    rows.forEach((row, slot) => {
-      row.place = { kind: 'batched', slot };
+    this.batch = { kv, rows: Array.from({ length: kv.room.rows }, (_, index) => rows[index]) };
+    rows.forEach((row, index) => {
+      row.place = { kind: 'batched', index };
     });
     return this.batch;
   }
 
-  private vacate(slot: number): void {
+  private vacate(index: number): void {
     const { batch } = this;
     if (batch === undefined) return;
-    batch.rows[slot] = undefined;
+    batch.rows[index] = undefined;
     if (batch.rows.some(Boolean)) return;
     disposeOf(batch.kv);
     this.batch = undefined;
   }
 
   /** Where the row's keys and values stand; those of an empty row are one blank token. */
-  private sourceOf({ place }: DeviceRow): { tensors: readonly RunnerTensor[]; slot: number } {
-    if (place.kind === 'alone') return { tensors: place.kv.tensors, slot: 0 };
+  private sourceOf({ place }: DeviceRow): { tensors: readonly RunnerTensor[]; index: number } {
+    if (place.kind === 'alone') return { tensors: place.kv.tensors, index: 0 };
     if (place.kind === 'batched' && this.batch !== undefined) {
-      return { tensors: this.batch.kv.tensors, slot: place.slot };
+      return { tensors: this.batch.kv.tensors, index: place.index };
     }
     const { pairs } = this.options.graph;
-    return { tensors: pairs.map(({ type, dimsOf }) => zeroTensor(type, dimsOf(1))), slot: 0 };
+    return { tensors: pairs.map(({ type, dimsOf }) => zeroTensor(type, dimsOf(1))), index: 0 };
   }
 
-  /** Copies of the rows in these slots; rows beyond them repeat the first, so that all is finite. */
+  /** Copies of the rows there; rows beyond them repeat the first, so that all is finite. */
   private async copy(
     tensors: readonly RunnerTensor[],
-    slots: readonly number[],
+    indices: readonly number[],
     tokenCount: number,
     room: RowRoom,
   ): Promise<DeviceKv> {
-    const [first = 0] = slots;
+    const [first = 0] = indices;
     const copies = await this.options.copier.copy(tensors, {
-      rows: Array.from({ length: room.rows }, (_, index) => slots[index] ?? first),
+      rows: Array.from({ length: room.rows }, (_, index) => indices[index] ?? first),
       // A copy of no tokens is no tensor; one that nobody reads does no harm.
       keptTokens: Math.max(1, tokenCount),
       lengthTokens: room.tokens,

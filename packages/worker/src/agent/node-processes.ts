@@ -1,5 +1,5 @@
 /**
- * The processes that the kernel assigned to this node, by pid. One writer of the slots.
+ * The processes that the kernel assigned to this node, by pid. One writer of their table.
  *
  * Orders are idempotent by (pid, incarnation): a repeated start tells the state again, a newer
  * incarnation replaces an older one, an older order is ignored. Ends are remembered for a while,
@@ -15,20 +15,20 @@ import type {
 } from '@llmos/base';
 import type { HostCounts } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
-import type { ProcessOrder, ProcessSlotParts } from './process-slot';
-import { ProcessSlot, reportedOf } from './process-slot';
+import type { ProcessOrder, NodeProcessParts } from './node-process';
+import { NodeProcess, reportedOf } from './node-process';
 
-export class ProcessSlots {
-  private readonly slots = new Map<ProcessId, ProcessSlot>();
+export class NodeProcesses {
+  private readonly processes = new Map<ProcessId, NodeProcess>();
   /** Older incarnations that are still ending. */
-  private readonly leaving = new Set<ProcessSlot>();
+  private readonly leaving = new Set<NodeProcess>();
   private onAllExited: (() => void) | undefined;
   private isClosing = false;
 
-  constructor(private readonly parts: ProcessSlotParts) {}
+  constructor(private readonly parts: NodeProcessParts) {}
 
   start(order: ProcessOrder): void {
-    const current = this.slots.get(order.pid);
+    const current = this.processes.get(order.pid);
     if (current !== undefined && current.order.incarnation > order.incarnation) return;
     if (current?.order.incarnation === order.incarnation) {
       this.parts.onChange(current.change);
@@ -45,11 +45,14 @@ export class ProcessSlots {
       this.leaving.add(current);
       current.stop(0);
     }
-    const slot = new ProcessSlot({ ...this.parts, onChange: (change) => this.pass(change) }, order);
-    this.slots.delete(order.pid);
-    this.slots.set(order.pid, slot);
+    const process = new NodeProcess(
+      { ...this.parts, onChange: (change) => this.pass(change) },
+      order,
+    );
+    this.processes.delete(order.pid);
+    this.processes.set(order.pid, process);
     this.forgetOldExits();
-    void slot.start();
+    void process.start();
   }
 
   /** Tells the kernel that an order can't be carried out. */
@@ -59,8 +62,8 @@ export class ProcessSlots {
   }
 
   stop(of: { readonly pid: ProcessId; readonly incarnation: number; readonly graceMs: number }) {
-    const slot = this.slots.get(of.pid);
-    if (slot === undefined) {
+    const process = this.processes.get(of.pid);
+    if (process === undefined) {
       const report: ProcessReport = {
         kind: 'exited',
         reason: 'stopped',
@@ -71,18 +74,18 @@ export class ProcessSlots {
       this.parts.onChange(reportedOf({ pid, incarnation, spec: UNKNOWN }, report));
       return;
     }
-    if (slot.order.incarnation !== of.incarnation) return;
-    if (slot.isExited) this.parts.onChange(slot.change);
-    else slot.stop(of.graceMs);
+    if (process.order.incarnation !== of.incarnation) return;
+    if (process.isExited) this.parts.onChange(process.change);
+    else process.stop(of.graceMs);
   }
 
   /** For a registration: everything that runs, and the ends that are remembered. */
   changes(): ReportedProcess[] {
-    return [...this.slots.values()].map((slot) => slot.change);
+    return [...this.processes.values()].map((process) => process.change);
   }
 
   counts(): { readonly change: ReportedProcess; readonly counts: HostCounts | undefined }[] {
-    return this.running().map((slot) => ({ change: slot.change, counts: slot.counts }));
+    return this.running().map((process) => ({ change: process.change, counts: process.counts }));
   }
 
   /** Of the processes whose models generate, and whose threads have said it. */
@@ -95,9 +98,9 @@ export class ProcessSlots {
 
   /** Of the ready processes on the CPU, whose memory can be read. */
   memory(): ReportedMemory[] {
-    return this.running().flatMap((slot) => {
-      const { residentBytes } = slot;
-      return residentBytes === undefined ? [] : [{ ...idOf(slot.order), residentBytes }];
+    return this.running().flatMap((process) => {
+      const { residentBytes } = process;
+      return residentBytes === undefined ? [] : [{ ...idOf(process.order), residentBytes }];
     });
   }
 
@@ -106,17 +109,17 @@ export class ProcessSlots {
     this.isClosing = true;
     return new Promise((resolve) => {
       this.onAllExited = resolve;
-      for (const slot of this.running()) slot.stop(graceMs);
+      for (const process of this.running()) process.stop(graceMs);
       this.notifyAllExited();
     });
   }
 
-  private running(): ProcessSlot[] {
-    return [...this.slots.values(), ...this.leaving].filter((slot) => !slot.isExited);
+  private running(): NodeProcess[] {
+    return [...this.processes.values(), ...this.leaving].filter((process) => !process.isExited);
   }
 
   private pass(change: ReportedProcess): void {
-    for (const slot of this.leaving) if (slot.isExited) this.leaving.delete(slot);
+    for (const process of this.leaving) if (process.isExited) this.leaving.delete(process);
     this.parts.onChange(change);
     this.notifyAllExited();
   }
@@ -126,9 +129,10 @@ export class ProcessSlots {
   }
 
   private forgetOldExits(): void {
-    const exited = [...this.slots.values()].filter((slot) => slot.isExited);
+    const exited = [...this.processes.values()].filter((process) => process.isExited);
     const excess = exited.length - AGENT_LIMITS.maxRememberedExits;
-    for (const slot of exited.slice(0, Math.max(0, excess))) this.slots.delete(slot.order.pid);
+    for (const process of exited.slice(0, Math.max(0, excess)))
+      this.processes.delete(process.order.pid);
   }
 }
 

@@ -2,7 +2,7 @@ import type { ModelRegistration, NodeId, ProcessId, ReportedProcess } from '@llm
 import { LlmosError } from '@llmos/base';
 import type { HeldPackage } from '../models/model-cache';
 import type { HostEvents } from './host-supervisor';
-import { ProcessSlots } from './process-slots';
+import { NodeProcesses } from './node-processes';
 
 const PID = 'p1-1' as ProcessId;
 const MODEL = { name: 'm', version: '1', manifest: { task: 'infer', graph: 'g' } };
@@ -17,7 +17,7 @@ function setUp() {
   let releases = 0;
   let refusal: Error | undefined;
   const held = { folder: '/cache/m', release: () => void (releases += 1) };
-  const slots = new ProcessSlots({
+  const processes = new NodeProcesses({
     startHost: (spec, events) => {
       if (refusal !== undefined) throw refusal;
       const host = { events, stops: [] as number[], folder: spec.model?.packageFolder };
@@ -43,7 +43,7 @@ function setUp() {
   });
   const start = (incarnation = 1, model?: ModelRegistration): void => {
     const spec = { target: 'echo', device: 'cpu', reservedBytes: 0 };
-    slots.start({
+    processes.start({
       pid: PID,
       incarnation,
       spec: model === undefined ? spec : { ...spec, registration: model },
@@ -54,7 +54,7 @@ function setUp() {
   const end = (index = 0): void =>
     hosts[index]?.events.ended({ exitCode: null, signal: 'SIGKILL', tail: '' });
   return {
-    slots,
+    processes,
     told,
     reasons,
     hosts,
@@ -71,11 +71,11 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('processes of a node', () => {
   it('go from starting to ready to exited, each told once', async () => {
-    const { slots, told, start, ready, end } = setUp();
+    const { processes, told, start, ready, end } = setUp();
     start();
     await turn();
     ready();
-    expect(slots.changes()[0]?.report).toMatchObject({ kind: 'ready', footprintBytes: 5000 });
+    expect(processes.changes()[0]?.report).toMatchObject({ kind: 'ready', footprintBytes: 5000 });
     end();
     expect(told).toEqual(['1 starting', '1 ready', '1 crashed']);
   });
@@ -124,23 +124,23 @@ describe('processes of a node', () => {
   });
 
   it('stop within the grace when they run, at once while they load', async () => {
-    const { slots, hosts, start, ready } = setUp();
+    const { processes, hosts, start, ready } = setUp();
     start(1);
     await turn();
-    slots.stop({ pid: PID, incarnation: 1, graceMs: 500 });
+    processes.stop({ pid: PID, incarnation: 1, graceMs: 500 });
     expect(hosts[0]?.stops).toEqual([0]);
     start(2);
     await turn();
     ready(1);
-    slots.stop({ pid: PID, incarnation: 1, graceMs: 0 });
-    slots.stop({ pid: PID, incarnation: 2, graceMs: 500 });
+    processes.stop({ pid: PID, incarnation: 1, graceMs: 0 });
+    processes.stop({ pid: PID, incarnation: 2, graceMs: 500 });
     expect(hosts[1]?.stops).toEqual([500]);
   });
 
   it('start no host when they are stopped before their package is there', async () => {
-    const { slots, told, hosts, start, provide, releases } = setUp();
+    const { processes, told, hosts, start, provide, releases } = setUp();
     start(1, registration);
-    slots.stop({ pid: PID, incarnation: 1, graceMs: 500 });
+    processes.stop({ pid: PID, incarnation: 1, graceMs: 500 });
     provide();
     await turn();
     expect(told.at(-1)).toBe('1 stopped');
@@ -161,12 +161,12 @@ describe('processes of a node', () => {
   });
 
   it('tell why they can’t be loaded', async () => {
-    const { slots, told, hosts, start, fail } = setUp();
+    const { processes, told, hosts, start, fail } = setUp();
     start(1, registration);
     fail(new LlmosError('NOT_FOUND', 'no file', { retryable: true }));
     await turn();
     expect(told.at(-1)).toBe('1 load-failed');
-    expect(slots.changes()[0]?.report).toMatchObject({ isRetryable: true });
+    expect(processes.changes()[0]?.report).toMatchObject({ isRetryable: true });
     start(2);
     await turn();
     hosts[0]?.events.message({
@@ -176,7 +176,7 @@ describe('processes of a node', () => {
       retryable: false,
     });
     hosts[0]?.events.ended({ exitCode: null, signal: 'SIGKILL', tail: '' });
-    expect(slots.changes()[0]?.report).toMatchObject({
+    expect(processes.changes()[0]?.report).toMatchObject({
       reason: 'load-failed',
       message: 'INVALID_ARGUMENT: no graph',
       isRetryable: false,
@@ -188,44 +188,44 @@ describe('processes of a node', () => {
     ['SIGABRT', "terminate called after throwing an instance of 'std::bad_alloc'", 'load-failed'],
     ['SIGSEGV', '', 'crashed'],
   ])('that end while they load by %s with %j: %s', async (signal, tail, reason) => {
-    const { slots, hosts, start, ready } = setUp();
+    const { processes, hosts, start, ready } = setUp();
     start(1);
     await turn();
     hosts[0]?.events.ended({ exitCode: null, signal, tail });
-    expect(slots.changes()[0]?.report).toMatchObject({ reason, isRetryable: true });
+    expect(processes.changes()[0]?.report).toMatchObject({ reason, isRetryable: true });
     start(2);
     await turn();
     ready(1);
     hosts[1]?.events.ended({ exitCode: null, signal, tail });
-    expect(slots.changes()[0]?.report).toMatchObject({ reason: 'crashed' });
+    expect(processes.changes()[0]?.report).toMatchObject({ reason: 'crashed' });
   });
 
   it('tell it where the machine has no process for them', async () => {
-    const { slots, told, start, refuseHosts } = setUp();
+    const { processes, told, start, refuseHosts } = setUp();
     refuseHosts(new LlmosError('RESOURCE_EXHAUSTED', 'no process host: EAGAIN'));
     start(1);
     await turn();
     expect(told).toEqual(['1 load-failed']);
-    expect(slots.changes()[0]?.report).toMatchObject({ isRetryable: true });
+    expect(processes.changes()[0]?.report).toMatchObject({ isRetryable: true });
   });
 
   it('tell no more of a long message than fits a registration', async () => {
-    const { slots, hosts, start, ready, end } = setUp();
+    const { processes, hosts, start, ready, end } = setUp();
     start();
     await turn();
     ready();
     hosts[0]?.events.message({ kind: 'crashing', message: 'x'.repeat(1_000_000) });
     end();
-    const [change] = slots.changes();
+    const [change] = processes.changes();
     expect(JSON.stringify(change).length).toBeLessThan(10_000);
   });
 
   it('all end when the node stops, and no new one starts', async () => {
-    const { slots, told, hosts, start, ready, end } = setUp();
+    const { processes, told, hosts, start, ready, end } = setUp();
     start();
     await turn();
     ready();
-    const closed = slots.close(100);
+    const closed = processes.close(100);
     expect(hosts[0]?.stops).toEqual([100]);
     end();
     await closed;

@@ -23,7 +23,7 @@ import type { Alarm } from '../ports/alarm';
 import type { MemoryProbe } from '../ports/memory-probe';
 import type { Host, HostEnd, HostEvents } from './host-supervisor';
 
-export interface ProcessSlotParts {
+export interface NodeProcessParts {
   readonly startHost: (spec: HostSpec, events: HostEvents) => Host;
   readonly acquire: (model: ModelRegistration, onProgress: FetchProgress) => Promise<HeldPackage>;
   readonly memory: Pick<MemoryProbe, 'residentBytes'>;
@@ -55,7 +55,7 @@ export interface ProcessOrder {
   readonly spec: ProcessSpec;
 }
 
-export class ProcessSlot {
+export class NodeProcess {
   private report: ProcessReport = { kind: 'starting', osPid: 0, progress: 'waiting' };
   private host: Host | undefined;
   private held: HeldPackage | undefined;
@@ -67,7 +67,7 @@ export class ProcessSlot {
   counts: HostCounts | undefined;
 
   constructor(
-    private readonly parts: ProcessSlotParts,
+    private readonly parts: NodeProcessParts,
     readonly order: ProcessOrder,
   ) {}
 
