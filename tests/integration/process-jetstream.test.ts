@@ -9,7 +9,7 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import { runProcess } from '@llmos/process';
+import { runEach, runProcess } from '@llmos/process';
 import type { Attempt, AttemptHandler, RunningProcess } from '@llmos/process';
 import { decodeReport, encodeMailboxMessage } from '@llmos/wire';
 import type { ReceivedReport } from '@llmos/wire';
@@ -54,7 +54,7 @@ class Fixture {
       pid,
       incarnation: 1,
       permits: 8,
-      handler,
+      runner: runEach(handler),
       traitsOf: () => ({ ...NO_TRAITS, streams: true }),
       clock: systemClock,
       log: silentLogger,

@@ -61,6 +61,9 @@ export type HandlerAnswer =
   | { readonly kind: 'failed'; readonly error: ErrorBody; readonly isSuspect?: true }
   | { readonly kind: 'preempted'; readonly state: GenerationState };
 
+/** Of one that was not begun. */
+export const GIVEN_BACK: HandlerAnswer = { kind: 'preempted', state: { tokens: [], text: '' } };
+
 /** Throwing is the same as answering `failed` with the thrown error's body. */
 export type AttemptHandler = (attempt: Attempt) => Promise<HandlerAnswer>;
 

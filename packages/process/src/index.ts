@@ -1,8 +1,12 @@
 export * from './attempt';
+export * from './attempt-runner';
 export { createLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
 export type { ReadLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
 export * from './epoch-gate';
 export * from './epoch-guard';
 export * from './limits';
+export { Mailbox } from './mailbox';
+export type { WaitingAttempt, WaitingLine } from './mailbox';
 export type { ProcessCounts } from './process-runtime';
 export * from './run-process';
+export * from './waiting-order';

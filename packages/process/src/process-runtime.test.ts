@@ -21,6 +21,9 @@ import {
   systemTimers,
 } from '@llmos/base';
 import type { Attempt, AttemptHandler } from './attempt';
+import type { AttemptRunner } from './attempt-runner';
+import { NOTHING_WAITS } from './attempt-runner';
+import type { WaitingLine } from './mailbox';
 import type { TaskStore } from './ports/task-store';
 import { ProcessRuntime } from './process-runtime';
 
@@ -45,6 +48,26 @@ function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
     body: encodeJson({}),
     ...more,
   };
+}
+
+/** Pulls the next one whenever less than two run. */
+function twoAtOnce(handler: AttemptHandler): AttemptRunner {
+  let line: WaitingLine = NOTHING_WAITS;
+  let running = 0;
+  const pull = (): void => {
+    while (running < 2) {
+      const [next] = line.inOrder();
+      if (next === undefined) return;
+      line.take(next);
+      running += 1;
+      void handler(next.attempt).then((answer) => {
+        running -= 1;
+        line.answer(next, answer);
+        pull();
+      });
+    }
+  };
+  return { serve: (served) => void (line = served), wake: pull };
 }
 
 class Fixture {
@@ -72,11 +95,10 @@ class Fixture {
         this.looks += 1;
         return this.leader;
       },
-      handler,
+      runner: twoAtOnce(handler),
       traitsOf: (name) => (name === STORY ? LIKE_GENERATIONS : NO_TRAITS),
       incarnation: 2,
       permits: 4,
-      concurrency: 2,
       chunkMs: 0,
       clock: systemClock,
       timers: systemTimers,
@@ -218,6 +240,9 @@ describe('process runtime', () => {
     fixture.send({ kind: 'cancel', attempt: spec('c'), reason: 'CANCELLED' });
     await fixture.until(() => fixture.outcomes('c').length > 0, 'the end');
     expect(fixture.runtime.counts()).toMatchObject({ running: 2, waiting: 0 });
+    fixture.send({ kind: 'cancel', attempt: spec('a'), reason: 'CANCELLED' });
+    await fixture.until(() => fixture.runtime.counts().running === 1, 'the end of a');
+    expect(fixture.runtime.counts().waiting).toBe(0);
   });
 
   it('says nothing of an attempt that the kernel replaced', async () => {
@@ -430,6 +455,43 @@ describe('process runtime', () => {
     expect(fixture.outcomes('echo')).toEqual([]);
     fixture.runtime.close();
     await drained;
+  });
+
+  it('does not run what was asked back, or came to its deadline, while it waited', async () => {
+    const started: string[] = [];
+    const fixture = await start((attempt) => {
+      started.push(attempt.spec.task);
+      return hang(attempt);
+    });
+    for (const task of ['a', 'b', 'back']) fixture.execute(spec(task));
+    fixture.execute(spec('late', { deadlineAtMs: systemClock.nowMs() + 20 }));
+    await fixture.until(() => fixture.runtime.counts().waiting === 2, 'two to wait');
+    fixture.send({ kind: 'preempt', attempt: spec('back') });
+    await fixture.until(() => fixture.outcomes('late').length > 0, 'the deadline');
+    expect(fixture.outcomes('back')[0]).toEqual({ kind: 'preempted' });
+    expect(fixture.outcomes('late')[0]).toMatchObject({ reason: 'DEADLINE_EXCEEDED' });
+    for (const task of ['a', 'b']) {
+      fixture.send({ kind: 'cancel', attempt: spec(task), reason: 'CANCELLED' });
+      await fixture.until(() => fixture.outcomes(task).length > 0, 'the end');
+    }
+    expect(started).toEqual(['a', 'b']);
+  });
+
+  it('does not run what was asked back while its body was read', async () => {
+    let read: () => void = () => undefined;
+    const fixture = await start(hang, {
+      readBody: async () => {
+        await new Promise<void>((resolve) => (read = resolve));
+        return { kind: 'read', body: RESULT };
+      },
+    });
+    fixture.execute(spec('a', { body: undefined }));
+    await fixture.until(() => fixture.accepted('a') === 1, 'the acceptance');
+    fixture.send({ kind: 'preempt', attempt: spec('a') });
+    await fixture.until(() => fixture.runtime.counts().running === 1, 'the request');
+    read();
+    await fixture.until(() => fixture.outcomes('a').length > 0, 'the end');
+    expect(fixture.outcomes('a')[0]).toEqual({ kind: 'preempted' });
   });
 
   it('starts nothing that waits once it is closed, and no drain waits on', async () => {

@@ -1,9 +1,12 @@
 /**
- * A process at work: takes commands from the mailbox, runs attempts, reports their ends.
+ * A process at work: obeys the leader's commands, prepares attempts and puts them into the mailbox,
+ * from which its runner pulls them, commits their answers and reports their ends.
  *
- * One writer of the mailbox and the finished table. Invariants: P1 an accepted attempt ends in the
- * finished table, except one that was replaced (ABORTED); P2 nobody but the leader is obeyed; P3 a
- * heartbeat names every attempt that is held or unconfirmed.
+ * One writer of what the mailbox holds and of the finished table; who runs what waits there, and
+ * when, is its runner's alone. Invariants: P1 an accepted attempt ends in the finished table, except
+ * one that was replaced (ABORTED); P2 nobody but the leader is obeyed; P3 a heartbeat names every
+ * attempt that is held or unconfirmed; P4 an attempt that must stop, or is asked back, while it
+ * waits is never run.
  */
 import type {
   AttemptCost,
@@ -20,32 +23,32 @@ import type {
   Timers,
   TraitsOf,
 } from '@llmos/base';
-import type { AttemptHandler, StopReason } from './attempt';
-import { attemptId, refOf } from './attempt';
+import type { Attempt, HandlerAnswer, StopReason } from './attempt';
+import { GIVEN_BACK, attemptId, refOf } from './attempt';
+import type { AttemptRunner } from './attempt-runner';
 import { ChunkPace } from './chunk-pace';
 import { EpochGate } from './epoch-gate';
 import type { EpochRefusal } from './epoch-guard';
 import { FinishedTable } from './finished-table';
 import { PROCESS_LIMITS } from './limits';
-import { Mailbox } from './mailbox';
+import { Mailbox, type WaitingAttempt } from './mailbox';
 import { createPause, type Pause } from './pause';
 import type { MailboxLink } from './ports/mailbox-link';
 import type { TaskStore } from './ports/task-store';
 import { ReportOutbox } from './report-outbox';
 import { runAttempt } from './run-attempt';
+import { TenantTurns } from './waiting-order';
 
 export interface ProcessRuntimeParts {
   readonly link: MailboxLink;
   readonly store: TaskStore;
   /** See EpochGateParts. */
   readonly readEpoch: () => Promise<Epoch | undefined>;
-  readonly handler: AttemptHandler;
-  /** Of the functions that the handler runs. */
+  readonly runner: AttemptRunner;
+  /** Of the functions that it runs. */
   readonly traitsOf: TraitsOf;
   readonly incarnation: number;
   readonly permits: number;
-  /** Attempts that the handler works on at once. */
-  readonly concurrency: number;
   /** See ChunkPace. */
   readonly chunkMs: number;
   readonly clock: Clock;
@@ -53,9 +56,11 @@ export interface ProcessRuntimeParts {
   readonly log: Logger;
   /** See ProcessOptions. */
   readonly onFirstToken?: (of: AttemptSpec) => void;
+  readonly onAnswer?: (answer: HandlerAnswer, tookMs: number) => void;
 }
 
 export interface ProcessCounts {
+  /** Held, and not waiting for the runner. */
   readonly running: number;
   readonly waiting: number;
   readonly unconfirmed: number;
@@ -65,8 +70,11 @@ export interface ProcessCounts {
   readonly preempted: number;
 }
 
+/** Of each attempt that is held. */
 interface Running {
   readonly spec: AttemptSpec;
+  /** Set while it waits, or runs. */
+  waiting: WaitingAttempt | undefined;
   /** Stops it at once. */
   readonly abort: AbortController;
   /** Asks it to be given back. */
@@ -108,7 +116,8 @@ export class ProcessRuntime {
       onUnread: (error) => parts.log.warn('leader-record-unread', { error }),
     });
     this.chunkPace = new ChunkPace(parts.chunkMs);
-    this.mailbox = new Mailbox(parts.permits + PROCESS_LIMITS.mailboxSpare);
+    this.mailbox = new Mailbox(parts.permits + PROCESS_LIMITS.mailboxSpare, new TenantTurns());
+    parts.runner.serve(this.mailbox);
   }
 
   async start(): Promise<void> {
@@ -123,7 +132,7 @@ export class ProcessRuntime {
 
   counts(): ProcessCounts {
     return {
-      running: this.running.size,
+      running: this.mailbox.size - this.mailbox.waitingCount,
       waiting: this.mailbox.waitingCount,
       unconfirmed: this.finished.unconfirmedCount,
       ...this.ended,
@@ -153,7 +162,7 @@ export class ProcessRuntime {
     for (const cancel of this.cancelTimers) cancel();
     this.flushing?.();
     this.flushTimer?.();
-    for (const { abort } of this.running.values()) abort.abort('ABORTED');
+    for (const running of this.running.values()) this.stopOne(running, 'ABORTED');
     this.gate.close();
     this.closing.abort();
     this.parts.link.close();
@@ -205,32 +214,24 @@ export class ProcessRuntime {
     this.flushLater();
     if (offered.kind === 'duplicate') return;
     if (offered.replaces !== undefined) this.stop(offered.replaces, 'ABORTED');
-    this.startNext();
-  }
-
-  private startNext(): void {
-    while (!this.isClosed && this.running.size < this.parts.concurrency) {
-      const spec = this.mailbox.takeNext();
-      if (spec === undefined) return;
-      const [abort, preemption] = [new AbortController(), new AbortController()];
-      const running: Running = { spec, abort, preemption, cost: undefined };
-      this.running.set(attemptId(spec), running);
-      void this.run(running);
-    }
+    const [abort, preemption] = [new AbortController(), new AbortController()];
+    const running: Running = { spec, waiting: undefined, abort, preemption, cost: undefined };
+    this.running.set(attemptId(spec), running);
+    void this.run(running);
   }
 
   private async run(running: Running): Promise<void> {
     const { spec, abort, preemption } = running;
-    const { store, handler, traitsOf, timers, clock, log, onFirstToken } = this.parts;
+    const { store, traitsOf, timers, clock, log, onFirstToken } = this.parts;
     const { chunkPace, pause } = this;
     const leftMs = spec.deadlineAtMs - clock.nowMs();
-    const cancelDeadline = timers.after(leftMs, () => abort.abort('DEADLINE_EXCEEDED'));
+    const cancelDeadline = timers.after(leftMs, () => this.stopOne(running, 'DEADLINE_EXCEEDED'));
     // A handler that never ends must not keep the timer, and with it the program, alive.
     abort.signal.addEventListener('abort', cancelDeadline, { once: true });
     const outcome = await runAttempt(
       {
         store,
-        handler,
+        handler: (attempt) => this.wait(running, attempt),
         traits: traitsOf(spec.function),
         pause,
         clock,
@@ -246,20 +247,37 @@ export class ProcessRuntime {
     cancelDeadline();
     this.running.delete(attemptId(spec));
     this.finish(refOf(spec), outcome, running.cost);
-    this.startNext();
+  }
+
+  /** Prepared: it waits until the runner takes it, and resolves with its answer. */
+  private wait(running: Running, attempt: Attempt): Promise<HandlerAnswer> {
+    const startedAtMs = this.parts.clock.nowMs();
+    return new Promise((resolve) => {
+      running.waiting = this.mailbox.enqueue(attempt, startedAtMs, (answer) => {
+        this.parts.onAnswer?.(answer, this.parts.clock.nowMs() - startedAtMs);
+        resolve(answer);
+      });
+      // It was asked back while it was being prepared (P4).
+      if (running.preemption.signal.aborted) this.mailbox.withdraw(running.waiting, GIVEN_BACK);
+      else this.parts.runner.wake();
+    });
   }
 
   private stop(ref: AttemptRef, reason: StopReason): void {
-    const state = this.mailbox.stateOf(ref);
-    if (state === 'running') this.running.get(attemptId(ref))?.abort.abort(reason);
-    if (state === 'waiting') this.finish(ref, { kind: 'stopped', reason });
+    const running = this.running.get(attemptId(ref));
+    if (running !== undefined) this.stopOne(running, reason);
   }
 
-  /** What waits is given back at once, what runs as soon as its handler can. */
+  private stopOne({ abort, waiting }: Running, reason: StopReason): void {
+    abort.abort(reason);
+    if (waiting !== undefined) this.mailbox.withdraw(waiting, CANCELLED);
+  }
+
+  /** What waits is given back at once, what runs as soon as its runner can. */
   private preempt(ref: AttemptRef): void {
-    const state = this.mailbox.stateOf(ref);
-    if (state === 'running') this.running.get(attemptId(ref))?.preemption.abort();
-    if (state === 'waiting') this.finish(ref, { kind: 'preempted' });
+    const running = this.running.get(attemptId(ref));
+    running?.preemption.abort();
+    if (running?.waiting !== undefined) this.mailbox.withdraw(running.waiting, GIVEN_BACK);
   }
 
   private finish(ref: AttemptRef, outcome: AttemptOutcome, cost?: AttemptCost): void {
@@ -329,6 +347,12 @@ export class ProcessRuntime {
     if (this.isQuiet()) this.onQuiet?.();
   }
 }
+
+/** Of one that is stopped before it ran: what becomes of it follows from why it was stopped. */
+const CANCELLED: HandlerAnswer = {
+  kind: 'failed',
+  error: { code: 'CANCELLED', retryable: false, message: 'cancelled before it ran' },
+};
 
 const FINISHED_OPTIONS = {
   maxUnconfirmed: PROCESS_LIMITS.maxUnconfirmed,

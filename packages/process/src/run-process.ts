@@ -17,7 +17,8 @@ import type { NatsConnection } from '@llmos/wire';
 import { createLeaderEpoch } from './adapters/jetstream/jetstream-leader-epoch';
 import { createMailboxLink } from './adapters/jetstream/jetstream-mailbox-link';
 import { createTaskStore } from './adapters/jetstream/jetstream-task-store';
-import type { AttemptHandler } from './attempt';
+import type { HandlerAnswer } from './attempt';
+import type { AttemptRunner } from './attempt-runner';
 import { PROCESS_LIMITS } from './limits';
 import type { ProcessCounts } from './process-runtime';
 import { ProcessRuntime } from './process-runtime';
@@ -29,9 +30,8 @@ export interface ProcessOptions {
   readonly incarnation: number;
   /** Attempts that the kernel may have here at once. */
   readonly permits: number;
-  /** Attempts the handler works on at once; default: all permits. */
-  readonly concurrency?: number;
-  readonly handler: AttemptHandler;
+  /** What runs the attempts; of a function that takes any number side by side: `runEach`. */
+  readonly runner: AttemptRunner;
   /** Of the functions that it runs: what is kept and read for an attempt follows from them. */
   readonly traitsOf: TraitsOf;
   readonly clock: Clock;
@@ -45,6 +45,8 @@ export interface ProcessOptions {
   readonly onSkipped?: OnSkipped;
   /** Told when the first token of a stream is stored: once for a task that is not begun anew. */
   readonly onFirstToken?: (of: AttemptSpec) => void;
+  /** Told of each answer, and how long it took since the attempt could run. */
+  readonly onAnswer?: (answer: HandlerAnswer, tookMs: number) => void;
 }
 
 export interface RunningProcess {
@@ -56,7 +58,7 @@ export interface RunningProcess {
 }
 
 export async function runProcess(options: ProcessOptions): Promise<RunningProcess> {
-  const { permits, log, clock, handler, traitsOf, incarnation } = options;
+  const { permits, log, clock, runner, traitsOf, incarnation, onFirstToken, onAnswer } = options;
   if (!Number.isInteger(permits) || permits < 1 || permits > PROCESS_LIMITS.maxPermits) {
     throw new RangeError(
       `permits is ${permits}: it must be from 1 to ${PROCESS_LIMITS.maxPermits}`,
@@ -69,16 +71,16 @@ export async function runProcess(options: ProcessOptions): Promise<RunningProces
     }),
     store: await createTaskStore(options.connection),
     readEpoch: await createLeaderEpoch(options.connection),
-    handler,
+    runner,
     traitsOf,
     incarnation,
     permits,
-    concurrency: options.concurrency ?? permits,
     chunkMs: options.chunkMs ?? PROCESS_LIMITS.chunkMs,
     clock,
     timers: systemTimers,
     log,
-    ...(options.onFirstToken === undefined ? {} : { onFirstToken: options.onFirstToken }),
+    ...(onFirstToken === undefined ? {} : { onFirstToken }),
+    ...(onAnswer === undefined ? {} : { onAnswer }),
   });
   await runtime.start();
   return {

@@ -1,14 +1,13 @@
 import type { WaitingRequest } from './batch-policy';
-import { inTurns, isQuick, planBatch } from './batch-policy';
+import { isQuick, planBatch } from './batch-policy';
 
 const bounds = { maxRequests: 3, maxBytes: 10_000 };
 const request = (more: Partial<WaitingRequest> = {}): WaitingRequest => ({
-  tenant: 'acme',
   class: 'interactive',
   priority: 5,
   function: 'embed',
   bytes: 100,
-  arrivedAtMs: 0,
+  waitsSinceMs: 0,
   ...more,
 });
 const run = (waiting: readonly WaitingRequest[], nowMs = 1000): readonly WaitingRequest[] => {
@@ -17,28 +16,6 @@ const run = (waiting: readonly WaitingRequest[], nowMs = 1000): readonly Waiting
 };
 
 describe('batch policy', () => {
-  it('takes the tenants in turns where class and priority are equal, those with less running first', () => {
-    const of = (tenant: string, more: Partial<WaitingRequest> = {}) => request({ tenant, ...more });
-    const tenantsOf = (requests: readonly WaitingRequest[]) =>
-      requests.map(({ tenant }) => tenant).join(' ');
-    const flood = ['a', 'a', 'a', 'b', 'c', 'b'].map((tenant) => of(tenant));
-    const shares =
-      (ofA: number, servedAtOfA = 0) =>
-      (tenant: string) =>
-        tenant === 'a' ? { running: ofA, servedAt: servedAtOfA } : { running: 0, servedAt: 0 };
-    expect(tenantsOf(inTurns(flood, shares(0)))).toBe('a b c a b a');
-    expect(tenantsOf(inTurns(flood, shares(0, 1)))).toBe('b c a b a a');
-    expect(tenantsOf(inTurns(flood, shares(2)))).toBe('b c b a a a');
-    const urgent = of('a', { priority: 9 });
-    const bulk = of('b', { class: 'batch' });
-    expect(tenantsOf(inTurns([urgent, of('b'), bulk], shares(9)))).toBe('a b b');
-  });
-
-  it('keeps the order of one tenant', () => {
-    const waiting = [1, 2, 3].map((bytes) => request({ bytes }));
-    expect(inTurns(waiting, () => ({ running: 5, servedAt: 1 }))).toEqual(waiting);
-  });
-
   it('calls quick what is short and not of batch', () => {
     expect(isQuick(request({ bytes: 2048 }))).toBe(true);
     expect(isQuick(request({ bytes: 2049 }))).toBe(false);
@@ -54,14 +31,14 @@ describe('batch policy', () => {
   });
 
   it('lets bulk work wait a moment for mates, but no longer', () => {
-    const waiting = [request({ class: 'batch', arrivedAtMs: 10 })];
+    const waiting = [request({ class: 'batch', waitsSinceMs: 10 })];
     const plan = planBatch(waiting, { bounds, nowMs: 10, idleThreads: 2 });
     expect(plan.kind).toBe('wait');
     expect(run(waiting, plan.kind === 'wait' ? plan.untilMs : 0)).toHaveLength(1);
   });
 
   it('does not wait with a full batch', () => {
-    const bulk = request({ class: 'batch', arrivedAtMs: 0 });
+    const bulk = request({ class: 'batch', waitsSinceMs: 0 });
     expect(run([bulk, { ...bulk }, { ...bulk }, { ...bulk }], 0)).toHaveLength(3);
   });
 

@@ -1,23 +1,22 @@
 /**
- * Who runs in the next batch. Pure.
+ * What of that which waits runs together in the next batch. Pure. Who goes first is not decided
+ * here: requests come in the mailbox's order.
  *
- * The most urgent request leads; mates are of the same function and of similar length, because
+ * The first request leads; mates are of the same function and of similar length, because
  * padding to the longest wastes what is shorter: of those as urgent as the leader, the nearest in
  * length go first. Idle threads share what waits. A full batch runs at once, another one when its
  * leader has waited long enough for mates.
  */
 import type { TaskClass } from '@llmos/base';
-import { compareUrgency } from '@llmos/base';
 import { BATCH_LIMITS } from '../limits';
 
 export interface WaitingRequest {
-  readonly tenant: string;
   readonly class: TaskClass;
   readonly priority: number;
   readonly function: string;
   /** Of the body: stands for its tokens, which only the thread can count. */
   readonly bytes: number;
-  readonly arrivedAtMs: number;
+  readonly waitsSinceMs: number;
 }
 
 export interface BatchBounds {
@@ -47,39 +46,7 @@ export function isQuick(request: Pick<WaitingRequest, 'class' | 'bytes'>): boole
   return request.class !== 'batch' && request.bytes <= BATCH_LIMITS.quickBytes;
 }
 
-/** What a tenant has of the threads. */
-export interface TenantShare {
-  /** Its requests that run. */
-  readonly running: number;
-  /** Larger the later it was given one; 0: not as long as others have waited. */
-  readonly servedAt: number;
-}
-
-/**
- * Most urgent first; where class and priority are equal the tenants take turns: first whoever has
- * less running, then whoever was served longer ago. So one that sends many is not in front of all.
- *
- * @param waiting most urgent first, which decides among those of one tenant.
- */
-export function inTurns<Request extends WaitingRequest>(
-  waiting: readonly Request[],
-  shareOf: (tenant: string) => TenantShare,
-): readonly Request[] {
-  if (new Set(waiting.map(({ tenant }) => tenant)).size <= 1) return waiting;
-  const turns = new Map<string, number>();
-  const ordered = waiting.map((request) => {
-    const { tenant, priority } = request;
-    const line = `${request.class} ${priority} ${tenant}`;
-    const { running, servedAt } = shareOf(tenant);
-    const turn = turns.get(line) ?? running;
-    turns.set(line, turn + 1);
-    return { request, servedAt, urgency: { class: request.class, priority, sequence: turn } };
-  });
-  ordered.sort((a, b) => compareUrgency(a.urgency, b.urgency) || a.servedAt - b.servedAt);
-  return ordered.map(({ request }) => request);
-}
-
-/** @param waiting most urgent first; this order decides among equals. */
+/** @param waiting the next one first; this order decides among equals. */
 export function planBatch<Request extends WaitingRequest>(
   waiting: readonly Request[],
   moment: BatchMoment,
@@ -99,7 +66,7 @@ export function planBatch<Request extends WaitingRequest>(
   }
   const total = mates.reduce((sum, request) => sum + request.bytes, 0);
   const isFull = mates.length >= bounds.maxRequests || total >= bounds.maxBytes;
-  const untilMs = leader.arrivedAtMs + BATCH_LIMITS.waitMs[leader.class];
+  const untilMs = leader.waitsSinceMs + BATCH_LIMITS.waitMs[leader.class];
   if (!isFull && nowMs < untilMs) return { kind: 'wait', untilMs };
   return { kind: 'run', requests };
 }

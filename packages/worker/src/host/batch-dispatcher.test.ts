@@ -14,6 +14,7 @@ import { systemAlarm } from '../adapters/os/system-alarm';
 import type { StepThread } from './batch-dispatcher';
 import { BatchDispatcher } from './batch-dispatcher';
 import { HostMeter } from './host-meter';
+import { driveRunner } from '../testing/mailbox-driver';
 
 class FakeThread implements StepThread {
   readonly steps: (readonly ThreadRequest[])[] = [];
@@ -125,7 +126,10 @@ function setUp(threadCount = 1, maxRequests = 8, quickThread?: FakeThread) {
   });
   const [thread] = threads;
   if (thread === undefined) throw new Error('no thread');
-  return { dispatcher, meter, threads, thread };
+  const { handle } = driveRunner(dispatcher);
+  const loseThread: typeof dispatcher.loseThread = (lost, heapBytes) =>
+    dispatcher.loseThread(lost, heapBytes);
+  return { dispatcher: { handle, loseThread }, meter, threads, thread };
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const bodies = (step: readonly ThreadRequest[] | undefined) =>

@@ -1,25 +1,35 @@
 /**
- * Gives a host's attempts to its actor threads, batch by batch, and their answers back. (What
- * generates has `GenerateDispatcher`.)
+ * Runs the attempts of a model that does not generate: pulls batches from the mailbox for its actor
+ * threads, and gives their answers back. (What generates has `GenerateDispatcher`.)
  *
- * Waiting attempts are ordered by urgency, so that an urgent one is in the very next batch. If no
- * thread is idle, what is more urgent than all that a thread runs joins it: the thread runs it
- * before the next model run of its step, which then goes on. So bulk may use every thread and holds
- * none for longer than one model run; what is one single run, however long, leaves a thread to the
- * classes above batch. What is quick waits for none of this: it has a thread beside the others,
- * which takes nothing else. Among equals the tenants take turns. A cancelled attempt leaves the
- * queue at once, or its step as soon as the thread can.
+ * What waits, and who of it goes first, is the mailbox's alone. This file decides what can run now:
+ * which requests make a batch, on which thread, and whether it comes in between what a thread runs.
+ * A thread belongs to the dispatcher: nobody else gives it requests, and what it was given is known
+ * here (`running`) until its answer, or its end by a lost thread.
+ *
+ * - B1: a request is taken from the mailbox in the turn in which a thread is given it; the rest
+ *   stays there, so that the next pull finds whoever is most urgent by then.
+ * - B2: bulk gives way. Where no thread is idle, what is more urgent than all that a thread runs
+ *   joins it: the thread runs it before the next model run of its step, which then goes on. So bulk
+ *   may use every thread and holds none for longer than one model run.
+ * - B3: what is one single run, however long, can't give way: it leaves a thread to the classes
+ *   above batch, where there are several.
+ * - B4: what is quick waits for none of this: it has a thread beside the others, which takes
+ *   nothing else.
+ * - B5: a cancelled attempt leaves its step as soon as the thread can; one that waits is the
+ *   mailbox's to answer.
  */
 import type { Clock } from '@llmos/base';
-import { Tally, compareUrgency, mayInterrupt } from '@llmos/base';
-import type { Attempt, HandlerAnswer } from '@llmos/process';
+import type { AttemptRunner, HandlerAnswer, WaitingAttempt, WaitingLine } from '@llmos/process';
+import { GIVEN_BACK, NOTHING_WAITS } from '@llmos/process';
 import type { StepEvents } from '../actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from '../actors/thread-protocol';
-import type { BatchBounds, WaitingRequest } from '../engine/batch-policy';
-import { inTurns, isOneRun, isQuick, planBatch } from '../engine/batch-policy';
+import type { BatchBounds } from '../engine/batch-policy';
+import { isOneRun, isQuick, planBatch } from '../engine/batch-policy';
 import type { HostMeter } from './host-meter';
 import { BATCH_LIMITS } from '../limits';
-import { GIVEN_BACK, answerOfLost } from './lost-thread';
+import { answerOfLost } from './lost-thread';
+import { requestOf } from './thread-request';
 import type { Alarm } from '../ports/alarm';
 
 /** As much of a thread as the dispatcher needs. */
@@ -42,11 +52,11 @@ export interface BatchDispatcherParts {
   readonly alarm: Alarm;
 }
 
-interface Waiting extends WaitingRequest {
+/** A request that a thread was given and has not answered. */
+interface Running {
   readonly requestId: number;
-  readonly attempt: Attempt;
-  readonly resolve: (answer: HandlerAnswer) => void;
-  step: Step | undefined;
+  readonly of: WaitingAttempt;
+  readonly step: Step;
 }
 
 /** Requests that were given to a thread together. */
@@ -57,17 +67,12 @@ interface Step {
   unanswered: number;
 }
 
-export class BatchDispatcher {
-  private readonly waiting: Waiting[] = [];
+export class BatchDispatcher implements AttemptRunner {
+  private line: WaitingLine = NOTHING_WAITS;
   /** In the order in which they are given work. */
   private readonly threads: readonly StepThread[];
   private readonly lost = new Set<StepThread>();
-  private readonly running = new Map<number, Waiting>();
-  /** Requests that run, by tenant. */
-  private readonly runningOf = new Tally<string>();
-  /** Tenants by when they were given something last, while anything waits. */
-  private readonly servedAt = new Map<string, number>();
-  private served = 0;
+  private readonly running = new Map<number, Running>();
   private answers: (() => void)[] = [];
   private lastRequestId = 0;
   private isPumpDue = false;
@@ -75,9 +80,9 @@ export class BatchDispatcher {
   private readonly events: StepEvents = {
     chunk: (requestId, chunk) => {
       this.parts.meter.addChunk();
-      this.running.get(requestId)?.attempt.emitChunk(chunk);
+      this.running.get(requestId)?.of.attempt.emitChunk(chunk);
     },
-    cost: (requestId, soFar) => this.running.get(requestId)?.attempt.tellCost(soFar),
+    cost: (requestId, soFar) => this.running.get(requestId)?.of.attempt.tellCost(soFar),
     answered: (answer) => this.answered(answer),
   };
 
@@ -86,61 +91,12 @@ export class BatchDispatcher {
     this.threads = quickThread === undefined ? threads : [quickThread, ...threads];
   }
 
-  /** The host's attempt handler. */
-  handle(attempt: Attempt): Promise<HandlerAnswer> {
-    if (this.lost.size === this.threads.length) return Promise.resolve(GIVEN_BACK);
-    return new Promise((resolve) => {
-      this.lastRequestId += 1;
-      const waiting: Waiting = {
-        requestId: this.lastRequestId,
-        tenant: attempt.spec.tenant,
-        class: attempt.spec.class,
-        priority: attempt.spec.priority,
-        function: attempt.spec.function,
-        bytes: attempt.body.length,
-        arrivedAtMs: this.parts.clock.nowMs(),
-        attempt,
-        resolve,
-        step: undefined,
-      };
-      this.insert(waiting);
-      attempt.signal.addEventListener('abort', () => this.cancel(waiting), { once: true });
-      this.pumpSoon();
-    });
-  }
-
-  /** It reached the bound of its memory. Without another thread what waits is given back. */
-  loseThread(thread: StepThread, heapBytes: number): void {
-    this.lost.add(thread);
-    const open = [...this.running.values()].filter(({ step }) => step?.thread === thread);
-    const answer = answerOfLost(open.length, heapBytes);
-    for (const waiting of open) {
-      this.ended(waiting);
-      waiting.resolve(answer);
-    }
-    if (this.lost.size < this.threads.length) return;
-    for (const { resolve } of this.waiting.splice(0)) resolve(GIVEN_BACK);
-  }
-
-  private insert(waiting: Waiting): void {
-    const index = this.waiting.findLastIndex(
-      (other) => compareUrgency(other.attempt.spec, waiting.attempt.spec) <= 0,
-    );
-    this.waiting.splice(index + 1, 0, waiting);
-  }
-
-  private cancel(waiting: Waiting): void {
-    const index = this.waiting.indexOf(waiting);
-    if (index >= 0) {
-      this.waiting.splice(index, 1);
-      waiting.resolve(CANCELLED);
-    } else if (this.running.has(waiting.requestId)) {
-      waiting.step?.thread.cancel(waiting.requestId);
-    }
+  serve(line: WaitingLine): void {
+    this.line = line;
   }
 
   /** After this turn of the event loop, so that what arrived together runs together. */
-  private pumpSoon(): void {
+  wake(): void {
     if (this.isPumpDue) return;
     this.isPumpDue = true;
     setImmediate(() => {
@@ -149,8 +105,29 @@ export class BatchDispatcher {
     });
   }
 
+  /** It reached the bound of its memory. Without another thread what waits is given back. */
+  loseThread(thread: StepThread, heapBytes: number): void {
+    this.lost.add(thread);
+    const open = [...this.running.values()].filter(({ step }) => step.thread === thread);
+    const answer = answerOfLost(open.length, heapBytes);
+    for (const { requestId, of } of open) {
+      this.running.delete(requestId);
+      this.line.answer(of, answer);
+    }
+    this.giveBackAll();
+  }
+
+  private giveBackAll(): void {
+    if (this.lost.size < this.threads.length) return;
+    for (const waiting of this.line.inOrder()) {
+      this.line.take(waiting);
+      this.line.answer(waiting, GIVEN_BACK);
+    }
+  }
+
   private pump(): void {
     this.cancelWait();
+    this.giveBackAll();
     for (const thread of this.threads) {
       if (!thread.isIdle) continue;
       const batch = this.nextBatch(thread, this.allowedOn(thread));
@@ -163,12 +140,12 @@ export class BatchDispatcher {
 
   /** One whose answers are all there is idle in a moment: sooner than the run of another ends. */
   private isEachBusy(): boolean {
-    const busy = new Set([...this.running.values()].map(({ step }) => step?.thread));
+    const busy = new Set([...this.running.values()].map(({ step }) => step.thread));
     return this.parts.threads.every((thread) => busy.has(thread) || this.lost.has(thread));
   }
 
   private interrupt(): void {
-    for (;;) {
+    while (this.line.waitingCount > 0) {
       const victim = this.victims().find(({ able }) => able.length > 0);
       const batch = victim && this.nextBatch(victim.thread, victim.able);
       if (victim === undefined || batch === undefined) return;
@@ -177,24 +154,24 @@ export class BatchDispatcher {
   }
 
   /** What waits and may begin on an idle thread. */
-  private allowedOn(thread: StepThread): readonly Waiting[] {
+  private allowedOn(thread: StepThread): readonly WaitingAttempt[] {
     const isQuickThread = thread === this.parts.quickThread;
+    const isUsual = this.isUsual(thread);
     // Threads share the cores: one more than usual only helps what would wait for something long.
     if (this.busyCount() < this.parts.threads.length || this.isAnyLong()) {
-      return isQuickThread ? this.waiting.filter(isQuick) : this.leavingOne(thread);
+      return this.line.inOrder(isQuickThread ? isQuick : isUsual);
     }
-    return isQuickThread ? [] : this.leavingOne(thread).filter((waiting) => !isQuick(waiting));
+    if (isQuickThread) return [];
+    return this.line.inOrder((waiting) => isUsual(waiting) && !isQuick(waiting));
   }
 
-  /** What waits, without what would take from the classes above batch the last thread. */
-  private leavingOne(thread: StepThread): readonly Waiting[] {
-    const held = new Set<StepThread | undefined>([thread]);
-    for (const running of this.running.values()) {
-      if (isOneBulkRun(running)) held.add(running.step?.thread);
-    }
+  /** All but what would take the last thread from the classes above batch (B3). */
+  private isUsual(thread: StepThread): (waiting: WaitingAttempt) => boolean {
     const { threads } = this.parts;
-    if (threads.length === 1 || held.size < threads.length) return this.waiting;
-    return this.waiting.filter((waiting) => !isOneBulkRun(waiting));
+    const held = new Set<StepThread>([thread]);
+    for (const { of, step } of this.running.values()) if (isOneBulkRun(of)) held.add(step.thread);
+    const isLast = threads.length > 1 && held.size >= threads.length;
+    return (waiting) => !isLast || !isOneBulkRun(waiting);
   }
 
   private busyCount(): number {
@@ -202,7 +179,7 @@ export class BatchDispatcher {
   }
 
   private isAnyLong(): boolean {
-    for (const running of this.running.values()) if (!isQuick(running)) return true;
+    for (const { of } of this.running.values()) if (!isQuick(of)) return true;
     return false;
   }
 
@@ -210,66 +187,64 @@ export class BatchDispatcher {
    * Busy threads with what may interrupt them: first those that soon give way, of these first the
    * one whose most urgent request is the least urgent.
    */
-  private victims(): { readonly thread: StepThread; readonly able: readonly Waiting[] }[] {
-    const heads = new Map<StepThread, Waiting>();
-    for (const running of this.running.values()) {
-      const thread = running.step?.thread;
-      const head = thread && heads.get(thread);
-      if (thread === undefined || thread.isIdle) continue;
-      if (head === undefined || isBefore(running, head)) heads.set(thread, running);
+  private victims(): { readonly thread: StepThread; readonly able: readonly WaitingAttempt[] }[] {
+    const heads = new Map<StepThread, WaitingAttempt>();
+    for (const { of, step } of this.running.values()) {
+      const head = heads.get(step.thread);
+      if (step.thread.isIdle) continue;
+      if (head === undefined || this.line.order.compare(of, head) < 0) heads.set(step.thread, of);
     }
     const ordered = [...heads].toSorted(
       ([, a], [, b]) =>
-        Number(isOneBulkRun(a)) - Number(isOneBulkRun(b)) || (isBefore(a, b) ? 1 : -1),
+        Number(isOneBulkRun(a)) - Number(isOneBulkRun(b)) || this.line.order.compare(b, a),
     );
     return ordered.map(([thread, head]) => ({ thread, able: this.ableOn(thread, head) }));
   }
 
-  private ableOn(thread: StepThread, head: Waiting): readonly Waiting[] {
-    const able = this.leavingOne(thread).filter((waiting) => this.mayJoin(waiting, head));
-    if (thread === this.parts.quickThread) return able.filter(isQuick);
+  private ableOn(thread: StepThread, head: WaitingAttempt): readonly WaitingAttempt[] {
+    const isQuickThread = thread === this.parts.quickThread;
     // The quick thread is free again sooner than the next run of this one begins.
-    return isQuick(head) || !this.isQuickThreadEnough()
-      ? able
-      : able.filter((one) => !isQuick(one));
+    const leavesQuick = !isQuickThread && !isQuick(head) && this.isQuickThreadEnough();
+    const isUsual = this.isUsual(thread);
+    return this.line.inOrder(
+      (waiting) =>
+        isUsual(waiting) &&
+        this.mayJoin(waiting, head) &&
+        (isQuick(waiting) ? !leavesQuick : !isQuickThread),
+    );
   }
 
   /** Also as a guest: of those who have nothing here, beside something long of someone else. */
-  private mayJoin(waiting: Waiting, head: Waiting): boolean {
-    if (mayInterrupt(waiting, head)) return true;
-    const isEqual = !mayInterrupt(head, waiting);
-    const isGuest = waiting.tenant !== head.tenant && this.runningOf.of(waiting.tenant) === 0;
-    return isEqual && isGuest && !isQuick(head);
+  private mayJoin(waiting: WaitingAttempt, head: WaitingAttempt): boolean {
+    const { order } = this.line;
+    return order.mayInterrupt(waiting, head) || (!isQuick(head) && order.isGuest(waiting, head));
   }
 
   private isQuickThreadEnough(): boolean {
     const { quickThread } = this.parts;
     if (quickThread === undefined || this.lost.has(quickThread)) return false;
-    return this.waiting.filter(isQuick).length <= BATCH_LIMITS.quick.maxRequests;
+    return this.line.inOrder(isQuick).length <= BATCH_LIMITS.quick.maxRequests;
   }
 
   /** Undefined where nothing waits, or it waits for mates until an alarm pumps again. */
   private nextBatch(
     thread: StepThread,
-    waiting: readonly Waiting[],
-  ): readonly Waiting[] | undefined {
+    waiting: readonly WaitingAttempt[],
+  ): readonly WaitingAttempt[] | undefined {
     const nowMs = this.parts.clock.nowMs();
-    const inOrder = inTurns(waiting, (tenant) => ({
-      running: this.runningOf.of(tenant),
-      servedAt: this.servedAt.get(tenant) ?? 0,
-    }));
     const { bounds: usual, quickThread } = this.parts;
     const bounds = thread === quickThread ? tighter(usual, BATCH_LIMITS.quick) : usual;
-    const idleThreads = thread.isIdle ? this.idleThreadsFor(inOrder[0]) : 1;
-    const plan = planBatch(inOrder, { bounds, nowMs, idleThreads });
+    const idleThreads = thread.isIdle ? this.idleThreadsFor(waiting[0]) : 1;
+    const plan = planBatch(waiting, { bounds, nowMs, idleThreads });
     if (plan.kind === 'wait') {
+      this.cancelWait();
       this.cancelWait = this.parts.alarm.after(plan.untilMs - nowMs, () => this.pump());
     }
     return plan.kind === 'run' ? plan.requests : undefined;
   }
 
   /** Among which what waits like this one is shared out. */
-  private idleThreadsFor(leader: Waiting | undefined): number {
+  private idleThreadsFor(leader: WaitingAttempt | undefined): number {
     const { threads } = this.parts;
     if (leader !== undefined && isQuick(leader)) {
       return Math.max(1, threads.length - this.busyCount());
@@ -277,38 +252,38 @@ export class BatchDispatcher {
     return threads.filter((thread) => thread.isIdle).length;
   }
 
-  private begin(thread: StepThread, batch: readonly Waiting[]): ThreadRequest[] {
+  /** Takes them from the mailbox for this thread, which must be given them in this turn (B1). */
+  private begin(thread: StepThread, batch: readonly WaitingAttempt[]): ThreadRequest[] {
     const startedAtMs = this.parts.clock.nowMs();
     const count = batch.length;
     const step: Step = { thread, startedAtMs, requestCount: count, unanswered: count };
-    for (const waiting of batch) {
-      this.waiting.splice(this.waiting.indexOf(waiting), 1);
-      waiting.step = step;
-      this.running.set(waiting.requestId, waiting);
-      this.runningOf.add(waiting.tenant);
-      this.servedAt.set(waiting.tenant, (this.served += 1));
-    }
-    if (this.waiting.length === 0) this.servedAt.clear();
-    return batch.map(requestOf);
+    return batch.map((of) => {
+      this.line.take(of);
+      this.lastRequestId += 1;
+      const requestId = this.lastRequestId;
+      this.running.set(requestId, { requestId, of, step });
+      const cancel = (): void => {
+        if (this.running.has(requestId)) thread.cancel(requestId);
+      };
+      of.attempt.signal.addEventListener('abort', cancel, { once: true });
+      return requestOf(requestId, of.attempt);
+    });
   }
 
-  private answered(answer: ThreadAnswer): void {
-    const waiting = this.running.get(answer.requestId);
-    if (waiting !== undefined) this.ended(waiting);
-    const { result, error, tokens, cost } = answer;
-    if (cost !== undefined) waiting?.attempt.tellCost(cost);
+  private answered({ requestId, result, error, tokens, cost }: ThreadAnswer): void {
     if (tokens !== undefined) this.parts.meter.addTokens(tokens);
-    if (waiting?.step === undefined) return;
-    this.countAnswer(waiting.step);
+    const running = this.running.get(requestId);
+    if (running === undefined) return;
+    const { of, step } = running;
+    this.running.delete(requestId);
+    this.line.ended(of);
+    if (cost !== undefined) of.attempt.tellCost(cost);
+    this.countAnswer(step);
     // What is as urgent as this one waited for it.
-    if (this.waiting.length > 0) this.pumpSoon();
+    if (this.line.waitingCount > 0) this.wake();
     const given: HandlerAnswer = { kind: 'answered', result, ...(error && { error }) };
-    this.answers.push(() => waiting.resolve(given));
+    this.answers.push(() => this.line.answer(of, given));
     if (this.answers.length === 1) setImmediate(() => this.giveAnswers());
-  }
-
-  private ended({ requestId, tenant }: Waiting): void {
-    if (this.running.delete(requestId)) this.runningOf.remove(tenant);
   }
 
   private countAnswer(step: Step): void {
@@ -326,10 +301,6 @@ export class BatchDispatcher {
   }
 }
 
-function isBefore(a: Waiting, b: Waiting): boolean {
-  return compareUrgency(a.attempt.spec, b.attempt.spec) < 0;
-}
-
 function tighter(a: BatchBounds, b: BatchBounds): BatchBounds {
   return {
     maxRequests: Math.min(a.maxRequests, b.maxRequests),
@@ -338,34 +309,6 @@ function tighter(a: BatchBounds, b: BatchBounds): BatchBounds {
 }
 
 /** Nothing can interrupt it. */
-function isOneBulkRun(waiting: Waiting): boolean {
+function isOneBulkRun(waiting: WaitingAttempt): boolean {
   return waiting.class === 'batch' && isOneRun(waiting.function);
-}
-
-const CANCELLED: HandlerAnswer = {
-  kind: 'failed',
-  error: { code: 'CANCELLED', retryable: false, message: 'cancelled before it ran' },
-};
-
-export function requestOf(asked: {
-  readonly requestId: number;
-  readonly attempt: Attempt;
-}): ThreadRequest {
-  const { spec, body, resumeTokens, maxResultBytes } = asked.attempt;
-  return {
-    requestId: asked.requestId,
-    function: spec.function,
-    format: spec.format,
-    body,
-    tenant: spec.tenant,
-    ...(spec.key === undefined ? {} : { key: spec.key }),
-    ...(spec.model === undefined ? {} : { model: spec.model }),
-    stream: spec.stream,
-    ...(resumeTokens.length === 0 ? {} : { resumeTokens }),
-    seedText: `${spec.tenant}/${spec.task}`,
-    class: spec.class,
-    priority: spec.priority,
-    sequence: spec.sequence,
-    maxAnswerBytes: maxResultBytes,
-  };
 }

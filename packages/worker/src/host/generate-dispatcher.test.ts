@@ -13,6 +13,7 @@ import type { ThreadRequest } from '../actors/thread-protocol';
 import type { GenerateThread } from './generate-dispatcher';
 import { GenerateDispatcher } from './generate-dispatcher';
 import { HostMeter } from './host-meter';
+import { driveRunner } from '../testing/mailbox-driver';
 
 class FakeThread implements GenerateThread {
   readonly joined: ThreadRequest[] = [];
@@ -67,10 +68,11 @@ function attemptOf(task: string, taskClass: TaskClass = 'standard', functionName
   return { attempt, abort, preemption, chunks, costs };
 }
 
-function setUp(maxOpen = 2) {
+function setUp(maxRows = 2) {
   const thread = new FakeThread();
   const meter = new HostMeter(systemClock, { generates: true });
-  return { thread, meter, dispatcher: new GenerateDispatcher({ thread, maxOpen, meter }) };
+  const dispatcher = new GenerateDispatcher({ thread, maxRows, meter });
+  return { thread, meter, dispatcher: driveRunner(dispatcher) };
 }
 
 describe('generate dispatcher', () => {
@@ -117,18 +119,56 @@ describe('generate dispatcher', () => {
     expect(of.chunks).toEqual([{ index: 0, text: 'x', tokens: [1] }]);
   });
 
-  it('keeps what is beyond the bound, and lets the most urgent in first', () => {
+  it('takes no more than there are rows, the most urgent first, and leaves the rest where it waits', () => {
     const { thread, dispatcher } = setUp(1);
     for (const [task, taskClass] of [
-      ['a'],
+      ['a', 'interactive'],
       ['bulk', 'batch'],
       ['urgent', 'interactive'],
     ] as const) {
       void dispatcher.handle(attemptOf(task, taskClass).attempt);
     }
-    expect(thread.bodies).toEqual(['a']);
+    expect([thread.bodies, dispatcher.mailbox.waitingCount]).toEqual([['a'], 2]);
     thread.answer(1);
     expect(thread.bodies).toEqual(['a', 'urgent']);
+  });
+
+  it('takes one for the row of a lower class, and no further one of that class before a row is free', () => {
+    const { thread, dispatcher } = setUp(2);
+    const give = (task: string, taskClass: TaskClass) =>
+      void dispatcher.handle(attemptOf(task, taskClass).attempt);
+    for (const task of ['bulk', 'more bulk', 'and more']) give(task, 'batch');
+    give('urgent', 'interactive');
+    give('usual', 'standard');
+    give('usual too', 'standard');
+    expect(thread.bodies).toEqual(['bulk', 'more bulk', 'urgent', 'usual']);
+    thread.answer(3);
+    expect(thread.bodies.slice(4)).toEqual(['usual too']);
+    // Four have begun and two rows are there: what was switched out goes on first.
+    thread.answer(4);
+    thread.answer(5);
+    expect(thread.bodies.slice(5)).toEqual([]);
+    thread.answer(1);
+    expect(thread.bodies.slice(5)).toEqual(['and more']);
+  });
+
+  it('takes what needs no row at once, beside any number of generations', () => {
+    const { thread, dispatcher } = setUp(1);
+    for (const task of ['a', 'b']) void dispatcher.handle(attemptOf(task).attempt);
+    void dispatcher.handle(attemptOf('tensors', 'batch', 'infer').attempt);
+    expect(thread.bodies).toEqual(['a', 'tensors']);
+  });
+
+  it('gives what waits back once its thread is lost, and blames what ran', async () => {
+    const thread = new FakeThread();
+    const meter = new HostMeter(systemClock, { generates: true });
+    const dispatcher = new GenerateDispatcher({ thread, maxRows: 1, meter });
+    const { handle } = driveRunner(dispatcher);
+    const [runs, waits] = ['runs', 'waits'].map((task) => handle(attemptOf(task).attempt));
+    dispatcher.loseThread(thread, 1_000);
+    expect(await runs).toMatchObject({ kind: 'failed', error: { retryable: false } });
+    expect(await waits).toMatchObject({ kind: 'preempted' });
+    expect(await handle(attemptOf('late').attempt)).toMatchObject({ kind: 'preempted' });
   });
 
   it('cancels what runs and answers what waits', async () => {
@@ -159,11 +199,8 @@ describe('generate dispatcher', () => {
     expect(await given).toEqual({ kind: 'preempted', state: { tokens: [4, 2], text: 'so far' } });
   });
 
-  it('does not start what was asked back before, and lets other functions end', async () => {
+  it('lets other functions than generations end, though they are asked back', () => {
     const { thread, dispatcher } = setUp();
-    const early = attemptOf('early');
-    early.preemption.abort();
-    expect(await dispatcher.handle(early.attempt)).toMatchObject({ kind: 'preempted' });
     const other = attemptOf('other', 'standard', 'embed');
     void dispatcher.handle(other.attempt);
     other.preemption.abort();

@@ -1,17 +1,26 @@
 /**
- * Gives a host's generations to its thread, which runs them side by side, and their answers back.
+ * Runs the attempts of a model that generates: pulls from the mailbox what the rows of its thread
+ * have room for, and gives answers back.
  *
- * Nothing is batched here: a request joins those that run at once, and the engine decides between
- * two steps who goes on. Only beyond a bound do attempts wait here, the most urgent first.
+ * Requests wait in the mailbox; in the thread are those that run. Nothing is batched here: a request
+ * joins those that run at once, and the engine decides between two steps which of their sequences
+ * has a row (a request may be several, and memory may allow fewer rows than usual).
+ *
+ * - G1: a request is taken only where a row is its own at once: a free one, or that of one of a
+ *   lower class, which the engine switches out and which goes on when a row is free.
+ * - G2: what was taken and has not ended is in `open`, and nowhere in the mailbox. It is asked back
+ *   by its thread, with what it has, and never put back into the line here.
+ * - G3: a cancel and a preemption of what waits are the mailbox's; of what is open, the thread's.
  */
 import type { AttemptCost } from '@llmos/base';
-import { compareUrgency } from '@llmos/base';
-import type { Attempt, HandlerAnswer } from '@llmos/process';
+import { builtInTraits, classRank } from '@llmos/base';
+import type { AttemptRunner, HandlerAnswer, WaitingAttempt, WaitingLine } from '@llmos/process';
+import { GIVEN_BACK, NOTHING_WAITS } from '@llmos/process';
 import type { GenerationEvents, GivenBack } from '../actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from '../actors/thread-protocol';
-import { requestOf } from './batch-dispatcher';
 import type { HostMeter } from './host-meter';
-import { GIVEN_BACK, answerOfLost } from './lost-thread';
+import { answerOfLost } from './lost-thread';
+import { requestOf } from './thread-request';
 
 /** As much of a thread as the dispatcher needs. */
 export interface GenerateThread {
@@ -22,20 +31,14 @@ export interface GenerateThread {
 
 export interface GenerateDispatcherParts {
   readonly thread: GenerateThread;
-  /** Requests that the thread has at once. */
-  readonly maxOpen: number;
+  /** Sequences that share a step. */
+  readonly maxRows: number;
   readonly meter: Pick<HostMeter, 'addChunk' | 'addFirstToken' | 'addTokens'>;
 }
 
-interface Asked {
-  readonly requestId: number;
-  readonly attempt: Attempt;
-  readonly resolve: (answer: HandlerAnswer) => void;
-}
-
-export class GenerateDispatcher {
-  private readonly waiting: Asked[] = [];
-  private readonly open = new Map<number, Asked>();
+export class GenerateDispatcher implements AttemptRunner {
+  private line: WaitingLine = NOTHING_WAITS;
+  private readonly open = new Map<number, WaitingAttempt>();
   private lastRequestId = 0;
   private isLost = false;
   private readonly events: GenerationEvents = {
@@ -44,8 +47,8 @@ export class GenerateDispatcher {
       this.open.get(requestId)?.attempt.emitChunk(chunk);
     },
     began: (requestId) => {
-      const asked = this.open.get(requestId);
-      if (asked !== undefined) this.parts.meter.addFirstToken(asked.attempt.spec);
+      const open = this.open.get(requestId);
+      if (open !== undefined) this.parts.meter.addFirstToken(open.attempt.spec);
     },
     cost: (requestId, soFar) => this.open.get(requestId)?.attempt.tellCost(soFar),
     answered: (answer) => this.answered(answer),
@@ -54,18 +57,13 @@ export class GenerateDispatcher {
 
   constructor(private readonly parts: GenerateDispatcherParts) {}
 
-  /** The host's attempt handler. */
-  handle(attempt: Attempt): Promise<HandlerAnswer> {
-    if (this.isLost) return Promise.resolve(GIVEN_BACK);
-    return new Promise((resolve) => {
-      this.lastRequestId += 1;
-      const asked: Asked = { requestId: this.lastRequestId, attempt, resolve };
-      this.insert(asked);
-      attempt.signal.addEventListener('abort', () => this.cancel(asked), { once: true });
-      attempt.preemption.addEventListener('abort', () => this.preempt(asked), { once: true });
-      if (attempt.preemption.aborted) this.preempt(asked);
-      this.fill();
-    });
+  serve(line: WaitingLine): void {
+    this.line = line;
+  }
+
+  wake(): void {
+    if (this.isLost) this.giveBackAll();
+    else this.fill();
   }
 
   /** The thread reached the bound of its memory. */
@@ -73,45 +71,56 @@ export class GenerateDispatcher {
     this.isLost = true;
     const open = [...this.open.values()];
     this.open.clear();
-    for (const { resolve } of this.waiting.splice(0)) resolve(GIVEN_BACK);
     const answer = answerOfLost(open.length, heapBytes);
-    for (const { resolve } of open) resolve(answer);
+    for (const waiting of open) this.line.answer(waiting, answer);
+    this.giveBackAll();
   }
 
-  private insert(asked: Asked): void {
-    const index = this.waiting.findLastIndex(
-      (other) => compareUrgency(other.attempt.spec, asked.attempt.spec) <= 0,
-    );
-    this.waiting.splice(index + 1, 0, asked);
+  private giveBackAll(): void {
+    for (const waiting of this.line.inOrder()) {
+      this.line.take(waiting);
+      this.line.answer(waiting, GIVEN_BACK);
+    }
   }
 
   private fill(): void {
-    while (this.open.size < this.parts.maxOpen) {
-      const asked = this.waiting.shift();
-      if (asked === undefined) return;
-      this.open.set(asked.requestId, asked);
-      this.parts.thread.join([requestOf(asked)], this.events);
+    const requests: ThreadRequest[] = [];
+    while (this.line.waitingCount > 0) {
+      const [next] = this.line.inOrder((waiting) => this.mayRun(waiting));
+      if (next === undefined) break;
+      requests.push(this.begin(next));
     }
+    if (requests.length > 0) this.parts.thread.join(requests, this.events);
   }
 
-  private cancel(asked: Asked): void {
-    if (this.open.has(asked.requestId)) this.parts.thread.cancel(asked.requestId);
-    else if (this.leaveQueue(asked)) asked.resolve(CANCELLED);
-  }
-
-  private preempt(asked: Asked): void {
-    if (this.open.has(asked.requestId)) {
-      // Only a generation can be given back; what else this model serves ends soon.
-      if (asked.attempt.spec.function === 'generate') this.parts.thread.preempt(asked.requestId);
-    } else if (this.leaveQueue(asked)) {
-      asked.resolve(GIVEN_BACK);
+  /** G1: those of a lower class stand in nobody's way. */
+  private mayRun(waiting: WaitingAttempt): boolean {
+    if (!hasRow(waiting)) return true;
+    const rank = classRank(waiting.class);
+    let staying = 0;
+    for (const open of this.open.values()) {
+      if (hasRow(open) && classRank(open.class) <= rank) staying += 1;
     }
+    return staying < this.parts.maxRows;
   }
 
-  private leaveQueue(asked: Asked): boolean {
-    const index = this.waiting.indexOf(asked);
-    if (index >= 0) this.waiting.splice(index, 1);
-    return index >= 0;
+  private begin(waiting: WaitingAttempt): ThreadRequest {
+    const { thread } = this.parts;
+    const { attempt } = waiting;
+    this.line.take(waiting);
+    this.lastRequestId += 1;
+    const requestId = this.lastRequestId;
+    this.open.set(requestId, waiting);
+    const ask = (signal: AbortSignal, what: (id: number) => void): void => {
+      const askOpen = (): void => {
+        if (this.open.has(requestId)) what(requestId);
+      };
+      signal.addEventListener('abort', askOpen, { once: true });
+    };
+    ask(attempt.signal, (id) => thread.cancel(id));
+    // What else this model serves can't be given back, and ends soon.
+    if (hasRow(waiting)) ask(attempt.preemption, (id) => thread.preempt(id));
+    return requestOf(requestId, attempt);
   }
 
   private answered({ requestId, result, error, tokens, cost }: ThreadAnswer): void {
@@ -124,15 +133,18 @@ export class GenerateDispatcher {
   }
 
   private end(requestId: number, answer: HandlerAnswer, cost: AttemptCost | undefined): void {
-    const asked = this.open.get(requestId);
+    const open = this.open.get(requestId);
+    if (open === undefined) return;
     this.open.delete(requestId);
-    if (cost !== undefined) asked?.attempt.tellCost(cost);
-    asked?.resolve(answer);
+    if (cost !== undefined) open.attempt.tellCost(cost);
+    // The row is filled before the answer costs this thread any time.
+    this.line.ended(open);
     this.fill();
+    this.line.answer(open, answer);
   }
 }
 
-const CANCELLED: HandlerAnswer = {
-  kind: 'failed',
-  error: { code: 'CANCELLED', retryable: false, message: 'cancelled before it ran' },
-};
+/** What else this model serves is a step of its own between those of the rows. */
+function hasRow({ function: name }: WaitingAttempt): boolean {
+  return builtInTraits(name).keepsRows;
+}

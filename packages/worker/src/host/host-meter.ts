@@ -1,7 +1,6 @@
 /** Counts what a process host does, for the metrics of its agent. */
 import type { AttemptSpec, Clock } from '@llmos/base';
-import { toErrorBody } from '@llmos/base';
-import type { AttemptHandler } from '@llmos/process';
+import type { HandlerAnswer } from '@llmos/process';
 import type { HistogramCounts, HostCounts } from '../actors/host-protocol';
 import { HOST_BOUNDS } from '../actors/host-protocol';
 import type { ContextCounts, ThreadAnswer } from '../actors/thread-protocol';
@@ -59,23 +58,12 @@ export class HostMeter {
     };
   }
 
-  /** The same handler, measured. */
-  measured(handler: AttemptHandler): AttemptHandler {
-    return async (attempt) => {
-      const startedAtMs = this.clock.nowMs();
-      try {
-        const answer = await handler(attempt);
-        if (answer.kind !== 'preempted' && answer.error !== undefined) {
-          this.addError(answer.error.code);
-        }
-        return answer;
-      } catch (error) {
-        this.addError(toErrorBody(error).code);
-        throw error;
-      } finally {
-        this.attemptSeconds.observe((this.clock.nowMs() - startedAtMs) / 1_000);
-      }
-    };
+  /** Of an attempt; it took so long since it could run. */
+  addAnswer(answer: HandlerAnswer, tookMs: number): void {
+    this.attemptSeconds.observe(tookMs / 1_000);
+    if (answer.kind === 'preempted' || answer.error === undefined) return;
+    const { code } = answer.error;
+    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
   }
 
   addStep(of: { readonly requestCount: number; readonly durationMs: number }): void {
@@ -105,10 +93,12 @@ export class HostMeter {
     this.contexts = counts;
   }
 
-  counts(): MeterCounts {
+  /** @param waiting attempts that wait for the thread: sequences without a row, if it generates. */
+  counts(waiting = 0): MeterCounts {
+    const { contexts } = this;
     return {
       ...this.totals,
-      ...(this.contexts === undefined ? {} : { contexts: this.contexts }),
+      ...(contexts && { contexts: { ...contexts, waiting: contexts.waiting + waiting } }),
       errors: Object.fromEntries(this.errors),
       attemptSeconds: this.attemptSeconds.read(),
       stepSeconds: this.stepSeconds.read(),
@@ -120,9 +110,5 @@ export class HostMeter {
             tokenSeconds: this.generation.tokenSeconds.read(),
           }),
     };
-  }
-
-  private addError(code: string): void {
-    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
   }
 }

@@ -19,5 +19,3 @@ export function answerOfLost(count: number, heapBytes: number): HandlerAnswer {
     'of memory of a thread: they run again, each alone';
   return { kind: 'failed', error: errorBody('RESOURCE_EXHAUSTED', message), isSuspect: true };
 }
-
-export const GIVEN_BACK: HandlerAnswer = { kind: 'preempted', state: { tokens: [], text: '' } };

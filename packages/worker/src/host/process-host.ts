@@ -9,8 +9,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '@llmos/base';
 import { LlmosError, builtInTraits, systemClock, wrongClock } from '@llmos/base';
-import type { AttemptHandler, RunningProcess } from '@llmos/process';
-import { runProcess } from '@llmos/process';
+import type { AttemptRunner, RunningProcess } from '@llmos/process';
+import { runEach, runProcess } from '@llmos/process';
 import { closeLink } from '@llmos/wire';
 import type { FromHost, HostCounts, HostModel, HostSpec } from '../actors/host-protocol';
 import { hostOwner } from '../actors/host-protocol';
@@ -46,7 +46,7 @@ export interface ProcessHost {
 
 /** What runs the attempts: a built-in program inline, or a model in its threads. */
 interface Program {
-  readonly handler: AttemptHandler;
+  readonly runner: AttemptRunner;
   readonly permits: number;
   readonly device: string;
   close(): Promise<void>;
@@ -76,8 +76,9 @@ export async function startProcessHost(options: ProcessHostOptions): Promise<Pro
     incarnation: spec.incarnation,
     ...(spec.chunkMs === undefined ? {} : { chunkMs: spec.chunkMs }),
     permits: program.permits,
-    handler: meter.measured(program.handler),
+    runner: program.runner,
     traitsOf: builtInTraits,
+    onAnswer: (answer, tookMs) => meter.addAnswer(answer, tookMs),
     clock: wrongClock(spec.faultClockMs ?? 0),
     log,
     onSkipped: skipped.note,
@@ -110,7 +111,7 @@ function countsOf(
 ): Omit<HostCounts, 'skipped' | 'unsent'> {
   const { running, waiting, committed, failed, stopped, preempted } = process.counts();
   const ended = { committed, failed, stopped, preempted };
-  return { running: running + waiting, ...ended, ...meter.counts() };
+  return { running: running + waiting, ...ended, ...meter.counts(waiting) };
 }
 
 interface ProgramOptions extends ProcessHostOptions {
@@ -125,7 +126,7 @@ async function openProgram(options: ProgramOptions, meter: HostMeter): Promise<P
     throw new LlmosError('NOT_FOUND', `no built-in program ${target}`);
   }
   return {
-    handler: echoHandler,
+    runner: runEach(echoHandler),
     permits: HOST_LIMITS.echoPermits,
     device: 'cpu',
     close: async () => undefined,
@@ -188,7 +189,7 @@ async function openModel(
   }
   log.info('model-loaded', { threads: threads.length, provider });
   return {
-    handler: (attempt) => dispatcher.handle(attempt),
+    runner: dispatcher,
     permits: shape.permits,
     device: device.startsWith(provider) ? device : 'cpu',
     close: async () => {
@@ -197,8 +198,7 @@ async function openModel(
   };
 }
 
-interface Dispatcher {
-  handle: AttemptHandler;
+interface Dispatcher extends AttemptRunner {
   loseThread(thread: ThreadClient, heapBytes: number): void;
 }
 
@@ -211,7 +211,7 @@ function dispatcherOf(of: HostThreads, shape: HostShape, meter: HostMeter): Disp
   const { threads, quickThread } = of;
   const [thread] = threads;
   if (shape.generation !== undefined && thread !== undefined) {
-    return new GenerateDispatcher({ thread, maxOpen: shape.permits, meter });
+    return new GenerateDispatcher({ thread, maxRows: shape.generation.maxRows, meter });
   }
   return new BatchDispatcher({
     threads,
