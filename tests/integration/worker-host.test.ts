@@ -45,8 +45,8 @@ const THREAD = `
 const { parentPort } = require('node:worker_threads');
 let heardRuns = 0;
 const say = (message) => parentPort.postMessage(message);
-const answer = (requestId, output) => say({ kind: 'answered', answer: { requestId,
-  result: Buffer.from(JSON.stringify({ ok: true, output })) } });
+const answer = (requestId, output) => say({ kind: 'answered', answers: [{ requestId,
+  result: Buffer.from(JSON.stringify({ ok: true, output })) }] });
 parentPort.on('message', (message) => {
   if (message.kind === 'load') say({ kind: 'loaded', provider: 'cpu', loadMs: 1 });
   if (message.kind === 'close') { say({ kind: 'closed' }); process.exit(0); }

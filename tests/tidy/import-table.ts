@@ -169,7 +169,7 @@ const onnx: readonly Area[] = [
 const worker: readonly Area[] = [
   {
     name: 'worker/actor-thread',
-    files: /^packages\/worker\/src\/actors\/actor-thread$/,
+    files: /^packages\/worker\/src\/actors\/(actor-thread|load-model)$/,
     mayImport: [
       'base',
       'worker/actors',

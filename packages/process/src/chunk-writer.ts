@@ -1,8 +1,19 @@
 /**
- * Streams one attempt's tokens: at most one chunk is on its way, and what arrives meanwhile, or
- * before the pace allows the next, goes together in that. A refused chunk makes it read what got
- * in between (see chunk-chain): another attempt's tokens are skipped, an attempt that replaced this
- * one ends it.
+ * Streams one attempt's tokens into the stream of its task, which other attempts may write too: the
+ * store takes a chunk only right after the one that its writer named, and so decides who is next.
+ *
+ * One writer of its chain and of what is pending. Readers may assume that tokens come in order and
+ * whole; that none comes twice is theirs to check, by index: another attempt may have stored it.
+ *
+ * - N1: at most one chunk is on its way. What arrives meanwhile, or before the pace allows the
+ *   next, goes together in that; the borders of what is on its way never move.
+ * - N2: a refused chunk makes it read what got in between (chunk-chain.ts): the tokens of a lower
+ *   attempt are skipped, a higher attempt ends this one.
+ * - N3: a chunk that timed out may be stored: the next try is refused then, and finds its own.
+ * - N4: what waits is bounded by joining it, never by losing it; a stream that can't go on says so
+ *   once (`onEnd`), and takes nothing more.
+ * - N5: refusals are bounded: more than `maxChunkRefusals` without a token of progress is a fight
+ *   that no one should win.
  */
 import type { AttemptRef, ErrorBody, GenerateChunk, StoredChunk } from '@llmos/base';
 import { backoffMs, errorBody, mergeChunks, toErrorBody } from '@llmos/base';
@@ -99,11 +110,11 @@ export class ChunkWriter {
     return this.end;
   }
 
-  /** While the store is slow or away pieces are joined: what waits is bounded by the tokens. */
+  /** N4: while the store is slow or away, what waits is bounded by the tokens. */
   private hold(piece: GenerateChunk): void {
     const last = this.pending.at(-1);
     const isFull = this.pending.length - this.sending >= PROCESS_LIMITS.maxPendingPieces;
-    // What is in the chunk on its way keeps its borders: it may turn out to be stored.
+    // N1: what is in the chunk on its way may turn out to be stored.
     const joined = isFull && last !== undefined ? mergeChunks([last, piece], MERGE) : undefined;
     if (joined?.count === 2) this.pending[this.pending.length - 1] = joined.chunk;
     else this.pending.push(piece);
@@ -168,6 +179,7 @@ export class ChunkWriter {
         const { nextIndex } = this.chain;
         await this.catchUp();
         if (this.chain.nextIndex !== nextIndex || this.chain.isFinished) return;
+        // N5.
         if (refusals < PROCESS_LIMITS.maxChunkRefusals) continue;
         this.endWith({ kind: 'failed', error: errorBody('ABORTED', 'the stream is contested') });
         return;

@@ -1,9 +1,16 @@
 /**
  * Lets through what the leader says, in its order, and nothing that another epoch is written on.
+ * Of the receiver; `EpochGuard` (G1 … G3) judges, this file waits and reads.
  *
- * A message of an epoch that is not known waits, with those that come after it, until the leader's
- * record was read; what the leader known so far says goes on meanwhile. What is refused is
- * repeated by its sender where that one leads.
+ * The leader's record is the kernel's to write, and the only word on who leads; a message's epoch is
+ * a claim. Nobody is answered from here: whoever leads repeats what was not accepted, and whoever
+ * does not has nothing to say.
+ *
+ * - L1: a message of an epoch that is not known waits until the record was read, and with it those
+ *   of other unknown epochs that come meanwhile; they are judged in the order in which they came.
+ * - L2: what the leader known so far says goes on meanwhile: a forged epoch stops nobody.
+ * - L3: `onNews` comes before the first message of the new leader passes.
+ * - L4: what waits is bounded, and so are the readings (G2): beyond, messages are refused.
  */
 import type { Epoch } from '@llmos/base';
 import type { EpochRefusal } from './epoch-guard';
@@ -30,7 +37,7 @@ interface Waiting<Message> {
 
 export class EpochGate<Message> {
   private readonly guard = new EpochGuard(PROCESS_LIMITS.epochLookMs);
-  /** Set until the record was read. */
+  /** L1: set until the record was read. */
   private waiting: Waiting<Message>[] | undefined;
   private isClosed = false;
 
@@ -61,6 +68,7 @@ export class EpochGate<Message> {
     } else if (this.waiting.length < PROCESS_LIMITS.maxUnverified) {
       this.waiting.push(one);
     } else {
+      // L4.
       this.parts.refuse(one.message, { epoch: one.epoch, why: 'unverified' });
     }
   }
@@ -78,6 +86,7 @@ export class EpochGate<Message> {
     const waiting = this.waiting ?? [];
     this.waiting = undefined;
     if (this.isClosed) return;
+    // L3.
     if (this.guard.learn(epoch, this.parts.nowMs())) this.parts.onNews?.();
     for (const one of waiting) this.conclude(one, this.guard.settle(one.epoch));
   }

@@ -1,9 +1,20 @@
 /**
- * Attempts that ended here, until the leader confirms that it knows.
+ * Attempts that ended here, until the leader confirms that it knows (W2 and W3 of
+ * process-protocol.ts, the process's side).
  *
- * Reports can be lost, so an end is repeated with backoff until confirmed. Confirmed ends stay
- * remembered for a while, because a delayed `execute` must not run such an attempt again; another
- * leader may ask for it, since it can be one that never heard of the end.
+ * One writer: the process runtime. The leader owns the truth about a task; this table only makes
+ * sure that it hears of each end, whichever messages are lost.
+ *
+ * - F1: an end is due at once, and again with backoff, until it is confirmed. A new leader hears
+ *   all that are not.
+ * - F2: an `execute` of an attempt that ended is answered with its end again, and not run: a leader
+ *   repeats what it has no answer to.
+ * - F3: a confirmed end is remembered for the epoch that confirmed it, and for a bounded number of
+ *   later ends: a delayed `execute` of that leader must not run it again. Another leader may ask
+ *   for it, since it can be one that never heard of the end; the store then decides which result
+ *   counts.
+ * - F4: both tables are bounded. What is dropped unconfirmed is missing from the heartbeats, and
+ *   that is how the leader finds it.
  */
 import type { AttemptRef, BackoffPolicy, Epoch, FinishedAttempt } from '@llmos/base';
 import { RecentMap, backoffMs } from '@llmos/base';
@@ -36,7 +47,7 @@ export class FinishedTable {
     return this.unconfirmed.size;
   }
 
-  /** Due at once. Returns the oldest end where it had to be dropped for this one. */
+  /** F1. Returns the oldest end where it had to be dropped for this one (F4). */
   add(finished: FinishedAttempt, nowMs: number): FinishedAttempt | undefined {
     const id = attemptId(finished.ref);
     const sent = { sends: 0, nextSendAtMs: nowMs };
@@ -57,7 +68,7 @@ export class FinishedTable {
     return due;
   }
 
-  /** A new leader has to hear all of them. */
+  /** F1, for a new leader. */
   makeAllDue(nowMs: number): void {
     for (const entry of this.unconfirmed.values()) {
       entry.sends = 0;
@@ -74,8 +85,8 @@ export class FinishedTable {
   }
 
   /**
-   * Whether an `execute` of this epoch asks for an attempt that ended here. If so, its end is due
-   * again. A confirmed one is forgotten for another epoch, and so may run again.
+   * Whether an `execute` of this epoch asks for an attempt that ended here: its end is due again
+   * (F2). A confirmed one is forgotten for another epoch, and so may run again (F3).
    */
   recall(ref: AttemptRef, epoch: Epoch, nowMs: number): boolean {
     const id = attemptId(ref);

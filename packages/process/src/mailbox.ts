@@ -5,8 +5,8 @@
  * earlier attempts streamed are read), then it *waits* until somebody who can run it *takes* it,
  * and it is *answered* by whoever took it.
  *
- *     offer ─► preparing ─ enqueue ─► waiting ─ take ─► taken ─ ended ─ answer ─► answered ─► remove
- *                                        └───────── withdraw ───────────────────────┘
+ *     offer → preparing → enqueue → waiting → take → taken → ended, answer → answered → remove
+ *                                      └──────── withdraw ───────────────────────┘
  *
  * Two owners meet here. The process runtime writes what is held (`offer`, `remove`), puts into the
  * line what is prepared, and withdraws what is cancelled, given back or out of time while it waits.

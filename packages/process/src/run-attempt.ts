@@ -1,7 +1,19 @@
 /**
  * One attempt from its body to its end: body → earlier chunks → handler → last chunk → commit, or
- * what it has so far where it is given back. Never throws; what the handler throws becomes
- * the attempt's error.
+ * what it has so far where it is given back.
+ *
+ * Others of the same task may run at the same time, here or elsewhere: a leader that was replaced
+ * gave them out. Nobody locks anything; the store decides, by the sequence after which each chunk
+ * and the one result must come.
+ *
+ * - U1: it ends once, and never throws; what the handler throws becomes the attempt's error.
+ * - U2: nothing is stored after its signal has aborted, but what is under way then; what counts is
+ *   what the store says.
+ * - U3: every chunk is stored before the result: a reader who sees the result misses no token.
+ * - U4: a result is committed once per task (commit.ts). A retryable error is not: the kernel
+ *   decides whether there is another attempt.
+ * - U5: what is given back commits nothing, and stores what it has, so that the next attempt goes
+ *   on after it.
  */
 import type {
   AttemptCost,
@@ -77,6 +89,7 @@ class AttemptRun {
     if (this.streams() || this.mayResume()) await writer.open();
     if (this.signal.aborted) return this.endedByStream();
     const answer = await this.handle(body, writer);
+    // U3, U5.
     if (answer.kind === 'preempted') await writer.keep(answer.state);
     else await writer.flush();
     if (this.signal.aborted) return this.endedByStream();
@@ -136,7 +149,7 @@ class AttemptRun {
     }
   }
 
-  /** Retryable errors go to the kernel, which decides; everything else is committed here. */
+  /** U4: retryable errors go to the kernel; everything else is committed here. */
   private async settle(
     answer: Exclude<HandlerAnswer, { kind: 'preempted' }>,
   ): Promise<AttemptOutcome | undefined> {

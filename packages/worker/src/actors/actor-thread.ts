@@ -1,39 +1,34 @@
 /**
- * Program of an actor thread: owns the sessions of one model. Requests run in steps, one after the
- * other; what comes while a step runs is more urgent, and runs as a step of its own between two
- * model runs of that one. Generations join those that run.
+ * Program of an actor thread: owns the sessions of one model, and each request from its `run` to its
+ * answer (T1 … T6 of thread-protocol.ts). Requests run in steps, one after the other; what comes
+ * while a step runs is more urgent, and runs as a step of its own between two model runs of that
+ * one. Generations join those that run.
  *
  * Foreign bytes are decoded, checked, tokenised and run here, never on the thread that talks to the
  * network. Model runs block this thread; between them it hears messages, so cancels and urgent work
- * take effect within one model run. Each request is answered once, whatever happens to the others.
+ * take effect within one model run.
+ *
+ * - A1: a request is open from the moment in which its message is heard, before anything runs.
+ * - A2: whatever is thrown ends the requests of that step alone; those of others go on.
+ * - A3: loads, steps and the close come one after the other (`work`); what interrupts a step runs
+ *   inside it, in the order in which it came.
  */
 import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { AttemptCost, ErrorBody, GenerateOutput } from '@llmos/base';
 import { LlmosError, errorBody, isRecord } from '@llmos/base';
-import { openOnnxRunner } from '../adapters/onnxruntime/onnx-runner';
-import { openRowCopier } from '../adapters/onnxruntime/onnx-row-copier';
 import { standBehind } from '../adapters/os/thread-niceness';
-import { scanGraph } from '../adapters/onnxruntime/graph-scan';
-import { readPackageDocuments } from '../adapters/package-files/model-documents-reader';
 import { decodeProtobufBody, encodeProtobufResult } from '../adapters/protobuf/function-codec';
-import { openTokenizer } from '../adapters/tokenizers/hugging-face-tokenizer';
-import { openChatTemplate } from '../adapters/tokenizers/jinja-chat-template';
 import { assertValueFits } from '../engine/answer-room';
 import type { CostMeterParts } from '../engine/cost-meter';
 import { CostMeter } from '../engine/cost-meter';
 import type { ContinuousEngine, EngineAnswer, EngineCalls, EngineRequest } from '../engine/engine';
 import { failedAnswer, valueAnswer } from '../engine/engine';
 import { decodeJsonBody, encodeJsonResult } from '../engine/json-body';
-import type { ModelEngines } from '../engine/model-engines';
-import { openEngines } from '../engine/model-engines';
 import { RequestReader, roomOf } from '../engine/request-reader';
-import { externalPaths } from '../models/external-files';
-import { WANTED_POSITIONS } from '../models/graph-facts';
 import { hideFolders } from '../models/hidden-folders';
 import { loadError } from '../models/load-error';
-import { isPackagePath } from '../models/manifest-fields';
-import type { ModelRunner } from '../ports/model-runner';
-import type { RowCopier } from '../ports/row-copier';
+import type { LoadedModel } from './load-model';
+import { hiddenFoldersOf, loadModel } from './load-model';
 import { MOST_COPIED_BYTES } from './thread-protocol';
 import type {
   FromThread,
@@ -44,72 +39,14 @@ import type {
   ToThread,
 } from './thread-protocol';
 
-interface LoadedModel {
-  readonly runner: ModelRunner;
-  readonly engines: ModelEngines;
-  /** Where generations keep their keys and values on a device. */
-  readonly copier: RowCopier | undefined;
-}
-
-async function loadModel(options: LoadOptions, costs: CostMeter): Promise<LoadedModel> {
-  const { manifest, packageFolder } = options;
-  if (!isPackagePath(manifest.graph)) {
-    throw new LlmosError('INVALID_ARGUMENT', 'the manifest names a graph outside the package');
-  }
-  const graphFile = `${packageFolder}/${manifest.graph}`;
-  const graph = scanGraph(graphFile, manifest.graph);
-  externalPaths(manifest.graph, graph.externalFiles);
-  const documents = readPackageDocuments(packageFolder);
-  const readsTexts = manifest.task !== 'infer';
-  const chatTemplate = manifest.task === 'generate' ? openChatTemplate(documents) : undefined;
-  const presents = graph.outputs.map((spec) => spec.name).filter((name) => /^present/.test(name));
-  const runner = await openOnnxRunner({
-    graphFile,
-    device: options.device,
-    intraOpThreads: options.intraOpThreads,
-    ...(options.weightsFolder === undefined ? {} : { weightsFolder: options.weightsFolder }),
-    ...(manifest.sharedWeights === true ? { sharesWeights: true } : {}),
-    ...(manifest.task === 'infer' ? { returnsMemory: true } : {}),
-    hiddenFolders: hiddenFoldersOf(options),
-    ...(manifest.task === 'generate' ? { wantedPositions: WANTED_POSITIONS } : {}),
-    // A round trip of the keys and values through the host would cost more than the step.
-    ...(options.device.startsWith('webgpu') && manifest.task === 'generate'
-      ? { deviceOutputs: presents }
-      : {}),
-  });
-  const keepsRows = manifest.task === 'generate' && options.device !== 'cpu';
-  const copier = keepsRows ? openRowCopier(options.device) : undefined;
-  try {
-    const engines = await openEngines({
-      manifest,
-      documents,
-      graph,
-      runner,
-      costs,
-      nowMs: () => performance.now(),
-      ...(options.generation === undefined ? {} : { generation: options.generation }),
-      ...(readsTexts ? { tokenizer: openTokenizer(documents) } : {}),
-      ...(chatTemplate === undefined ? {} : { chatTemplate }),
-      ...(copier === undefined ? {} : { copier }),
-    });
-    return { runner, engines, copier };
-  } catch (thrown) {
-    await runner.close();
-    throw thrown;
-  }
-}
-
-/** Who uses a model is not told where it lies. */
-function hiddenFoldersOf({ packageFolder, weightsFolder }: LoadOptions): readonly string[] {
-  return weightsFolder === undefined ? [packageFolder] : [packageFolder, weightsFolder];
-}
-
 class ActorThread {
   private model: LoadedModel | undefined;
   private readonly reader = new RequestReader(decodeBody);
   /** Of open requests: what crosses their answer asks for nothing. */
   private readonly demands = new Map<number, 'cancel' | 'preempt'>();
   private readonly open = new Map<number, ThreadRequest>();
+  /** Given in this turn, and not sent yet. */
+  private answers: (ThreadAnswer & { readonly result: Uint8Array<ArrayBuffer> })[] = [];
   /** Of one core, until a model is loaded. */
   private costs = this.meterOf(1);
   /** Messages with requests, so far. */
@@ -120,7 +57,7 @@ class ActorThread {
   private readonly urgent: (readonly ThreadRequest[])[] = [];
   private isBusy = false;
   private isClosing = false;
-  /** Loads, steps and the close, one after the other. */
+  /** A3. */
   private work: Promise<void> = Promise.resolve();
 
   constructor(private readonly port: MessagePort) {}
@@ -131,7 +68,7 @@ class ActorThread {
         this.enqueue(() => this.load(message.options));
         return;
       case 'run':
-        // Open from here on, so that a cancel that follows at once is heard.
+        // A1: a cancel that follows at once is heard.
         for (const request of message.requests) this.open.set(request.requestId, request);
         this.costs.begin(...message.requests.map(({ requestId }) => requestId));
         this.heardRuns += 1;
@@ -139,6 +76,7 @@ class ActorThread {
         else this.enqueue(() => this.run(message.requests));
         return;
       case 'cancel':
+        // T5.
         if (!this.open.has(message.requestId)) return;
         this.demands.set(message.requestId, 'cancel');
         this.model?.engines.generate?.cancel(message.requestId);
@@ -240,7 +178,7 @@ class ActorThread {
     try {
       await this.engineOf(functionName).run(group, calls);
     } catch (thrown) {
-      // Those that the engine left open; the others have their answer already.
+      // A2: those that the engine left open; the others have their answer already.
       for (const { requestId } of group) this.answer(requestId, failedAnswer(thrown));
     } finally {
       this.steps -= 1;
@@ -285,19 +223,25 @@ class ActorThread {
     const { result, error } = encodeAnswer(request, answer);
     const own = ownBuffer(result);
     const tokens = tokensOf(request, answer);
-    this.post(
-      {
-        kind: 'answered',
-        answer: {
-          requestId,
-          result: own,
-          ...cost,
-          ...(tokens === undefined ? {} : { tokens }),
-          ...(error === undefined ? {} : { error }),
-        },
-      },
-      own.length > MOST_COPIED_BYTES ? [own.buffer] : [],
-    );
+    this.answers.push({
+      requestId,
+      result: own,
+      ...cost,
+      ...(tokens === undefined ? {} : { tokens }),
+      ...(error === undefined ? {} : { error }),
+    });
+    // Before the next model run: each follows an await of its own.
+    if (this.answers.length === 1) queueMicrotask(() => this.sendAnswers());
+  }
+
+  /** What was answered in one turn goes together. */
+  private sendAnswers(): void {
+    const { answers } = this;
+    if (answers.length === 0) return;
+    this.answers = [];
+    const large = answers.filter(({ result }) => result.length > MOST_COPIED_BYTES);
+    const transfer = large.map(({ result }) => result.buffer);
+    this.port.postMessage({ kind: 'answered', answers } satisfies FromThread, transfer);
   }
 
   private forget(requestId: number): { readonly cost?: AttemptCost } {
@@ -330,8 +274,10 @@ class ActorThread {
     }
   }
 
-  private post(message: FromThread, transfer: readonly ArrayBuffer[] = []): void {
-    this.port.postMessage(message, [...transfer]);
+  private post(message: FromThread): void {
+    // Nothing overtakes an answer (T2).
+    this.sendAnswers();
+    this.port.postMessage(message);
   }
 }
 

@@ -1,8 +1,17 @@
 /**
  * Every message between a node agent and one of its process hosts, over the IPC channel.
  *
- * The agent sends `start` once, the host answers `ready` or `load-failed`; `stop` ends it in
- * order. A host whose channel closes ends at once: nobody would stop it later.
+ * The agent decides that a process runs and ends; the host decides nothing about itself, but that
+ * it must leave. What a task needs never passes here: that goes over NATS.
+ *
+ * - H1: the host says `booted` first; the agent answers with `start`, once.
+ * - H2: then comes `ready` or `load-failed`, once. After `ready` the kernel may send it tasks:
+ *   its mailbox is open already. After `load-failed` it waits for the agent to end it.
+ * - H3: `stop` ends it in order within the grace, in any state; of several the first to be over
+ *   counts.
+ * - H4: `leaving` and `crashing` are the last words of a host that ends itself. Its exit is what
+ *   counts: any of these messages may be lost, and the agent learns of each end by it alone.
+ * - H5: a host whose channel closes ends at once: nobody would stop it later.
  */
 import type { ErrorCode, LogLevel, ModelManifest, NodeId, ProcessId } from '@llmos/base';
 import type { ContextCounts } from './thread-protocol';

@@ -29,7 +29,7 @@ parentPort.on('message', (message) => {
     }
   } else { heardRuns += 1; run(message.requests); }
 });
-function answer(requestId, text) { say({ kind: 'answered', answer: { requestId, result: Buffer.from(text) } }); }
+function answer(requestId, text) { say({ kind: 'answered', answers: [{ requestId, result: Buffer.from(text) }] }); }
 function run(requests) {
   for (const { requestId, body } of requests) {
     const what = Buffer.from(body).toString();

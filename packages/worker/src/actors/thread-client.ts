@@ -1,12 +1,18 @@
 /**
  * The host's side of one actor thread: loads it, gives it one step at a time (`run`), and requests
- * that join what runs (`join`): generations beside the others, anything else between two model runs
- * of a step that is less urgent. Notices its death.
+ * that join what runs (`join`). Holds it to its protocol (T1 … T6), and notices its death.
  *
- * A thread that dies, breaks the protocol or hangs can't be repaired inside this OS process
- * (ending a thread in the middle of a run aborts the process): `onDeath` is called once and the
- * host must leave; at once, but where the thread reached the bound of its memory. Bodies are copied
- * into buffers of their own; the large ones are transferred.
+ * One writer of `open`: what the thread was given and has not answered. Whoever gives requests may
+ * assume that each of them is answered once, or that `onDeath` was called; never both, and nothing
+ * is answered after a death.
+ *
+ * - C1: a thread that dies, breaks the protocol or hangs can't be repaired inside this OS process
+ *   (ending a thread in the middle of a run aborts the process): `onDeath` is called once and the
+ *   host must leave; at once, but where the thread reached the bound of its memory.
+ * - C2: while anything is open, every message is a sign of life, and too long without one is death.
+ *   A cancel or preemption has a limit of its own, which only its answer ends.
+ * - C3: a body from NATS is a part of a larger buffer, of which a message would carry all: each is
+ *   copied into one of its own first.
  */
 import { Worker } from 'node:worker_threads';
 import { LlmosError } from '@llmos/base';
@@ -178,6 +184,7 @@ export class ThreadClient {
 
   private give(requests: readonly ThreadRequest[], events: StepEvents | GenerationEvents): void {
     this.givenRuns += 1;
+    // C3.
     const own = requests.map((request) => ({ ...request, body: new Uint8Array(request.body) }));
     for (const { requestId } of own) {
       const asked = { isCancelled: false, isPreempted: false, cancelLimit: () => undefined };
@@ -210,7 +217,8 @@ export class ThreadClient {
         this.began(message.requestId);
         return;
       case 'answered':
-        this.settle(message.answer.requestId)?.answered(message.answer);
+        for (const answer of message.answers) this.settle(answer.requestId)?.answered(answer);
+        this.watchLife();
         return;
       case 'preempted':
         this.givenBack(message);
@@ -232,7 +240,7 @@ export class ThreadClient {
     }
   }
 
-  /** The request has its one answer; undefined where the thread broke the protocol. */
+  /** The request has its one answer (T2); undefined where the thread broke the protocol. */
   private settle(requestId: number): StepEvents | GenerationEvents | undefined {
     const open = this.open.get(requestId);
     if (open === undefined) {
@@ -241,7 +249,6 @@ export class ThreadClient {
     }
     this.open.delete(requestId);
     open.cancelLimit();
-    this.watchLife();
     return open.events;
   }
 
@@ -252,12 +259,13 @@ export class ThreadClient {
 
   private givenBack(given: GivenBack): void {
     const events = this.settle(given.requestId);
+    this.watchLife();
     if (events === undefined) return;
     if ('preempted' in events) events.preempted(given);
     else this.die(`it gave back request ${given.requestId} of a step`);
   }
 
-  /** A thread that generates says so too, perhaps before it heard of the latest requests. */
+  /** A thread that generates says so too, perhaps before it heard of the latest requests (T4). */
   private stepEnded(heardRuns: number): void {
     const { stepDone } = this;
     if (stepDone === undefined || heardRuns < this.givenRuns) return;
@@ -274,6 +282,7 @@ export class ThreadClient {
   private watchLife(): void {
     const { stepMs } = this.parts.limits;
     this.cancelLifeLimit();
+    if (this.isDead) return;
     if (this.stepDone === undefined && this.open.size === 0) return;
     this.cancelLifeLimit = this.parts.alarm.after(stepMs, () => {
       this.die(`it gave no sign of life for ${stepMs} ms`);

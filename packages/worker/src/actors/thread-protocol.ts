@@ -2,11 +2,22 @@
  * Every message between a process host's main thread and one of its actor threads.
  *
  * The main thread talks to the network and never parses foreign bytes; the actor thread decodes,
- * validates, tokenises, runs and encodes. A step is one `run`: the thread answers each of its
- * requests exactly once (`answered`), then `idle`, and takes the next step only then. A further `run`
- * before that is one of more urgent requests: they run, to their end, between two model runs of the
- * step. To a thread that generates, `run` may be sent at any time: those requests join the ones that
- * run. Bodies are transferred, not copied.
+ * validates, tokenises, runs and encodes. The main thread decides what runs and when, and from
+ * `run` on may only cancel a request or ask it back; the actor thread decides nothing but what its
+ * engines do between two model runs, and owns the request until its answer.
+ *
+ * - T1: `load` comes once, and nothing is run before `loaded`. `close` is the last message.
+ * - T2: each request is answered exactly once, by `answered` or `preempted`, after everything else
+ *   that is said of it. No other message overtakes an answer.
+ * - T3: a step is one `run` to a thread that is idle; `idle` follows its last answer. A further
+ *   `run` before that is one of more urgent requests: they run, to their end, between two model
+ *   runs of the step. To a thread that generates, `run` may be sent at any time: those requests
+ *   join the ones that run.
+ * - T4: `idle` counts the `run` messages that were heard. One that counts less than were sent
+ *   crossed the latest of them: the thread is not idle.
+ * - T5: a cancel or preemption of a request that is not open means nothing: its answer crossed it.
+ * - T6: bytes up to `MOST_COPIED_BYTES` are copied, larger ones are transferred: whoever sends
+ *   them gives away a buffer that holds nothing else, and does not look at it again.
  */
 import type {
   AttemptCost,
@@ -138,7 +149,8 @@ export type FromThread =
   | { readonly kind: 'chunk'; readonly requestId: number; readonly chunk: GenerateChunk }
   /** A generation has its first token; one that streams says it by that chunk. */
   | { readonly kind: 'began'; readonly requestId: number }
-  | { readonly kind: 'answered'; readonly answer: ThreadAnswer }
+  /** Answers that were there in one turn: each message wakes the other thread. */
+  | { readonly kind: 'answered'; readonly answers: readonly ThreadAnswer[] }
   | {
       readonly kind: 'preempted';
       readonly requestId: number;
@@ -155,7 +167,7 @@ export type FromThread =
       readonly costs: readonly (readonly [requestId: number, soFar: AttemptCost])[];
     }
   | { readonly kind: 'contexts'; readonly counts: ContextCounts }
-  /** `heardRuns`: so many `run` came so far. A later one is under way: the thread is busy again. */
+  /** Nothing is open. `heardRuns`: so many `run` came so far (T4). */
   | { readonly kind: 'idle'; readonly heardRuns: number }
   | { readonly kind: 'closed' };
 

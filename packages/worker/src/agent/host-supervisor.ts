@@ -1,8 +1,13 @@
 /**
- * Starts process hosts and watches them: their messages, their output, how they end.
+ * Starts process hosts and watches them: their messages, their output, how they end. The agent's
+ * side of host-protocol.ts (H1 … H5).
  *
- * A host is an OS process that never outlives the agent: its IPC channel closes with the agent,
- * and it then ends by itself. Whoever starts a host gets exactly one `ended`, with its last words.
+ * One writer of the children. Whoever starts a host may assume of its events:
+ * - V1: exactly one `ended`, with its last words, and no message after it; also for a child that
+ *   could not be spawned.
+ * - V2: a host that does not boot, or does not end within its grace, is killed: `ended` comes within
+ *   a bounded time after `stop`.
+ * - V3: no host outlives the agent: its channel closes with the agent (H5), or `killAll` ends it.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -72,7 +77,7 @@ export class HostSupervisor {
     });
     child.once('error', (error) => {
       tail.add(error.message);
-      // A child that could not be spawned never exits.
+      // V1: a child that could not be spawned never exits.
       if (child.pid === undefined) end(null, null);
     });
     child.once('exit', (code, signal) => {
@@ -97,6 +102,7 @@ export class HostSupervisor {
       return;
     }
     send(child, { kind: 'stop', graceMs });
+    // V2.
     const cancel = this.parts.alarm.after(graceMs + AGENT_LIMITS.hostExitMs, () => {
       child.kill('SIGKILL');
     });

@@ -2,8 +2,16 @@
  * Keeps this node attached to whoever leads: finds the leader, registers, beats, obeys, and starts
  * over with backoff when the stream ends. A change of leader is followed at once.
  *
- * Invariants: S1 at most one line is open; S2 nobody but the leader is obeyed; S3 a
- * registration names every process of this node.
+ * The leader decides what runs here; the node owns what is: its processes, their states and memory.
+ * The kernel may assume that a registration is the whole truth of that moment, and that what it is
+ * told afterwards on the same line comes in order.
+ *
+ * - S1: at most one line is open; what comes on an earlier one means nothing any more.
+ * - S2: nobody but the leader is obeyed: a command waits at the gate until the leader's record names
+ *   its epoch. A kernel that says where the leader is only shows where to dial next.
+ * - S3: a registration names every process of this node, and the ends that are remembered.
+ * - S4: there is no beat before the welcome, and no line without a welcome for longer than
+ *   `welcomeMs`.
  */
 import type {
   Logger,
@@ -77,6 +85,7 @@ export class KernelSession {
   constructor(private readonly parts: KernelSessionParts) {
     this.gate = parts.openGate<Received>({
       pass: ({ line, command }) => {
+        // S1: its line may have been closed while it waited.
         if (this.open === line) this.obey(command);
       },
       refuse: ({ line }, { epoch, why }) => {
@@ -180,6 +189,7 @@ export class KernelSession {
   private onWelcome(heartbeatMs: number): void {
     const { open } = this;
     if (open === undefined || open.isWelcome) return;
+    // S4.
     open.cancelWait();
     open.isWelcome = true;
     this.failures = 0;

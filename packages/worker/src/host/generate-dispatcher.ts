@@ -2,9 +2,9 @@
  * Runs the attempts of a model that generates: pulls from the mailbox what the rows of its thread
  * have room for, and gives answers back.
  *
- * Requests wait in the mailbox; in the thread are those that run. Nothing is batched here: a request
- * joins those that run at once, and the engine decides between two steps which of their sequences
- * has a row (a request may be several, and memory may allow fewer rows than usual).
+ * Requests wait in the mailbox; in the thread are those that run. Nothing is batched here: a
+ * request joins those that run at once, and the engine decides between two steps which of their
+ * sequences has a row (a request may be several, and memory may allow fewer rows than usual).
  *
  * - G1: a request is taken only where a row is its own at once: a free one, or that of one of a
  *   lower class, which the engine switches out and which goes on when a row is free.

@@ -121,8 +121,8 @@ export class DrivenThread {
     const preempted: { requestId: number; tokens: readonly number[] }[] = [];
     return this.exchange('idle', { kind: 'run', requests }, (message, resolve) => {
       if (message.kind === 'answered') {
-        answers.push(message.answer);
-        this.joined.delete(message.answer.requestId);
+        answers.push(...message.answers);
+        for (const { requestId } of message.answers) this.joined.delete(requestId);
       }
       if (message.kind === 'chunk') {
         chunks.push(message);

@@ -5,8 +5,8 @@
  *
  * Nothing is written in place there: a run takes the past in its full length and gives a present
  * as long, then the past is disposed of. A row enters the batch before its first decode, and
- * leaves it to be fed alone. A place without a row, or with one that sits a run out, computes along:
- * what it writes stands after the row's last token, where the row's next one overwrites it.
+ * leaves it to be fed alone. A place without a row, or with one that sits a run out, computes
+ * along: what it writes stands after the row's last token, where the row's next one overwrites it.
  *
  * Invariants: D1 a place of the batch and its row name each other; D2 the tokens of a row fit the
  * room of its tensors; D3 each tensor has one owner, which disposes of it.

@@ -10,8 +10,13 @@
  * an open one beside it, or the empty place behind it. Its result is dropped, and what it writes
  * stands past its own tokens.
  *
- * Invariants (R1 … R3), checked by `checkRows`. What a row holds past its `tokenCount` is never
- * read: the mask's row sum is the number of tokens that count.
+ * Invariants, checked by `checkRows`:
+ * - R1: a row that is open stands in `rows` at its `index`, which is its place in each buffer;
+ * - R2: the tokens that a row holds fit the tokens that a place has room for;
+ * - R3: the rows that are open fit the rows that the buffers have room for.
+ *
+ * What a row holds past its `tokenCount` is never read: the mask's row sum is the number of tokens
+ * that count. That is why a row may be fed beside another one's garbage, and cut without a write.
  */
 import { LlmosError } from '@llmos/base';
 import type { HostTensor } from '../../ports/model-runner';
@@ -152,6 +157,7 @@ export class SharedRows implements DecoderRows {
     ]);
   }
 
+  /** R1: whoever holds a row that was closed, or is another's, must not reach a place. */
   private own(row: KvRow): SharedRow {
     if (row instanceof SharedRow && row.isOpen && this.rows[row.index] === row) return row;
     throw new LlmosError('INTERNAL', 'a row that is not open here');
@@ -201,7 +207,7 @@ export class SharedRows implements DecoderRows {
     return row;
   }
 
-  /** Room for so many rows, one of them of so many tokens; what rows hold stays. */
+  /** R2, R3: room for so many rows, one of them of so many tokens; what rows hold stays. */
   private reserve(rows: number, tokens: number): void {
     const { maxRows, maxTokens } = this.options;
     const bounds = { maxRows, maxTokens, bytesPerToken: this.bytesPerToken };
