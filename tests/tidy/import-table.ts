@@ -228,6 +228,7 @@ const worker: readonly Area[] = [
       'process/root',
       'worker/actors',
       'worker/engine',
+      'worker/models',
       'worker/ports',
       'worker/limits',
     ],

@@ -14,7 +14,7 @@
  *   inside it, in the order in which it came.
  */
 import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import type { AttemptCost, ErrorBody, GenerateOutput } from '@llmos/base';
+import type { AttemptCost, ErrorBody } from '@llmos/base';
 import { LlmosError, errorBody, isRecord } from '@llmos/base';
 import { standBehind } from '../adapters/os/thread-niceness';
 import { decodeProtobufBody, encodeProtobufResult } from '../adapters/protobuf/function-codec';
@@ -22,7 +22,7 @@ import { assertValueFits } from '../engine/answer-room';
 import type { CostMeterParts } from '../engine/cost-meter';
 import { CostMeter } from '../engine/cost-meter';
 import type { ContinuousEngine, EngineAnswer, EngineCalls, EngineRequest } from '../engine/engine';
-import { failedAnswer, valueAnswer } from '../engine/engine';
+import { failedAnswer } from '../engine/engine';
 import { decodeJsonBody, encodeJsonResult } from '../engine/json-body';
 import { RequestReader, roomOf } from '../engine/request-reader';
 import { hideFolders } from '../models/hidden-folders';
@@ -32,8 +32,8 @@ import { hiddenFoldersOf, loadModel } from './load-model';
 import { MOST_COPIED_BYTES } from './thread-protocol';
 import type {
   FromThread,
-  LoadOptions,
   ThreadAnswer,
+  LoadOptions,
   ThreadRequest,
   ThreadRole,
   ToThread,
@@ -79,13 +79,13 @@ class ActorThread {
         // T5.
         if (!this.open.has(message.requestId)) return;
         this.demands.set(message.requestId, 'cancel');
-        this.model?.engines.generate?.cancel(message.requestId);
+        this.model?.engines.continuous?.engine.cancel(message.requestId);
         return;
       case 'preempt':
         if (!this.open.has(message.requestId)) return;
         // A cancel that came first holds.
         if (!this.demands.has(message.requestId)) this.demands.set(message.requestId, 'preempt');
-        this.model?.engines.generate?.preempt(message.requestId);
+        this.model?.engines.continuous?.engine.preempt(message.requestId);
         return;
       case 'close':
         this.isClosing = true;
@@ -115,7 +115,7 @@ class ActorThread {
     }
   }
 
-  /** Generations begin here and go on beside what comes next; anything else runs to its end. */
+  /** What joins others begins here and goes on beside what comes next; anything else runs to its end. */
   private async run(requests: readonly ThreadRequest[]): Promise<void> {
     this.isBusy = true;
     await this.runGroups(requests);
@@ -132,13 +132,13 @@ class ActorThread {
 
   private async runGroups(requests: readonly ThreadRequest[]): Promise<void> {
     for (const [functionName, group] of this.readAll(requests)) {
-      const { generate } = this.model?.engines ?? {};
-      if (functionName === 'generate' && generate !== undefined) this.generate(generate, group);
+      const { continuous } = this.model?.engines ?? {};
+      if (continuous?.function === functionName) this.join(continuous.engine, group);
       else await this.runStep(functionName, group);
     }
   }
 
-  private generate(engine: ContinuousEngine, group: readonly EngineRequest[]): void {
+  private join(engine: ContinuousEngine, group: readonly EngineRequest[]): void {
     engine.join(group, {
       answer: (requestId, answer) => this.answer(requestId, answer),
       chunk: (requestId, chunk) => this.post({ kind: 'chunk', requestId, chunk }),
@@ -193,10 +193,6 @@ class ActorThread {
     for (const request of requests) {
       try {
         const read = this.reader.read(request);
-        if (request.function === 'echo') {
-          this.answer(request.requestId, valueAnswer(read.input));
-          continue;
-        }
         groups.set(request.function, [...(groups.get(request.function) ?? []), read]);
       } catch (thrown) {
         this.answer(request.requestId, failedAnswer(thrown));
@@ -207,12 +203,11 @@ class ActorThread {
 
   private engineOf(functionName: string) {
     if (this.model === undefined) throw new LlmosError('FAILED_PRECONDITION', 'no model is loaded');
-    const { stepped, generate } = this.model.engines;
+    const { stepped, continuous } = this.model.engines;
     const engine = stepped.get(functionName);
     if (engine !== undefined) return engine;
-    const served = [...stepped.keys(), ...(generate === undefined ? [] : ['generate'])].join(
-      ' and ',
-    );
+    const own = continuous === undefined ? [] : [continuous.function];
+    const served = [...stepped.keys(), ...own].join(' and ');
     throw new LlmosError('INVALID_ARGUMENT', `this model serves ${served}, not ${functionName}`);
   }
 
@@ -222,7 +217,7 @@ class ActorThread {
     const cost = this.forget(requestId);
     const { result, error } = encodeAnswer(request, answer);
     const own = ownBuffer(result);
-    const tokens = tokensOf(request, answer);
+    const tokens = answer.kind === 'done' ? answer.tokens : undefined;
     this.answers.push({
       requestId,
       result: own,
@@ -265,7 +260,7 @@ class ActorThread {
 
   private async close(): Promise<void> {
     try {
-      await this.model?.engines.generate?.close();
+      await this.model?.engines.continuous?.engine.close();
       await this.model?.copier?.close();
       await this.model?.runner.close();
     } finally {
@@ -290,16 +285,6 @@ function decodeBody(request: ThreadRequest): unknown {
   return request.format === 'json'
     ? decodeJsonBody(request.body)
     : decodeProtobufBody(request.function, request.body);
-}
-
-function tokensOf(request: ThreadRequest, answer: EngineAnswer): ThreadAnswer['tokens'] {
-  if (request.function !== 'generate' || answer.kind !== 'done') return undefined;
-  if (answer.output.kind !== 'value') return undefined;
-  const { samples, tokens, promptTokens } = answer.output.value as GenerateOutput;
-  const resumed = request.resumeTokens?.length ?? 0;
-  const made = samples?.reduce((sum, sample) => sum + sample.tokens.length, 0) ?? tokens.length;
-  const { tokenMs = [] } = answer;
-  return { promptTokens, generatedTokens: Math.max(0, made - resumed), tokenMs };
 }
 
 interface EncodedAnswer {

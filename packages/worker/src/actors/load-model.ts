@@ -12,6 +12,7 @@ import { openEngines } from '../engine/model-engines';
 import { externalPaths } from '../models/external-files';
 import { WANTED_POSITIONS } from '../models/graph-facts';
 import { isPackagePath } from '../models/manifest-fields';
+import { profileOf, readsTexts } from '../models/model-tasks';
 import type { ModelRunner } from '../ports/model-runner';
 import type { RowCopier } from '../ports/row-copier';
 import type { LoadOptions } from './thread-protocol';
@@ -33,8 +34,9 @@ export async function loadModel(options: LoadOptions, costs: CostMeter): Promise
   const graph = scanGraph(graphFile, manifest.graph);
   externalPaths(manifest.graph, graph.externalFiles);
   const documents = readPackageDocuments(packageFolder);
-  const readsTexts = manifest.task !== 'infer';
-  const chatTemplate = manifest.task === 'generate' ? openChatTemplate(documents) : undefined;
+  const { engine, traits } = profileOf(manifest.task);
+  const isDecoder = engine === 'decoder';
+  const chatTemplate = isDecoder ? openChatTemplate(documents) : undefined;
   const presents = graph.outputs.map((spec) => spec.name).filter((name) => /^present/.test(name));
   const runner = await openOnnxRunner({
     graphFile,
@@ -42,16 +44,14 @@ export async function loadModel(options: LoadOptions, costs: CostMeter): Promise
     intraOpThreads: options.intraOpThreads,
     ...(options.weightsFolder === undefined ? {} : { weightsFolder: options.weightsFolder }),
     ...(manifest.sharedWeights === true ? { sharesWeights: true } : {}),
-    ...(manifest.task === 'infer' ? { returnsMemory: true } : {}),
+    ...(engine === 'tensor' ? { returnsMemory: true } : {}),
     hiddenFolders: hiddenFoldersOf(options),
-    ...(manifest.task === 'generate' ? { wantedPositions: WANTED_POSITIONS } : {}),
+    ...(isDecoder ? { wantedPositions: WANTED_POSITIONS } : {}),
     // A round trip of the keys and values through the host would cost more than the step.
-    ...(options.device.startsWith('webgpu') && manifest.task === 'generate'
-      ? { deviceOutputs: presents }
-      : {}),
+    ...(options.device.startsWith('webgpu') && traits.keepsRows ? { deviceOutputs: presents } : {}),
   });
-  const keepsRows = manifest.task === 'generate' && options.device !== 'cpu';
-  const copier = keepsRows ? openRowCopier(options.device) : undefined;
+  const keepsDeviceRows = traits.keepsRows && options.device !== 'cpu';
+  const copier = keepsDeviceRows ? openRowCopier(options.device) : undefined;
   try {
     const engines = await openEngines({
       manifest,
@@ -61,7 +61,7 @@ export async function loadModel(options: LoadOptions, costs: CostMeter): Promise
       costs,
       nowMs: () => performance.now(),
       ...(options.generation === undefined ? {} : { generation: options.generation }),
-      ...(readsTexts ? { tokenizer: openTokenizer(documents) } : {}),
+      ...(readsTexts(manifest.task) ? { tokenizer: openTokenizer(documents) } : {}),
       ...(chatTemplate === undefined ? {} : { chatTemplate }),
       ...(copier === undefined ? {} : { copier }),
     });

@@ -90,17 +90,20 @@ export type ToThread =
   /** Release the sessions and end the thread. */
   | { readonly kind: 'close' };
 
+/** What an attempt read and made; tokens that it resumed after don't count. */
+export interface TokenCounts {
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  /** Mean time of a token after the first, of each sample that has more than one. */
+  readonly tokenMs: readonly number[];
+}
+
 export interface ThreadAnswer {
   readonly requestId: number;
   /** The encoded result, in the request's format: what will be committed. */
   readonly result: Uint8Array;
-  /** Of a generation: what this attempt read and made; tokens that it resumed after don't count. */
-  readonly tokens?: {
-    readonly promptTokens: number;
-    readonly generatedTokens: number;
-    /** Mean time of a token after the first, of each sample that has more than one. */
-    readonly tokenMs: readonly number[];
-  };
+  /** Of a generation. */
+  readonly tokens?: TokenCounts;
   /** All that it cost; absent: nothing. */
   readonly cost?: AttemptCost;
   /** Set where the result is an error. */

@@ -8,6 +8,7 @@
  * leader has waited long enough for mates.
  */
 import type { TaskClass } from '@llmos/base';
+import { builtInTraits } from '@llmos/base';
 import { BATCH_LIMITS } from '../limits';
 
 export interface WaitingRequest {
@@ -38,7 +39,7 @@ export interface BatchMoment {
 
 /** Whether a request of this function is one model run, however long: nothing can come in between. */
 export function isOneRun(functionName: string): boolean {
-  return functionName === 'infer';
+  return !builtInTraits(functionName).batches;
 }
 
 /** Over so soon that it need not wait for what takes long: a thread is kept for such requests. */

@@ -7,7 +7,7 @@
  */
 import type { ErrorBody, GenerateChunk, TaskClass } from '@llmos/base';
 import { errorBody, toErrorBody } from '@llmos/base';
-import type { ContextCounts } from '../actors/thread-protocol';
+import type { ContextCounts, TokenCounts } from '../actors/thread-protocol';
 import type { HostTensor } from '../ports/model-runner';
 import type { AnswerRoom } from './answer-room';
 
@@ -21,8 +21,8 @@ export type EngineAnswer =
   | {
       readonly kind: 'done';
       readonly output: EngineOutput;
-      /** Of a generation: see TokenPace; one for each sample that has it. */
-      readonly tokenMs?: readonly number[];
+      /** Of a generation. */
+      readonly tokens?: TokenCounts;
     }
   | { readonly kind: 'failed'; readonly error: ErrorBody };
 
@@ -31,8 +31,8 @@ export interface EngineRequest {
   readonly requestId: number;
   readonly function: string;
   readonly input: unknown;
-  /** Of a stateful model, unique over tenants. */
-  readonly stateKey?: string;
+  /** Of its task; an input may name one of its own. */
+  readonly key?: string;
   readonly stream: boolean;
   readonly resumeTokens: readonly number[];
   readonly seedText: string;

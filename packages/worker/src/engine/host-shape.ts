@@ -3,6 +3,7 @@ import type { ModelManifest } from '@llmos/base';
 import { assertNever } from '@llmos/base';
 import { BATCH_LIMITS, HOST_LIMITS } from '../limits';
 import type { GenerationBounds } from '../actors/thread-protocol';
+import { profileOf } from '../models/model-tasks';
 import type { BatchBounds } from './batch-policy';
 
 export interface HostShape {
@@ -35,8 +36,9 @@ export function shapeHost(manifest: ModelManifest, room: HostRoom): HostShape {
     Math.min(Math.floor(cores / threads), usefulCores(manifest, room)),
   );
   const base = { threads, intraOpThreads, hasQuickThread: hasQuickThread(manifest, room) };
-  switch (manifest.task) {
-    case 'generate':
+  const { engine } = profileOf(manifest.task);
+  switch (engine) {
+    case 'decoder':
       return {
         ...base,
         permits: HOST_LIMITS.generateRows + HOST_LIMITS.spareGeneratePermits,
@@ -48,16 +50,14 @@ export function shapeHost(manifest: ModelManifest, room: HostRoom): HostShape {
         },
         stepMs: HOST_LIMITS.generateStepMs,
       };
-    case 'embed':
-    case 'classify':
-    case 'extract':
+    case 'encoder':
       return {
         ...base,
         permits: HOST_LIMITS.batchPermits,
         batch: device === 'cpu' ? BATCH_LIMITS.batch : BATCH_LIMITS.deviceBatch,
         stepMs: HOST_LIMITS.batchStepMs,
       };
-    case 'infer':
+    case 'tensor':
       return {
         ...base,
         permits: HOST_LIMITS.tensorPermits,
@@ -65,13 +65,13 @@ export function shapeHost(manifest: ModelManifest, room: HostRoom): HostShape {
         stepMs: HOST_LIMITS.batchStepMs,
       };
     default:
-      return assertNever(manifest.task);
+      return assertNever(engine);
   }
 }
 
 /** A step of a small decoder is over before a second core has begun to help. */
 function usefulCores(manifest: ModelManifest, room: HostRoom): number {
-  if (manifest.task !== 'generate' || room.device !== 'cpu') return Infinity;
+  if (profileOf(manifest.task).engine !== 'decoder' || room.device !== 'cpu') return Infinity;
   return Math.ceil(room.modelBytes / HOST_LIMITS.generateCoreBytes);
 }
 
@@ -80,7 +80,7 @@ function usefulCores(manifest: ModelManifest, room: HostRoom): number {
  * a manifest says how many threads there are, nor where a second thread is out of the question.
  */
 function hasQuickThread(manifest: ModelManifest, { device, modelBytes }: HostRoom): boolean {
-  const isOneThread = manifest.task === 'generate' || (manifest.state?.length ?? 0) > 0;
+  const isOneThread = keepsRows(manifest) || (manifest.state?.length ?? 0) > 0;
   if (device !== 'cpu' || isOneThread || manifest.threads !== undefined) return false;
   return modelBytes <= HOST_LIMITS.quickModelBytes;
 }
@@ -90,8 +90,12 @@ function threadsOf(manifest: ModelManifest, device: string, cores: number): numb
   if (device !== 'cpu') return 1;
   // State is kept per thread, and the key that names it may stand in a body, unread until there.
   if ((manifest.state?.length ?? 0) > 0) return 1;
-  // Generations share each run of the model: a second thread would only split them.
-  if (manifest.task === 'generate') return 1;
+  // What keeps rows shares each run of the model: a second thread would only split it.
+  if (keepsRows(manifest)) return 1;
   const wanted = manifest.threads ?? Math.min(HOST_LIMITS.defaultBatchThreads, cores);
   return Math.max(1, Math.min(wanted, HOST_LIMITS.maxThreads));
+}
+
+function keepsRows(manifest: ModelManifest): boolean {
+  return profileOf(manifest.task).traits.keepsRows;
 }

@@ -1,15 +1,16 @@
 /**
- * The engines of one loaded model: the tensor engine, which serves `infer` for every model, and the
- * engine of the model's own function.
+ * The engines of one loaded model: the tensor engine, which serves every model, and the engine of the
+ * model's own function.
  */
 import type { ModelManifest } from '@llmos/base';
-import { LlmosError } from '@llmos/base';
+import { LlmosError, SERVED_BY_ALL, assertNever } from '@llmos/base';
 import type { GenerationBounds } from '../actors/thread-protocol';
 import type { GraphFacts } from '../models/graph-facts';
 import { hasDependentRows } from '../models/graph-facts';
 import { MODEL_LIMITS } from '../models/limits';
 import type { ModelDocuments } from '../models/model-documents';
 import { tokenTextIn } from '../models/model-documents';
+import { profileOf } from '../models/model-tasks';
 import { readGenerationSettings, readLabelSettings } from '../models/model-settings';
 import type { ChatTemplate } from '../ports/chat-template';
 import type { ModelRunner } from '../ports/model-runner';
@@ -29,7 +30,7 @@ export interface ModelParts {
   readonly documents: ModelDocuments;
   readonly graph: GraphFacts;
   readonly runner: ModelRunner;
-  /** Absent for models of the task `infer`. */
+  /** Absent for a model that reads no texts. */
   readonly tokenizer?: TextTokenizer;
   readonly chatTemplate?: ChatTemplate;
   readonly generation?: GenerationBounds;
@@ -42,8 +43,8 @@ export interface ModelParts {
 export interface ModelEngines {
   /** By function name. */
   readonly stepped: ReadonlyMap<string, Engine>;
-  /** Serves the function `generate`. */
-  readonly generate?: ContinuousEngine;
+  /** Of a model whose own function keeps rows: serves that one. */
+  readonly continuous?: { readonly function: string; readonly engine: ContinuousEngine };
 }
 
 /** One sequence at a time, where nobody said more. */
@@ -53,17 +54,19 @@ const DEFAULT_BOUNDS: GenerationBounds = { maxRows: 1, maxSavedBytes: 0, maxPref
 export async function openEngines(parts: ModelParts): Promise<ModelEngines> {
   const { manifest, runner } = parts;
   const stepped = new Map<string, Engine>();
-  stepped.set('infer', new TensorEngine(runner, manifest.state ?? [], parts.costs));
-  switch (manifest.task) {
-    case 'infer':
+  stepped.set(SERVED_BY_ALL, new TensorEngine(runner, manifest.state ?? [], parts.costs));
+  const { task } = manifest;
+  const { engine } = profileOf(task);
+  switch (engine) {
+    case 'tensor':
       break;
-    case 'generate':
-      return { stepped, generate: await generateEngineOf(parts) };
-    case 'embed':
-    case 'classify':
-    case 'extract':
-      stepped.set(manifest.task, openBatchEngine(parts));
+    case 'decoder':
+      return { stepped, continuous: { function: task, engine: await generateEngineOf(parts) } };
+    case 'encoder':
+      stepped.set(task, openBatchEngine(parts));
       break;
+    default:
+      assertNever(engine);
   }
   return { stepped };
 }

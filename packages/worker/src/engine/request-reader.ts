@@ -1,5 +1,5 @@
 /** From the bytes of a request to an input that an engine can trust. */
-import type { ErrorBody, InferInput, ModelRef } from '@llmos/base';
+import type { ErrorBody, ModelRef } from '@llmos/base';
 import {
   BUILT_IN_FUNCTIONS,
   LlmosError,
@@ -29,7 +29,6 @@ export class RequestReader {
     const error = this.checkOf(request.function)(input);
     if (error !== undefined) throw LlmosError.fromBody(error);
     assertModel(input, request.model);
-    const stateKey = stateKeyOf(input, request);
     return {
       requestId: request.requestId,
       function: request.function,
@@ -42,7 +41,7 @@ export class RequestReader {
       priority: request.priority,
       sequence: request.sequence,
       room: roomOf(request),
-      ...(stateKey === undefined ? {} : { stateKey }),
+      ...(request.key === undefined ? {} : { key: request.key }),
     };
   }
 
@@ -77,13 +76,6 @@ function isSameModel(a: ModelRef, b: ModelRef): boolean {
   const isSameVersion =
     a.version === undefined || b.version === undefined || a.version === b.version;
   return a.name === b.name && isSameVersion;
-}
-
-/** Keys of two tenants are two states: a state tells what its owner's inputs were. */
-function stateKeyOf(input: unknown, request: ThreadRequest): string | undefined {
-  if (request.function !== 'infer') return undefined;
-  const key = (input as InferInput).key ?? request.key;
-  return key === undefined ? undefined : `${request.tenant ?? ''}/${key}`;
 }
 
 /** What the answer to a request may take. */

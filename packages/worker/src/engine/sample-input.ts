@@ -1,18 +1,17 @@
 /** A small input to try a package with: one step that touches the whole graph. */
 import type { ModelManifest, TensorType, TensorValue } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
+import { profileOf } from '../models/model-tasks';
 import type { TensorSpec } from '../ports/model-runner';
 import { elementCount } from './tensors/tensor-values';
 
 export function sampleInput(manifest: ModelManifest, inputs: readonly TensorSpec[]): object {
-  switch (manifest.task) {
-    case 'embed':
-    case 'classify':
-    case 'extract':
+  switch (profileOf(manifest.task).engine) {
+    case 'encoder':
       return { text: 'The quick brown fox jumps over the lazy dog.' };
-    case 'generate':
+    case 'decoder':
       return { prompt: 'a', maxTokens: 2, temperature: 0 };
-    case 'infer':
+    case 'tensor':
       return { inputs: zeroInputs(manifest, inputs) };
   }
 }

@@ -119,7 +119,8 @@ export class GenerateDispatcher implements AttemptRunner {
     };
     ask(attempt.signal, (id) => thread.cancel(id));
     // What else this model serves can't be given back, and ends soon.
-    if (hasRow(waiting)) ask(attempt.preemption, (id) => thread.preempt(id));
+    if (builtInTraits(waiting.function).preemptible)
+      ask(attempt.preemption, (id) => thread.preempt(id));
     return requestOf(requestId, attempt);
   }
 

@@ -2,11 +2,12 @@
 import type { ModelTask } from '@llmos/base';
 import { ENGINE_LIMITS } from '../engine/limits';
 import { AGENT_LIMITS, HOST_LIMITS } from '../limits';
+import { profileOf } from '../models/model-tasks';
 
 /** @param task undefined for a built-in program. @param nodeBytes what the node may use at all. */
 export function growthBytesOf(task: ModelTask | undefined, nodeBytes: number): number {
   const anyBytes = anyGrowthBytes(nodeBytes);
-  if (task !== 'generate') return anyBytes;
+  if (task === undefined || !profileOf(task).traits.keepsRows) return anyBytes;
   // Keys and values have bounds of their own, and are told to the kernel as they grow.
   const { savedContextBytes, prefixBytes } = HOST_LIMITS;
   return anyBytes + ENGINE_LIMITS.maxKvBytes + savedContextBytes + prefixBytes;

@@ -55,8 +55,9 @@ interface Program {
 /** Throws the typed error of a model that can't be loaded. */
 export async function startProcessHost(options: ProcessHostOptions): Promise<ProcessHost> {
   const { spec, log, tell } = options;
-  const generates = spec.model?.manifest.task === 'generate';
-  const meter = new HostMeter(systemClock, { generates });
+  const { model } = spec;
+  const streams = model !== undefined && builtInTraits(model.manifest.task).streams;
+  const meter = new HostMeter(systemClock, { generates: streams });
   const running: { process?: RunningProcess } = {};
   const onLoss = async (message: string): Promise<void> => {
     log.warn('thread-out-of-memory', { message });

@@ -2,14 +2,15 @@
  * Infers how to run a package of the Hugging Face layout: what `llmos.json` leaves out is read from
  * the other files and from the graph's inputs and outputs.
  */
-import type { ModelManifest, ModelTask } from '@llmos/base';
+import type { ModelManifest } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
 import type { GraphFacts } from './graph-facts';
 import { traitsOf } from './graph-facts';
 import { MODEL_LIMITS } from './limits';
 import type { ManifestFields } from './manifest-fields';
-import type { JsonObject, ModelDocuments } from './model-documents';
+import type { ModelDocuments } from './model-documents';
 import { countIn, objectIn } from './model-documents';
+import { inferTask, profileOf, readsTexts } from './model-tasks';
 import { inferStatePairs } from './state-pairs';
 
 const PREFERRED_GRAPHS = ['onnx/model.onnx', 'model.onnx'] as const;
@@ -41,10 +42,12 @@ export interface ManifestSources {
 export function inferManifest(sources: ManifestSources): ModelManifest {
   const { fields, documents, graph } = sources;
   const task = fields.task ?? inferTask(documents, graph);
-  if (task !== 'infer' && documents.tokenizer === undefined) {
+  if (readsTexts(task) && documents.tokenizer === undefined) {
     throw refuse(`the package has no tokenizer.json, which the task ${task} needs`);
   }
-  const state = fields.state ?? (task === 'infer' ? inferStatePairs(graph.inputs, graph.outputs) : []);
+  const { engine, traits } = profileOf(task);
+  const isTensor = engine === 'tensor';
+  const state = fields.state ?? (isTensor ? inferStatePairs(graph.inputs, graph.outputs) : []);
   if (state.length > 0 && (fields.threads ?? 1) > 1) {
     throw refuse(`threads is ${fields.threads}: a model that keeps state by key runs in one thread`);
   }
@@ -53,46 +56,13 @@ export function inferManifest(sources: ManifestSources): ModelManifest {
     graph: sources.graphPath,
     ...(fields.threads === undefined ? {} : { threads: fields.threads }),
     ...(fields.sharedWeights === undefined ? {} : { sharedWeights: fields.sharedWeights }),
-    ...(task === 'infer' ? {} : { maxTokens: fields.maxTokens ?? inferMaxTokens(documents) }),
+    ...(isTensor ? {} : { maxTokens: fields.maxTokens ?? inferMaxTokens(documents) }),
     ...(task === 'embed' ? inferPooling(sources) : {}),
     ...(state.length === 0 ? {} : { state }),
-    ...(task === 'generate' && fields.sharedPrefixes === true ? { sharedPrefixes: true } : {}),
+    ...(traits.keepsRows && fields.sharedPrefixes === true ? { sharedPrefixes: true } : {}),
     ...(fields.description === undefined ? {} : { description: fields.description }),
     traits: traitsOf(graph),
   };
-}
-
-function inferTask(documents: ModelDocuments, graph: GraphFacts): ModelTask {
-  if (documents.tokenizer === undefined) return 'infer';
-  const inputs = new Set(graph.inputs.map((input) => input.name));
-  if (!inputs.has('input_ids')) return 'infer';
-  return taskOfArchitecture(documents.config) ?? taskOfGraph(graph, documents.config);
-}
-
-function taskOfArchitecture(config: JsonObject): ModelTask | undefined {
-  const list = config['architectures'];
-  const name: unknown = Array.isArray(list) ? list[0] : undefined;
-  if (typeof name !== 'string') return undefined;
-  if (name.endsWith('ForSequenceClassification')) return 'classify';
-  if (name.endsWith('ForTokenClassification')) return 'extract';
-  if (name.endsWith('ForCausalLM') || name.endsWith('LMHeadModel')) return 'generate';
-  return undefined;
-}
-
-function taskOfGraph(graph: GraphFacts, config: JsonObject): ModelTask {
-  const outputs = new Map(graph.outputs.map((output) => [output.name, output]));
-  const logits = outputs.get('logits');
-  const hasPast = graph.inputs.some((input) => input.name.startsWith('past'));
-  if (logits !== undefined && hasPast) return 'generate';
-  const isEncoder = ['sentence_embedding', 'last_hidden_state', 'token_embeddings'].some((name) =>
-    outputs.has(name),
-  );
-  if (isEncoder && !hasPast) return 'embed';
-  if (logits?.dims.length === 2) return 'classify';
-  // Rank 3 is a tag per token or a word per token: only as many labels as scores tell.
-  const labelCount = Object.keys(objectIn(config, 'id2label')).length;
-  const isTagger = logits?.dims.length === 3 && logits.dims[2] === labelCount;
-  return isTagger ? 'extract' : 'infer';
 }
 
 function inferMaxTokens(documents: ModelDocuments): number {

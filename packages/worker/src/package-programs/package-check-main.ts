@@ -23,6 +23,7 @@ import {
 } from '../adapters/package-files/package-folder';
 import { sampleInput } from '../engine/sample-input';
 import { CHECK_LIMITS } from '../limits';
+import { readsTexts } from '../models/model-tasks';
 import { assertPackageFiles } from '../models/package-path';
 import type { PackageDescription } from './package-check';
 import type { TensorSpec } from '../ports/model-runner';
@@ -116,7 +117,7 @@ async function runOneStep(thread: ThreadClient, options: TryOut): Promise<void> 
   if (outcome.ok) return;
   const { code, message } = outcome.error;
   // Zeros need not be an input that a model can make sense of: it ran, and that is enough.
-  if (manifest.task === 'infer' && code === 'INVALID_ARGUMENT') return;
+  if (!readsTexts(manifest.task) && code === 'INVALID_ARGUMENT') return;
   throw new LlmosError(code, `one step of the model failed: ${message}`);
 }
 

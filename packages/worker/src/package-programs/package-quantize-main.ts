@@ -16,6 +16,7 @@ import { answerAsked } from './answer-program';
 import { medianOf, relativeError, sampleInputs } from '../engine/graph-comparison';
 import { QUANTIZE_LIMITS } from '../limits';
 import { externalPaths } from '../models/external-files';
+import { profileOf, readsTexts } from '../models/model-tasks';
 import type { QuantizeRequest, QuantizedGraph, SpeedFigure } from './package-quantize';
 import { variantPath } from './package-quantize';
 import type { HostTensor, ModelRunner } from '../ports/model-runner';
@@ -97,11 +98,12 @@ async function compare(of: Comparison): Promise<{ error: number; speed: readonly
   const options = { device: 'cpu', intraOpThreads: THREADS };
   const before = await openOnnxRunner({ ...options, graphFile: of.source });
   const after = await openOnnxRunner({ ...options, graphFile: of.target });
-  const ids = of.manifest.task === 'infer' ? [0] : sampleIds(of.folder);
+  const { task } = of.manifest;
+  const ids = readsTexts(task) ? sampleIds(of.folder) : [0];
   const error = await errorBetween(before, after, ids);
   const speed: SpeedFigure[] = [];
   // A decoder spends its time on steps of one token.
-  const length = of.manifest.task === 'generate' ? 1 : ERROR_TOKENS;
+  const length = profileOf(task).engine === 'decoder' ? 1 : ERROR_TOKENS;
   for (const [index, rows] of SPEED_ROWS.entries()) {
     tell('measuring', index / SPEED_ROWS.length);
     const figure = await measure([before, after], { rows, ids, length });

@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   const graph = 'onnx/model.onnx';
   const documents = readPackageDocuments(folder);
   const file = `${folder}/${graph}`;
-  const { generate } = await openEngines({
+  const { continuous } = await openEngines({
     manifest: { task: 'generate', graph, maxTokens: 512 },
     documents,
     graph: scanGraph(file, graph),
@@ -46,6 +46,7 @@ async function main(): Promise<void> {
     costs: testCosts(),
     nowMs: () => 0,
   });
+  const generate = continuous?.engine;
   if (generate === undefined) throw new Error('the storyteller does not generate');
   const report = { running: 0, steps: 0, promptTokens: 0 };
   let nowMs = 0;

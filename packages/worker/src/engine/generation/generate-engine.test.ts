@@ -41,7 +41,7 @@ describe('generate', () => {
     const paceOf = async (input: GenerateInput, more: Partial<EngineRequest> = {}) => {
       const { answers } = await run({}, [request(input, { stream: false, ...more })]);
       const answer = answers.get(1);
-      return answer?.kind === 'done' ? answer.tokenMs : undefined;
+      return answer?.kind === 'done' ? answer.tokens?.tokenMs : undefined;
     };
     expect(await paceOf(SAMPLED)).toEqual([expect.any(Number)]);
     expect(await paceOf({ ...SAMPLED, maxTokens: 1 })).toEqual([]);

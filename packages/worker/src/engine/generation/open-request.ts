@@ -49,10 +49,15 @@ export class OpenRequest {
   }
 
   finish(): void {
-    const output = joinSamples(this.sequences.map((each) => each.generation.output()));
-    const tokenMs = this.sequences.flatMap(({ pace }) => pace.tokenMs ?? []);
-    const value = { ...output, usage: this.usage() };
-    this.answer({ kind: 'done', output: { kind: 'value', value }, tokenMs });
+    const samples = this.sequences.map((each) => each.generation.output());
+    const value = { ...joinSamples(samples), usage: this.usage() };
+    const made = samples.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    const tokens = {
+      promptTokens: value.promptTokens,
+      generatedTokens: Math.max(0, made - this.request.resumeTokens.length),
+      tokenMs: this.sequences.flatMap(({ pace }) => pace.tokenMs ?? []),
+    };
+    this.answer({ kind: 'done', output: { kind: 'value', value }, tokens });
   }
 
   fail(thrown: unknown): void {

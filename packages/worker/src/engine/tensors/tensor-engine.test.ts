@@ -56,8 +56,9 @@ function rowsOf(count: number): Partial<TensorValue> {
 function open(engine = new TensorEngine(runner, pairs, testCosts())) {
   return async (
     input: InferInput,
-    stateKey?: string,
+    key?: string,
     room?: AnswerRoom,
+    tenant = '',
   ): Promise<Record<string, number> | string> => {
     let given: EngineAnswer | undefined;
     await engine.run(
@@ -69,8 +70,8 @@ function open(engine = new TensorEngine(runner, pairs, testCosts())) {
           stream: false,
           resumeTokens: [],
           seedText: '',
-          ...{ tenant: '', class: 'standard', priority: 5, sequence: 1 },
-          ...(stateKey === undefined ? {} : { stateKey }),
+          ...{ tenant, class: 'standard', priority: 5, sequence: 1 },
+          ...(key === undefined ? {} : { key }),
           ...(room === undefined ? {} : { room }),
         },
       ],
@@ -98,6 +99,13 @@ describe('infer', () => {
     expect(await infer(x(2), 'a')).toEqual({ y: 3 });
     expect(await infer(x(5), 'b')).toEqual({ y: 5 });
     expect(await infer(x(1), 'a')).toEqual({ y: 4 });
+  });
+
+  it('keeps a state for the tenant whose key it is, and takes the key of the input first', async () => {
+    const infer = open();
+    expect(await infer(x(1), 'a', undefined, 'acme')).toEqual({ y: 1 });
+    expect(await infer(x(2), 'a', undefined, 'globex')).toEqual({ y: 2 });
+    expect(await infer({ ...x(3), key: 'a' }, 'b', undefined, 'acme')).toEqual({ y: 4 });
   });
 
   it('keeps nothing without a key, and answers the state then', async () => {

@@ -57,7 +57,8 @@ export class TensorEngine implements Engine {
   }
 
   private async infer(request: EngineRequest): Promise<ReadonlyMap<string, HostTensor>> {
-    const { stateKey, room = ANY_ROOM } = request;
+    const { room = ANY_ROOM } = request;
+    const stateKey = stateKeyOf(request);
     const input = request.input as InferInput;
     const given = new Map(
       Object.entries(input.inputs).map(([name, value]) => [
@@ -161,6 +162,12 @@ function partOf(room: AnswerRoom) {
       leastBytes: leastTensorBytes(type, count, room.format),
     };
   };
+}
+
+/** Keys of two tenants are two states: a state tells what its owner's inputs were. */
+function stateKeyOf({ input, key: ofTask, tenant }: EngineRequest): string | undefined {
+  const key = (input as InferInput).key ?? ofTask;
+  return key === undefined ? undefined : `${tenant}/${key}`;
 }
 
 function bytesOfDims(type: TensorType, dims: readonly number[]): number {
