@@ -1,15 +1,15 @@
 /** `llmos run`: one function, now, with its output. */
 import type { Command } from 'commander';
 import type { GenerateInput } from '@llmos/base';
+import type { TaskOptions } from '@llmos/sdk';
 import type { CommandHost, SystemUse } from '../command-host';
 import { SYSTEM_CALL, systemCommand, useSystem, withExamples } from '../command-host';
 import { formatOutput } from '../output/function-output';
 import { safeText } from '../output/table';
 import { whileWaiting } from '../output/waiting';
 import { readTaskInput } from '../task-input';
-import { UsageError } from '../usage-error';
 import type { TaskCommandOptions } from './task-options';
-import { taskOptionsOf, withTaskOptions } from './task-options';
+import { assertStreams, taskOptionsOf, withTaskOptions } from './task-options';
 
 interface RunOptions extends TaskCommandOptions {
   readonly stream?: boolean;
@@ -42,16 +42,14 @@ interface Run {
 
 async function run(of: Run, host: CommandHost): Promise<void> {
   const { name, options } = of;
-  if (options.stream === true && name !== 'generate') {
-    throw new UsageError(`--stream is for generate, not for ${name}`);
-  }
+  if (options.stream === true) assertStreams(name);
   const { model } = options;
   const { readStdin } = host;
   const input = await readTaskInput({ function: name, argument: of.argument, model, readStdin });
   await useSystem(host, options, async (use) => {
     const task = { ...taskOptionsOf(options), signal: host.signal };
     if (options.stream === true && !use.terminal.isJson) {
-      return stream(use, input as GenerateInput, task);
+      return stream(use, name, { input: input as GenerateInput, task });
     }
     show(use, name, await waitFor(use, name, use.client.call(name, input, task)));
   });
@@ -64,13 +62,13 @@ function waitFor<T>({ client, terminal }: SystemUse, what: string, work: Promise
 
 async function stream(
   use: SystemUse,
-  input: GenerateInput,
-  task: Parameters<SystemUse['client']['generate']['stream']>[1],
+  name: string,
+  of: { readonly input: GenerateInput; readonly task: TaskOptions },
 ): Promise<void> {
   const { client, terminal } = use;
-  const chunks = client.generate.stream(input, task);
+  const chunks = client.generate.stream(of.input, of.task);
   try {
-    const first = await waitFor(use, 'generate', chunks.next());
+    const first = await waitFor(use, name, chunks.next());
     if (first.done !== true) terminal.write(safeText(first.value.text));
     for await (const chunk of chunks) terminal.write(safeText(chunk.text));
   } finally {

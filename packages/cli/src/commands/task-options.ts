@@ -1,11 +1,12 @@
 /** The options of every command that makes a task, as the SDK takes them. */
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { TASK_CLASSES } from '@llmos/base';
+import { BUILT_IN_FUNCTIONS, TASK_CLASSES, builtInTraits } from '@llmos/base';
 import type { TaskClass } from '@llmos/base';
 import type { TaskOptions } from '@llmos/sdk';
 import type { CommonOptions } from '../connection';
 import { integer } from '../option-values';
+import { UsageError } from '../usage-error';
 
 export interface TaskCommandOptions extends CommonOptions {
   readonly model?: string;
@@ -38,4 +39,12 @@ export function taskOptionsOf(options: TaskCommandOptions): TaskOptions {
     ...(id === undefined ? {} : { id }),
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
   };
+}
+
+/** Refuses `--stream` for a function whose output can't be read while it is made. */
+export function assertStreams(name: string): void {
+  if (builtInTraits(name).streams) return;
+  const known = BUILT_IN_FUNCTIONS.filter(({ traits }) => traits.streams);
+  const names = known.map((definition) => definition.name).join(' and ');
+  throw new UsageError(`--stream is for ${names}, not for ${name}`);
 }

@@ -4,11 +4,10 @@ import type { CommandHost, SystemUse } from '../command-host';
 import { systemCommand, useSystem, withExamples } from '../command-host';
 import type { CommonOptions } from '../connection';
 import { readTaskInput } from '../task-input';
-import { UsageError } from '../usage-error';
 import { show } from './run';
 import { integer } from '../option-values';
 import type { TaskCommandOptions } from './task-options';
-import { taskOptionsOf, withTaskOptions } from './task-options';
+import { assertStreams, taskOptionsOf, withTaskOptions } from './task-options';
 
 interface SubmitOptions extends TaskCommandOptions {
   readonly wait?: boolean;
@@ -63,9 +62,7 @@ async function submit(
   host: CommandHost,
 ): Promise<void> {
   const { name, argument, options } = of;
-  if (options.stream === true && name !== 'generate') {
-    throw new UsageError(`--stream is for generate, not for ${name}`);
-  }
+  if (options.stream === true) assertStreams(name);
   const { readStdin } = host;
   const input = await readTaskInput({
     function: name,
