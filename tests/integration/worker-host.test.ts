@@ -187,7 +187,7 @@ describe('a process host', () => {
   });
 
   it('streams the tokens of its thread', async () => {
-    const of = spec('story', { stream: true });
+    const of = spec('story', { function: 'generate' as FunctionName, stream: true });
     send({ kind: 'execute', spec: of });
     await end(of);
     const last = await jsm.streams.getMessage(STREAMS.streams, {

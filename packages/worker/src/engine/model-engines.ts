@@ -1,5 +1,5 @@
 /**
- * The engines of one loaded model: the tensor engine, which serves every model, and the engine of the
+ * The engines of one loaded model: the tensor engine, which every model has, and the engine of the
  * model's own function.
  */
 import type { ModelManifest } from '@llmos/base';
