@@ -163,5 +163,4 @@ function applyRegistryChange(state: KernelState, { gone, changed }: ModelChanges
   // What was broken may have been mended by registering it again.
   for (const target of changed) state.faults.clearTarget(target);
   if (gone.length > 0 || state.unroutedCount > 0) beginReroute(state);
-  state.needsProvisioning = true;
 }

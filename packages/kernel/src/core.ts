@@ -147,10 +147,7 @@ function nodeRow(state: KernelState, node: Node, now: Instant): NodeRow {
     leaseMs: Math.max(0, Math.round(node.lastHeardMs + state.config.nodeLeaseMs - now.nowMs)),
     ...(faults.length === 0 ? {} : { faults }),
     ...(node.clockOffsetMs === undefined ? {} : { clockOffsetMs: node.clockOffsetMs }),
-    processes: state.processes
-      .all()
-      .filter(({ nodeId, state: { kind } }) => nodeId === node.nodeId && kind !== 'backing-off')
-      .length,
+    processes: state.processes.countOn(node.nodeId),
   };
 }
 

@@ -4,16 +4,19 @@ import { modelOf } from './core-fixture';
 
 export interface CountedModels {
   readonly models: readonly ModelRegistration[];
-  /** How often the name or the task of any of them was read meanwhile. */
+  /** How often one of the fields of any of them was read meanwhile. */
   readonly looksAt: (act: () => void) => number;
 }
 
-export function countedModels(count: number): CountedModels {
+export function countedModels(
+  count: number,
+  fields: readonly (keyof ModelRegistration)[] = ['name', 'manifest'],
+): CountedModels {
   let looks = 0;
   const models = Array.from({ length: count }, (_, at): ModelRegistration => {
     const model = modelOf(`model-${String(at).padStart(4, '0')}`);
     const counted = { ...model };
-    for (const field of ['name', 'manifest'] as const) {
+    for (const field of fields) {
       Object.defineProperty(counted, field, {
         enumerable: true,
         get: () => {

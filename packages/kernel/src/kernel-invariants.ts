@@ -16,12 +16,15 @@
  *     held weighs, is counted.
  * K13 blocks: what waits has a process or a block that says why; faults are of nodes of now.
  * K14 classes: the permits that each class and tenant holds of a process are counted.
+ * K15 demand: the index of who is short of a process, and for what, says what a scan of everything
+ *     would (`scheduling/demand-scan.ts`).
  */
 import { TASK_CLASSES } from '@llmos/base';
 import type { KernelState } from './kernel-state';
 import { CORE_LIMITS } from './limits';
 import { isPlaced, isServing, type Process } from './processes/process';
-import { isShort } from './scheduling/provisioning';
+import { demandViolations } from './scheduling/demand-scan';
+import { isShort, mustProvision } from './scheduling/provisioning';
 import { callerOf, isOpen, type Task } from './tasks/task';
 import { ancestorsOf } from './tasks/task-table';
 import { weightOf } from './tasks/task-weight';
@@ -38,6 +41,7 @@ export function findViolations(state: KernelState): string[] {
     ...callerViolations(state),
     ...massViolations(state),
     ...blockViolations(state),
+    ...demandViolations(state),
   ];
 }
 
@@ -267,7 +271,7 @@ function blockViolations(state: KernelState): string[] {
     found.push(`K13: ${state.faults.size} faults are remembered`);
   }
   // Before the next round of provisioning nothing has been judged yet.
-  if (state.needsProvisioning || !state.catalog.isKnown) return found;
+  if (mustProvision(state) || !state.catalog.isKnown) return found;
   for (const target of state.queue.targets()) {
     const isBlocked = state.blocks.get(target) !== undefined;
     if (isShort(state, target) && !isBlocked && state.catalog.isTarget(target)) {

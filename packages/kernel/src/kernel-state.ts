@@ -17,7 +17,8 @@ import { Alarms } from './scheduling/alarms';
 import { CancelledIds } from './tasks/cancelled-ids';
 import { EarlyCancels } from './tasks/early-cancels';
 import { RequestWindow } from './scheduling/request-window';
-import { RunQueue } from './scheduling/run-queue';
+import { DemandIndex } from './scheduling/demand-index';
+import { RunQueue, isMoreUrgent } from './scheduling/run-queue';
 import type { Sweeps } from './scheduling/sweeps';
 import { noSweeps } from './scheduling/sweeps';
 import { ServiceTimes } from './scheduling/turn-estimate';
@@ -79,8 +80,6 @@ export interface KernelState {
   readonly lookUps: RequestWindow;
   /** Work on very many tasks that goes on over several ticks. */
   readonly sweeps: Sweeps;
-  /** Tasks of a target that is gone are still to end, once there is room for their commits. */
-  endsWait: boolean;
   /** Tasks that wait until the models are known. */
   unroutedCount: number;
 
@@ -88,10 +87,10 @@ export interface KernelState {
   readonly processAlarms: Alarms<ProcessId>;
   readonly nodeAlarms: Alarms<NodeId>;
 
-  /** Targets whose queue or permits changed since the last tick. */
-  readonly dirtyTargets: Set<string>;
-  /** Something changed that may start, stop or evict a process. */
-  needsProvisioning: boolean;
+  /** Targets of which some process may take a task that it could not take at the last tick. */
+  readonly offers: Set<string>;
+  /** Who is short of a process, and what each waits for. */
+  readonly demand: DemandIndex;
   outbox: KernelDecision[];
   readonly confirms: Map<string, PendingConfirm>;
   progress: number;
@@ -110,8 +109,8 @@ export interface KernelState {
 }
 
 export function createKernelState(config: CoreConfig): KernelState {
-  const catalog = new Catalog();
   return {
+    ...createTables(config),
     config,
     now: { nowMs: 0, wallMs: 0 },
     epoch: 0 as Epoch,
@@ -120,20 +119,9 @@ export function createKernelState(config: CoreConfig): KernelState {
     recovery: { kind: 'over' },
     lastRecoveredIntakeMs: Number.NEGATIVE_INFINITY,
     lastSequence: 0,
-    catalog,
     tasks: new TaskTable(),
     callers: new CallerTable(),
     chains: new KeyChains(),
-    queue: new RunQueue(),
-    nodes: new NodeTable(),
-    processes: new ProcessTable(),
-    ledger: new MemoryLedger(config.headroomShare),
-    desired: new DesiredReplicas(catalog),
-    faults: new FaultTable({
-      backoff: config.restartBackoff,
-      windowMs: config.restartWindowMs,
-      permanentMs: config.permanentFaultMs,
-    }),
     blocks: new TargetBlocks(),
     affinities: new RecentMap(CORE_LIMITS.maxKeyAffinities),
     services: new ServiceTimes(),
@@ -146,13 +134,10 @@ export function createKernelState(config: CoreConfig): KernelState {
     commits: new RequestWindow(CORE_LIMITS.maxOpenCommits, CORE_LIMITS.maxWaitingCommits),
     lookUps: new RequestWindow(CORE_LIMITS.maxOpenLookUps, Number.POSITIVE_INFINITY),
     sweeps: noSweeps(),
-    endsWait: false,
     unroutedCount: 0,
     taskAlarms: new Alarms(),
     processAlarms: new Alarms(),
     nodeAlarms: new Alarms(),
-    dirtyTargets: new Set(),
-    needsProvisioning: false,
     outbox: [],
     confirms: new Map(),
     progress: 0,
@@ -163,6 +148,53 @@ export function createKernelState(config: CoreConfig): KernelState {
     runningCount: 0,
     lastProcessNumber: 0,
     breaches: [],
+  };
+}
+
+type ConnectedTables = Pick<
+  KernelState,
+  | 'catalog'
+  | 'queue'
+  | 'nodes'
+  | 'processes'
+  | 'ledger'
+  | 'desired'
+  | 'faults'
+  | 'offers'
+  | 'demand'
+>;
+
+/** The tables that tell their changes, and who is told: dispatch of `offers`, provisioning of all. */
+function createTables(config: CoreConfig): ConnectedTables {
+  const offers = new Set<string>();
+  const demand = new DemandIndex(isMoreUrgent);
+  const noteFacts = (target: string): void => demand.noteTarget(target, 'facts');
+  const queue = new RunQueue({
+    onOffer: (target) => offers.add(target),
+    onChange: (target, size) => demand.noteQueue(target, size),
+  });
+  const processes = new ProcessTable({
+    onState: ({ target, nodeId, deviceId }) => {
+      noteFacts(target);
+      demand.rooms.noteDevice(nodeId, deviceId);
+    },
+    onWork: (process) => demand.noteWork(process),
+    onRoom: ({ target }) => offers.add(target),
+  });
+  const catalog = new Catalog((change) => {
+    desired.follow(change);
+    if (change.kind === 'model') noteFacts(change.target);
+    else for (const table of [queue, processes, desired]) table.targets().forEach(noteFacts);
+  });
+  const desired = new DesiredReplicas(catalog, noteFacts);
+  const { restartBackoff: backoff, restartWindowMs: windowMs, permanentFaultMs } = config;
+  return {
+    ...{ offers, demand, queue, processes, catalog, desired },
+    nodes: new NodeTable((nodeId) => demand.rooms.noteNode(nodeId)),
+    ledger: new MemoryLedger(config.headroomShare, (nodeId, deviceId) =>
+      demand.rooms.noteDevice(nodeId, deviceId),
+    ),
+    faults: new FaultTable({ backoff, windowMs, permanentMs: permanentFaultMs }, noteFacts),
   };
 }
 

@@ -1,6 +1,7 @@
 /**
  * The bytes of every device: reserved for processes that start, committed to those that are ready,
- * free. Invariant K3: reserved + committed never exceeds usable = capacity − headroom. Sole writer.
+ * free. Invariant K3: reserved + committed never exceeds usable = capacity − headroom. Sole writer;
+ * tells the devices whose bytes have changed.
  */
 import type { NodeId, ProcessId } from '@llmos/base';
 
@@ -41,7 +42,10 @@ export class MemoryLedger {
   private readonly devices = new Map<string, Device>();
   private readonly entries = new Map<ProcessId, Entry>();
 
-  constructor(private readonly headroomShare: number) {}
+  constructor(
+    private readonly headroomShare: number,
+    private readonly onChange: (nodeId: NodeId, deviceId: string) => void = () => undefined,
+  ) {}
 
   /** The node's processes must have been released before its devices are replaced. */
   setDevices(
@@ -59,12 +63,15 @@ export class MemoryLedger {
         reservedBytes: 0,
         committedBytes: 0,
       });
+      this.onChange(nodeId, id);
     }
   }
 
   removeNode(nodeId: NodeId): void {
     for (const [name, device] of this.devices) {
-      if (device.nodeId === nodeId) this.devices.delete(name);
+      if (device.nodeId !== nodeId) continue;
+      this.devices.delete(name);
+      this.onChange(nodeId, device.deviceId);
     }
     for (const [pid, entry] of this.entries) {
       if (entry.device.nodeId === nodeId) this.entries.delete(pid);
@@ -79,6 +86,7 @@ export class MemoryLedger {
     if (!Number.isFinite(bytes) || bytes < 0 || bytes > freeBytes(device)) return false;
     device.reservedBytes += bytes;
     this.entries.set(request.pid, { device, kind: 'reserved', bytes, leastBytes: bytes });
+    this.onChange(device.nodeId, device.deviceId);
     return true;
   }
 
@@ -99,18 +107,19 @@ export class MemoryLedger {
 
   /**
    * A ready process was measured again: it grows as far as there is room, and gives back what it
-   * grew by. @returns whether room came free.
+   * grew by.
    */
-  measure(pid: ProcessId, measuredBytes: number): boolean {
+  measure(pid: ProcessId, measuredBytes: number): void {
     const entry = this.entries.get(pid);
-    if (entry?.kind !== 'committed') return false;
+    if (entry?.kind !== 'committed') return;
     const wanted = Number.isFinite(measuredBytes) ? Math.ceil(measuredBytes) : 0;
     const grantable = Math.min(wanted, entry.bytes + freeBytes(entry.device));
     const bytes = Math.max(entry.leastBytes, grantable);
-    const isLess = bytes < entry.bytes;
-    entry.device.committedBytes += bytes - entry.bytes;
+    if (bytes === entry.bytes) return;
+    const { device } = entry;
+    device.committedBytes += bytes - entry.bytes;
     entry.bytes = bytes;
-    return isLess;
+    this.onChange(device.nodeId, device.deviceId);
   }
 
   /** Gives everything back; may be called twice. */
@@ -118,8 +127,10 @@ export class MemoryLedger {
     const entry = this.entries.get(pid);
     if (entry === undefined) return;
     this.entries.delete(pid);
-    if (entry.kind === 'reserved') entry.device.reservedBytes -= entry.bytes;
-    else entry.device.committedBytes -= entry.bytes;
+    const { device } = entry;
+    if (entry.kind === 'reserved') device.reservedBytes -= entry.bytes;
+    else device.committedBytes -= entry.bytes;
+    this.onChange(device.nodeId, device.deviceId);
   }
 
   bytesOf(pid: ProcessId): number {

@@ -6,14 +6,14 @@ import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { nextJudgementMs } from './failure-detector';
 import type { Node } from './node';
-import { createProcess, type Process } from '../processes/process';
+import type { Process } from '../processes/process';
 import {
   applyReport,
+  armProcess,
   loadTimeoutAtMs,
   loseProcess,
   sendStart,
   sendStop,
-  setState,
 } from '../processes/process-life';
 
 type Attached = Extract<KernelEvent, { kind: 'node-attached' }>;
@@ -50,7 +50,6 @@ export function attachNode(state: KernelState, event: Attached): void {
   announceNode(state, nodeId, 'attached', { session });
   missUnreported(state, nodeId, event.processes);
   for (const reported of event.processes) applyProcessChange(state, nodeId, reported);
-  state.needsProvisioning = true;
 }
 
 export function detachNode(state: KernelState, nodeId: NodeId, session: string): void {
@@ -61,14 +60,11 @@ export function detachNode(state: KernelState, nodeId: NodeId, session: string):
 export function hearNode(state: KernelState, event: NodeBeat): void {
   const { nodeId, freeMemoryBytes, clockOffsetMs } = event;
   state.nodes.noteClock(nodeId, clockOffsetMs);
-  const before = state.nodes.get(nodeId)?.state.kind;
   state.nodes.hear(nodeId, freeMemoryBytes, state.now.nowMs);
   const node = state.nodes.get(nodeId);
   if (node === undefined) return;
   if (node.state.kind === 'lost') tryRevive(state, node);
   else armNode(state, node);
-  // A suspect node gets no new processes; now it may.
-  if (before !== 'alive' && node.state.kind === 'alive') state.needsProvisioning = true;
 }
 
 /** What a process holds beyond what it took to get ready is its memory too. */
@@ -95,10 +91,7 @@ export function applyMemory(
   for (const process of changed) {
     const told = process.contexts === undefined ? 0 : contextBytes(process, process.contexts);
     const grownBytes = Math.max(told, measuredGrowth(process));
-    // Who waits for memory may have it now.
-    if (state.ledger.measure(process.pid, process.footprintBytes + grownBytes)) {
-      state.needsProvisioning = true;
-    }
+    state.ledger.measure(process.pid, process.footprintBytes + grownBytes);
   }
 }
 
@@ -125,7 +118,6 @@ function tryRevive(state: KernelState, node: Node): void {
   if (node.leftBehind.length > 0 && sinceMs < CORE_LIMITS.leftBehindMs) return;
   state.nodes.revive(nodeId, state.now.nowMs);
   state.ledger.setDevices(nodeId, node.capabilities.devices);
-  state.needsProvisioning = true;
   armNode(state, node);
   announceNode(state, nodeId, 'revived', {});
 }
@@ -136,9 +128,8 @@ export function judgeNode(state: KernelState, nodeId: NodeId): void {
   const node = state.nodes.get(nodeId);
   if (node?.state.kind === 'lost') {
     if (state.now.nowMs - node.state.sinceMs >= CORE_LIMITS.lostNodeRowMs) {
-      state.nodes.forget(nodeId);
       // Work that waited for it to come back has nothing left to wait for.
-      state.needsProvisioning = true;
+      state.nodes.forget(nodeId);
     } else {
       armNode(state, node);
     }
@@ -153,7 +144,6 @@ export function judgeNode(state: KernelState, nodeId: NodeId): void {
     state.ledger.removeNode(nodeId);
     // It is another machine, or was restarted, by the time it takes anything again.
     state.faults.clearNode(nodeId);
-    state.needsProvisioning = true;
   }
   if (node !== undefined) armNode(state, node);
 }
@@ -201,7 +191,7 @@ function adoptProcess(state: KernelState, nodeId: NodeId, reported: ReportedProc
     refuseProcess(state, nodeId, reported);
     return;
   }
-  const process = createProcess({
+  const process = state.processes.add({
     pid,
     target,
     nodeId,
@@ -212,8 +202,7 @@ function adoptProcess(state: KernelState, nodeId: NodeId, reported: ReportedProc
     isReconciled: false,
     nowMs: state.now.nowMs,
   });
-  state.processes.add(process);
-  setState(state, process, process.state);
+  armProcess(state, process);
   applyReport(state, process, reported);
   if (process.state.kind !== 'ready') return;
   process.nextGreetAtMs = state.now.nowMs + state.config.repeatMs / 2;
@@ -262,9 +251,7 @@ function loseNodeProcesses(state: KernelState, nodeId: NodeId, message: string):
 }
 
 function processesOn(state: KernelState, nodeId: NodeId): Process[] {
-  return state.processes
-    .all()
-    .filter((process) => process.nodeId === nodeId && process.state.kind !== 'backing-off');
+  return state.processes.onNode(nodeId);
 }
 
 function armNode(state: KernelState, node: Node): void {

@@ -1,9 +1,12 @@
-/** All nodes that attached under this leader. Sole writer of node rows. */
+/**
+ * All nodes that attached under this leader. Sole writer of node rows; tells those that came, went,
+ * or are judged otherwise, so that whether they may take processes may have changed.
+ */
 import type { NodeCapabilities, NodeId } from '@llmos/base';
 import { compareIds } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import { judgeNode } from './failure-detector';
-import type { LeftBehind, Node } from './node';
+import { mayTake, type LeftBehind, type Node } from './node';
 
 export interface Attachment {
   readonly nodeId: NodeId;
@@ -11,8 +14,14 @@ export interface Attachment {
   readonly capabilities: NodeCapabilities;
 }
 
+type Row = { -readonly [Key in keyof Node]: Node[Key] };
+
 export class NodeTable {
-  private readonly nodes = new Map<NodeId, Node>();
+  private readonly nodes = new Map<NodeId, Row>();
+  /** By id; undefined after one came or went. */
+  private inOrder: readonly Node[] | undefined;
+
+  constructor(private readonly onChange: (nodeId: NodeId) => void = () => undefined) {}
 
   get size(): number {
     return this.nodes.size;
@@ -23,8 +32,9 @@ export class NodeTable {
   }
 
   /** By id, so that every walk over the nodes has the same order. */
-  all(): Node[] {
-    return [...this.nodes.values()].sort((a, b) => compareIds(a.nodeId, b.nodeId));
+  all(): readonly Node[] {
+    this.inOrder ??= [...this.nodes.values()].sort((a, b) => compareIds(a.nodeId, b.nodeId));
+    return this.inOrder;
   }
 
   /** `full` where no row is free: the node stays unknown. */
@@ -33,7 +43,7 @@ export class NodeTable {
     const known = this.nodes.get(nodeId);
     if (known === undefined && !this.makeRoom()) return 'full';
     const isSameSession = known?.session === session;
-    const node: Node = {
+    const node: Row = {
       nodeId,
       session,
       // Within a session the capacity stays: its processes were placed by it.
@@ -48,6 +58,8 @@ export class NodeTable {
       heardAgainMs: undefined,
     };
     this.nodes.set(nodeId, node);
+    this.inOrder = undefined;
+    this.onChange(nodeId);
     return node;
   }
 
@@ -61,7 +73,9 @@ export class NodeTable {
     }
     node.lastHeardMs = nowMs;
     node.freeMemoryBytes = freeMemoryBytes;
-    if (node.isAttached) node.state = { kind: 'alive' };
+    if (!node.isAttached || node.state.kind === 'alive') return;
+    node.state = { kind: 'alive' };
+    this.onChange(nodeId);
   }
 
   /** For people: nothing is decided by a node's clock. */
@@ -73,12 +87,16 @@ export class NodeTable {
   /** Until its agent starts anew. */
   leave(nodeId: NodeId): void {
     const node = this.nodes.get(nodeId);
-    if (node !== undefined) node.isLeaving = true;
+    if (node === undefined || node.isLeaving) return;
+    node.isLeaving = true;
+    this.onChange(nodeId);
   }
 
   detach(nodeId: NodeId, session: string): void {
     const node = this.nodes.get(nodeId);
-    if (node?.session === session) node.isAttached = false;
+    if (node?.session !== session || !node.isAttached) return;
+    node.isAttached = false;
+    this.onChange(nodeId);
   }
 
   /** Moves the row to its present judgement; answers it where that changed. */
@@ -88,6 +106,7 @@ export class NodeTable {
     const judgement = judgeNode(node, nowMs, leaseMs);
     if (judgement === node.state.kind) return undefined;
     node.state = judgement === 'alive' ? { kind: 'alive' } : { kind: judgement, sinceMs: nowMs };
+    this.onChange(nodeId);
     return judgement;
   }
 
@@ -121,17 +140,25 @@ export class NodeTable {
     node.lastHeardMs = nowMs;
     node.leftBehind = [];
     node.heardAgainMs = undefined;
+    this.onChange(nodeId);
   }
 
   forget(nodeId: NodeId): void {
-    this.nodes.delete(nodeId);
+    if (!this.nodes.delete(nodeId)) return;
+    this.inOrder = undefined;
+    this.onChange(nodeId);
+  }
+
+  /** Those that may get processes now, by id. */
+  takers(): readonly Node[] {
+    return this.all().filter(mayTake);
   }
 
   private makeRoom(): boolean {
     if (this.nodes.size < CORE_LIMITS.maxNodes) return true;
     const lost = this.all().find((node) => node.state.kind === 'lost');
     if (lost === undefined) return false;
-    this.nodes.delete(lost.nodeId);
+    this.forget(lost.nodeId);
     return true;
   }
 }

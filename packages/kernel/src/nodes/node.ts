@@ -18,17 +18,22 @@ export interface Node {
   /** Of the agent program that runs now. */
   readonly session: string;
   readonly capabilities: NodeCapabilities;
-  state: NodeState;
+  readonly state: NodeState;
   /** Its stream is open: commands reach it. */
-  isAttached: boolean;
+  readonly isAttached: boolean;
   /** Its agent stops: what runs there may end, nothing new may begin. */
-  isLeaving: boolean;
-  lastHeardMs: number;
-  freeMemoryBytes: number;
+  readonly isLeaving: boolean;
+  readonly lastHeardMs: number;
+  readonly freeMemoryBytes: number;
   /** Its wall clock less the NATS server's; undefined while it did not say. */
-  clockOffsetMs: number | undefined;
+  readonly clockOffsetMs: number | undefined;
   /** Of a lost node; it counts again once they have exited, so that no memory is promised twice. */
-  leftBehind: LeftBehind[];
+  readonly leftBehind: readonly LeftBehind[];
   /** When a lost node was heard of again over its old stream. */
-  heardAgainMs: number | undefined;
+  readonly heardAgainMs: number | undefined;
+}
+
+/** Whether a node may get processes now. */
+export function mayTake(node: Node): boolean {
+  return node.state.kind === 'alive' && node.isAttached && !node.isLeaving;
 }

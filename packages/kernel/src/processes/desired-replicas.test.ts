@@ -3,7 +3,6 @@ import { DesiredReplicas } from './desired-replicas';
 /** Names without a version mean version `newest`; every resolution is counted. */
 function setUp() {
   const catalog = {
-    revision: 0,
     newest: '1',
     resolved: 0,
     resolveTarget(text: string): string | undefined {
@@ -32,7 +31,7 @@ it('follows a name to the version that is the newest now', () => {
   desired.replace('a', 2);
   expect(desired.of('a@1')).toBe(2);
   catalog.newest = '2';
-  catalog.revision += 1;
+  desired.follow({ kind: 'model', name: 'a', target: 'a@2' });
   expect([desired.of('a@1'), desired.of('a@2')]).toEqual([0, 2]);
 });
 

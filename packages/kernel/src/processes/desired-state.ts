@@ -9,7 +9,6 @@ export function setDesired(state: KernelState, request: SpawnRequest): void {
   const wanted = Number.isFinite(request.replicas) ? Math.floor(request.replicas) : 0;
   const replicas = Math.max(0, Math.min(CORE_LIMITS.maxReplicas, wanted));
   const isLowered = replicas < state.desired.replace(request.model, replicas);
-  state.needsProvisioning = true;
   const target = state.catalog.resolveTarget(request.model);
   // Whoever asks for it again wants another try now.
   if (target !== undefined && replicas > 0) state.faults.clearTarget(target);

@@ -101,7 +101,7 @@ describe('a fault', () => {
   });
 
   it('makes room for newer ones: what has passed goes first, then the oldest', () => {
-    const faults = new FaultTable(RULES, 2);
+    const faults = new FaultTable(RULES, () => undefined, 2);
     faults.fail(failure(0, { target: 'permanent', isPermanent: true }));
     faults.fail(failure(0, { target: 'passed' }));
     faults.fail(failure(4_000, { target: 'new' }));

@@ -1,6 +1,6 @@
 /**
  * What failed where: for each (target, node) how often in a row, why, and until when nothing of the
- * target is started there. Sole writer of its rows.
+ * target is started there. Sole writer of its rows; tells the targets whose rows have changed.
  *
  * A fault belongs to the pair. A machine that is short of memory says nothing about the model, a
  * broken model nothing about its machine, and what fails on one node may run on the next. Whoever
@@ -56,6 +56,7 @@ export class FaultTable {
 
   constructor(
     private readonly rules: FaultRules,
+    private readonly onChange: (target: string) => void = () => undefined,
     private readonly maxFaults: number = CORE_LIMITS.maxFaults,
   ) {}
 
@@ -126,7 +127,7 @@ export class FaultTable {
   /** It is gone, has other files, or somebody asked for another try. */
   clearTarget(target: string): void {
     this.count -= this.byTarget.get(target)?.size ?? 0;
-    this.byTarget.delete(target);
+    if (this.byTarget.delete(target)) this.onChange(target);
   }
 
   /** It went, or its agent started anew. */
@@ -143,6 +144,7 @@ export class FaultTable {
     if (faults?.delete(nodeId) !== true) return;
     this.count -= 1;
     if (faults.size === 0) this.byTarget.delete(target);
+    this.onChange(target);
   }
 
   private waitMs({ hadWork }: Failure, failures: number): number {
@@ -167,6 +169,7 @@ export class FaultTable {
     }
     const faults = this.byTarget.get(target) ?? new Map<NodeId, Fault>();
     this.byTarget.set(target, faults.set(nodeId, fault));
+    this.onChange(target);
   }
 
   /** Forgets what has passed, else the oldest: at worst that is tried once more. */

@@ -13,8 +13,6 @@ export function wakeProcess(state: KernelState, process: Process): void {
     if (isSilent(state, process)) drainProcess(state, process, { reason: 'silent', graceMs: 0 });
   } else if (current.kind === 'draining' && nowMs >= current.nextSendAtMs) {
     sendStop(state, process);
-  } else if (current.kind === 'backing-off') {
-    state.needsProvisioning = true;
   } else if (current.kind === 'ready') {
     watchReady(state, process);
   }

@@ -1,6 +1,6 @@
 /**
- * The life of a process: started, ready, draining, dead, started again. Sole writer of process
- * state and of the ledger's entries.
+ * The life of a process: started, ready, draining, dead, started again. Nobody else moves a row to
+ * another state, or writes the ledger's entries.
  */
 import type { ErrorBody, NodeId, ProcessId, ReportedProcess } from '@llmos/base';
 import { assertNever, errorBody } from '@llmos/base';
@@ -118,19 +118,9 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
   const wasAsked = before.kind === 'draining' && !isFailure(before.reason);
   const hadWork = process.running.size > 0;
   state.ledger.release(process.pid);
-  process.foreign.clear();
-  process.settled.clear();
-  process.isReconciled = false;
-  process.permits = 0;
-  process.contexts = undefined;
-  process.deaf = undefined;
-  process.foreignCount = 0;
-  process.residentBytes = undefined;
-  setState(state, process, {
-    kind: 'backing-off',
-    untilMs: state.now.nowMs,
-    message: loss.message,
-  });
+  const { nowMs } = state.now;
+  state.processes.forget(process, { kind: 'backing-off', untilMs: nowMs, message: loss.message });
+  armProcess(state, process);
   state.queue.unpin(process.target, process.pid);
   // One that was stopped for its silence exits in order, too.
   const isOrderly = loss.isOrderly === true && before.kind !== 'draining';
@@ -177,13 +167,10 @@ export function removeProcess(state: KernelState, process: Process, reason: stri
   state.queue.unpin(process.target, process.pid);
   state.processAlarms.clear(process.pid);
   state.processes.remove(process, row, state.now.nowMs);
-  state.needsProvisioning = true;
 }
 
 export function setState(state: KernelState, process: Process, next: ProcessState): void {
-  process.state = next;
-  state.needsProvisioning = true;
-  state.dirtyTargets.add(process.target);
+  state.processes.setState(process, next);
   armProcess(state, process);
 }
 
@@ -206,7 +193,8 @@ function nextStepMs(state: KernelState, process: Process): number {
     case 'draining':
       return current.isFinishing ? silenceLookMs(state) : current.nextSendAtMs;
     case 'backing-off':
-      return current.untilMs > state.now.nowMs ? current.untilMs : Number.POSITIVE_INFINITY;
+      // It is started again by whoever waits for it, when the fault of its node is over.
+      return Number.POSITIVE_INFINITY;
     case 'ready': {
       const greetAtMs = process.isReconciled ? Number.POSITIVE_INFINITY : process.nextGreetAtMs;
       return Math.min(greetAtMs, silenceLookMs(state));
@@ -227,15 +215,14 @@ function becomeReady(
   report: Extract<ReportedProcess['report'], { kind: 'ready' }>,
 ): void {
   const { nowMs } = state.now;
-  process.permits = boundPermits(report.permits);
   process.footprintBytes = report.footprintBytes;
   process.runsOn = report.device;
   process.lastHeardMs = nowMs;
-  process.idleSinceMs = nowMs;
   state.ledger.commit(process.pid, report.footprintBytes);
   state.faults.recover(process.target, process.nodeId, nowMs);
   state.progress += 1;
-  setState(state, process, { kind: 'ready', sinceMs: nowMs });
+  state.processes.open(process, boundPermits(report.permits), nowMs);
+  armProcess(state, process);
   announceProcess(state, process, 'ready', {
     device: process.deviceId,
     footprintBytes: report.footprintBytes,

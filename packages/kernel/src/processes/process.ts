@@ -54,7 +54,7 @@ export interface TenantAndClass {
 const NONE: Readonly<Record<TaskClass, number>> = { interactive: 0, standard: 0, batch: 0 };
 
 /** How many of each class each tenant has; one that has none takes no memory. */
-class TenantCounts {
+export class TenantCounts {
   private readonly counts = new Map<TenantId, Record<TaskClass, number>>();
 
   get tenants(): readonly TenantId[] {
@@ -79,15 +79,16 @@ class TenantCounts {
   }
 }
 
+/** A row as others see it: what orders, memory and turns follow from is written by the table alone. */
 export interface Process {
   readonly pid: ProcessId;
   readonly target: string;
   /** Of the current incarnation, or the last one while backing off. */
-  nodeId: NodeId;
-  deviceId: string;
-  reservedBytes: number;
-  incarnation: number;
-  state: ProcessState;
+  readonly nodeId: NodeId;
+  readonly deviceId: string;
+  readonly reservedBytes: number;
+  readonly incarnation: number;
+  readonly state: ProcessState;
   osPid: number | undefined;
   /** Where it says it runs: a node may fall back to another device than it was given. */
   runsOn: string | undefined;
@@ -97,18 +98,18 @@ export interface Process {
   residentBytes: number | undefined;
   /** Of a model that generates, as its node said last. */
   contexts: ProcessContexts | undefined;
-  permits: number;
+  readonly permits: number;
   /** Sequences of the tasks that hold a permit. */
-  readonly running: Set<number>;
+  readonly running: ReadonlySet<number>;
   /** How many of those are of each class. */
-  readonly runningByClass: Record<TaskClass, number>;
-  readonly runningByTenant: TenantCounts;
+  readonly runningByClass: Readonly<Record<TaskClass, number>>;
+  readonly runningByTenant: Pick<TenantCounts, 'tenants' | 'of'>;
   /** Attempts it runs that are not (or not yet) ours: name → number. They take room, too. */
-  readonly foreign: Map<string, number>;
+  readonly foreign: ReadonlyMap<string, number>;
   /** Attempts whose end we know, until a heartbeat no longer names them. */
   readonly settled: Map<string, number>;
   /** False for one that an earlier leader started, until its first heartbeat to us. */
-  isReconciled: boolean;
+  readonly isReconciled: boolean;
   nextGreetAtMs: number;
   lastHeardMs: number;
   /** Whose commands it obeys, while that is another epoch than ours. */
@@ -116,7 +117,7 @@ export interface Process {
   /** Commands that it has refused because no leader had their epoch, as it said last. */
   foreignCount: number;
   /** Since when nothing runs in it; undefined while something does. */
-  idleSinceMs: number | undefined;
+  readonly idleSinceMs: number | undefined;
 }
 
 export interface ProcessBirth {
@@ -129,29 +130,6 @@ export interface ProcessBirth {
   readonly state: ProcessState;
   readonly isReconciled: boolean;
   readonly nowMs: number;
-}
-
-export function createProcess(birth: ProcessBirth): Process {
-  const { nowMs, ...fields } = birth;
-  return {
-    ...fields,
-    osPid: undefined,
-    runsOn: undefined,
-    footprintBytes: 0,
-    residentBytes: undefined,
-    contexts: undefined,
-    permits: 0,
-    running: new Set(),
-    runningByClass: { interactive: 0, standard: 0, batch: 0 },
-    runningByTenant: new TenantCounts(),
-    foreign: new Map(),
-    settled: new Map(),
-    nextGreetAtMs: nowMs,
-    lastHeardMs: nowMs,
-    deaf: undefined,
-    foreignCount: 0,
-    idleSinceMs: nowMs,
-  };
 }
 
 /** How many more tasks it may get now. */

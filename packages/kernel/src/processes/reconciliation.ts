@@ -29,17 +29,13 @@ export function applyHeartbeat(
   const named = running.slice(0, CORE_LIMITS.maxReportedAttempts);
   const names = new Set(named.map((attempt) => taskName(attempt.tenant, attempt.task)));
   for (const name of process.settled.keys()) if (!names.has(name)) process.settled.delete(name);
-  const hadForeign = process.foreign.size > 0;
-  process.foreign.clear();
+  state.processes.reconcile(process);
   for (const attempt of named) applyNamed(state, process, attempt);
   for (const sequence of [...process.running]) {
     const task = state.tasks.get(sequence);
     if (task?.state.kind !== 'running') continue;
     if (!names.has(taskName(task.spec.tenant, task.spec.id))) noteMissed(state, task, task.state);
   }
-  if (!process.isReconciled || hadForeign) state.needsProvisioning = true;
-  process.isReconciled = true;
-  state.dirtyTargets.add(process.target);
 }
 
 function applyNamed(state: KernelState, process: Process, attempt: RunningAttempt): void {
@@ -55,7 +51,7 @@ function applyNamed(state: KernelState, process: Process, attempt: RunningAttemp
     confirmFinished(state, addressOf(process), attempt);
     return;
   }
-  process.foreign.set(name, attempt.attempt);
+  state.processes.addForeign(process, name, attempt.attempt);
   if (task !== undefined && task.mayRunElsewhere && isOpen(task)) {
     const kind = task.state.kind;
     // Adopts it where it can; else it is queued or held again as before.

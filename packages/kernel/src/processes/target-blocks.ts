@@ -1,7 +1,8 @@
 /**
  * Targets that need a process and can't get one now: each is blocked *until, because*. Its tasks
- * wait in the queue until their deadlines. Provisioning is the sole writer: it judges every target
- * that is short in each of its rounds, so a row is never older than what it says.
+ * wait in the queue until their deadlines. Provisioning is the sole writer: a target is judged
+ * again when something has changed that its block follows from, so no row is older than what it
+ * says.
  *
  * Bounded by the registry: only what tasks wait for, or spawn requests name, has a row.
  */
@@ -16,16 +17,10 @@ export interface TargetBlock {
 }
 
 export class TargetBlocks {
-  private blocks = new Map<string, TargetBlock>();
-  private earliestMs = Number.POSITIVE_INFINITY;
+  private readonly blocks = new Map<string, TargetBlock>();
 
   get size(): number {
     return this.blocks.size;
-  }
-
-  /** When the first of them is to be judged again; infinite where none is. */
-  get nextMs(): number {
-    return this.earliestMs;
   }
 
   get(target: string): TargetBlock | undefined {
@@ -36,11 +31,11 @@ export class TargetBlocks {
     return this.blocks;
   }
 
-  replaceAll(blocks: Map<string, TargetBlock>): void {
-    this.blocks = blocks;
-    this.earliestMs = Number.POSITIVE_INFINITY;
-    for (const { untilMs } of blocks.values()) {
-      this.earliestMs = Math.min(this.earliestMs, untilMs ?? Number.POSITIVE_INFINITY);
-    }
+  set(target: string, block: TargetBlock): void {
+    this.blocks.set(target, block);
+  }
+
+  delete(target: string): void {
+    this.blocks.delete(target);
   }
 }

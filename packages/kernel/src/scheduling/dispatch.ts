@@ -11,10 +11,10 @@ import { preemptFor } from './preemption';
 import { isMoreUrgent } from './run-queue';
 import { hasApartTask, moveTask, runningState } from '../tasks/task-moves';
 
-/** Looks only at targets whose queue or permits changed. */
+/** Looks only at targets of which a process may take more than before. */
 export function dispatchTasks(state: KernelState): void {
-  const targets = state.queue.byUrgency(state.dirtyTargets);
-  state.dirtyTargets.clear();
+  const targets = state.queue.byUrgency(state.offers);
+  state.offers.clear();
   for (const target of targets) {
     for (let choice = choose(state, target); choice !== undefined; choice = choose(state, target)) {
       dispatch(state, choice);

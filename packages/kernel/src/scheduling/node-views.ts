@@ -1,79 +1,76 @@
-/** The nodes that may get a process now, as placement looks at them. */
+/**
+ * The nodes that may get a process now, as placement looks at them: one device, and all of them for
+ * a target.
+ */
+import type { NodeId } from '@llmos/base';
+import { compareIds } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
-import type { Node } from '../nodes/node';
 import type { DeviceView, EvictableProcess, NodeView } from '../placement/node-view';
 import { isServing, type Process } from '../processes/process';
 import { isSpare } from './demand';
 
-/** @param promised devices (`node/device`) whose room waits for a more urgent target. */
-export function viewNodes(
+type Room = Omit<DeviceView, 'isPromised'>;
+
+/** @param before what it was called, and by whom it was provided. */
+export function viewDevice(
   state: KernelState,
-  target: string,
-  promised: ReadonlySet<string>,
-): NodeView[] {
-  const byNode = new Map<string, Process[]>();
-  for (const process of state.processes.all()) {
-    if (process.state.kind === 'backing-off') continue;
-    const others = byNode.get(process.nodeId);
-    if (others === undefined) byNode.set(process.nodeId, [process]);
-    else others.push(process);
+  nodeId: NodeId,
+  { deviceId, provider }: Pick<Room, 'deviceId' | 'provider'>,
+): Room {
+  const balance = state.ledger.balance(nodeId, deviceId);
+  const here = state.processes.onNode(nodeId).filter((process) => process.deviceId === deviceId);
+  let leavingBytes = 0;
+  for (const { pid, state: current } of here) {
+    if (current.kind !== 'draining' || current.isFinishing) continue;
+    leavingBytes += state.ledger.bytesOf(pid);
   }
-  return state.nodes
-    .all()
-    .filter(mayTake)
-    .map((node) => viewNode(state, { node, target, promised, on: byNode.get(node.nodeId) ?? [] }));
-}
-
-/** Whether a node may get processes now. */
-export function mayTake(node: Node): boolean {
-  return node.state.kind === 'alive' && node.isAttached && !node.isLeaving;
-}
-
-interface NodeSubject {
-  readonly node: Node;
-  readonly target: string;
-  readonly promised: ReadonlySet<string>;
-  readonly on: readonly Process[];
-}
-
-function viewNode(state: KernelState, of: NodeSubject): NodeView {
-  const { node, target, promised, on } = of;
-  const devices = node.capabilities.devices.map((capability): DeviceView => {
-    const balance = state.ledger.balance(node.nodeId, capability.id);
-    const here = on.filter((process) => process.deviceId === capability.id);
-    return {
-      deviceId: capability.id,
-      provider: capability.provider,
-      usableBytes: balance?.usableBytes ?? 0,
-      freeBytes: balance?.freeBytes ?? 0,
-      leavingBytes: here
-        .filter(({ state: current }) => current.kind === 'draining' && !current.isFinishing)
-        .reduce((sum, process) => sum + state.ledger.bytesOf(process.pid), 0),
-      evictable: evictableOf(state, here, target),
-      isPromised: promised.has(`${node.nodeId}/${capability.id}`),
-    };
-  });
-  const fault = state.faults.active(target, node.nodeId, state.now.nowMs);
   return {
-    nodeId: node.nodeId,
-    devices,
-    processCount: on.length,
-    siblingCount: on.filter((process) => process.target === target && isServing(process)).length,
-    ...(fault === undefined ? {} : { fault }),
+    deviceId,
+    provider,
+    usableBytes: balance?.usableBytes ?? 0,
+    freeBytes: balance?.freeBytes ?? 0,
+    leavingBytes,
+    evictable: evictableOf(state, here),
   };
 }
 
-function evictableOf(
+/** What placement needs to know of a node, for one target. */
+export interface NodeSubject {
+  readonly nodeId: NodeId;
+  readonly devices: readonly DeviceView[];
+}
+
+/** In the order in which the nodes are given. */
+export function viewNodes(
   state: KernelState,
-  processes: readonly Process[],
   target: string,
-): EvictableProcess[] {
-  const spare = processes.filter((process) => process.target !== target && isSpare(state, process));
-  return spare
+  nodes: readonly NodeSubject[],
+): NodeView[] {
+  const siblings = new Map<NodeId, number>();
+  for (const process of state.processes.ofTarget(target)) {
+    if (!isServing(process)) continue;
+    siblings.set(process.nodeId, (siblings.get(process.nodeId) ?? 0) + 1);
+  }
+  return nodes.map(({ nodeId, devices }) => {
+    const fault = state.faults.active(target, nodeId, state.now.nowMs);
+    return {
+      nodeId,
+      devices,
+      processCount: state.processes.countOn(nodeId),
+      siblingCount: siblings.get(nodeId) ?? 0,
+      ...(fault === undefined ? {} : { fault }),
+    };
+  });
+}
+
+/** No target that is short has one of them: it would not be spare. */
+function evictableOf(state: KernelState, processes: readonly Process[]): EvictableProcess[] {
+  return processes
+    .filter((process) => isSpare(state, process))
     .map((process) => ({
       pid: process.pid,
       bytes: state.ledger.bytesOf(process.pid),
       idleSinceMs: process.idleSinceMs ?? state.now.nowMs,
     }))
-    .sort((a, b) => a.idleSinceMs - b.idleSinceMs);
+    .sort((a, b) => a.idleSinceMs - b.idleSinceMs || compareIds(a.pid, b.pid));
 }

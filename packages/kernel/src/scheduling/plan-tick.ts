@@ -7,7 +7,7 @@ import { flushLookUps, rerouteTask } from '../tasks/admission';
 import { cancelMember } from '../tasks/cancellation';
 import { judgeNode } from '../nodes/node-life';
 import { wakeProcess } from '../processes/process-alarms';
-import { provision } from './provisioning';
+import { mustProvision, provision } from './provisioning';
 import { checkRecovery, recoveryEndMs, releaseTask } from './recovery';
 import { canSweep, sweep } from './sweeps';
 import { wakeTask } from '../tasks/task-alarms';
@@ -15,10 +15,6 @@ import { flushCommits } from '../tasks/task-end';
 
 export function planTick(state: KernelState): KernelDecision[] {
   ringAlarms(state);
-  if (state.endsWait && state.commits.hasRoom) {
-    state.endsWait = false;
-    state.needsProvisioning = true;
-  }
   checkRecovery(state);
   sweep(state, {
     release: (task) => releaseTask(state, task),
@@ -38,16 +34,14 @@ export function planTick(state: KernelState): KernelDecision[] {
 /** When the next tick is due if no event comes before. */
 export function nextTickMs(state: KernelState): number | undefined {
   const isPending = state.outbox.length > 0 || state.confirms.size > 0;
-  const hasWork = state.needsProvisioning && state.catalog.isKnown;
-  const canEnd = state.endsWait && state.commits.hasRoom;
+  const hasWork = mustProvision(state) || state.offers.size > 0;
   const canAsk = state.commits.hasNext() || state.lookUps.hasNext();
-  const isHalfDone = canSweep(state) || canEnd || canAsk;
-  if (isPending || hasWork || isHalfDone || state.dirtyTargets.size > 0) return state.now.nowMs;
+  if (isPending || hasWork || canSweep(state) || canAsk) return state.now.nowMs;
   const next = Math.min(
     state.taskAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
     state.processAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
     state.nodeAlarms.nextMs() ?? Number.POSITIVE_INFINITY,
-    state.blocks.nextMs,
+    state.demand.nextMs() ?? Number.POSITIVE_INFINITY,
     recoveryEndMs(state),
   );
   return Number.isFinite(next) ? next : undefined;
@@ -64,7 +58,6 @@ function ringAlarms(state: KernelState): void {
     const task = state.tasks.get(sequence);
     if (task !== undefined) wakeTask(state, task);
   }
-  if (nowMs >= state.blocks.nextMs) state.needsProvisioning = true;
 }
 
 /** One message per process and tick. */

@@ -11,56 +11,73 @@ import { assertNever, errorBody } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { footprintBytesOf } from '../memory/footprint';
+import { mayTake } from '../nodes/node';
+import type { NodeView } from '../placement/node-view';
 import { choosePlacement, type PlacementOutcome } from '../placement/placement';
-import { createProcess, isFailure, isServing, type Process } from '../processes/process';
+import { isFailure, isServing, type Process } from '../processes/process';
 import type { TargetBlock } from '../processes/target-blocks';
 import { shorten } from '../tasks/task-outcomes';
 import { isSpare } from './demand';
-import { mayTake, viewNodes } from './node-views';
+import type { Judged, TargetChange, Waiter } from './demand-index';
+import { viewNodes } from './node-views';
 import {
   announceProcess,
+  armProcess,
   drainProcess,
   loadTimeoutAtMs,
   removeProcess,
   sendStart,
-  setState,
 } from '../processes/process-life';
 import { endTask } from '../tasks/task-end';
 
+/** Takes in what has changed, and judges whom that concerns, the most urgent first. */
 export function provision(state: KernelState): void {
-  if (!state.needsProvisioning || !state.catalog.isKnown) return;
-  state.needsProvisioning = false;
-  failRemoved(state);
-  for (const target of state.processes.targets()) trim(state, target);
-  // What a more urgent target waits for must not be taken by the next one.
-  const promised = new Set<string>();
-  const blocks = new Map<string, TargetBlock>();
-  for (const target of wantedTargets(state)) {
-    while (isShort(state, target)) {
-      const block = tryStart(state, target, promised);
-      if (block === undefined) continue;
-      blocks.set(target, block);
-      break;
-    }
-  }
-  state.blocks.replaceAll(blocks);
-}
-
-/** Ends the tasks of targets that are gone. */
-function failRemoved(state: KernelState): void {
-  for (const target of state.queue.targets()) {
-    if (!state.catalog.isTarget(target)) {
-      failQueued(state, target, errorBody('NOT_FOUND', `model ${target} was removed`));
-    }
+  const { demand } = state;
+  if (!state.catalog.isKnown) return;
+  demand.wake(state.now.nowMs, state.recovery.kind === 'recovering');
+  if (demand.hasEnding && state.commits.hasRoom) demand.resumeEnding();
+  for (let left = CORE_LIMITS.maxJudgedPerTick; left > 0; left -= 1) {
+    takeChanges(state);
+    const waiter = demand.next(state, hasFreeRow(state));
+    if (waiter === undefined) return;
+    judge(state, waiter);
   }
 }
 
-/** Most urgent work first, then what spawn requests ask for. */
-function wantedTargets(state: KernelState): string[] {
-  // The tasks of a removed model end over several ticks: nothing is started for them meanwhile.
-  const waiting = state.queue.targets().filter((target) => state.catalog.isTarget(target));
-  const urgent = state.queue.byUrgency(waiting);
-  return [...new Set([...urgent, ...state.desired.targets()])];
+/** Whether provisioning has something to do, whatever time it is. */
+export function mustProvision(state: KernelState): boolean {
+  if (!state.catalog.isKnown) return false;
+  return state.demand.hasChanges || (state.demand.hasEnding && state.commits.hasRoom);
+}
+
+function takeChanges(state: KernelState): void {
+  const { demand } = state;
+  for (;;) {
+    const changes = demand.takeTargetChanges();
+    if (changes.length === 0) break;
+    for (const [target, change] of changes) assess(state, target, change);
+  }
+  demand.takeRoomChanges(state);
+}
+
+/** Stops what is too many of it; notes whether it is short. */
+function assess(state: KernelState, target: string, change: TargetChange): void {
+  const { demand, catalog, processes } = state;
+  if (demand.isEnding(target)) return;
+  const isTarget = catalog.isTarget(target);
+  if (!isTarget) {
+    failQueued(state, target, errorBody('NOT_FOUND', `model ${target} was removed`));
+  }
+  trim(state, target);
+  // Whether they may be evicted follows from what their target needs.
+  for (const { nodeId, deviceId } of processes.ofTarget(target)) {
+    demand.rooms.noteDevice(nodeId, deviceId);
+  }
+  if (isTarget && isShort(state, target)) {
+    demand.put(target, state.queue.headOf(target), change);
+  } else if (demand.drop(target)) {
+    state.blocks.delete(target);
+  }
 }
 
 function neededProcesses(state: KernelState, target: string): number {
@@ -105,49 +122,110 @@ function trim(state: KernelState, target: string): void {
   }
 }
 
-/** @returns undefined where one was started; else why none can be, now. */
-function tryStart(
-  state: KernelState,
-  target: string,
-  promised: Set<string>,
-): TargetBlock | undefined {
-  const waiting = state.processes
-    .ofTarget(target)
-    .find((process) => process.state.kind === 'backing-off');
-  if (waiting === undefined && state.processes.size >= CORE_LIMITS.maxProcesses) {
-    return { because: 'processes', message: `${CORE_LIMITS.maxProcesses} processes hold a row` };
+/** Starts one of it; else notes what it waits for, and why. */
+function judge(state: KernelState, waiter: Waiter): void {
+  const subject = subjectOf(state, waiter);
+  if (subject.row === undefined && !hasFreeRow(state)) {
+    const message = `${CORE_LIMITS.maxProcesses} processes hold a row`;
+    settle(state, subject, { kind: 'row' }, { because: 'processes', message });
+    return;
   }
+  const { bytes, isProgram: wantsCpu } = subject;
+  apply(state, subject, choosePlacement({ bytes, wantsCpu }, viewFor(state, waiter)));
+}
+
+/** A target as it is judged. */
+export interface Subject {
+  readonly waiter: Waiter;
+  /** A row to start again; else a new one is made. */
+  readonly row: Process | undefined;
+  readonly bytes: number;
+  readonly isProgram: boolean;
+}
+
+export function subjectOf(state: KernelState, waiter: Waiter): Subject {
+  const { target } = waiter;
   const registration = state.catalog.model(target);
-  const bytes = footprintBytesOf(registration);
-  const wantsCpu = registration === undefined;
-  const outcome = choosePlacement({ bytes, wantsCpu }, viewNodes(state, target, promised));
+  return {
+    waiter,
+    row: state.processes.ofTarget(target).find(({ state: { kind } }) => kind === 'backing-off'),
+    bytes: footprintBytesOf(registration),
+    isProgram: registration === undefined,
+  };
+}
+
+function apply(state: KernelState, subject: Subject, outcome: PlacementOutcome): void {
+  const { waiter, bytes } = subject;
+  const { target } = waiter;
   switch (outcome.kind) {
     case 'placed':
-      return start(state, { target, bytes, waiting, place: outcome });
-    case 'deferred':
+      start(state, subject, outcome);
+      return;
+    case 'deferred': {
+      const claim = state.demand.rooms.find(outcome.nodeId, outcome.deviceId);
+      settle(state, subject, { kind: 'room', claim }, memoryBlock(bytes));
       evict(state, outcome.evict);
-      promised.add(`${outcome.nodeId}/${outcome.deviceId}`);
-      return memoryBlock(bytes);
-    case 'blocked':
-      return memoryBlock(bytes, outcome.untilMs);
+      return;
+    }
+    case 'blocked': {
+      const block = memoryBlock(bytes, outcome.untilMs);
+      settle(state, subject, { kind: 'room', claim: undefined }, block);
+      return;
+    }
     case 'infeasible': {
       const error = infeasibleError(target, bytes, outcome.largestUsableBytes);
+      settle(state, subject, { kind: 'nodes' }, { because: 'too-large', message: error.message });
       if (canNeverStart(state, target, bytes)) failQueued(state, target, error);
-      return { because: 'too-large', message: error.message };
+      return;
     }
     case 'failing':
-      return failedBlock(state, target, outcome);
+      settle(state, subject, { kind: 'nodes' }, failedBlock(state, target, outcome));
+      return;
     case 'failed': {
       const block = failedBlock(state, target, outcome);
+      settle(state, subject, { kind: 'nodes' }, block);
       const error = errorBody('FAILED_PRECONDITION', block.message);
       if (canNeverStart(state, target, bytes)) failQueued(state, target, error);
-      return block;
+      return;
     }
-    case 'no-nodes':
-      return { because: 'no-nodes', message: 'no node that takes processes is attached' };
+    case 'no-nodes': {
+      const message = 'no node that takes processes is attached';
+      settle(state, subject, { kind: 'nodes' }, { because: 'no-nodes', message });
+      return;
+    }
     default:
-      return assertNever(outcome);
+      assertNever(outcome);
   }
+}
+
+function settle(
+  state: KernelState,
+  { waiter, bytes, isProgram }: Subject,
+  waitsFor: Judged['waitsFor'],
+  block: TargetBlock,
+): void {
+  const faults = state.faults.activeOf(waiter.target, state.now.nowMs);
+  const wakeAtMs = Math.min(...faults.map(({ untilMs }) => untilMs));
+  const hasFaults = faults.length > 0;
+  state.demand.settle(waiter, { bytes, isProgram, hasFaults, waitsFor, wakeAtMs });
+  state.blocks.set(waiter.target, block);
+}
+
+export function hasFreeRow(state: KernelState): boolean {
+  return state.processes.size < CORE_LIMITS.maxProcesses;
+}
+
+/** What a more urgent target waits for must not be taken by the next one. */
+export function viewFor(state: KernelState, waiter: Waiter): NodeView[] {
+  const { demand } = state;
+  const nodes = demand.rooms.all(state).map(({ nodeId, devices }) => ({
+    nodeId,
+    devices: devices.map((room) => ({
+      ...room.view,
+      isPromised: demand.isPromised(room, waiter),
+    })),
+  }));
+  return viewNodes(state, waiter.target, nodes);
 }
 
 function memoryBlock(bytes: number, untilMs?: number): TargetBlock {
@@ -173,7 +251,7 @@ function failedBlock(
  * Never, as far as is known: a node that fits may still be on its way back to a new leader, or from
  * a restart. The row of a lost node is kept for a while; until then it may come back.
  */
-function canNeverStart(state: KernelState, target: string, bytes: number): boolean {
+export function canNeverStart(state: KernelState, target: string, bytes: number): boolean {
   if (state.recovery.kind !== 'over') return false;
   const { nowMs } = state.now;
   const isAway = state.nodes
@@ -184,49 +262,31 @@ function canNeverStart(state: KernelState, target: string, bytes: number): boole
   return !isAway;
 }
 
-interface Start {
-  readonly target: string;
-  readonly bytes: number;
-  /** A row to start again; else a new one is made. */
-  readonly waiting: Process | undefined;
-  readonly place: Extract<PlacementOutcome, { kind: 'placed' }>;
-}
+type Placed = Extract<PlacementOutcome, { kind: 'placed' }>;
 
-function start(state: KernelState, of: Start): TargetBlock | undefined {
-  const { nodeId, deviceId } = of.place;
-  if (state.faults.active(of.target, nodeId, state.now.nowMs) !== undefined) {
-    state.breaches.push(`K13: ${of.target} is started on ${nodeId}, which failed it`);
+function start(state: KernelState, subject: Subject, { nodeId, deviceId }: Placed): void {
+  const { waiter, row, bytes } = subject;
+  const { target } = waiter;
+  if (state.faults.active(target, nodeId, state.now.nowMs) !== undefined) {
+    state.breaches.push(`K13: ${target} is started on ${nodeId}, which failed it`);
   }
-  const pid = of.waiting?.pid ?? nextProcessId(state);
-  if (!state.ledger.tryReserve({ pid, nodeId, deviceId, bytes: of.bytes })) {
-    return memoryBlock(of.bytes);
+  const pid = row?.pid ?? nextProcessId(state);
+  if (!state.ledger.tryReserve({ pid, nodeId, deviceId, bytes })) {
+    // The ledger and the view of its device agree on what is free.
+    state.breaches.push(`K15: ${target} finds no room on ${nodeId}, where it was seen`);
+    settle(state, subject, { kind: 'nodes' }, memoryBlock(bytes));
+    return;
   }
+  state.demand.starts(waiter);
   const starting = { kind: 'starting', giveUpAtMs: loadTimeoutAtMs(state) } as const;
-  const process =
-    of.waiting ??
-    createProcess({
-      pid,
-      target: of.target,
-      nodeId,
-      deviceId,
-      reservedBytes: of.bytes,
-      incarnation: 0,
-      state: starting,
-      isReconciled: true,
-      nowMs: state.now.nowMs,
-    });
-  if (of.waiting === undefined) state.processes.add(process);
-  process.nodeId = nodeId;
-  process.deviceId = deviceId;
-  process.reservedBytes = of.bytes;
-  process.incarnation += 1;
-  process.osPid = undefined;
-  process.runsOn = undefined;
-  process.isReconciled = true;
-  setState(state, process, starting);
-  announceProcess(state, process, 'starting', { device: deviceId, reservedBytes: of.bytes });
+  const place = { nodeId, deviceId, reservedBytes: bytes };
+  const { nowMs } = state.now;
+  const birth = { pid, target, incarnation: 1, state: starting, isReconciled: true, nowMs };
+  const process = row ?? state.processes.add({ ...birth, ...place });
+  if (row !== undefined) state.processes.restart(row, place, starting);
+  armProcess(state, process);
+  announceProcess(state, process, 'starting', { device: deviceId, reservedBytes: bytes });
   sendStart(state, process);
-  return undefined;
 }
 
 function evict(state: KernelState, pids: readonly ProcessId[]): void {
@@ -252,7 +312,7 @@ function failQueued(state: KernelState, target: string, error: ErrorBody): void 
     if (task === undefined) return;
     state.commits.ofMass(() => endTask(state, task, error));
   }
-  if (state.queue.sizeOf(target) > 0) state.endsWait = true;
+  if (state.queue.sizeOf(target) > 0) state.demand.end(target);
 }
 
 function infeasibleError(target: string, bytes: number, largestBytes: number): ErrorBody {

@@ -31,7 +31,6 @@ export function checkRecovery(state: KernelState): void {
   const { recovery } = state;
   if (recovery.kind === 'over' || state.now.nowMs < recoveryEndMs(state)) return;
   state.recovery = { kind: 'over' };
-  state.needsProvisioning = true;
   announceKernel(state, 'recovered', { elapsedMs: state.now.nowMs - recovery.startedAtMs });
   beginRelease(state);
 }

@@ -4,7 +4,7 @@
  *
  * A task whose key is bound to a process waits in that process's own line of the target, all others
  * in the shared one; a line is one of each tenant that waits in it. Every change is O(log n). Sole
- * writer of its lines.
+ * writer of its lines; tells each change.
  */
 import type { ProcessId, TaskClass, TenantId } from '@llmos/base';
 import { MAX_PRIORITY, TASK_CLASSES, classRank, compareUrgency } from '@llmos/base';
@@ -50,11 +50,23 @@ interface TargetLines {
   size: number;
 }
 
+/** What the queue tells, after it has changed. */
+export interface QueueListener {
+  /** A task may be taken that could not be taken before, by this process at least. */
+  readonly onOffer: (target: string) => void;
+  /** So many wait now; the most urgent one may be another. */
+  readonly onChange: (target: string, size: number) => void;
+}
+
+const NOBODY: QueueListener = { onOffer: () => undefined, onChange: () => undefined };
+
 export class RunQueue {
   private readonly lines = new Map<string, TargetLines>();
   private readonly places = new Map<number, Place>();
   private readonly counts = { interactive: 0, standard: 0, batch: 0 };
   private turns = 0;
+
+  constructor(private readonly listener: QueueListener = NOBODY) {}
 
   get size(): number {
     return this.places.size;
@@ -87,6 +99,8 @@ export class RunQueue {
     pushPlace(place);
     lines.size += 1;
     this.counts[task.spec.class] += 1;
+    this.listener.onOffer(target);
+    this.listener.onChange(target, lines.size);
   }
 
   remove(task: Task): void {
@@ -99,6 +113,7 @@ export class RunQueue {
     const lines = this.linesOf(target);
     lines.size -= 1;
     if (lines.size === 0) this.lines.delete(target);
+    this.listener.onChange(target, lines.size);
   }
 
   /** This task is taken now: its tenant had its turn. */
@@ -183,6 +198,7 @@ export class RunQueue {
         pushPlace(place);
       }
     }
+    this.listener.onOffer(target);
   }
 
   private linesOf(target: string): TargetLines {

@@ -212,15 +212,10 @@ function settle(state: KernelState, process: Process, attempt: AttemptRef): void
   const task = state.tasks.find(attempt.tenant, attempt.task);
   if (task !== undefined && isAdoptable(task) && task.target === process.target) {
     // An attempt of before this leadership ends: as if it had been adopted a moment ago.
-    process.foreign.set(name, attempt.attempt);
+    state.processes.addForeign(process, name, attempt.attempt);
     tryAdopt(state, task);
   }
-  if (process.foreign.get(name) === attempt.attempt) {
-    process.foreign.delete(name);
-    state.dirtyTargets.add(process.target);
-    // With nothing else in it, it may now be evicted for who waits.
-    state.needsProvisioning = true;
-  }
+  if (process.foreign.get(name) === attempt.attempt) state.processes.removeForeign(process, name);
   process.settled.set(name, attempt.attempt);
   if (process.settled.size <= CORE_LIMITS.maxReportedAttempts) return;
   for (const oldest of process.settled.keys()) {

@@ -17,18 +17,20 @@ export interface ModelChanges {
   readonly changed: readonly string[];
 }
 
+/** What of the catalog has changed: one model, or anything. */
+export type CatalogChange =
+  | { readonly kind: 'model'; readonly name: string; readonly target: string }
+  | { readonly kind: 'any' };
+
+/** Tells each change, after it was made. */
 export class Catalog {
   private functions = byFunctionName([]);
   private readonly models = new ModelIndex();
   private serving = new ServingModels();
   /** False until the models were heard of once: nothing may be judged missing before. */
   private hasModels = false;
-  private changes = 0;
 
-  /** Another one after every change. */
-  get revision(): number {
-    return this.changes;
-  }
+  constructor(private readonly onChange: (change: CatalogChange) => void = () => undefined) {}
 
   get isKnown(): boolean {
     return this.hasModels;
@@ -38,14 +40,13 @@ export class Catalog {
   replaceFunctions(functions: readonly FunctionDefinition[]): readonly string[] {
     const before = [...this.functions.keys()].filter((name) => this.isProgram(name));
     this.functions = byFunctionName(functions);
-    this.changes += 1;
+    this.onChange({ kind: 'any' });
     return before.filter((name) => !this.isTarget(name));
   }
 
   replaceModels(models: readonly ModelRegistration[]): ModelChanges {
     const before = this.models.all();
     this.hasModels = true;
-    this.changes += 1;
     this.models.replaceAll(models);
     this.serving = new ServingModels();
     let last: ModelRegistration | undefined;
@@ -54,6 +55,7 @@ export class Catalog {
       last = model;
     }
     if (last !== undefined) this.serving.put(last);
+    this.onChange({ kind: 'any' });
     return this.changesOf(before);
   }
 
@@ -64,10 +66,10 @@ export class Catalog {
     if (name === undefined) return { gone: [], changed: [] };
     const newest = this.models.newestOf(name);
     this.models.replace(target, model);
-    this.changes += 1;
     if (newest !== undefined) this.serving.drop(newest);
     const next = this.models.newestOf(name);
     if (next !== undefined) this.serving.put(next);
+    this.onChange({ kind: 'model', name, target });
     return this.changesOf(before === undefined ? [] : [before]);
   }
 

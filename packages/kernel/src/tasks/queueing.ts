@@ -24,7 +24,7 @@ export function tryAdopt(state: KernelState, task: Task): boolean {
     // A lower number was replaced by an attempt that is on record.
     if (attempt === undefined || attempt < task.attempt) continue;
     if (!canHold(state, process, task)) continue;
-    process.foreign.delete(name);
+    state.processes.removeForeign(process, name);
     task.attempt = attempt;
     task.mayRunElsewhere = false;
     task.hasAttemptRow = task.hasAttemptRow || attempt > 1;

@@ -119,7 +119,7 @@ export function abandonAttempt(state: KernelState, task: Task): void {
   const { place } = task.state;
   const process = processAt(state, place);
   if (process === undefined) return;
-  process.foreign.set(taskName(task.spec.tenant, task.spec.id), task.attempt);
+  state.processes.addForeign(process, taskName(task.spec.tenant, task.spec.id), task.attempt);
   emit(state, {
     kind: 'cancel-attempt',
     to: place,

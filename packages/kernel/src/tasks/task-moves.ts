@@ -106,25 +106,14 @@ function nextStepMs(state: KernelState, task: Task): number {
 function leave(state: KernelState, task: Task): void {
   const { state: current } = task;
   if (current.kind === 'unrouted') state.unroutedCount -= 1;
-  if (current.kind === 'queued') {
-    state.queue.remove(task);
-    // A process that nothing waits for any more may be evicted.
-    if (state.queue.sizeOf(task.target ?? '') === 0) state.needsProvisioning = true;
-  }
+  if (current.kind === 'queued') state.queue.remove(task);
   if (current.kind !== 'running') return;
   state.runningCount -= 1;
   const process = state.processes.get(current.place.pid);
-  if (process === undefined || !process.running.delete(task.spec.sequence)) {
+  const { nowMs } = state.now;
+  if (process === undefined || !state.processes.returnPermit(process, task.spec, nowMs)) {
     state.breaches.push(`K1: task ${task.spec.id} held no permit of ${current.place.pid}`);
-    return;
   }
-  process.runningByClass[task.spec.class] -= 1;
-  process.runningByTenant.remove(task.spec);
-  state.dirtyTargets.add(process.target);
-  if (process.running.size > 0) return;
-  process.idleSinceMs = state.now.nowMs;
-  // An idle process can be evicted, or stopped after a while.
-  state.needsProvisioning = true;
 }
 
 function enter(state: KernelState, task: Task): void {
@@ -133,19 +122,12 @@ function enter(state: KernelState, task: Task): void {
   if (current.kind === 'queued') {
     if (target === undefined) throw new Error(`task ${task.spec.id} is queued without a target`);
     state.queue.add(task, target, affineProcess(state, task)?.pid);
-    state.dirtyTargets.add(target);
-    if (!state.processes.ofTarget(target).some(isServing)) state.needsProvisioning = true;
   }
   if (current.kind !== 'running') return;
   state.runningCount += 1;
   const process = state.processes.get(current.place.pid);
   if (process === undefined) throw new Error(`task ${task.spec.id} runs on an unknown process`);
-  // A process that was idle had no reason to speak: its silence counts from now.
-  if (process.running.size === 0) process.lastHeardMs = state.now.nowMs;
-  process.running.add(task.spec.sequence);
-  process.runningByClass[task.spec.class] += 1;
-  process.runningByTenant.add(task.spec);
-  process.idleSinceMs = undefined;
+  state.processes.spendPermit(process, task.spec, state.now.nowMs);
   const name = affinityName(task);
   if (name !== undefined) state.affinities.set(name, process.pid);
 }
