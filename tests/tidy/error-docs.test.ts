@@ -1,7 +1,7 @@
 /** docs/errors.md tells the truth: every code, its default, and messages that exist. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ERROR_CODES, errorBody } from '@llmos/base';
+import { ERROR_CODES, ERROR_TRAITS } from '@llmos/base';
 import { repositoryFolder } from '../support/shared-folder';
 import { filesBelow } from './source-files';
 
@@ -13,9 +13,13 @@ it('has a section for every code, and for nothing else', () => {
   expect([...names].sort()).toEqual([...ERROR_CODES].sort());
 });
 
-it.each(ERROR_CODES)('says of %s whether it is usually retryable', (code) => {
-  const row = new RegExp(`^\\| \`${code}\` +\\| (yes|no) +\\|`, 'm').exec(overview);
-  expect(row?.[1]).toBe(errorBody(code, '').retryable ? 'yes' : 'no');
+it.each(ERROR_CODES)('says of %s whether it is usually retryable, and its statuses', (code) => {
+  const row = new RegExp(`^\\| \`${code}\` +\\| (\\w+) +\\| (\\d+) +\\| (\\d+) +\\|`, 'm').exec(
+    overview,
+  );
+  const { isRetryable, httpStatus, grpcStatus } = ERROR_TRAITS[code];
+  const said = [isRetryable ? 'yes' : 'no', String(httpStatus), String(grpcStatus)];
+  expect(row?.slice(1)).toEqual(said);
 });
 
 it.each(names.map((name, index) => [name, sections[index] ?? '']))(

@@ -2,25 +2,37 @@
  * Typed errors. A code is a gRPC canonical name; machines branch on `retryable`, people search the
  * code and read the message, which names the offending value.
  */
-export const ERROR_CODES = [
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-] as const;
-export type ErrorCode = (typeof ERROR_CODES)[number];
+/** What a code is in the words of each transport. */
+export interface ErrorTraits {
+  readonly grpcStatus: number;
+  /** As google.rpc.Code maps them; 499 is nginx's "client closed request". */
+  readonly httpStatus: number;
+  /** Unless the error itself says otherwise. */
+  readonly isRetryable: boolean;
+}
+
+/** The one table of the codes: every transport maps errors by it. */
+export const ERROR_TRAITS = {
+  CANCELLED: { grpcStatus: 1, httpStatus: 499, isRetryable: false },
+  UNKNOWN: { grpcStatus: 2, httpStatus: 500, isRetryable: false },
+  INVALID_ARGUMENT: { grpcStatus: 3, httpStatus: 400, isRetryable: false },
+  DEADLINE_EXCEEDED: { grpcStatus: 4, httpStatus: 504, isRetryable: false },
+  NOT_FOUND: { grpcStatus: 5, httpStatus: 404, isRetryable: false },
+  ALREADY_EXISTS: { grpcStatus: 6, httpStatus: 409, isRetryable: false },
+  PERMISSION_DENIED: { grpcStatus: 7, httpStatus: 403, isRetryable: false },
+  RESOURCE_EXHAUSTED: { grpcStatus: 8, httpStatus: 429, isRetryable: true },
+  FAILED_PRECONDITION: { grpcStatus: 9, httpStatus: 400, isRetryable: false },
+  ABORTED: { grpcStatus: 10, httpStatus: 409, isRetryable: true },
+  OUT_OF_RANGE: { grpcStatus: 11, httpStatus: 400, isRetryable: false },
+  UNIMPLEMENTED: { grpcStatus: 12, httpStatus: 501, isRetryable: false },
+  INTERNAL: { grpcStatus: 13, httpStatus: 500, isRetryable: false },
+  UNAVAILABLE: { grpcStatus: 14, httpStatus: 503, isRetryable: true },
+  DATA_LOSS: { grpcStatus: 15, httpStatus: 500, isRetryable: false },
+  UNAUTHENTICATED: { grpcStatus: 16, httpStatus: 401, isRetryable: false },
+} as const satisfies Readonly<Record<string, ErrorTraits>>;
+
+export type ErrorCode = keyof typeof ERROR_TRAITS;
+export const ERROR_CODES = Object.keys(ERROR_TRAITS) as readonly ErrorCode[];
 
 export type ErrorDetails = Readonly<Record<string, unknown>>;
 
@@ -32,12 +44,6 @@ export interface ErrorBody {
   /** `retryAfterMs` where RESOURCE_EXHAUSTED is retryable. */
   readonly details?: ErrorDetails;
 }
-
-const RETRYABLE_BY_DEFAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'RESOURCE_EXHAUSTED',
-  'ABORTED',
-  'UNAVAILABLE',
-]);
 
 export interface LlmosErrorOptions {
   readonly retryable?: boolean;
@@ -54,7 +60,7 @@ export class LlmosError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'LlmosError';
     this.code = code;
-    this.retryable = options.retryable ?? RETRYABLE_BY_DEFAULT.has(code);
+    this.retryable = options.retryable ?? ERROR_TRAITS[code].isRetryable;
     if (options.details !== undefined) this.details = options.details;
   }
 
@@ -80,7 +86,7 @@ export function errorBody(
 ): ErrorBody {
   return {
     code,
-    retryable: options.retryable ?? RETRYABLE_BY_DEFAULT.has(code),
+    retryable: options.retryable ?? ERROR_TRAITS[code].isRetryable,
     message,
     ...(options.details === undefined ? {} : { details: options.details }),
   };
