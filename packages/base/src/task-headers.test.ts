@@ -1,14 +1,14 @@
-import { readTaskHeaders } from './task-headers';
+import { readTaskTerms, taskHeadersOf } from './task-headers';
 
-function read(headers: Record<string, string>): ReturnType<typeof readTaskHeaders> {
-  return readTaskHeaders((name) => headers[name]);
+function read(headers: Record<string, string>): ReturnType<typeof readTaskTerms> {
+  return readTaskTerms((name) => headers[name]);
 }
 
-describe('readTaskHeaders', () => {
+describe('readTaskTerms', () => {
   it('gives every default where no header is set', () => {
     expect(read({})).toEqual({
       kind: 'read',
-      headers: {
+      terms: {
         priority: 5,
         hasOwnPriority: false,
         maxAttempts: 3,
@@ -38,7 +38,7 @@ describe('readTaskHeaders', () => {
     });
     expect(outcome).toEqual({
       kind: 'read',
-      headers: {
+      terms: {
         id: 'order-17',
         model: { name: 'mini-encoder', version: '2' },
         priority: 9,
@@ -85,5 +85,52 @@ describe('readTaskHeaders', () => {
 
   it('ignores a broken trace context', () => {
     expect(read({ traceparent: 'not hex!' })).toMatchObject({ kind: 'read' });
+  });
+});
+
+describe('taskHeadersOf', () => {
+  const written = (headers: Record<string, string>): Record<string, string> => {
+    const reading = read(headers);
+    if (reading.kind === 'invalid') throw new Error(reading.error.message);
+    return Object.fromEntries(taskHeadersOf(reading.terms));
+  };
+
+  it('writes nothing where everything is usual', () => {
+    expect(written({ 'Llmos-Max-Attempts': '3', 'Content-Type': 'application/json' })).toEqual({});
+  });
+
+  it('writes what is read as the same terms', () => {
+    const headers = {
+      'Llmos-Id': 'order-17',
+      'Llmos-Id-New': 'true',
+      'Llmos-Caller': 'c1',
+      'Llmos-Model': 'mini-encoder@2',
+      'Llmos-Priority': '5',
+      'Llmos-Timeout-Ms': '1500',
+      'Llmos-Deadline': '1893553445000',
+      'Llmos-Key': 'user-7',
+      'Llmos-Max-Attempts': '1',
+      'Llmos-Stream': 'true',
+      'Llmos-Parent': 'p',
+      'Llmos-Root': 'r',
+      'Llmos-Keep-Ms': '60000',
+      'Llmos-Flow': 'f',
+      'Llmos-Not-Before': '1893553440000',
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      'Content-Type': 'application/x-protobuf',
+    };
+    expect(written(headers)).toEqual(headers);
+  });
+
+  it('writes neither what was too long to be read nor another form of it', () => {
+    const long = 'x'.repeat(60_000);
+    const headers = { 'Content-Type': `application/protobuf; ${long}`, traceparent: long };
+    expect(written(headers)).toEqual({ 'Content-Type': 'application/x-protobuf' });
+  });
+
+  it('writes a deadline before 1970 as one that is over', () => {
+    expect(written({ 'Llmos-Deadline': '1969-12-31T23:59:59Z' })).toEqual({
+      'Llmos-Deadline': '0',
+    });
   });
 });

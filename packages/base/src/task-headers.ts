@@ -10,7 +10,7 @@ import type { CallerId, FlowName, TaskId, TaskKey } from './ids';
 import { quoteShort, tryToken } from './ids';
 import { WIRE_LIMITS } from './limits';
 import type { ModelRef } from './model-ref';
-import { parseModelRef } from './model-ref';
+import { formatModelRef, parseModelRef } from './model-ref';
 import type { TaskClass } from './task-class';
 import { DEFAULT_PRIORITY, MAX_PRIORITY, isTaskClass } from './task-class';
 
@@ -72,8 +72,8 @@ export const JSON_CONTENT_TYPE = 'application/json';
 export const PROTOBUF_CONTENT_TYPE = 'application/x-protobuf';
 export type BodyFormat = 'json' | 'protobuf';
 
-/** Every field a task's headers can set; absent ones have their documented defaults. */
-export interface TaskHeaders {
+/** What a task may ask for beside its function and its body; absent fields have documented defaults. */
+export interface TaskTerms {
   readonly id?: TaskId;
   /** The client made the id for this message: no earlier one can have it. */
   readonly isIdNew: boolean;
@@ -102,8 +102,8 @@ export interface TaskHeaders {
   readonly format: BodyFormat;
 }
 
-export type TaskHeadersOutcome =
-  | { readonly kind: 'read'; readonly headers: TaskHeaders }
+export type TaskTermsReading =
+  | { readonly kind: 'read'; readonly terms: TaskTerms }
   | { readonly kind: 'invalid'; readonly error: ErrorBody; readonly format: BodyFormat };
 
 export type HeaderSource = (name: string) => string | undefined;
@@ -111,11 +111,11 @@ export type HeaderSource = (name: string) => string | undefined;
 class InvalidHeader extends Error {}
 
 /** @param get answers the value of a header, or undefined (or '') where it is absent. */
-export function readTaskHeaders(get: HeaderSource): TaskHeadersOutcome {
+export function readTaskTerms(get: HeaderSource): TaskTermsReading {
   let format: BodyFormat = 'json';
   try {
     format = readFormat(get);
-    return { kind: 'read', headers: readAll(get, format) };
+    return { kind: 'read', terms: readAll(get, format) };
   } catch (thrown) {
     if (!(thrown instanceof InvalidHeader)) throw thrown;
     return { kind: 'invalid', error: errorBody('INVALID_ARGUMENT', thrown.message), format };
@@ -123,7 +123,7 @@ export function readTaskHeaders(get: HeaderSource): TaskHeadersOutcome {
 }
 
 /** Read twice for every call: one literal, because copies of objects cost more than all readings. */
-function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
+function readAll(get: HeaderSource, format: BodyFormat): TaskTerms {
   const id = readToken<TaskId>(get, HEADERS.id);
   const model = readModel(get);
   const timeoutMs = readInteger(get, HEADERS.timeoutMs, 1, WIRE_LIMITS.maxTimeoutMs);
@@ -161,6 +161,39 @@ function readAll(get: HeaderSource, format: BodyFormat): TaskHeaders {
     ...(taskClass === undefined ? {} : { class: taskClass }),
     ...(traceparent === undefined ? {} : { traceparent }),
   };
+}
+
+/** What `readTaskTerms` reads as these terms, but for the class: a stored task has it in its subject. */
+export function taskHeadersOf(terms: TaskTerms): Map<string, string> {
+  const { id, model, timeoutMs, deadlineWallMs, keepMs, notBeforeWallMs } = terms;
+  const headers = new Map<string, string>();
+  const put = (name: string, value: string | number | undefined): void => {
+    if (value !== undefined) headers.set(name, String(value));
+  };
+  put(HEADERS.id, id);
+  put(HEADERS.isIdNew, terms.isIdNew ? 'true' : undefined);
+  put(HEADERS.caller, terms.caller);
+  put(HEADERS.model, model === undefined ? undefined : formatModelRef(model));
+  put(HEADERS.priority, terms.hasOwnPriority ? terms.priority : undefined);
+  put(HEADERS.timeoutMs, timeoutMs);
+  put(HEADERS.deadline, laterThan1970(deadlineWallMs));
+  put(HEADERS.key, terms.key);
+  const isUsual = terms.maxAttempts === WIRE_LIMITS.defaultAttempts;
+  put(HEADERS.maxAttempts, isUsual ? undefined : terms.maxAttempts);
+  put(HEADERS.stream, terms.stream ? 'true' : undefined);
+  put(HEADERS.parent, terms.parent);
+  put(HEADERS.root, terms.root);
+  put(HEADERS.keepMs, keepMs);
+  put(HEADERS.flow, terms.flow);
+  put(HEADERS.notBefore, laterThan1970(notBeforeWallMs));
+  put(HEADERS.traceparent, terms.traceparent);
+  put(HEADERS.contentType, terms.format === 'json' ? undefined : PROTOBUF_CONTENT_TYPE);
+  return headers;
+}
+
+/** Milliseconds are written without a sign; before 1970 is over as well. */
+function laterThan1970(wallMs: number | undefined): number | undefined {
+  return wallMs === undefined ? undefined : Math.max(0, wallMs);
 }
 
 function present(get: HeaderSource, name: string): string | undefined {

@@ -1,5 +1,7 @@
-/** For tests of any package: a clock that moves only when told, and what is still held. */
+/** For tests of any package: a clock that moves only when told, what is still held, and usual terms. */
 import type { Clock } from './clock';
+import type { TaskTerms } from './task-headers';
+import { readTaskTerms } from './task-headers';
 
 export { HARDLY_ANY_BYTES, collectGarbage, heldBytesOf } from './adapters/node/collect-garbage';
 
@@ -16,4 +18,11 @@ export function manualClock(startWallMs = 1_800_000_000_000): ManualClock {
       elapsedMs += ms;
     },
   };
+}
+
+/** Those of a task without headers, but for these. */
+export function termsOf(changes: Partial<TaskTerms> = {}): TaskTerms {
+  const reading = readTaskTerms(() => undefined);
+  if (reading.kind === 'invalid') throw new Error(reading.error.message);
+  return { ...reading.terms, ...changes };
 }

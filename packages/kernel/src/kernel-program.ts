@@ -24,7 +24,7 @@ import { judgeReadiness } from './kernel-readiness';
 import { LeadershipDriver } from './leadership/leadership-driver';
 import type { KernelGauges } from './kernel-gauges';
 import type { LeadershipStore } from './ports/leadership-store';
-import type { ServedSubject } from './ports/request-link';
+import type { ServedRequests } from './ports/request-link';
 import type { ResultNotice, ResultStore } from './ports/result-store';
 import type { StoreWatch } from './ports/store-watch';
 import type { StreamLink } from './ports/stream-link';
@@ -33,7 +33,6 @@ import type { TaskPublisher } from './ports/task-publisher';
 import type { ProgressView } from './leadership/progress-watch';
 import { applyCounts, isStandingStill, isStuck } from './leadership/progress-watch';
 import { AttachService } from './services/attach-service';
-import type { CallServiceOptions } from './services/call-service';
 import { startCallService } from './services/call-service';
 import { AheadPublisher } from './services/ahead-publisher';
 import { FairPublisher } from './services/fair-publisher';
@@ -69,7 +68,6 @@ export interface KernelProgramParts extends SharedParts {
   readonly results: ResultStore;
   readonly streamLink: StreamLink;
   readonly publisher: TaskPublisher;
-  readonly encodeResult: CallServiceOptions['encodeResult'];
   readonly readProtobuf: ProtobufBodyReader;
   readonly streams: StreamReadings;
   readonly storeWatch: StoreWatch;
@@ -88,7 +86,7 @@ export class KernelProgram {
   private active: ActiveLeadership | undefined;
   private progress: ProgressView | undefined;
   private stuckBoundMs: number = EDGE_LIMITS.stuckMs;
-  private served: readonly ServedSubject[] = [];
+  private served: readonly ServedRequests[] = [];
   private storing: FairPublisher | undefined;
   private ending: Promise<void> | undefined;
   private timers: readonly NodeJS.Timeout[] = [];
@@ -373,7 +371,7 @@ export class KernelProgram {
 
   /** Handles what was asked before the stop; what comes later is another kernel's. */
   private async finish(): Promise<void> {
-    await Promise.all(this.served.map((subject) => subject.stop()));
+    await Promise.all(this.served.map((kind) => kind.stop()));
     await this.parts.requests.finish();
     await this.storing?.idle();
   }

@@ -232,7 +232,6 @@ async function build(wire: Wire, closers: Closers, ports: ListeningPorts): Promi
     registry,
     registryStore,
     publisher,
-    encodeResult,
     readProtobuf: readProtobufBody,
     nodeLink: ports.nodeLink,
     results: new JetStreamResultStore({ ...wire, reads }),

@@ -24,7 +24,8 @@ export { budgetFor } from './memory-budget';
 export { HeldMessages } from './adapters/jetstream/held-messages';
 export { readTask } from './services/task-intake';
 export type { IntakeContext } from './services/task-intake';
-export { readTaskRequest } from './services/task-request';
+export { checkTaskRequest } from './services/task-request';
+export { REQUEST_CODECS } from './adapters/jetstream/request-codec';
 // Adapters that tests bring together with a real server.
 export { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
 export { ResultReads } from './adapters/jetstream/result-reads';

@@ -12,7 +12,9 @@ import {
 } from '@llmos/base';
 import type { IntakeContext } from '@llmos/kernel/testing';
 import {
+  REQUEST_CODECS,
   SYSTEM_CALL_CHECKS,
+  checkTaskRequest,
   checkFunctionDefinition,
   checkModelRegistration,
   checkSpawnRequest,
@@ -20,7 +22,6 @@ import {
   parseStoreRecord,
   readProtobufBody,
   readTask,
-  readTaskRequest,
 } from '@llmos/kernel/testing';
 import { functions } from '@llmos/proto';
 import * as node from '@llmos/proto/node';
@@ -90,20 +91,18 @@ function feedTask(source: FuzzSource): void {
 function feedRequest(source: FuzzSource): void {
   const { name, headers, body } = hostileTask(source);
   const kind = source.pick(['submit', 'call'] as const);
-  const outcome = readTaskRequest(
-    {
-      kind,
-      subject: source.text([`llmos.v1.${kind}.acme.${name}`]),
-      header: (key) => headers.get(key),
-      body,
-    },
-    {
-      ...context,
-      maxBodyBytes: () => context.maxBodyBytes,
-      inputCheckOf: (of) => CHECKS.get(of),
-      functionNames: () => NAMES,
-    },
-  );
+  const reading = REQUEST_CODECS[kind].read({
+    subject: source.text([`llmos.v1.${kind}.acme.${name}`]),
+    bytes: body.length,
+    header: (key) => headers.get(key),
+    body,
+  });
+  const outcome = checkTaskRequest(reading, 'standard', {
+    ...context,
+    maxBodyBytes: () => context.maxBodyBytes,
+    inputCheckOf: (of) => CHECKS.get(of),
+    functionNames: () => NAMES,
+  });
   if (outcome.kind === 'refused') encodeJson(outcome.error);
 }
 

@@ -20,7 +20,8 @@ import {
   parseTenantFunction,
   parseTenantTask,
   readServers,
-  readTaskHeaders,
+  readTaskTerms,
+  taskHeadersOf,
   subjects,
   success,
 } from '@llmos/base';
@@ -34,7 +35,7 @@ import {
   unpackResult,
 } from '@llmos/sdk/testing';
 import type { FuzzParser } from '../fuzz';
-import { promise } from '../fuzz';
+import { promise, promiseSame } from '../fuzz';
 import type { FuzzSource } from '../fuzz-source';
 
 const SUBJECTS = [
@@ -95,17 +96,23 @@ export function hostileHeaders(source: FuzzSource): ReadonlyMap<string, string> 
 
 function feedHeaders(source: FuzzSource): void {
   const given = hostileHeaders(source);
-  const outcome = readTaskHeaders((name) => given.get(name));
+  const outcome = readTaskTerms((name) => given.get(name));
   if (outcome.kind === 'invalid') {
     promise(outcome.error.code === 'INVALID_ARGUMENT', `code ${outcome.error.code}`);
     promise(outcome.error.message.length < 700, 'a message as long as the value');
     return;
   }
-  const { priority, maxAttempts, timeoutMs = 1, deadlineWallMs = 0 } = outcome.headers;
+  const { priority, maxAttempts, timeoutMs = 1, deadlineWallMs = 0 } = outcome.terms;
   promise(Number.isInteger(priority) && priority >= 0 && priority <= 9, `priority ${priority}`);
   promise(maxAttempts >= 1 && maxAttempts <= WIRE_LIMITS.maxAttempts, `attempts ${maxAttempts}`);
   promise(timeoutMs >= 1 && timeoutMs <= WIRE_LIMITS.maxTimeoutMs, `timeout ${timeoutMs}`);
   promise(Number.isFinite(deadlineWallMs), `deadline ${deadlineWallMs}`);
+  promiseSame(outcome.terms, (terms) => {
+    const written = taskHeadersOf(terms);
+    const again = readTaskTerms((name) => written.get(name));
+    if (again.kind === 'invalid') throw new Error(again.error.message);
+    return again.terms;
+  });
 }
 
 const LOGPROB = { token: 1, text: 'a', logprob: -0.25 };

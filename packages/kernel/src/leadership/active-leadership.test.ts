@@ -1,6 +1,6 @@
-import { HEADERS, errorBody, silentLogger, systemTimers } from '@llmos/base';
-import type { Epoch, FunctionName, TenantId } from '@llmos/base';
-import { manualClock } from '@llmos/base/testing';
+import { errorBody, silentLogger, systemTimers } from '@llmos/base';
+import type { Epoch, FunctionName, TaskId, TenantId } from '@llmos/base';
+import { manualClock, termsOf } from '@llmos/base/testing';
 import type { ActiveLeadershipParts } from './active-leadership';
 import { ActiveLeadership } from './active-leadership';
 import { PrometheusMetrics } from '../adapters/http/prometheus-metrics';
@@ -109,7 +109,7 @@ describe('a call whose task was stored', () => {
   const published = { sequence: 7 } as PublishedTask;
   const toStore = (id?: string): TaskToStore => ({
     subject: { class: 'batch', tenant: 'acme' as TenantId, function: 'echo' as FunctionName },
-    headers: new Map(id === undefined ? [] : [[HEADERS.id, id]]),
+    terms: termsOf(id === undefined ? {} : { id: id as TaskId }),
     body: new Uint8Array(1),
   });
 

@@ -13,11 +13,10 @@ import type {
   Logger,
   LimitRow,
   SystemInfo,
-  TaskId,
   TenantId,
   Timers,
 } from '@llmos/base';
-import { HEADERS, LlmosError, readClock } from '@llmos/base';
+import { LlmosError, readClock } from '@llmos/base';
 import { DecisionCarrier } from '../carry-out';
 import { ControlLoop } from '../control-loop';
 import { EDGE_LIMITS } from '../edge-limits';
@@ -29,7 +28,7 @@ import type { KernelCounters } from '../ports/kernel-counters';
 import type { NodeLink } from '../ports/node-link';
 import type { ProcessLink } from '../ports/process-link';
 import type { RegistryStore } from '../ports/registry-store';
-import type { RequestLink, ServedSubject } from '../ports/request-link';
+import type { RequestLink, ServedRequests } from '../ports/request-link';
 import type { PublishedTask, TaskStream } from '../ports/task-stream';
 import type { CallerLink } from '../ports/caller-link';
 import type { Leader, TaskToStore } from '../services/ahead-publisher';
@@ -78,7 +77,7 @@ export class ActiveLeadership implements Leader {
   readonly core: KernelCore;
   private readonly loop: ControlLoop;
   private readonly carrier: DecisionCarrier;
-  private served: ServedSubject | undefined;
+  private served: ServedRequests | undefined;
   private unlisten: () => void = () => undefined;
   private readonly callers: CallerWatch;
   private stopLooking: CancelTimer = () => undefined;
@@ -161,11 +160,11 @@ export class ActiveLeadership implements Leader {
   }
 
   /** Why a task is not to be stored; one that is held already takes no more room. */
-  refusalOf({ subject, headers, body }: TaskToStore): ErrorBody | undefined {
+  refusalOf({ subject, terms, body }: TaskToStore): ErrorBody | undefined {
     if (!this.isRunning()) return undefined;
     const { tenant } = subject;
     const refusal = this.core.refusalOf(tenant, body.length);
-    const id = headers.get(HEADERS.id) as TaskId | undefined;
+    const { id } = terms;
     if (refusal === undefined || id === undefined) return refusal;
     return this.core.statusOf(tenant, id).state === 'unknown' ? refusal : undefined;
   }

@@ -1,4 +1,4 @@
-import type { TaskSubject } from '@llmos/base';
+import type { TaskSubject, TaskTerms } from '@llmos/base';
 
 export interface StoredTask {
   readonly sequence: number;
@@ -6,7 +6,7 @@ export interface StoredTask {
 
 /** Stores tasks for `submit` and `call`. */
 export interface TaskPublisher {
-  /** The largest body that can still be forwarded with headers. */
+  /** The largest body that can still be forwarded with its terms. */
   maxBodyBytes(): number;
   /**
    * Resolves once the task is durable. Rejects with an LlmosError: RESOURCE_EXHAUSTED where the
@@ -14,7 +14,7 @@ export interface TaskPublisher {
    */
   publish(of: {
     readonly subject: TaskSubject;
-    readonly headers: ReadonlyMap<string, string>;
+    readonly terms: TaskTerms;
     readonly body: Uint8Array;
   }): Promise<StoredTask>;
 }

@@ -6,6 +6,7 @@ import type {
   TaskId,
   TaskIdentity,
   TaskSubject,
+  TaskTerms,
   TenantId,
 } from '@llmos/base';
 import type { IntakeEvent } from '../kernel-event';
@@ -46,7 +47,7 @@ export interface DeadLetter {
 /** A task whose storing was just acknowledged. */
 export interface PublishedTask {
   readonly subject: TaskSubject;
-  readonly headers: ReadonlyMap<string, string>;
+  readonly terms: TaskTerms;
   readonly body: Uint8Array;
   readonly sequence: number;
 }

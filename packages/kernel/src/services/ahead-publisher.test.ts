@@ -1,11 +1,12 @@
 import type { FunctionName, TenantId } from '@llmos/base';
 import { errorBody } from '@llmos/base';
+import { termsOf } from '@llmos/base/testing';
 import type { Leader, TaskToStore } from './ahead-publisher';
 import { AheadPublisher } from './ahead-publisher';
 
 const task: TaskToStore = {
   subject: { class: 'batch', tenant: 'acme' as TenantId, function: 'echo' as FunctionName },
-  headers: new Map(),
+  terms: termsOf(),
   body: new Uint8Array(1),
 };
 

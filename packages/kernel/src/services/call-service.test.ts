@@ -1,27 +1,28 @@
-import { BUILT_IN_FUNCTIONS, decodeJson, encodeJson, silentLogger } from '@llmos/base';
-import { collectGarbage, manualClock } from '@llmos/base/testing';
+import type { FunctionName, TaskId, TaskTerms, TenantId } from '@llmos/base';
+import { BUILT_IN_FUNCTIONS, WIRE_LIMITS, encodeJson, silentLogger } from '@llmos/base';
+import { collectGarbage, manualClock, termsOf } from '@llmos/base/testing';
 import { silentCounters } from '../ports/kernel-counters';
-import type { Answering, ForeignRequest } from '../ports/request-link';
+import type { AskedTask, ForeignRequest, RequestOutcome } from '../ports/request-link';
 import { startCallService } from './call-service';
 import { DeliveredAnswers } from './delivered-answers';
+import { makeRequest, resultOf } from './request-fixture';
 import { ResultWaiters } from './result-waiters';
 import { StoredIds } from './stored-ids';
 
 /** A service for which at most two calls may wait, and what its callers hear. */
 function setUp() {
   const published: string[] = [];
-  const claims: (string | undefined)[] = [];
+  const terms: TaskTerms[] = [];
   const looked: string[] = [];
   const held: WeakRef<object>[] = [];
-  let forwarded: [string, string][] = [];
   const answers: unknown[] = [];
   const clock = manualClock();
-  let handle: (request: ForeignRequest) => void = () => undefined;
+  let handle: (request: ForeignRequest<AskedTask>) => void = () => undefined;
   startCallService({
     requests: {
       maxAnswerBytes: () => 1024 * 1024,
-      serve: (of) => {
-        handle = of.handle;
+      serve: (_kind, given) => {
+        handle = given as typeof handle;
         return { stop: () => Promise.resolve() };
       },
       heard: () => Promise.resolve(),
@@ -32,9 +33,8 @@ function setUp() {
       maxBodyBytes: () => 1_000,
       publish: (of) => {
         published.push(Buffer.from(of.body).toString());
-        forwarded = [...of.headers];
-        held.push(new WeakRef(of.body), new WeakRef(of.headers));
-        claims.push(of.headers.get('Llmos-Id-New'));
+        terms.push(of.terms);
+        held.push(new WeakRef(of.body));
         return Promise.resolve({ sequence: published.length });
       },
     },
@@ -73,26 +73,20 @@ function setUp() {
     log: silentLogger,
     clock,
     time: clock,
-    encodeResult: (result) => ({ body: encodeJson(result) }),
   });
-  const call = (value: number, headers: Readonly<Record<string, string>> = {}): void =>
-    handle(requestOf(value, headers));
-  const answering: Answering = {
-    answer: (body) => void answers.push(decodeJson(body)),
-    refuse: (_error, body) => void answers.push(decodeJson(body)),
-  };
-  const requestOf = (value: number, headers: Readonly<Record<string, string>>): ForeignRequest => {
-    const request: ForeignRequest = {
-      subject: 'llmos.v1.call.acme.echo',
-      header: (name) => headers[name],
+  const answer = (outcome: RequestOutcome): void => void answers.push(resultOf(outcome));
+  const principal = { tenant: 'acme' as TenantId, isOperator: false };
+  const call = (value: number, changes: Partial<TaskTerms> = {}): void => {
+    const asked: AskedTask = {
+      principal,
+      function: 'echo' as FunctionName,
+      terms: termsOf(changes),
       body: encodeJson(value),
-      ...answering,
-      bytes: 1,
-      own: () => request,
     };
-    return request;
+    handle(makeRequest({ owner: 'acme', read: () => ({ kind: 'read', asked }), answer }));
   };
-  return { call, published, answers, claims, looked, held, forwarded: () => new Map(forwarded) };
+  const claims = (): boolean[] => terms.map(({ isIdNew }) => isIdNew);
+  return { call, published, answers, claims, looked, held, terms };
 }
 
 it('answers RESOURCE_EXHAUSTED, and stores nothing, while too many calls wait', () => {
@@ -113,13 +107,14 @@ it('answers RESOURCE_EXHAUSTED, and stores nothing, while too many calls wait', 
 });
 
 describe('an id that the client made for this call', () => {
-  const made = { 'Llmos-Id': 'made', 'Llmos-Id-New': 'true' };
+  const id = 'made' as TaskId;
+  const made = { id, isIdNew: true };
 
   it('is not looked up, and the leader is told why', () => {
     const { call, claims, looked } = setUp();
     call(1, made);
     expect(looked).toEqual([]);
-    expect(claims).toEqual(['true']);
+    expect(claims()).toEqual([true]);
   });
 
   it('is looked up where this kernel stored it before, and the leader is not told', async () => {
@@ -128,33 +123,34 @@ describe('an id that the client made for this call', () => {
     await new Promise(setImmediate);
     call(1, made);
     expect(looked).toEqual(['made']);
-    expect(claims).toEqual(['true', undefined]);
+    expect(claims()).toEqual([true, false]);
   });
 
   it('that nobody calls new is looked up', () => {
     const { call, claims, looked } = setUp();
-    call(1, { 'Llmos-Id': 'made' });
+    call(1, { id });
     expect(looked).toEqual(['made']);
-    expect(claims).toEqual([undefined]);
+    expect(claims()).toEqual([false]);
   });
 });
 
-it.each([{}, { 'Llmos-Id': 'own' }])(
-  'holds neither headers nor body of a call that waits, with headers %p',
-  async (headers: Readonly<Record<string, string>>) => {
+it.each([{}, { id: 'own' as TaskId }])(
+  'does not hold the body of a call that waits, with terms %p',
+  async (terms: Partial<TaskTerms>) => {
     const { call, published, answers, held } = setUp();
-    call(1, headers);
+    call(1, terms);
     await collectGarbage();
     expect([published, answers]).toEqual([['1'], []]);
-    expect(held.map((each) => each.deref())).toEqual([undefined, undefined]);
+    expect(held.map((each) => each.deref())).toEqual([undefined]);
   },
 );
 
-it('forwards what it has read of headers that have no bound of their own', () => {
-  const { call, forwarded } = setUp();
-  const long = 'x'.repeat(60_000);
-  call(1, { 'Content-Type': `application/json; ${long}`, traceparent: long, 'Llmos-Flow': 'f' });
-  expect(forwarded().get('Content-Type')).toBe('application/json');
-  expect(forwarded().has('traceparent')).toBe(false);
-  expect(forwarded().get('Llmos-Flow')).toBe('f');
+it('has a time limit, and an answer that nobody can ask for again is kept briefly', () => {
+  const { call, terms } = setUp();
+  call(1);
+  expect(terms).toMatchObject([
+    { timeoutMs: WIRE_LIMITS.defaultCallTimeoutMs, keepMs: WIRE_LIMITS.answerKeepMs },
+  ]);
+  call(2, { id: 'own' as TaskId, deadlineWallMs: 1_900_000_000_000 });
+  expect(terms[1]).toEqual(termsOf({ id: 'own' as TaskId, deadlineWallMs: 1_900_000_000_000 }));
 });

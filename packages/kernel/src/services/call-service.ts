@@ -1,5 +1,5 @@
 /**
- * `llmos.v1.call.<tenant>.<function>`: stores a task, waits, answers with its committed result.
+ * `call`: stores a task, waits, answers with its committed result.
  *
  * With an own id the waiter stands before anything is published or looked up, so that no result is
  * missed; without one, the id comes with the publish acknowledgement (see ResultWaiters).
@@ -9,38 +9,32 @@ import type {
   Clock,
   ErrorBody,
   Logger,
-  Result,
   ServerTime,
+  TaskTerms,
   TenantId,
   TenantTask,
 } from '@llmos/base';
-import {
-  HEADERS,
-  STREAMS,
-  WIRE_LIMITS,
-  errorBody,
-  failure,
-  patterns,
-  taskIdOfSequence,
-  toErrorBody,
-} from '@llmos/base';
+import { STREAMS, WIRE_LIMITS, errorBody, taskIdOfSequence, toErrorBody } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { KernelCounters } from '../ports/kernel-counters';
-import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type {
+  Answering,
+  AskedTask,
+  ForeignRequest,
+  RequestLink,
+  ServedRequests,
+} from '../ports/request-link';
 import type { ResultStore, StoredResult } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
 import type { TaskToStore } from './ahead-publisher';
-import type { Asked } from './asked';
-import { askedOf } from './asked';
 import type { ResultWaiters, WaitOutcome } from './result-waiters';
 import type { DeliveredAnswers } from './delivered-answers';
 import type { OwnIdContext } from './own-id';
 import { checkIdResult, checkIdUse } from './own-id';
 import type { StoredIds } from './stored-ids';
-import { KERNEL_QUEUE } from './submit-service';
 import { deadlineOf } from './task-intake';
 import type { TaskRequest, TaskRequestContext } from './task-request';
-import { readTaskRequest } from './task-request';
+import { checkTaskRequest } from './task-request';
 
 export interface CallServiceOptions {
   readonly requests: RequestLink;
@@ -56,62 +50,43 @@ export interface CallServiceOptions {
   readonly log: Logger;
   readonly clock: Clock;
   readonly time: Pick<ServerTime, 'wallMs'>;
-  readonly encodeResult: (
-    result: Result,
-    format: BodyFormat,
-  ) => { readonly body: Uint8Array; readonly contentType?: string };
 }
 
-export function startCallService(options: CallServiceOptions): ServedSubject {
+export function startCallService(options: CallServiceOptions): ServedRequests {
   const service = new CallService(options);
-  return options.requests.serve({
-    pattern: patterns.calls,
-    queue: KERNEL_QUEUE,
-    handle: (request) => service.handle(request),
-  });
+  return options.requests.serve('call', (request) => service.handle(request));
 }
 
 class CallService {
   constructor(private readonly options: CallServiceOptions) {}
 
-  handle(request: ForeignRequest): void {
-    const { subject, header, body } = request;
-    const outcome = readTaskRequest({ kind: 'call', subject, header, body }, this.options.context);
+  handle(request: ForeignRequest<AskedTask>): void {
+    const outcome = checkTaskRequest(request.read(), 'interactive', this.options.context);
     if (outcome.kind === 'refused') return this.refuse(request, outcome.error, outcome.format);
-    const { headers, forwarded } = outcome.request;
-    const { tenant } = outcome.request.of;
+    const { terms, of } = outcome.request;
+    const { tenant } = of;
     if (this.options.waiters.isFull(tenant)) {
-      return this.refuse(request, this.tooManyWaiters(tenant), headers.format);
+      return this.refuse(request, this.tooManyWaiters(tenant), terms.format);
     }
-    const limits =
-      headers.timeoutMs === undefined && headers.deadlineWallMs === undefined
-        ? { timeoutMs: WIRE_LIMITS.defaultCallTimeoutMs }
-        : headers;
     const use = checkIdUse(this.options, outcome.request);
-    if (use.kind === 'misused') return this.refuse(request, use.error, headers.format);
-    if (!use.isNew) forwarded.delete(HEADERS.isIdNew);
-    if (limits !== headers) forwarded.set(HEADERS.timeoutMs, String(limits.timeoutMs));
-    if (headers.id === undefined && headers.keepMs === undefined) {
-      // Nobody can ask for it again: no id was chosen, and this answer names none.
-      forwarded.set(HEADERS.keepMs, String(WIRE_LIMITS.answerKeepMs));
-    }
-    const waitMs = this.waitMsOf(limits);
+    if (use.kind === 'misused') return this.refuse(request, use.error, terms.format);
+    const called: TaskRequest = { ...outcome.request, terms: callTerms(terms, use.isNew) };
     const call = new PendingCall({
-      asked: askedOf(request),
-      of: outcome.request.of,
-      headers,
+      asked: request.answering(),
+      of,
+      terms,
       identity: outcome.request.identity,
       isIdNew: use.isNew,
-      waitMs,
+      waitMs: this.waitMsOf(called.terms),
       service: this.options,
     });
-    this.run(call, outcome.request);
+    this.run(call, called);
   }
 
   private run(call: PendingCall, request: TaskRequest): void {
-    const { of, class: taskClass, forwarded, body } = request;
+    const { of, class: taskClass, terms, body } = request;
     const subject = { tenant: of.tenant, function: of.function, class: taskClass };
-    void call.run({ subject, headers: forwarded, body }).catch((error: unknown) => {
+    void call.run({ subject, terms, body }).catch((error: unknown) => {
       this.refuse(call.asked, toErrorBody(error), call.format);
     });
   }
@@ -132,11 +107,24 @@ class CallService {
     return errorBody('RESOURCE_EXHAUSTED', message, { details });
   }
 
-  private refuse(asked: Asked, error: ErrorBody, format: BodyFormat): void {
+  private refuse(asked: Answering, error: ErrorBody, format: BodyFormat): void {
     this.options.counters.add('requests_refused', error.code);
-    this.options.log.debug('call-refused', { subject: asked.subject.slice(0, 256), error });
-    asked.refuse(error, this.options.encodeResult(failure(error), format).body, format);
+    this.options.log.debug('call-refused', { subject: asked.label, error });
+    asked.answer({ kind: 'refused', error, format });
   }
+}
+
+/** A call that says nothing of it ends within the usual time, and its answer is kept briefly. */
+function callTerms(asked: TaskTerms, isIdNew: boolean): TaskTerms {
+  const isBounded = asked.timeoutMs !== undefined || asked.deadlineWallMs !== undefined;
+  // Nobody can ask for it again: no id was chosen, and the answer names none.
+  const isForgotten = asked.id === undefined && asked.keepMs === undefined;
+  return {
+    ...asked,
+    isIdNew,
+    ...(isBounded ? {} : { timeoutMs: WIRE_LIMITS.defaultCallTimeoutMs }),
+    ...(isForgotten ? { keepMs: WIRE_LIMITS.answerKeepMs } : {}),
+  };
 }
 
 /** For as long as it waits it holds what its answer needs, and nothing else of the request. */
@@ -144,25 +132,25 @@ class PendingCall {
   private isSettled = false;
 
   constructor(
-    private readonly parts: Pick<TaskRequest, 'of' | 'headers'> & {
+    private readonly parts: Pick<TaskRequest, 'of' | 'terms'> & {
       readonly identity: TaskRequest['identity'] | undefined;
-      readonly asked: Asked;
+      readonly asked: Answering;
       readonly isIdNew: boolean;
       readonly waitMs: number;
       readonly service: CallServiceOptions;
     },
   ) {}
 
-  get asked(): Asked {
+  get asked(): Answering {
     return this.parts.asked;
   }
 
   get format(): BodyFormat {
-    return this.parts.headers.format;
+    return this.parts.terms.format;
   }
 
   run(task: TaskToStore): Promise<void> {
-    const isNamed = this.parts.headers.id !== undefined;
+    const isNamed = this.parts.terms.id !== undefined;
     return isNamed ? this.runNamed(task) : this.runUnnamed(task);
   }
 
@@ -178,8 +166,8 @@ class PendingCall {
   }
 
   private async runNamed(task: TaskToStore): Promise<void> {
-    const { headers, identity, service, isIdNew } = this.parts;
-    const { id, keepMs } = headers;
+    const { terms, identity, service, isIdNew } = this.parts;
+    const { id, keepMs } = terms;
     if (id === undefined || identity === undefined) return;
     const of: TenantTask = { tenant: this.parts.of.tenant, task: id };
     const stopWaiting = this.wait(of);
@@ -229,18 +217,15 @@ class PendingCall {
     if (outcome.kind === 'result' && misused === undefined) {
       service.counters.add('requests', 'call');
       const { body, format, place, refusedSequence } = outcome.result;
-      asked.answer(body, format);
+      asked.answer({ kind: 'result', body, format });
       const isShort = place?.stream === STREAMS.answers && refusedSequence === undefined;
       if (isShort) service.delivered.note(place, body.length);
       return;
     }
     const error = misused ?? this.unanswered(of, outcome.kind);
     service.counters.add('requests_refused', error.code);
-    const { format } = this;
-    const { body } = service.encodeResult(failure(error), format);
-    // That there was no result in time says nothing against the request.
-    if (misused === undefined) asked.answer(body, format);
-    else asked.refuse(error, body, format);
+    const kind = misused === undefined ? 'unanswered' : 'refused';
+    asked.answer({ kind, error, format: this.format });
   }
 
   private unanswered(of: TenantTask, kind: WaitOutcome['kind']): ErrorBody {

@@ -1,8 +1,16 @@
-import { decodeJson, errorBody, silentLogger } from '@llmos/base';
-import type { ForeignRequest, RequestLink } from '../ports/request-link';
-import { collectGarbage, manualClock } from '@llmos/base/testing';
+import type { FunctionName, TenantId } from '@llmos/base';
+import { errorBody, silentLogger } from '@llmos/base';
+import type {
+  Answering,
+  AskedTask,
+  ForeignRequest,
+  RequestLink,
+  RequestOutcome,
+} from '../ports/request-link';
+import { collectGarbage, manualClock, termsOf } from '@llmos/base/testing';
 import type { FairRequestsLimits } from './fair-requests';
 import { FairRequests } from './fair-requests';
+import { makeRequest, resultOf } from './request-fixture';
 
 const LIMITS = {
   requestsPerTurn: 2,
@@ -24,7 +32,12 @@ const LIMITS = {
 };
 
 /** What a service answers to a wrong request. */
-const NOTHING = new Uint8Array(0);
+const WRONG: RequestOutcome = {
+  kind: 'refused',
+  error: errorBody('INVALID_ARGUMENT', 'wrong'),
+  format: 'json',
+};
+const LATE: RequestOutcome = { ...WRONG, error: errorBody('UNAVAILABLE', 'late') };
 
 function setUp(limits: Partial<FairRequestsLimits> = {}) {
   const turns: (() => void)[] = [];
@@ -33,13 +46,13 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
   const handled: string[] = [];
   const answers: unknown[] = [];
   const bodies: WeakRef<Uint8Array>[] = [];
-  const refusals: ForeignRequest['refuse'][] = [];
-  let deliver: (request: ForeignRequest) => void = () => undefined;
+  const answerings: Answering[] = [];
+  let deliver: (request: ForeignRequest<AskedTask>) => void = () => undefined;
   let isStopped = false;
   const inner: RequestLink = {
     maxAnswerBytes: () => 7,
-    serve: ({ handle }) => {
-      deliver = handle;
+    serve: (_kind, handle) => {
+      deliver = handle as typeof deliver;
       return {
         stop: () => {
           isStopped = true;
@@ -60,33 +73,29 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
     counters: { add: () => undefined },
     log: silentLogger,
   });
-  const served = requests.serve({
-    pattern: 'llmos.v1.call.*.*',
-    handle: (request) => {
-      const { subject, body } = request;
-      bodies.push(new WeakRef(body));
-      refusals.push(request.refuse);
-      const [, , , tenant, name] = subject.split('.');
-      if (name === 'broken') throw new Error('a bug');
-      if (name === 'wrong') request.refuse(errorBody('INVALID_ARGUMENT', 'wrong'), NOTHING);
-      if (name === 'late') request.refuse(errorBody('UNAVAILABLE', 'late'), NOTHING);
-      clock.advance(name === 'slow' ? 60 : 0.5);
-      handled.push(`${tenant}-${body.length}`);
-    },
+  const served = requests.serve('call', (request) => {
+    const reading = request.read();
+    if (reading.kind === 'invalid') throw new Error(reading.error.message);
+    const { principal, function: name, body } = reading.asked;
+    bodies.push(new WeakRef(body));
+    answerings.push(request.answering());
+    if ((name as string) === 'broken') throw new Error('a bug');
+    if ((name as string) === 'wrong') request.answer(WRONG);
+    if ((name as string) === 'late') request.answer(LATE);
+    clock.advance((name as string) === 'slow' ? 60 : 0.5);
+    handled.push(`${principal.tenant}-${body.length}`);
   });
-  const refuseAll: ForeignRequest['refuse'] = (_error, body) =>
-    void (body === NOTHING || answers.push(decodeJson(body)));
+  const answer = (outcome: RequestOutcome): void => {
+    if (outcome !== WRONG && outcome !== LATE) answers.push(resultOf(outcome));
+  };
   const send = (tenant: string, bytes: number, name = 'echo'): void => {
-    const request: ForeignRequest = {
-      subject: `llmos.v1.call.${tenant}.${name}`,
-      header: () => undefined,
+    const asked: AskedTask = {
+      principal: { tenant: tenant as TenantId, isOperator: false },
+      function: name as FunctionName,
+      terms: termsOf(),
       body: new Uint8Array(bytes),
-      bytes,
-      answer: () => undefined,
-      refuse: refuseAll,
-      own: () => request,
     };
-    deliver(request);
+    deliver(makeRequest({ owner: tenant, bytes, read: () => ({ kind: 'read', asked }), answer }));
   };
   const turn = (): void => turns.splice(0).forEach((go) => go());
   const advance = (ms: number): void => {
@@ -98,7 +107,7 @@ function setUp(limits: Partial<FairRequestsLimits> = {}) {
     }
   };
   const stopped = (): boolean => isStopped;
-  const kept = { bodies, refusals };
+  const kept = { bodies, answerings };
   return {
     requests,
     served,
@@ -460,7 +469,7 @@ describe('sending more than may wait', () => {
   });
 
   it('leaves nothing of a request with whoever answers it later', async () => {
-    const { send, turn, advance, bodies, refusals } = setUp(NO_LONG_LINE);
+    const { send, turn, advance, bodies, answerings } = setUp(NO_LONG_LINE);
     send('zenith', 1);
     sendWrong(send, 8);
     for (let n = 0; n < 40; n += 1) {
@@ -468,7 +477,7 @@ describe('sending more than may wait', () => {
       advance(2);
     }
     await collectGarbage();
-    expect(refusals).toHaveLength(bodies.length);
+    expect(answerings).toHaveLength(bodies.length);
     expect(bodies.filter((body) => body.deref() !== undefined)).toEqual([]);
   });
 

@@ -12,18 +12,24 @@
  * come through the same loop, several for each of their calls, and what each request of a flood
  * leaves behind to store, to answer and to collect takes far longer than to read it.
  */
-import { Tally, encodeJson, errorBody, failure } from '@llmos/base';
-import type { ErrorBody, Logger } from '@llmos/base';
+import { Tally, errorBody } from '@llmos/base';
+import type { Logger } from '@llmos/base';
 import type { KernelCounters } from '../ports/kernel-counters';
-import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
+import type {
+  Answering,
+  ForeignRequest,
+  Refusal,
+  RequestKind,
+  RequestKinds,
+  RequestLink,
+  RequestOutcome,
+  RequestReading,
+  ServedRequests,
+} from '../ports/request-link';
 import type { FloodLimits } from './flood-watch';
 import { FloodWatch } from './flood-watch';
 import type { LinePace, RequestLineOptions, WaitingRequest } from './request-line';
 import { RequestLine } from './request-line';
-
-type Serve = Parameters<RequestLink['serve']>[0];
-
-const TENANT_TOKEN = 3;
 
 export interface FairRequestsLimits extends FloodLimits {
   /** Handled in one turn of the event loop. */
@@ -53,11 +59,6 @@ export interface FairRequestsOptions extends Pick<
   readonly limits: FairRequestsLimits;
   readonly counters: Pick<KernelCounters, 'add'>;
   readonly log: Logger;
-}
-
-interface Refusal {
-  readonly error: ErrorBody;
-  readonly body: Uint8Array;
 }
 
 export class FairRequests implements RequestLink {
@@ -98,10 +99,15 @@ export class FairRequests implements RequestLink {
   }
 
   /** What waits when it is stopped is handled in its turn: it was taken from the server already. */
-  serve(of: Serve): ServedSubject {
-    const handle = (request: ForeignRequest): void =>
-      this.take({ tenant: tenantOf(request.subject), request, handle: of.handle });
-    return this.options.inner.serve({ ...of, handle });
+  serve<Kind extends RequestKind>(
+    kind: Kind,
+    handle: (request: ForeignRequest<RequestKinds[Kind]>) => void,
+  ): ServedRequests {
+    // Whatever comes of this kind is handled by this handler.
+    const handleAny = handle as WaitingRequest['handle'];
+    return this.options.inner.serve(kind, (request) =>
+      this.take({ tenant: request.owner, request, handle: handleAny }),
+    );
   }
 
   async finish(): Promise<void> {
@@ -179,9 +185,9 @@ export class FairRequests implements RequestLink {
     try {
       handle(request);
     } catch (error) {
-      this.options.log.error('request-failed', { subject: request.subject.slice(0, 256), error });
-      const body = errorBody('INTERNAL', 'the request can’t be handled, by a mistake of llmos');
-      request.refuse(body, encodeJson(failure(body)));
+      this.options.log.error('request-failed', { subject: request.label, error });
+      const mistake = errorBody('INTERNAL', 'the request can’t be handled, by a mistake of llmos');
+      request.answer({ kind: 'refused', error: mistake, format: 'json' });
     }
   }
 
@@ -189,8 +195,8 @@ export class FairRequests implements RequestLink {
     const { tenant, request } = each;
     if (this.lineOf(tenant).sizeOf(tenant) === 0) this.floods.noteDrained(tenant);
     if (!this.floods.noteHandled(tenant)) return this.handle(each);
-    const refuse = notingRefusals(request.refuse, () => this.floods.noteRefused(tenant));
-    this.handle({ ...each, request: { ...request, refuse } });
+    const noted = new NotedRequest(request, () => this.floods.noteRefused(tenant));
+    this.handle({ ...each, request: noted });
     // One that keeps within its line now is judged all the same.
     if (this.floods.isFlood(tenant)) this.judge(tenant);
   }
@@ -231,13 +237,12 @@ export class FairRequests implements RequestLink {
       this.refusals.set(tenant, refusal);
       this.turnSoon();
     }
-    request.refuse(refusal.error, refusal.body);
+    request.answer(refusal);
   }
 
   private refuseLate({ request }: WaitingRequest): void {
     this.options.counters.add('requests_refused', 'UNAVAILABLE');
-    const error = errorBody('UNAVAILABLE', 'this kernel stops: ask again');
-    request.refuse(error, encodeJson(failure(error)));
+    request.answer(STOPPING);
   }
 
   private refusalOf(tenant: string): Refusal {
@@ -247,27 +252,59 @@ export class FairRequests implements RequestLink {
         `${this.waiting} of all tenants`,
       { details: { retryAfterMs: this.options.limits.retryAfterMs } },
     );
-    return { error, body: encodeJson(failure(error)) };
+    return { kind: 'refused', error, format: 'json', isShared: true };
   }
 }
 
-/** Apart from the request: who waits for its answer holds this for long, and nothing else of it. */
-function notingRefusals(tell: ForeignRequest['refuse'], note: () => void): typeof tell {
-  return (error, body, format) => {
-    // What may succeed later is no wrong request.
-    if (!error.retryable) note();
-    tell(error, body, format);
-  };
-}
+const STOPPING: Refusal = {
+  kind: 'refused',
+  error: errorBody('UNAVAILABLE', 'this kernel stops: ask again'),
+  format: 'json',
+  isShared: true,
+};
 
-/** `llmos.v1.KIND.TENANT.…`; whatever else it is, it is one owner's. */
-function tenantOf(subject: string): string {
-  let start = 0;
-  for (let token = 0; token < TENANT_TOKEN; token += 1) {
-    const dot = subject.indexOf('.', start);
-    if (dot < 0) return '';
-    start = dot + 1;
+/** A request of which it is noted that it was wrong. */
+class NotedRequest implements ForeignRequest<unknown> {
+  constructor(
+    private readonly inner: ForeignRequest<unknown>,
+    private readonly noteWrong: () => void,
+  ) {}
+
+  get label(): string {
+    return this.inner.label;
   }
-  const end = subject.indexOf('.', start);
-  return subject.slice(start, end < 0 ? undefined : end);
+
+  get owner(): string {
+    return this.inner.owner;
+  }
+
+  get bytes(): number {
+    return this.inner.bytes;
+  }
+
+  read(): RequestReading<unknown> {
+    return this.inner.read();
+  }
+
+  answer(outcome: RequestOutcome): void {
+    this.answering().answer(outcome);
+  }
+
+  /** Apart from the request: who waits for its outcome holds this for long, and nothing else of it. */
+  answering(): Answering {
+    const { noteWrong } = this;
+    const answering = this.inner.answering();
+    return {
+      label: answering.label,
+      answer: (outcome) => {
+        // What may succeed later is no wrong request.
+        if (outcome.kind === 'refused' && !outcome.error.retryable) noteWrong();
+        answering.answer(outcome);
+      },
+    };
+  }
+
+  own(): ForeignRequest<unknown> {
+    return new NotedRequest(this.inner.own(), this.noteWrong);
+  }
 }

@@ -21,7 +21,7 @@ export type IdUse =
   | { readonly kind: 'usable'; readonly isNew: boolean };
 
 export function checkIdUse(context: OwnIdContext, request: TaskRequest): IdUse {
-  const { id, isIdNew } = request.headers;
+  const { id, isIdNew } = request.terms;
   if (id === undefined) return { kind: 'usable', isNew: false };
   const of = { tenant: request.of.tenant, task: id };
   const first = context.heldIdentity(of) ?? context.storedIds.identityOf(of);
@@ -32,12 +32,12 @@ export function checkIdUse(context: OwnIdContext, request: TaskRequest): IdUse {
 
 /** The error, where the result of the id is that of another task. */
 export function checkIdResult(
-  request: Pick<TaskRequest, 'headers'> & {
+  request: Pick<TaskRequest, 'terms'> & {
     readonly identity?: TaskRequest['identity'] | undefined;
   },
   stored: StoredResult,
 ): ErrorBody | undefined {
-  const { id } = request.headers;
+  const { id } = request.terms;
   return id === undefined ? undefined : judge(id, stored.identity, request.identity);
 }
 

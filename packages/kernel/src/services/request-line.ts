@@ -8,8 +8,8 @@ import type { ForeignRequest } from '../ports/request-link';
 
 export interface WaitingRequest {
   readonly tenant: string;
-  readonly request: ForeignRequest;
-  readonly handle: (request: ForeignRequest) => void;
+  readonly request: ForeignRequest<unknown>;
+  readonly handle: (request: ForeignRequest<unknown>) => void;
 }
 
 /** How fast a line moves. */

@@ -1,5 +1,6 @@
 import type { StreamLoad, TaskId, TenantId } from '@llmos/base';
-import { HEADERS, STREAMS, asToken } from '@llmos/base';
+import { STREAMS, asToken } from '@llmos/base';
+import { termsOf } from '@llmos/base/testing';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { StoredShare } from '../ports/result-store';
 import type { TaskPublisher } from '../ports/task-publisher';
@@ -9,7 +10,7 @@ const MIB = 1024 * 1024;
 const MAX_AGE_MS = 1_000_000;
 const task: Parameters<TaskPublisher['publish']>[0] = {
   subject: { class: 'standard', tenant: 'acme' as never, function: 'echo' as never },
-  headers: new Map(),
+  terms: termsOf(),
   body: new Uint8Array(),
 };
 
@@ -132,8 +133,8 @@ it('refuses the tenant that has filled one store, there alone, and no other tena
   const subject = { ...task.subject, tenant: 'zenith' as never };
   expect(await publisher.publish({ ...task, subject })).toEqual({ sequence: 1 });
   // Its answer is stored elsewhere.
-  const headers = new Map([[HEADERS.keepMs, '1000']]);
-  expect(await publisher.publish({ ...task, headers })).toEqual({ sequence: 2 });
+  const terms = termsOf({ keepMs: 1_000 });
+  expect(await publisher.publish({ ...task, terms })).toEqual({ sequence: 2 });
   expect(room.refusalOf({ tenant: task.subject.tenant })).toBeDefined();
 });
 

@@ -5,7 +5,7 @@
  * Before it comes to that, a tenant that has taken more than its share is refused alone.
  */
 import type { ErrorBody, LimitRow, StreamLoad, TenantId, TenantTask } from '@llmos/base';
-import { HEADERS, LlmosError, STREAMS, WIRE_LIMITS, resultStream } from '@llmos/base';
+import { LlmosError, STREAMS, WIRE_LIMITS, resultStream } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import { CORE_LIMITS } from '../limits';
 import type { ResultNotice, ResultStore } from '../ports/result-store';
@@ -90,8 +90,9 @@ export class ResultRoom {
       maxBodyBytes: () => publisher.maxBodyBytes(),
       publish: async (task) => {
         this.assertRoom();
-        const keepMs = Number(task.headers.get(HEADERS.keepMs) ?? Number.NaN);
-        const refusal = this.refusalOf({ tenant: task.subject.tenant, keepMs });
+        const { tenant } = task.subject;
+        const { keepMs } = task.terms;
+        const refusal = this.refusalOf({ tenant, ...(keepMs === undefined ? {} : { keepMs }) });
         if (refusal !== undefined) throw LlmosError.fromBody(refusal);
         return publisher.publish(task);
       },

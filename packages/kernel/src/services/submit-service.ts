@@ -1,29 +1,15 @@
-/** `llmos.v1.submit.<tenant>.<function>`: checks a task, stores it, answers its id. */
+/** `submit`: checks a task, stores it, answers its id. */
 import type { ErrorBody, Logger, TaskId, TenantId, TenantTask } from '@llmos/base';
-import {
-  HEADERS,
-  LlmosError,
-  encodeJson,
-  failure,
-  patterns,
-  success,
-  taskIdOfSequence,
-  toErrorBody,
-} from '@llmos/base';
+import { LlmosError, taskIdOfSequence, toErrorBody } from '@llmos/base';
 import type { KernelCounters } from '../ports/kernel-counters';
-import type { RequestLink, ServedSubject } from '../ports/request-link';
+import type { Answering, RequestLink, ServedRequests } from '../ports/request-link';
 import type { StoredResult } from '../ports/result-store';
 import type { StoredTask, TaskPublisher } from '../ports/task-publisher';
-import type { Asked } from './asked';
-import { askedOf } from './asked';
 import type { OwnIdContext } from './own-id';
 import { checkIdResult, checkIdUse } from './own-id';
 import type { StoredIds } from './stored-ids';
 import type { TaskRequest, TaskRequestContext } from './task-request';
-import { readTaskRequest } from './task-request';
-
-/** Any kernel answers: requests are spread over all of them. */
-export const KERNEL_QUEUE = 'kernels';
+import { checkTaskRequest } from './task-request';
 
 export interface SubmitServiceOptions {
   readonly requests: RequestLink;
@@ -38,31 +24,25 @@ export interface SubmitServiceOptions {
   readonly isHeld: (tenant: TenantId, task: TaskId) => boolean;
 }
 
-export function startSubmitService(options: SubmitServiceOptions): ServedSubject {
-  return options.requests.serve({
-    pattern: patterns.submits,
-    queue: KERNEL_QUEUE,
-    handle: (request) => {
-      const { subject, header, body } = request;
-      const outcome = readTaskRequest({ kind: 'submit', subject, header, body }, options.context);
-      if (outcome.kind === 'refused') return refuse(options, request, outcome.error);
-      const use = checkIdUse(options, outcome.request);
-      if (use.kind === 'misused') return refuse(options, request, use.error);
-      if (!use.isNew) outcome.request.forwarded.delete(HEADERS.isIdNew);
-      answerOnceStored(options, askedOf(request), submit(options, outcome.request, use.isNew));
-    },
+export function startSubmitService(options: SubmitServiceOptions): ServedRequests {
+  return options.requests.serve('submit', (request) => {
+    const outcome = checkTaskRequest(request.read(), 'standard', options.context);
+    if (outcome.kind === 'refused') return refuse(options, request, outcome.error);
+    const use = checkIdUse(options, outcome.request);
+    if (use.kind === 'misused') return refuse(options, request, use.error);
+    answerOnceStored(options, request.answering(), submit(options, outcome.request, use.isNew));
   });
 }
 
 function answerOnceStored(
   options: SubmitServiceOptions,
-  asked: Asked,
+  asked: Answering,
   submitted: Promise<object>,
 ): void {
   submitted.then(
-    (answer) => {
+    (output) => {
       options.counters.add('requests', 'submit');
-      asked.answer(encodeJson(success(answer)));
+      asked.answer({ kind: 'output', output });
     },
     (error: unknown) => refuse(options, asked, toErrorBody(error)),
   );
@@ -70,11 +50,12 @@ function answerOnceStored(
 
 async function submit(
   options: SubmitServiceOptions,
-  request: TaskRequest,
+  asked: TaskRequest,
   isIdNew: boolean,
 ): Promise<object> {
+  const request = { ...asked, terms: { ...asked.terms, isIdNew } };
   const { identity } = request;
-  const { id } = request.headers;
+  const { id } = request.terms;
   if (id === undefined || identity === undefined) {
     const { sequence } = await publish(options, request);
     return { task: taskIdOfSequence(sequence), sequence, duplicate: false };
@@ -84,7 +65,7 @@ async function submit(
   const [stored, earlier] = await Promise.all([
     publish(options, request).then(({ sequence }) => ({
       sequence,
-      ...options.storedIds.note(of, { sequence, identity, keepMs: request.headers.keepMs }),
+      ...options.storedIds.note(of, { sequence, identity, keepMs: request.terms.keepMs }),
     })),
     // Only for the answer's `duplicate`: the task is stored whether or not this is known.
     isHeld || isIdNew ? undefined : options.readResult(of).catch(() => undefined),
@@ -97,13 +78,13 @@ async function submit(
 }
 
 function publish(options: SubmitServiceOptions, request: TaskRequest): Promise<StoredTask> {
-  const { of, forwarded, body } = request;
+  const { of, terms, body } = request;
   const subject = { ...of, class: request.class };
-  return options.publisher.publish({ subject, headers: forwarded, body });
+  return options.publisher.publish({ subject, terms, body });
 }
 
-function refuse(options: SubmitServiceOptions, asked: Asked, error: ErrorBody): void {
+function refuse(options: SubmitServiceOptions, asked: Answering, error: ErrorBody): void {
   options.counters.add('requests_refused', error.code);
-  options.log.debug('submit-refused', { subject: asked.subject.slice(0, 256), error });
-  asked.refuse(error, encodeJson(failure(error)));
+  options.log.debug('submit-refused', { subject: asked.label, error });
+  asked.answer({ kind: 'refused', error, format: 'json' });
 }

@@ -1,25 +1,33 @@
-import type { Result } from '@llmos/base';
-import { decodeJson, encodeJson, patterns, silentLogger } from '@llmos/base';
+import type { Result, TenantId } from '@llmos/base';
+import { encodeJson, silentLogger } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 import type { KernelEvent } from '../kernel-event';
 import { silentCounters } from '../ports/kernel-counters';
-import type { ForeignRequest, RequestLink } from '../ports/request-link';
+import type { Principal } from '../ports/principal';
+import type {
+  ForeignRequest,
+  RequestKind,
+  RequestOutcome,
+  RequestReading,
+} from '../ports/request-link';
 import { Registry } from './registry';
+import { makeRequest, resultOf } from './request-fixture';
 import type { SystemServiceOptions } from './system-service';
 import { startSystemService } from './system-service';
 
 /** A system service whose calls the test makes. */
 function setUp(
   more: Pick<SystemServiceOptions, 'store' | 'isLeading'> & Partial<SystemServiceOptions>,
+  isOperator = true,
 ) {
-  const handlers = new Map<string, Parameters<RequestLink['serve']>[0]['handle']>();
+  const handlers = new Map<RequestKind, (request: ForeignRequest<never>) => void>();
   const delivered: KernelEvent[] = [];
   startSystemService({
     ...({} as SystemServiceOptions),
     requests: {
       maxAnswerBytes: () => 1024 * 1024,
-      serve: ({ pattern, handle }) => {
-        handlers.set(pattern, handle);
+      serve: (kind, handle) => {
+        handlers.set(kind, handle);
         return { stop: () => Promise.resolve() };
       },
       heard: () => Promise.resolve(),
@@ -34,23 +42,16 @@ function setUp(
     isServing: () => true,
     ...more,
   });
-  const ask = (pattern: string, subject: string, body: Uint8Array): Promise<Result> =>
+  const principal: Principal = { tenant: 'acme' as TenantId, isOperator };
+  const ask = (kind: RequestKind, asked: unknown): Promise<Result> =>
     new Promise((resolve) => {
-      const request: ForeignRequest = {
-        subject,
-        header: () => undefined,
-        body,
-        answer: (result) => resolve(decodeJson(result) as Result),
-        bytes: 1,
-        refuse: (_error, result) => resolve(decodeJson(result) as Result),
-        own: () => request,
-      };
-      handlers.get(pattern)?.(request);
+      const read = () => ({ kind: 'read', asked }) as RequestReading<never>;
+      const answer = (outcome: RequestOutcome): void => resolve(resultOf(outcome));
+      handlers.get(kind)?.(makeRequest({ owner: 'acme', read, answer }));
     });
   const call = (name: string, request: object): Promise<Result> =>
-    ask(patterns.sys, `llmos.v1.sys.default.${name}`, encodeJson(request));
-  const cancel = (task: string): Promise<Result> =>
-    ask(patterns.cancels, `llmos.v1.cancel.default.${task}`, new Uint8Array());
+    ask('system', { principal, call: name, body: encodeJson(request) });
+  const cancel = (task: string): Promise<Result> => ask('cancel', { principal, task });
   return { call, cancel, delivered };
 }
 
@@ -97,7 +98,7 @@ it('leaves to whoever leads what it may not confirm while its lease has lapsed',
   void cancel('t1').then(() => told.push('cancel'));
   expect(await call('functions', {})).toMatchObject({ ok: true });
   expect(told).toEqual([]);
-  expect(delivered).toEqual([{ kind: 'cancel-requested', tenant: 'default', task: 't1' }]);
+  expect(delivered).toEqual([{ kind: 'cancel-requested', tenant: 'acme', task: 't1' }]);
 });
 
 it('takes as much as a call may have to say', async () => {
@@ -118,4 +119,17 @@ it('refuses cancels while the loop has no room for them, and says when to ask ag
   isFull = false;
   expect(await cancel('t1')).toMatchObject({ ok: true });
   expect(delivered).toHaveLength(1);
+});
+
+it('does for an operator alone what all tenants share', async () => {
+  const { call, delivered } = setUp({ store, isLeading: () => true }, false);
+  expect(await call('spawn', { model: 'echo', replicas: 2 })).toMatchObject({
+    ok: false,
+    error: {
+      code: 'PERMISSION_DENIED',
+      message: 'only an operator may call spawn, not "acme"',
+    },
+  });
+  expect(await call('functions', {})).toMatchObject({ ok: true });
+  expect(delivered).toEqual([]);
 });

@@ -1,31 +1,17 @@
 /**
- * `llmos.v1.sys.<principal>.<call>` and `llmos.v1.cancel.<tenant>.<task>`: the leader's alone.
+ * System calls and cancels: the leader's alone.
  *
  * Started with each leadership and stopped with it. A mutating call answers after its write.
  */
-import type {
-  ErrorBody,
-  Instant,
-  LimitRow,
-  Logger,
-  ProcessId,
-  Result,
-  SystemCallName,
-} from '@llmos/base';
+import type { ErrorBody, Instant, LimitRow, Logger, ProcessId, SystemCallName } from '@llmos/base';
 import type { SystemCalls, SystemInfo, TaskId, TenantId } from '@llmos/base';
 import {
   LlmosError,
   OPERATOR_CALLS,
   decodeJson,
-  encodeJson,
   errorBody,
-  failure,
   parseModelRef,
-  parseSystemCall,
-  parseTenantTask,
-  patterns,
   quoteShort,
-  success,
   toErrorBody,
 } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
@@ -33,9 +19,16 @@ import type { KernelCore } from '../core';
 import type { KernelEvent } from '../kernel-event';
 import type { KernelCounters } from '../ports/kernel-counters';
 import type { RegistryStore } from '../ports/registry-store';
-import type { ForeignRequest, RequestLink, ServedSubject } from '../ports/request-link';
-import type { Asked } from './asked';
-import { askedOf } from './asked';
+import type { Principal } from '../ports/principal';
+import type {
+  Answering,
+  AskedCancel,
+  AskedSystemCall,
+  ForeignRequest,
+  RequestLink,
+  RequestReading,
+  ServedRequests,
+} from '../ports/request-link';
 import type { AttachService } from './attach-service';
 import type { ModelRegistrar } from './model-registration';
 import type { Registry } from './registry';
@@ -63,69 +56,55 @@ export interface SystemServiceOptions {
   readonly log: Logger;
 }
 
-/** Who may make operator calls; `default` stands for the person at a laptop. */
-const OPERATORS: ReadonlySet<string> = new Set(['operator', 'default']);
-
 type Output<Name extends SystemCallName> = SystemCalls[Name]['output'];
 type Handlers = {
   readonly [Name in SystemCallName]: (
     request: SystemCalls[Name]['request'],
-    principal: TenantId,
+    principal: Principal,
   ) => Output<Name> | Promise<Output<Name>>;
 };
 
-export function startSystemService(options: SystemServiceOptions): ServedSubject {
+export function startSystemService(options: SystemServiceOptions): ServedRequests {
   const handlers = handlersOf(options);
+  const { requests } = options;
   const served = [
-    options.requests.serve({
-      pattern: patterns.sys,
-      handle: (request) => handleCall(options, handlers, request),
-    }),
-    options.requests.serve({
-      pattern: patterns.cancels,
-      isAnswerOptional: true,
-      handle: (request) => handleCancel(options, request),
-    }),
+    requests.serve('system', (request) => handleCall(options, handlers, request)),
+    requests.serve('cancel', (request) => handleCancel(options, request)),
   ];
   return {
     stop: async () => {
-      await Promise.all(served.map((subject) => subject.stop()));
+      await Promise.all(served.map((kind) => kind.stop()));
     },
   };
 }
 
-function handleCancel(options: SystemServiceOptions, request: ForeignRequest): void {
-  const of = parseTenantTask('cancel', request.subject);
-  if (of === undefined) {
-    const message = `subject ${quoteShort(request.subject)}: tenant and task must be tokens`;
-    return refuse(options, request, errorBody('INVALID_ARGUMENT', message));
-  }
+function handleCancel(options: SystemServiceOptions, request: ForeignRequest<AskedCancel>): void {
+  const reading = request.read();
+  if (reading.kind === 'invalid') return refuse(options, request, reading.error);
   if (!options.isServing()) return refuse(options, request, leadsNoMore());
   if (options.isFull())
     return options.isLeading() ? refuse(options, request, tooMany()) : undefined;
-  options.deliver({ kind: 'cancel-requested', tenant: of.tenant, task: of.task });
+  const { principal, task } = reading.asked;
+  options.deliver({ kind: 'cancel-requested', tenant: principal.tenant, task });
   // Heeded if it leads again in a moment; if not, whoever leads then is who says so.
   if (!options.isLeading()) return;
   options.counters.add('requests', 'cancel');
-  request.answer(encodeJson(success({ task: of.task })));
+  request.answer({ kind: 'output', output: { task } });
 }
 
 function handleCall(
   options: SystemServiceOptions,
   handlers: Handlers,
-  request: ForeignRequest,
+  request: ForeignRequest<AskedSystemCall>,
 ): void {
-  const parsed = options.isServing() ? readCall(request) : leadsNoMore();
-  if ('code' in parsed) return refuse(options, request, parsed);
-  const { call, principal, value } = parsed;
+  const checked = options.isServing() ? checkCall(request.read()) : leadsNoMore();
+  if ('code' in checked) return refuse(options, request, checked);
+  const { call, principal, value } = checked;
   if (call === 'kill' && !options.isLeading()) return;
   // Each handler takes the request that its schema has just checked.
-  const handler = handlers[call] as (value: unknown, principal: TenantId) => unknown;
-  answerWith(options, {
-    call,
-    asked: askedOf(request),
-    output: run(() => handler(value, principal)),
-  });
+  const handler = handlers[call] as (value: unknown, principal: Principal) => unknown;
+  const output = run(() => handler(value, principal));
+  answerWith(options, { call, asked: request.answering(), output });
 }
 
 async function run(handle: () => unknown): Promise<unknown> {
@@ -134,42 +113,44 @@ async function run(handle: () => unknown): Promise<unknown> {
 
 function answerWith(
   options: SystemServiceOptions,
-  of: { readonly call: SystemCallName; readonly asked: Asked; readonly output: Promise<unknown> },
+  of: {
+    readonly call: SystemCallName;
+    readonly asked: Answering;
+    readonly output: Promise<unknown>;
+  },
 ): void {
   const { call, asked } = of;
   of.output.then(
     (output) => {
       options.counters.add('requests', call);
-      answer(options, asked, success(output));
+      asked.answer({ kind: 'output', output });
+      options.log.debug('request-answered', { subject: asked.label });
     },
     (error: unknown) => refuse(options, asked, toErrorBody(error)),
   );
 }
 
-function readCall(
-  request: ForeignRequest,
-): ErrorBody | { call: SystemCallName; principal: TenantId; value: unknown } {
-  const of = parseSystemCall(request.subject);
-  if (of === undefined) {
-    return errorBody('INVALID_ARGUMENT', `subject ${quoteShort(request.subject)} names no call`);
-  }
-  const { call, principal } = of;
+function checkCall(
+  reading: RequestReading<AskedSystemCall>,
+): ErrorBody | { call: SystemCallName; principal: Principal; value: unknown } {
+  if (reading.kind === 'invalid') return reading.error;
+  const { call, principal, body } = reading.asked;
   if (!isSystemCall(call)) {
     const known = [...SYSTEM_CALL_CHECKS.keys()].join(', ');
     return errorBody('UNIMPLEMENTED', `no system call ${quoteShort(call)}; there are ${known}`);
   }
-  if (OPERATOR_CALLS.has(call) && !OPERATORS.has(principal)) {
-    const message = `only an operator may call ${call}, not ${quoteShort(principal)}`;
+  if (OPERATOR_CALLS.has(call) && !principal.isOperator) {
+    const message = `only an operator may call ${call}, not ${quoteShort(principal.tenant)}`;
     return errorBody('PERMISSION_DENIED', message);
   }
-  const { length } = request.body;
+  const { length } = body;
   const most = EDGE_LIMITS[call === 'model-add' ? 'maxAddCallBytes' : 'maxSystemCallBytes'];
   if (length > most) {
     return errorBody('INVALID_ARGUMENT', `the request has ${length} bytes, at most ${most}`);
   }
   let value: unknown;
   try {
-    value = length === 0 ? {} : decodeJson(request.body);
+    value = length === 0 ? {} : decodeJson(body);
   } catch {
     return errorBody('INVALID_ARGUMENT', `the request of ${call} is not JSON`);
   }
@@ -185,9 +166,9 @@ function handlersOf(options: SystemServiceOptions): Handlers {
     models: (request) => pageOfModels(registry.models(), request, maxBytes()),
     functions: (request) => pageOfFunctions(registry.functions(), request, maxBytes()),
     info: () => options.info(),
-    limits: (_request, principal) => ({ limits: options.limits(principal) }),
-    status: (request, principal) => core.statusOf(principal, request.task as TaskId),
-    attach: (request, principal) => options.attachService.attach(request, principal),
+    limits: (_request, { tenant }) => ({ limits: options.limits(tenant) }),
+    status: (request, { tenant }) => core.statusOf(tenant, request.task as TaskId),
+    attach: (request, { tenant }) => options.attachService.attach(request, tenant),
     spawn: async (request) => {
       // What is not registered any more can still be stopped.
       const target =
@@ -229,13 +210,8 @@ function versionedTarget(text: string): string | undefined {
   return parseModelRef(text)?.version === undefined ? undefined : text;
 }
 
-function answer(options: SystemServiceOptions, asked: Asked, result: Result): void {
-  asked.answer(encodeJson(result));
-  options.log.debug('request-answered', { subject: asked.subject });
-}
-
-function refuse(options: SystemServiceOptions, asked: Asked, error: ErrorBody): void {
+function refuse(options: SystemServiceOptions, asked: Answering, error: ErrorBody): void {
   options.counters.add('requests_refused', error.code);
-  options.log.debug('request-refused', { subject: asked.subject.slice(0, 256), error });
-  asked.refuse(error, encodeJson(failure(error)));
+  options.log.debug('request-refused', { subject: asked.label, error });
+  asked.answer({ kind: 'refused', error, format: 'json' });
 }

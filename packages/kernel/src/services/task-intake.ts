@@ -10,7 +10,7 @@ import type {
   FunctionDefinition,
   FunctionName,
   HeaderSource,
-  TaskHeaders,
+  TaskTerms,
   TaskId,
   TaskSubject,
 } from '@llmos/base';
@@ -24,7 +24,7 @@ import {
   isToken,
   parseTaskOwner,
   quoteShort,
-  readTaskHeaders,
+  readTaskTerms,
   taskIdOfSequence,
   toErrorBody,
   tryToken,
@@ -34,16 +34,19 @@ import type { TaskSpec } from '../tasks/task-spec';
 import type { ProtobufBodyReader } from './task-body';
 import { readTaskBody } from './task-body';
 
-export interface ForeignTask {
+interface ArrivedTask {
   readonly subject: TaskSubject;
   readonly sequence: number;
   /** In the steady time of this kernel (see ServerTime). */
   readonly storedWallMs: number;
   /** What makes steady time of the server's; default 0. */
   readonly steadyShiftMs?: number;
+  readonly body: Uint8Array;
+}
+
+export interface ForeignTask extends ArrivedTask {
   readonly header: HeaderSource;
   readonly areHeadersReadable: boolean;
-  readonly body: Uint8Array;
 }
 
 export interface IntakeContext {
@@ -54,8 +57,20 @@ export interface IntakeContext {
 }
 
 export function readTask(task: ForeignTask, context: IntakeContext): IntakeEvent {
+  return ending(task, () => readParts(task, context));
+}
+
+/** One whose terms this kernel has read already. */
+export function readKnownTask(
+  task: ArrivedTask & { readonly terms: TaskTerms },
+  context: IntakeContext,
+): IntakeEvent {
+  return ending(task, () => readBody(task, task.terms, context));
+}
+
+function ending(task: ArrivedTask, read: () => IntakeEvent): IntakeEvent {
   try {
-    return readParts(task, context);
+    return read();
   } catch (error) {
     const message = `the task can’t be taken in: ${toErrorBody(error).message}`;
     return malformed(task, undefined, errorBody('INTERNAL', message));
@@ -82,16 +97,16 @@ function readParts(task: ForeignTask, context: IntakeContext): IntakeEvent {
     const error = errorBody('INVALID_ARGUMENT', 'the headers of the message can’t be read');
     return malformed(task, undefined, error);
   }
-  const reading = readTaskHeaders(task.header);
+  const reading = readTaskTerms(task.header);
   if (reading.kind === 'invalid') {
     return malformed(task, { format: reading.format, header: task.header }, reading.error);
   }
-  const { headers } = reading;
-  const idError = headers.id === undefined ? undefined : checkOwnId(headers.id);
+  const { terms } = reading;
+  const idError = terms.id === undefined ? undefined : checkOwnId(terms.id);
   if (idError !== undefined) {
-    return malformed(task, { format: headers.format, header: task.header }, idError);
+    return malformed(task, { format: terms.format, header: task.header }, idError);
   }
-  return readBody(task, headers, context);
+  return readBody(task, terms, context);
 }
 
 /** Ids of the form `s<number>` belong to tasks without an id: no other message may carry one. */
@@ -103,7 +118,7 @@ export function checkOwnId(id: TaskId): ErrorBody | undefined {
   );
 }
 
-/** The error for a body that could be stored but not forwarded with more headers. */
+/** The error for a body that could be stored but not forwarded with more terms. */
 export function checkBodySize(bytes: number, maxBytes: number): ErrorBody | undefined {
   if (bytes <= maxBytes) return undefined;
   return errorBody(
@@ -113,83 +128,81 @@ export function checkBodySize(bytes: number, maxBytes: number): ErrorBody | unde
   );
 }
 
-function readBody(task: ForeignTask, headers: TaskHeaders, context: IntakeContext): IntakeEvent {
+function readBody(task: ArrivedTask, terms: TaskTerms, context: IntakeContext): IntakeEvent {
   const sizeError = checkBodySize(task.body.length, context.maxBodyBytes);
   if (sizeError !== undefined) {
-    return { kind: 'task-malformed', spec: specOf(task, headers), error: sizeError };
+    return { kind: 'task-malformed', spec: specOf(task, terms), error: sizeError };
   }
   const definition = context.functionOf(task.subject.function);
   // The core answers NOT_FOUND, with the functions there are.
-  if (definition === undefined) return { kind: 'task-stored', spec: specOf(task, headers) };
+  if (definition === undefined) return { kind: 'task-stored', spec: specOf(task, terms) };
   const reading = readTaskBody(
     {
       function: definition,
-      format: headers.format,
+      format: terms.format,
       body: task.body,
-      ...(headers.model === undefined ? {} : { model: headers.model }),
-      ...(headers.key === undefined ? {} : { key: headers.key }),
+      ...(terms.model === undefined ? {} : { model: terms.model }),
+      ...(terms.key === undefined ? {} : { key: terms.key }),
     },
     context.readProtobuf,
   );
   if (reading.kind === 'invalid') {
-    return { kind: 'task-malformed', spec: specOf(task, headers), error: reading.error };
+    return { kind: 'task-malformed', spec: specOf(task, terms), error: reading.error };
   }
-  return { kind: 'task-stored', spec: specOf(task, headers, reading.fields) };
+  return { kind: 'task-stored', spec: specOf(task, terms, reading.fields) };
 }
 
-/** @param fields those of the body go before those of the headers. */
+/** @param fields those of the body go before those of the terms. */
 function specOf(
-  task: ForeignTask,
-  headers: TaskHeaders,
+  task: ArrivedTask,
+  terms: TaskTerms,
   fields: Pick<TaskSpec, 'model' | 'key'> = {},
 ): TaskSpec {
   const { subject, sequence, storedWallMs, steadyShiftMs = 0 } = task;
-  const { model = headers.model, key = headers.key } = fields;
-  const endsWallMs = deadlineOf(headers, storedWallMs - steadyShiftMs);
+  const { model = terms.model, key = terms.key } = fields;
+  const endsWallMs = deadlineOf(terms, storedWallMs - steadyShiftMs);
   const deadlineWallMs = endsWallMs === undefined ? undefined : endsWallMs + steadyShiftMs;
   return {
     tenant: subject.tenant,
-    id: headers.id ?? taskIdOfSequence(sequence),
-    hasOwnId: headers.id !== undefined,
-    ...(headers.id !== undefined && headers.isIdNew ? { isIdNew: true } : {}),
+    id: terms.id ?? taskIdOfSequence(sequence),
+    hasOwnId: terms.id !== undefined,
+    ...(terms.id !== undefined && terms.isIdNew ? { isIdNew: true } : {}),
     function: subject.function,
     class: subject.class,
-    priority: headers.priority,
-    hasOwnPriority: headers.hasOwnPriority,
+    priority: terms.priority,
+    hasOwnPriority: terms.hasOwnPriority,
     sequence,
     storedWallMs,
     bodyBytes: task.body.length,
     ...(deadlineWallMs === undefined ? {} : { deadlineWallMs }),
-    maxAttempts: headers.maxAttempts,
-    stream: headers.stream,
-    format: headers.format,
+    maxAttempts: terms.maxAttempts,
+    stream: terms.stream,
+    format: terms.format,
     ...(key === undefined ? {} : { key }),
     ...(model === undefined ? {} : { model }),
-    ...(headers.parent === undefined ? {} : { parent: headers.parent }),
-    ...(headers.root === undefined ? {} : { root: headers.root }),
-    ...(headers.traceparent === undefined ? {} : { traceparent: headers.traceparent }),
-    ...(headers.keepMs === undefined ? {} : { keepMs: headers.keepMs }),
-    ...(headers.caller === undefined ? {} : { caller: headers.caller }),
-    ...(headers.flow === undefined ? {} : { flow: headers.flow }),
-    ...(headers.notBeforeWallMs === undefined ? {} : { notBeforeWallMs: headers.notBeforeWallMs }),
-    ...(headers.id === undefined ? {} : { digest: digestOf(headers, task.body) }),
+    ...(terms.parent === undefined ? {} : { parent: terms.parent }),
+    ...(terms.root === undefined ? {} : { root: terms.root }),
+    ...(terms.traceparent === undefined ? {} : { traceparent: terms.traceparent }),
+    ...(terms.keepMs === undefined ? {} : { keepMs: terms.keepMs }),
+    ...(terms.caller === undefined ? {} : { caller: terms.caller }),
+    ...(terms.flow === undefined ? {} : { flow: terms.flow }),
+    ...(terms.notBeforeWallMs === undefined ? {} : { notBeforeWallMs: terms.notBeforeWallMs }),
+    ...(terms.id === undefined ? {} : { digest: digestOf(terms, task.body) }),
   };
 }
 
 /** Of what an own id stands for; the model of a header stands for a field of the body. */
-export function digestOf(headers: TaskHeaders, body: Uint8Array): string {
-  return digestBody(body, headers.model === undefined ? '' : formatModelRef(headers.model));
+export function digestOf(terms: TaskTerms, body: Uint8Array): string {
+  return digestBody(body, terms.model === undefined ? '' : formatModelRef(terms.model));
 }
 
 export function deadlineOf(
-  headers: Pick<TaskHeaders, 'timeoutMs' | 'deadlineWallMs'>,
+  terms: Pick<TaskTerms, 'timeoutMs' | 'deadlineWallMs'>,
   storedWallMs: number,
 ): number | undefined {
-  const byTimeout = headers.timeoutMs === undefined ? undefined : storedWallMs + headers.timeoutMs;
-  if (headers.deadlineWallMs === undefined) return byTimeout;
-  return byTimeout === undefined
-    ? headers.deadlineWallMs
-    : Math.min(byTimeout, headers.deadlineWallMs);
+  const byTimeout = terms.timeoutMs === undefined ? undefined : storedWallMs + terms.timeoutMs;
+  if (terms.deadlineWallMs === undefined) return byTimeout;
+  return byTimeout === undefined ? terms.deadlineWallMs : Math.min(byTimeout, terms.deadlineWallMs);
 }
 
 function malformed(

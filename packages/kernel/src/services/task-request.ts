@@ -1,30 +1,16 @@
-/**
- * Checks a `submit` or `call` before it becomes a task. Pure.
- *
- * Only headers of the protocol are forwarded: a foreign `Nats-…` header would steer JetStream.
- */
+/** Checks a `submit` or `call` before it becomes a task. Pure. */
 import type {
   BodyFormat,
   ErrorBody,
   FunctionDefinition,
-  HeaderSource,
   SchemaCheck,
   TaskClass,
-  TaskHeaders,
   TaskIdentity,
+  TaskTerms,
   TenantFunction,
 } from '@llmos/base';
-import {
-  errorBody,
-  FORWARDED_HEADERS,
-  HEADERS,
-  JSON_CONTENT_TYPE,
-  PROTOBUF_CONTENT_TYPE,
-  parseTenantFunction,
-  quoteShort,
-  readTaskHeaders,
-  WIRE_LIMITS,
-} from '@llmos/base';
+import { WIRE_LIMITS, errorBody, quoteShort } from '@llmos/base';
+import type { AskedTask, RequestReading } from '../ports/request-link';
 import type { ProtobufBodyReader } from './task-body';
 import { readTaskBody } from './task-body';
 import { checkBodySize, checkOwnId, digestOf } from './task-intake';
@@ -39,9 +25,8 @@ export interface TaskRequestContext {
 
 export interface TaskRequest {
   readonly of: TenantFunction;
-  readonly headers: TaskHeaders;
+  readonly terms: TaskTerms;
   readonly class: TaskClass;
-  readonly forwarded: Map<string, string>;
   readonly body: Uint8Array;
   /** What its id stands for; undefined where the client chose none. */
   readonly identity?: TaskIdentity;
@@ -51,94 +36,51 @@ export type TaskRequestOutcome =
   | { readonly kind: 'accepted'; readonly request: TaskRequest }
   | { readonly kind: 'refused'; readonly error: ErrorBody; readonly format: BodyFormat };
 
-export interface ForeignTaskRequest {
-  readonly kind: 'submit' | 'call';
-  readonly subject: string;
-  readonly header: HeaderSource;
-  readonly body: Uint8Array;
-}
+/** For a task that does not say its own. */
+export type DefaultClass = Extract<TaskClass, 'interactive' | 'standard'>;
 
-const CONTENT_TYPES: Readonly<Record<BodyFormat, string>> = {
-  json: JSON_CONTENT_TYPE,
-  protobuf: PROTOBUF_CONTENT_TYPE,
-};
-
-const DEFAULT_CLASS: Readonly<Record<ForeignTaskRequest['kind'], TaskClass>> = {
-  call: 'interactive',
-  submit: 'standard',
-};
-
-export function readTaskRequest(
-  foreign: ForeignTaskRequest,
+export function checkTaskRequest(
+  reading: RequestReading<AskedTask>,
+  defaultClass: DefaultClass,
   context: TaskRequestContext,
 ): TaskRequestOutcome {
-  const of = parseTenantFunction(foreign.kind, foreign.subject);
-  if (of === undefined) {
-    const rule = 'tenant and function must match [A-Za-z0-9_-]{1,64}';
-    const message = `subject ${quoteShort(foreign.subject)}: ${rule}`;
-    return refuse(errorBody('INVALID_ARGUMENT', message), 'json');
-  }
-  const reading = readTaskHeaders(foreign.header);
-  if (reading.kind === 'invalid') return refuse(reading.error, reading.format);
-  const { headers } = reading;
+  if (reading.kind === 'invalid') return { ...reading, kind: 'refused' };
+  const { principal, function: name, terms, body } = reading.asked;
   const error =
-    (headers.id === undefined ? undefined : checkOwnId(headers.id)) ??
-    checkBodySize(foreign.body.length, context.maxBodyBytes()) ??
-    checkInput({ name: of.function, headers, body: foreign.body }, context);
-  if (error !== undefined) return refuse(error, headers.format);
+    (terms.id === undefined ? undefined : checkOwnId(terms.id)) ??
+    checkBodySize(body.length, context.maxBodyBytes()) ??
+    checkInput(reading.asked, context);
+  if (error !== undefined) return { kind: 'refused', error, format: terms.format };
   const request: TaskRequest = {
-    of,
-    headers,
-    class: headers.class ?? DEFAULT_CLASS[foreign.kind],
-    forwarded: forwardedHeaders(foreign.header, headers),
-    body: foreign.body,
-    ...(headers.id === undefined
+    of: { tenant: principal.tenant, function: name },
+    terms,
+    class: terms.class ?? defaultClass,
+    body,
+    ...(terms.id === undefined
       ? {}
-      : { identity: { function: of.function, digest: digestOf(headers, foreign.body) } }),
+      : { identity: { function: name, digest: digestOf(terms, body) } }),
   };
   return { kind: 'accepted', request };
 }
 
-function checkInput(
-  of: { readonly name: string; readonly headers: TaskHeaders; readonly body: Uint8Array },
-  context: TaskRequestContext,
-): ErrorBody | undefined {
-  const definition = context.functionOf(of.name);
+function checkInput(asked: AskedTask, context: TaskRequestContext): ErrorBody | undefined {
+  const { function: name, terms, body } = asked;
+  const definition = context.functionOf(name);
   if (definition === undefined) {
     const known = context.functionNames().slice(0, 20).join(', ');
-    return errorBody('NOT_FOUND', `no function ${quoteShort(of.name)}; there are ${known}`);
+    return errorBody('NOT_FOUND', `no function ${quoteShort(name)}; there are ${known}`);
   }
-  const { headers, body } = of;
   const reading = readTaskBody(
     {
       function: definition,
-      format: headers.format,
+      format: terms.format,
       body,
-      ...(headers.model === undefined ? {} : { model: headers.model }),
-      ...(headers.key === undefined ? {} : { key: headers.key }),
+      ...(terms.model === undefined ? {} : { model: terms.model }),
+      ...(terms.key === undefined ? {} : { key: terms.key }),
     },
     context.readProtobuf,
   );
   if (reading.kind === 'invalid') return reading.error;
-  const isParsed = headers.format === 'json' && body.length <= WIRE_LIMITS.kernelParseBytes;
-  return isParsed ? context.inputCheckOf(of.name)?.(reading.fields.value) : undefined;
-}
-
-/** As they were sent, where reading has bounded them; else as they were read. */
-function forwardedHeaders(header: HeaderSource, read: TaskHeaders): Map<string, string> {
-  const forwarded = new Map<string, string>();
-  for (const name of [HEADERS.id, HEADERS.isIdNew, HEADERS.caller, ...FORWARDED_HEADERS]) {
-    const value = header(name)?.trim();
-    if (value !== undefined && value !== '') forwarded.set(name, value);
-  }
-  if (read.traceparent === undefined) forwarded.delete(HEADERS.traceparent);
-  // `application/json; …` may go on for as long as headers may.
-  if (forwarded.has(HEADERS.contentType)) {
-    forwarded.set(HEADERS.contentType, CONTENT_TYPES[read.format]);
-  }
-  return forwarded;
-}
-
-function refuse(error: ErrorBody, format: BodyFormat): TaskRequestOutcome {
-  return { kind: 'refused', error, format };
+  const isParsed = terms.format === 'json' && body.length <= WIRE_LIMITS.kernelParseBytes;
+  return isParsed ? context.inputCheckOf(name)?.(reading.fields.value) : undefined;
 }

@@ -1,5 +1,5 @@
 /** Stores the tasks of `submit` and `call`. */
-import { LlmosError, WIRE_LIMITS, subjects } from '@llmos/base';
+import { LlmosError, WIRE_LIMITS, subjects, taskHeadersOf } from '@llmos/base';
 import {
   describeApiError,
   isApiError,
@@ -28,8 +28,9 @@ export class JetStreamTaskPublisher implements TaskPublisher {
   }
 
   async publish(of: Parameters<TaskPublisher['publish']>[0]): Promise<StoredTask> {
-    const headers = of.headers.size === 0 ? undefined : newHeaders();
-    for (const [name, value] of of.headers) headers?.set(name, value);
+    const known = taskHeadersOf(of.terms);
+    const headers = known.size === 0 ? undefined : newHeaders();
+    for (const [name, value] of known) headers?.set(name, value);
     try {
       const ack = await this.jetstream.publish(
         subjects.task(of.subject),

@@ -1,8 +1,16 @@
-import type { Epoch, FunctionName, LogFields, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type {
+  Epoch,
+  FunctionName,
+  LogFields,
+  TaskClass,
+  TaskId,
+  TaskKey,
+  TaskTerms,
+  TenantId,
+} from '@llmos/base';
 import {
   BUILT_IN_FUNCTIONS,
   GUARD_LIMITS,
-  HEADERS,
   STREAMS,
   ServerTime,
   decodeJson,
@@ -10,7 +18,7 @@ import {
   silentLogger,
   success,
 } from '@llmos/base';
-import { manualClock } from '@llmos/base/testing';
+import { manualClock, termsOf } from '@llmos/base/testing';
 import { NatsError, API_ERRORS } from '@llmos/wire';
 import type { Msg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -150,11 +158,11 @@ async function setUp({ skipped = 0 } = {}) {
       return stored.length;
     },
     /** The storing of a task of a call is acknowledged. */
-    publish: (sequence: number, headers: Readonly<Record<string, string>> = {}) =>
+    publish: (sequence: number, terms: Partial<TaskTerms> = {}) =>
       stream.takeInAhead({
         sequence,
         subject: { class: 'batch', tenant: 'acme' as TenantId, function: 'echo' as FunctionName },
-        headers: new Map(Object.entries(headers)),
+        terms: termsOf(terms),
         body: Buffer.from('1'),
       }),
     deliver: (
@@ -226,7 +234,7 @@ it('says of what comes once more after it was delivered that it does', async () 
 
 it('leaves one with a key, of another leader’s time or delivered already to its turn', async () => {
   const { stream, publish, deliver, came } = await setUp();
-  publish(LAST + 1, { [HEADERS.key]: 'line' });
+  publish(LAST + 1, { key: 'line' as TaskKey });
   publish(LAST);
   deliver(LAST + 3, 1);
   publish(LAST + 2);

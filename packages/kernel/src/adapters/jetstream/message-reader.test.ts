@@ -1,6 +1,6 @@
 import type { FunctionName, TenantId } from '@llmos/base';
-import { HEADERS, ServerTime, BUILT_IN_FUNCTIONS } from '@llmos/base';
-import { manualClock } from '@llmos/base/testing';
+import { ServerTime, BUILT_IN_FUNCTIONS } from '@llmos/base';
+import { manualClock, termsOf } from '@llmos/base/testing';
 import { MessageReader } from './message-reader';
 
 const AHEAD_MS = 90_000;
@@ -25,7 +25,7 @@ it('counts a deadline of the server in its own time, whatever its own clock says
       tenant: 'acme' as TenantId,
       function: 'echo' as FunctionName,
     },
-    headers: new Map([[HEADERS.deadline, String(stampWallMs + 5_000)]]),
+    terms: termsOf({ deadlineWallMs: stampWallMs + 5_000 }),
     body: Buffer.from('1'),
   });
   expect((spec.deadlineWallMs ?? 0) - spec.storedWallMs).toBe(5_000);

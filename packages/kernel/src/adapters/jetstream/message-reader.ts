@@ -5,7 +5,7 @@ import { readHeaders } from '@llmos/wire';
 import type { IntakeEvent } from '../../kernel-event';
 import type { PublishedTask } from '../../ports/task-stream';
 import type { IntakeContext } from '../../services/task-intake';
-import { readTask, refuseSubject } from '../../services/task-intake';
+import { readKnownTask, readTask, refuseSubject } from '../../services/task-intake';
 import { SubjectMemory } from './subject-memory';
 
 interface TaskMessage {
@@ -47,15 +47,11 @@ export class MessageReader {
   }
 
   /** One whose storing was just acknowledged: it was stored about now. */
-  readPublished({ sequence, subject, headers, body }: PublishedTask): IntakeEvent {
+  readPublished(published: PublishedTask): IntakeEvent {
     const { time, intake } = this.options;
     const storedWallMs = time.steady.wallMs();
     const steadyShiftMs = storedWallMs - time.wallMs();
-    const header = (name: string): string | undefined => headers.get(name);
-    return readTask(
-      { sequence, storedWallMs, steadyShiftMs, subject, header, areHeadersReadable: true, body },
-      intake,
-    );
+    return readKnownTask({ ...published, storedWallMs, steadyShiftMs }, intake);
   }
 
   private read(message: TaskMessage): IntakeEvent | undefined {

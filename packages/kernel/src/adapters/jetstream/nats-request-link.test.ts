@@ -1,7 +1,7 @@
 import { decodeJson, errorBody, silentLogger } from '@llmos/base';
 import type { Msg, NatsConnection } from '@llmos/wire';
 import { silentCounters } from '../../ports/kernel-counters';
-import type { ForeignRequest } from '../../ports/request-link';
+import type { AskedTask, ForeignRequest } from '../../ports/request-link';
 import { NatsRequestLink } from './nats-request-link';
 
 /** A link to a server of small messages: what comes to its subject, and what is sent. */
@@ -24,10 +24,10 @@ function setUp() {
 it('answers an error that names both sizes instead of what the server does not take', () => {
   const { link, sent, come } = setUp();
   const bodies = [new Uint8Array(3_584), new Uint8Array(3_585)];
-  const handle = (request: ForeignRequest): void => {
-    request.answer(bodies.shift() ?? new Uint8Array(), 'protobuf');
-  };
-  link.serve({ pattern: 'p', handle });
+  link.serve('call', (request) => {
+    const body = bodies.shift() ?? new Uint8Array();
+    request.answer({ kind: 'result', body, format: 'protobuf' });
+  });
   const msg = { subject: 'p', reply: '_INBOX.a', data: new Uint8Array() } as Msg;
   come(msg);
   come(msg);
@@ -46,25 +46,29 @@ it('answers an error that names both sizes instead of what the server does not t
 
 it('refuses headers that no task may have, before they are decoded, and answers nobody else', () => {
   const { link, sent, come } = setUp();
-  const handled: string[] = [];
-  const handle = ({ subject }: ForeignRequest): void => void handled.push(subject);
-  link.serve({ pattern: 'p', isAnswerOptional: true, handle });
+  const handled: unknown[] = [];
+  link.serve('cancel', (request) => {
+    const own = request.own();
+    const reading = own.read();
+    handled.push([own.owner, own.bytes > 65_536, reading.kind]);
+    if (reading.kind === 'invalid') own.answer({ ...reading, kind: 'refused' });
+  });
   const requestOf = (headerBytes: number, reply: string): Msg => {
     const data = new Uint8Array(10);
-    const size = (): number => 'p'.length + reply.length + headerBytes + data.length;
-    const message = { subject: 'p', reply, data, size };
+    const subject = 'llmos.v1.cancel.acme.t1';
+    const size = (): number => subject.length + reply.length + headerBytes + data.length;
+    const message = { subject, reply, data, size };
     return Object.defineProperty(message, 'headers', {
       get: () => {
         throw new Error('they were decoded');
       },
     }) as unknown as Msg;
   };
-  come(requestOf(65_536, '_INBOX.a'));
-  expect({ handled, sent }).toEqual({ handled: ['p'], sent: [] });
   come(requestOf(65_537, '_INBOX.b'));
   come(requestOf(65_537, ''));
   come(requestOf(65_537, 'llmos.v1.sys.operator.stop'));
-  expect(handled).toHaveLength(1);
+  // It waits in the line of its tenant like any other.
+  expect(handled).toEqual(Array.from({ length: 3 }, () => ['acme', true, 'invalid']));
   expect(sent.map(({ subject }) => subject)).toEqual(['_INBOX.b']);
   expect(decodeJson(sent[0]?.body ?? new Uint8Array())).toMatchObject({
     ok: false,
@@ -107,7 +111,7 @@ it('hands on what the server had sent when it was stopped, and waits for that', 
   const link = linkOf({ subscribe: () => ({ drain }) });
   let isStopped = false;
   const stopped = link
-    .serve({ pattern: 'p', handle: () => undefined })
+    .serve('call', () => undefined)
     .stop()
     .then(() => (isStopped = true));
   await Promise.resolve();
@@ -116,38 +120,57 @@ it('hands on what the server had sent when it was stopped, and waits for that', 
   await stopped;
   // One that is closed already has nothing more.
   await linkOf({ subscribe: () => ({ drain: refused }) })
-    .serve({ pattern: 'p', handle: () => undefined })
+    .serve('call', () => undefined)
     .stop();
 });
 
 it('says how many bytes a request has with its headers, and what answers it holds none of them', () => {
   const { link, sent, come } = setUp();
-  const requests: ForeignRequest[] = [];
-  link.serve({ pattern: 'p', handle: (request) => requests.push(request) });
+  const requests: ForeignRequest<AskedTask>[] = [];
+  link.serve('call', (request) => requests.push(request));
   const own = { subject: 'p', reply: '_INBOX.a', data: new Uint8Array(3) };
   come({ ...own, size: () => 1_003 } as unknown as Msg);
   come(own as Msg);
   expect(requests.map(({ bytes }) => bytes)).toEqual([1_003, 3]);
-  const [{ answer, refuse }] = requests as [ForeignRequest];
-  answer(new Uint8Array(1));
-  refuse(errorBody('INVALID_ARGUMENT', 'late'), new Uint8Array(1));
+  const [request] = requests as [ForeignRequest<AskedTask>];
+  const error = errorBody('INVALID_ARGUMENT', 'late');
+  request.answering().answer({ kind: 'output', output: 1 });
+  request.answering().answer({ kind: 'refused', error, format: 'json' });
+  request.own().answer({ kind: 'refused', error, format: 'json' });
   expect(sent.map(({ subject }) => subject)).toEqual(['_INBOX.a']);
 });
 
 it('owns what it keeps of a request that waits: its headers, its body, and how to answer it', () => {
   const { link, sent, come } = setUp();
-  const requests: ForeignRequest[] = [];
-  link.serve({ pattern: 'p', handle: (request) => requests.push(request) });
+  const requests: ForeignRequest<AskedTask>[] = [];
+  link.serve('call', (request) => requests.push(request));
   const read = new Uint8Array(64 * 1024);
   read.set([1, 2, 3], 500);
   const headers = [['Llmos-Id', ['t1']]];
-  const msg = { subject: 'p', reply: '_INBOX.a', data: read.subarray(500, 503), headers };
+  const subject = 'llmos.v1.call.acme.echo';
+  const msg = { subject, reply: '_INBOX.a', data: read.subarray(500, 503), headers };
   come(msg as unknown as Msg);
-  const own = requests[0]?.own();
-  expect(own).toMatchObject({ subject: 'p', bytes: 3 });
-  expect([...(own?.body ?? [])]).toEqual([1, 2, 3]);
-  expect(own?.body.buffer).not.toBe(read.buffer);
-  expect(own?.header('llmos-id')).toBe('t1');
-  own?.answer(new Uint8Array(1));
+  const own = (requests as [ForeignRequest<AskedTask>])[0].own();
+  expect([own.owner, own.bytes, own.label]).toEqual(['acme', 3, subject]);
+  const reading = own.read();
+  if (reading.kind === 'invalid') throw new Error(reading.error.message);
+  const { principal, function: name, terms, body } = reading.asked;
+  expect([principal.tenant, name, terms.id]).toEqual(['acme', 'echo', 't1']);
+  expect([...body]).toEqual([1, 2, 3]);
+  expect(body.buffer).not.toBe(read.buffer);
+  own.answer({ kind: 'output', output: 1 });
   expect(sent.map(({ subject }) => subject)).toEqual(['_INBOX.a']);
+});
+
+it('writes a refusal that many requests are given once', () => {
+  const { link, sent, come } = setUp();
+  const error = errorBody('RESOURCE_EXHAUSTED', 'full');
+  const shared = { kind: 'refused', error, format: 'json', isShared: true } as const;
+  link.serve('submit', (request) => request.answer(shared));
+  for (const reply of ['_INBOX.a', '_INBOX.b']) {
+    come({ subject: 'llmos.v1.submit.acme.echo', reply, data: new Uint8Array() } as Msg);
+  }
+  expect(sent).toHaveLength(2);
+  expect(sent[1]?.body).toBe(sent[0]?.body);
+  expect(decodeJson(sent[0]?.body ?? new Uint8Array())).toEqual({ ok: false, error });
 });

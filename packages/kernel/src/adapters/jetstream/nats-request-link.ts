@@ -1,5 +1,5 @@
 /** Requests over core NATS, behind a guard: nothing foreign may throw into the client. */
-import type { BodyFormat, HeaderSource, Logger } from '@llmos/base';
+import type { BodyFormat, ErrorBody, HeaderSource, Logger } from '@llmos/base';
 import {
   HEADERS,
   PROTOBUF_CONTENT_TYPE,
@@ -22,35 +22,50 @@ import type { KernelCounters } from '../../ports/kernel-counters';
 import type {
   Answering,
   ForeignRequest,
+  RequestKind,
+  RequestKinds,
   RequestLink,
-  ServedSubject,
+  RequestOutcome,
+  RequestReading,
+  ServedRequests,
 } from '../../ports/request-link';
+import type { RequestCodec, RequestMessage } from './request-codec';
+import { REQUEST_CODECS, encodeOutcome, ownerOf } from './request-codec';
 
 const PROTOBUF_HEADERS = newHeaders();
 PROTOBUF_HEADERS.set(HEADERS.contentType, PROTOBUF_CONTENT_TYPE);
 
 export class NatsRequestLink implements RequestLink {
+  private readonly replies: ReplyWriter;
+
   constructor(
     private readonly options: {
       readonly connection: NatsConnection;
       readonly log: Logger;
       readonly counters: KernelCounters;
     },
-  ) {}
+  ) {
+    this.replies = new ReplyWriter(options.connection);
+  }
 
   maxAnswerBytes(): number {
     const { info } = this.options.connection;
     return info?.max_payload ?? EDGE_LIMITS.pageBytes;
   }
 
-  serve(of: Parameters<RequestLink['serve']>[0]): ServedSubject {
+  serve<Kind extends RequestKind>(
+    kind: Kind,
+    handle: (request: ForeignRequest<RequestKinds[Kind]>) => void,
+  ): ServedRequests {
     const { connection, log } = this.options;
-    const subscription = connection.subscribe(of.pattern, {
-      ...(of.queue === undefined ? {} : { queue: of.queue }),
+    const codec = REQUEST_CODECS[kind];
+    const subscription = connection.subscribe(codec.pattern, {
+      ...(codec.queue === undefined ? {} : { queue: codec.queue }),
       callback: (error, msg) => {
         if (error !== null) return log.warn('request-subscription-failed', { error });
         try {
-          this.receive(msg, of);
+          const request = this.receive(msg, codec);
+          if (request !== undefined) handle(request);
         } catch (thrown) {
           log.error('request-failed', { subject: msg.subject.slice(0, 256), error: thrown });
         }
@@ -90,17 +105,17 @@ export class NatsRequestLink implements RequestLink {
     }
   }
 
-  private receive(msg: Msg, of: Parameters<RequestLink['serve']>[0]): void {
+  /** Undefined where nobody is to be answered who must be. */
+  private receive<Asked>(msg: Msg, codec: RequestCodec<Asked>): NatsRequest<Asked> | undefined {
     const reply = msg.reply === '' ? undefined : msg.reply;
     const canAnswer = isAnswerable(reply);
-    if (!canAnswer && of.isAnswerOptional !== true) {
+    if (!canAnswer && codec.isAnswerOptional !== true) {
       this.options.counters.add('requests_unanswerable');
-      return;
+      return undefined;
     }
-    const to = canAnswer ? reply : undefined;
-    const tooLarge = checkHeaderSize(msg);
-    if (tooLarge === undefined) return of.handle(new NatsRequest(msg, to, this.options.connection));
-    answeringOf(this.options.connection, to).answer(encodeJson(failure(tooLarge)));
+    const fault = checkHeaderSize(msg);
+    const message = fault === undefined ? new UnreadMessage(msg) : withoutContents(msg, fault);
+    return new NatsRequest(message, codec, this.replies, canAnswer ? reply : undefined);
   }
 }
 
@@ -108,17 +123,58 @@ export class NatsRequestLink implements RequestLink {
  * Made of each message, also of those of a flood, which are only told to come later: its parts are
  * made where they are read.
  */
-class NatsRequest implements ForeignRequest {
-  private headers: HeaderReading | undefined;
-  private answering: Answering | undefined;
-  private ownBody: Uint8Array | undefined;
+class NatsRequest<Asked> implements ForeignRequest<Asked> {
+  private answers: NatsAnswering | undefined;
 
   constructor(
-    private readonly msg: Msg,
+    private readonly message: RequestMessage,
+    private readonly codec: RequestCodec<Asked>,
+    private readonly replies: ReplyWriter,
     /** Undefined: it can't be answered. */
     private readonly reply: string | undefined,
-    private readonly connection: NatsConnection,
   ) {}
+
+  get label(): string {
+    return labelOf(this.message.subject);
+  }
+
+  get owner(): string {
+    return ownerOf(this.message.subject);
+  }
+
+  get bytes(): number {
+    return this.message.bytes;
+  }
+
+  read(): RequestReading<Asked> {
+    const { fault } = this.message;
+    if (fault !== undefined) return { kind: 'invalid', error: fault, format: 'json' };
+    return this.codec.read(this.message);
+  }
+
+  answer(outcome: RequestOutcome): void {
+    this.answering().answer(outcome);
+  }
+
+  answering(): NatsAnswering {
+    return (this.answers ??= new NatsAnswering(this.message.subject, this.replies, this.reply));
+  }
+
+  own(): ForeignRequest<Asked> {
+    const { subject, bytes, header, body, fault } = this.message;
+    const message = { subject, bytes, header, body, ...(fault === undefined ? {} : { fault }) };
+    const own = new NatsRequest(message, this.codec, this.replies, this.reply);
+    own.answers = this.answering();
+    return own;
+  }
+}
+
+/** The parts of a message of the client, which is a part of a read of up to 64 KiB. */
+class UnreadMessage implements RequestMessage {
+  private headers: HeaderReading | undefined;
+  private ownBody: Uint8Array | undefined;
+
+  constructor(private readonly msg: Msg) {}
 
   get subject(): string {
     return this.msg.subject;
@@ -129,52 +185,73 @@ class NatsRequest implements ForeignRequest {
   }
 
   get bytes(): number {
-    return messageBytesOf(this.msg) ?? this.msg.data.length;
+    return bytesOf(this.msg);
   }
 
   get header(): HeaderSource {
-    return this.reading().get;
-  }
-
-  get answer(): Answering['answer'] {
-    return this.answers().answer;
-  }
-
-  get refuse(): Answering['refuse'] {
-    return this.answers().refuse;
-  }
-
-  get own(): () => ForeignRequest {
-    return () => {
-      const { subject, bytes, header, body, answer, refuse } = this;
-      return ownRequest({ subject, bytes, header, body, answer, refuse });
-    };
-  }
-
-  private reading(): HeaderReading {
-    return (this.headers ??= readHeaders(() => this.msg.headers));
-  }
-
-  private answers(): Answering {
-    return (this.answering ??= answeringOf(this.connection, this.reply));
+    return (this.headers ??= readHeaders(() => this.msg.headers)).get;
   }
 }
 
-function ownRequest(parts: Omit<ForeignRequest, 'own'>): ForeignRequest {
-  const request: ForeignRequest = { ...parts, own: () => request };
-  return request;
+const NOTHING = new Uint8Array(0);
+
+/** Neither headers nor body are looked at. */
+function withoutContents(msg: Msg, fault: ErrorBody): RequestMessage {
+  const bytes = bytesOf(msg);
+  return { subject: msg.subject, bytes, header: () => undefined, body: NOTHING, fault };
+}
+
+function bytesOf(msg: Msg): number {
+  return messageBytesOf(msg) ?? msg.data.length;
+}
+
+function labelOf(subject: string): string {
+  return subject.slice(0, 256);
 }
 
 /** Apart from the message: who waits for an answer holds this for long. */
-function answeringOf(connection: NatsConnection, reply: string | undefined): Answering {
-  let isAnswered = reply === undefined;
-  const answer = (body: Uint8Array, format: BodyFormat = 'json'): void => {
-    if (isAnswered || reply === undefined || connection.isClosed()) return;
-    isAnswered = true;
+class NatsAnswering implements Answering {
+  constructor(
+    private readonly subject: string,
+    private readonly replies: ReplyWriter,
+    /** Undefined once it is answered, or where it can't be. */
+    private reply: string | undefined,
+  ) {}
+
+  get label(): string {
+    return labelOf(this.subject);
+  }
+
+  answer(outcome: RequestOutcome): void {
+    const { reply } = this;
+    if (reply === undefined) return;
+    this.reply = undefined;
+    this.replies.write(reply, outcome);
+  }
+}
+
+class ReplyWriter {
+  private readonly shared = new WeakMap<RequestOutcome, Uint8Array>();
+
+  constructor(private readonly connection: NatsConnection) {}
+
+  write(reply: string, outcome: RequestOutcome): void {
+    const { connection } = this;
+    if (connection.isClosed()) return;
+    const { body, format } = this.encode(outcome);
     const tooLarge = checkAnswerSize(body.length, connection);
     if (tooLarge !== undefined) connection.publish(reply, encodeJson(failure(tooLarge)));
     else if (format === 'json') connection.publish(reply, body);
     else connection.publish(reply, body, { headers: PROTOBUF_HEADERS });
-  };
-  return { answer, refuse: (_error, body, format) => answer(body, format) };
+  }
+
+  private encode(outcome: RequestOutcome): { body: Uint8Array; format: BodyFormat } {
+    if (outcome.kind !== 'refused' || outcome.isShared !== true) return encodeOutcome(outcome);
+    const { format } = outcome;
+    const known = this.shared.get(outcome);
+    if (known !== undefined) return { body: known, format };
+    const { body } = encodeOutcome(outcome);
+    this.shared.set(outcome, body);
+    return { body, format };
+  }
 }
