@@ -7,7 +7,7 @@
 import { cutText } from './own-text';
 
 declare const brand: unique symbol;
-type Branded<T, Name extends string> = T & { readonly [brand]: Name };
+export type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 
 export type TenantId = Branded<string, 'TenantId'>;
 export type TaskId = Branded<string, 'TaskId'>;

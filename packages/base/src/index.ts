@@ -46,6 +46,7 @@ export * from './server-urls';
 export * from './subjects';
 export * from './system-calls';
 export * from './tally';
+export * from './target';
 export * from './task-class';
 export * from './task-digest';
 export * from './task-headers';

@@ -148,10 +148,9 @@ function changesOf({ catalog }: KernelState, event: RegistryEvent): ModelChanges
       return catalog.replaceModels(event.models);
     case 'model-changed':
       return catalog.replaceModel(event.target, event.model);
-    case 'functions-changed': {
-      const gone = catalog.replaceFunctions(event.functions);
-      return { gone, changed: gone };
-    }
+    case 'functions-changed':
+      catalog.replaceFunctions(event.functions);
+      return { gone: [], changed: [] };
     default:
       return assertNever(event);
   }

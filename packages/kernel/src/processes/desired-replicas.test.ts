@@ -1,3 +1,5 @@
+import type { Target } from '@llmos/base';
+import { parseTarget } from '@llmos/base';
 import { DesiredReplicas } from './desired-replicas';
 
 /** Names without a version mean version `newest`; every resolution is counted. */
@@ -5,10 +7,10 @@ function setUp() {
   const catalog = {
     newest: '1',
     resolved: 0,
-    resolveTarget(text: string): string | undefined {
+    resolveTarget(text: string): Target | undefined {
       catalog.resolved += 1;
       if (text.startsWith('gone')) return undefined;
-      return text.includes('@') ? text : `${text}@${catalog.newest}`;
+      return parseTarget(text.includes('@') ? text : `${text}@${catalog.newest}`);
     },
   };
   return { catalog, desired: new DesiredReplicas(catalog) };

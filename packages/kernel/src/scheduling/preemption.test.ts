@@ -32,9 +32,11 @@ function filled(taskClass: TaskClass, permits = 2): { core: CoreFixture; running
   return { core, running };
 }
 
-function programOf(name: string, isPreemptible: boolean): FunctionDefinition {
+/** A function that is not built in. */
+function scribeOf(isPreemptible: boolean): FunctionDefinition {
   const traits = { ...NO_TRAITS, resumable: isPreemptible, preemptible: isPreemptible };
-  return { name, description: '', input: {}, output: {}, runs: 'program', traits };
+  const definition = { name: 'scribe', description: '', input: {}, output: {} };
+  return { ...definition, runs: 'model', traits };
 }
 
 function giveBack(core: CoreFixture, execute: Execute): void {
@@ -81,14 +83,15 @@ describe('preemption', () => {
 
   it('asks whatever its definition calls preemptible back, and nothing that it does not', () => {
     for (const isPreemptible of [true, false]) {
-      const core = runningCore().knowFunctions(programOf('scribe', isPreemptible));
-      core.apply({ kind: 'spawn-requested', request: { model: 'scribe', replicas: 1 } });
+      const core = runningCore().knowFunctions(scribeOf(isPreemptible));
+      core.knowModels(modelOf('quill', { task: 'scribe' as never }));
+      core.apply({ kind: 'spawn-requested', request: { model: 'quill', replicas: 1 } });
       core.startAll(1);
       const scribe = { function: 'scribe' as never };
       core.store(core.task({ ...scribe, class: 'batch' }));
       core.store(core.task({ ...scribe, class: 'interactive' }));
       expect(core.take('preempt-attempt')).toHaveLength(isPreemptible ? 1 : 0);
-      core.knowFunctions(programOf('scribe', false)).advance(5_000);
+      core.knowFunctions(scribeOf(false)).advance(5_000);
       expect(core.take('preempt-attempt')).toHaveLength(0);
     }
   });

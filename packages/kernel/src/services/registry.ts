@@ -10,28 +10,17 @@ import type {
   Logger,
   ModelRegistration,
   SchemaCheck,
+  Target,
 } from '@llmos/base';
-import {
-  BUILT_IN_FUNCTIONS,
-  NO_TRAITS,
-  compileSchemaCheck,
-  parseModelRef,
-  quoteShort,
-} from '@llmos/base';
+import { BUILT_IN_FUNCTIONS, NO_TRAITS, compileSchemaCheck, quoteShort } from '@llmos/base';
 import type { ModelsEvent, RegistryEvent } from '../kernel-event';
-import { ModelIndex, targetOf } from '../tasks/model-index';
+import { ModelIndex } from '../tasks/model-index';
+import { resolveTarget } from '../tasks/target-resolution';
 
 interface RegisteredFunction {
   readonly definition: FunctionDefinition;
   readonly checkInput: SchemaCheck;
 }
-
-/** Programs that processes can run without a model package. */
-const BUILT_IN_PROGRAMS: ReadonlySet<string> = new Set(
-  BUILT_IN_FUNCTIONS.filter((definition) => definition.runs === 'program').map(
-    (definition) => definition.name,
-  ),
-);
 
 /** In their own order. */
 export const BUILT_IN_NAMES: readonly string[] = BUILT_IN_FUNCTIONS.map(({ name }) => name);
@@ -119,14 +108,8 @@ export class Registry {
     return this.modelIndex.versionsOf(name);
   }
 
-  /** NAME (the newest version) or NAME@VERSION, or a built-in program, as a target. */
-  resolveTarget(text: string): string | undefined {
-    if (BUILT_IN_PROGRAMS.has(text)) return text;
-    const ref = parseModelRef(text);
-    if (ref === undefined) return undefined;
-    if (ref.version !== undefined) return this.modelIndex.has(text) ? text : undefined;
-    const newest = this.modelIndex.newestOf(ref.name);
-    return newest === undefined ? undefined : targetOf(newest);
+  resolveTarget(text: string): Target | undefined {
+    return resolveTarget(text, this.modelIndex);
   }
 
   private tryCompile(definition: FunctionDefinition): RegisteredFunction | undefined {

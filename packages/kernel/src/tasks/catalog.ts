@@ -1,20 +1,20 @@
 /** The models and functions that tasks can name. */
-import type { FunctionDefinition, FunctionTraits, ModelRef, ModelRegistration } from '@llmos/base';
-import {
-  BUILT_IN_FUNCTIONS,
-  NO_TRAITS,
-  compareIds,
-  formatModelRef,
-  functionsServedBy,
-  parseModelRef,
+import type {
+  FunctionDefinition,
+  FunctionTraits,
+  ModelRef,
+  ModelRegistration,
+  Target,
 } from '@llmos/base';
+import { BUILT_IN_FUNCTIONS, NO_TRAITS, compareIds, functionsServedBy } from '@llmos/base';
 import { ModelIndex, firstThat, targetOf } from './model-index';
+import { isProgram, resolveModel, resolveTarget } from './target-resolution';
 
 export interface ModelChanges {
   /** Targets that are none any more. */
-  readonly gone: readonly string[];
+  readonly gone: readonly Target[];
   /** Those, and the ones that have other files now. */
-  readonly changed: readonly string[];
+  readonly changed: readonly Target[];
 }
 
 /** What of the catalog has changed: one model, or anything. */
@@ -36,12 +36,9 @@ export class Catalog {
     return this.hasModels;
   }
 
-  /** @returns the programs that are no target any more. */
-  replaceFunctions(functions: readonly FunctionDefinition[]): readonly string[] {
-    const before = [...this.functions.keys()].filter((name) => this.isProgram(name));
+  replaceFunctions(functions: readonly FunctionDefinition[]): void {
     this.functions = byFunctionName(functions);
     this.onChange({ kind: 'any' });
-    return before.filter((name) => !this.isTarget(name));
   }
 
   replaceModels(models: readonly ModelRegistration[]): ModelChanges {
@@ -88,26 +85,17 @@ export class Catalog {
 
   /** Whether a process of this target may exist. */
   isTarget(target: string): boolean {
-    return this.models.has(target) || this.isProgram(target);
-  }
-
-  isProgram(target: string): boolean {
-    return this.functions.get(target)?.runs === 'program';
+    return this.models.has(target) || isProgram(target);
   }
 
   /** A name without a version means the newest one. */
   resolve(ref: ModelRef): ModelRegistration | undefined {
-    return ref.version === undefined
-      ? this.models.newestOf(ref.name)
-      : this.models.get(formatModelRef(ref));
+    return resolveModel(ref, this.models);
   }
 
-  /** What a spawn request names: a model, or a built-in program. */
-  resolveTarget(text: string): string | undefined {
-    if (this.isProgram(text)) return text;
-    const ref = parseModelRef(text);
-    const model = ref === undefined ? undefined : this.resolve(ref);
-    return model === undefined ? undefined : targetOf(model);
+  /** What a spawn request names: a model, or a program. */
+  resolveTarget(text: string): Target | undefined {
+    return resolveTarget(text, this.models);
   }
 
   /** The newest version of every model that serves the function, by name. */

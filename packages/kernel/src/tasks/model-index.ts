@@ -5,11 +5,11 @@
  * A system may have ten thousand of them and they change one at a time, so a change looks at no
  * more rows than a search by halves does, and nothing that a task needs goes over all of them.
  */
-import type { ModelRegistration } from '@llmos/base';
-import { compareIds, formatModelRef } from '@llmos/base';
+import type { ModelRegistration, Target } from '@llmos/base';
+import { compareIds, modelTarget } from '@llmos/base';
 
-export function targetOf(model: ModelRegistration): string {
-  return formatModelRef({ name: model.name, version: model.version });
+export function targetOf(model: ModelRegistration): Target {
+  return modelTarget(model);
 }
 
 export class ModelIndex {

@@ -1,4 +1,5 @@
 import type { FunctionName, ModelRef } from '@llmos/base';
+import { NO_TRAITS } from '@llmos/base';
 import { CoreFixture, modelOf } from '../core-fixture';
 import { Catalog } from './catalog';
 import { chooseTarget } from './routing';
@@ -22,6 +23,17 @@ describe('routing', () => {
     modelOf('tags', { task: 'classify' }),
     modelOf('signs', { task: 'classify' }),
   );
+
+  it('refuses a function that is defined as a program, which no node could start', () => {
+    const own = catalogOf(modelOf('scribe'));
+    const runs = { description: '', input: {}, output: {}, runs: 'program' } as const;
+    own.replaceFunctions([{ ...runs, name: 'scribe', traits: NO_TRAITS }]);
+    expect(route(own, 'scribe')).toMatchObject({
+      kind: 'refused',
+      error: { code: 'UNIMPLEMENTED', message: expect.stringContaining('known: echo') as string },
+    });
+    expect(route(own, 'echo')).toEqual({ kind: 'routed', target: 'echo' });
+  });
 
   it('takes the newest version of a name', () => {
     const old = { ...modelOf('mini'), version: '1', addedWallMs: 1 };

@@ -1,13 +1,22 @@
 /** Which model or program serves a task. Pure: the same catalog gives the same answer. */
-import type { ErrorBody, FunctionDefinition } from '@llmos/base';
-import { errorBody, formatModelRef, functionsServedBy, quoteShort } from '@llmos/base';
+import type { ErrorBody, FunctionDefinition, Target } from '@llmos/base';
+import {
+  errorBody,
+  formatModelRef,
+  functionsServedBy,
+  programTarget,
+  quoteShort,
+} from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import { serves, type Catalog } from './catalog';
 import { targetOf } from './model-index';
+import { PROGRAM_NAMES, isProgram } from './target-resolution';
 import type { TaskSpec } from './task-spec';
 
+type RefusalCode = 'NOT_FOUND' | 'INVALID_ARGUMENT' | 'UNIMPLEMENTED';
+
 export type RoutingOutcome =
-  | { readonly kind: 'routed'; readonly target: string }
+  | { readonly kind: 'routed'; readonly target: Target }
   | { readonly kind: 'refused'; readonly error: ErrorBody };
 
 /** The catalog must be known. */
@@ -17,11 +26,19 @@ export function chooseTarget(spec: TaskSpec, catalog: Catalog): RoutingOutcome {
     const known = listNames(catalog.functionNames());
     return refused('NOT_FOUND', `function ${quoteShort(spec.function)} is not known; ${known}`);
   }
-  // A program has one process for everyone; a model that is named anyway means nothing to it.
-  if (definition.runs === 'program') return { kind: 'routed', target: definition.name };
+  if (definition.runs === 'program') return chooseProgram(definition);
   return spec.model === undefined
     ? chooseOnlyModel(definition, catalog)
     : chooseNamedModel(definition, formatModelRef(spec.model), catalog, spec);
+}
+
+/** It has one process for everyone; a model that is named anyway means nothing to it. */
+function chooseProgram({ name }: FunctionDefinition): RoutingOutcome {
+  if (isProgram(name)) return { kind: 'routed', target: programTarget(name) };
+  const message =
+    `function ${quoteShort(name)} runs in a program of its own, which no node can start; ` +
+    listNames(PROGRAM_NAMES);
+  return refused('UNIMPLEMENTED', message);
 }
 
 function chooseNamedModel(
@@ -60,6 +77,6 @@ function listNames(names: readonly string[], count = names.length): string {
   return `known: ${shown}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-function refused(code: 'NOT_FOUND' | 'INVALID_ARGUMENT', message: string): RoutingOutcome {
+function refused(code: RefusalCode, message: string): RoutingOutcome {
   return { kind: 'refused', error: errorBody(code, message) };
 }
