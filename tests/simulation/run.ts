@@ -1,6 +1,6 @@
 /** `npm run sim`: replays one seed with its trace, or looks for seeds that fail. */
 import { LOSSY_300 } from './scenario';
-import { simulate } from './simulation';
+import { simulate, type SimulationOutcome } from './simulation';
 
 const HELP = `Runs simulated systems around the real core.
 
@@ -34,27 +34,30 @@ function parseCommand(args: readonly string[]): Command | string {
   return command;
 }
 
-function runOne(command: Command): number {
+async function runOne(command: Command): Promise<number> {
   const scenario = command.kind === 'lossy' ? { scenario: LOSSY_300 } : {};
-  const outcome = simulate({ seed: command.value, isTracing: true, ...scenario });
+  const outcome = await simulate({ seed: command.value, isTracing: true, ...scenario });
   console.log(outcome.trace.join('\n'));
   return report(outcome);
 }
 
-function runSeeds(command: Command): number {
+async function runSeeds(command: Command): Promise<number> {
   const startMs = performance.now();
   let steps = 0;
   for (let seed = command.from; seed < command.from + command.value; seed += 1) {
-    const outcome = simulate({ seed });
-    steps += outcome.steps;
+    const outcome = await simulate({ seed });
+    steps += outcome.work.steps;
     if (outcome.problems.length > 0) return report(outcome);
   }
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-  console.log(`${command.value} seeds, ${steps} steps, ${seconds} s: all work ended, no violation`);
+  const each = (command.value / Number(seconds)).toFixed(1);
+  console.log(
+    `${command.value} seeds, ${steps} steps, ${seconds} s (${each} a second): all work ended, no violation`,
+  );
   return 0;
 }
 
-function report(outcome: ReturnType<typeof simulate>): number {
+function report(outcome: SimulationOutcome): number {
   const { seed, problems, tasks, virtualMs } = outcome;
   console.log(`seed ${seed}: ${tasks} tasks in ${Math.round(virtualMs)} virtual ms`);
   for (const problem of problems) console.log(`  ${problem}`);
@@ -63,7 +66,7 @@ function report(outcome: ReturnType<typeof simulate>): number {
   return 1;
 }
 
-function main(): number {
+async function main(): Promise<number> {
   const command = parseCommand(process.argv.slice(2));
   if (typeof command === 'string') {
     console.error(command);
@@ -77,4 +80,4 @@ function main(): number {
   return command.kind === 'seeds' ? runSeeds(command) : runOne(command);
 }
 
-process.exitCode = main();
+void main().then((code) => (process.exitCode = code));

@@ -1,22 +1,43 @@
 /**
- * One seeded run of a whole system around the real core: faults for a while, then none, until all
- * work has ended. The same seed gives the same run.
+ * One seeded run of a whole system: real kernels and real processes on simulated machines, a
+ * simulated server and network. Faults for a while, then none, until all work has ended. The same
+ * seed gives the same run.
  */
-import type { NodeId } from '@llmos/base';
-import { asToken, seededRandom } from '@llmos/base';
-import { KernelDriver } from './kernel-driver';
-import { ModelNode } from './model-node';
-import { ModelStore, nameOf } from './model-store';
+import type { KernelId, NodeId, TaskId, TenantId } from '@llmos/base';
+import {
+  LEADER_SUBJECT,
+  LEADER_STREAM,
+  STREAMS,
+  asToken,
+  encodeJson,
+  seededRandom,
+  silentLogger,
+} from '@llmos/base';
+import { Registry } from '@llmos/kernel/testing';
+import { Judgement } from './judgement';
+import type { CoreWork } from './kernel/checked-core';
+import { SimulatedKernel } from './kernel/simulated-kernel';
+import { SimulatedNode } from './node/simulated-node';
 import { chooseScenario, type Scenario } from './scenario';
-import { VirtualTime } from './virtual-time';
 import { World } from './world';
-import { CAPABILITIES, MODELS, planCancels, planWorkload } from './workload';
+import { modelsOf, planCancels, planWorkload } from './workload';
 
 export interface SimulationOptions {
   readonly seed: number;
   /** Instead of the one that the seed stands for. */
   readonly scenario?: Scenario;
   readonly isTracing?: boolean;
+  /** See WorldOptions. */
+  readonly isDigesting?: boolean;
+}
+
+/** What was done in a run, counted. */
+export interface Work extends CoreWork {
+  /** Planned things that happened. */
+  steps: number;
+  /** Requests to the stores, and messages of core NATS. */
+  requests: number;
+  messages: number;
 }
 
 export interface SimulationOutcome {
@@ -26,105 +47,149 @@ export interface SimulationOutcome {
   readonly tasks: number;
   /** Attempts that were given back. */
   readonly preemptions: number;
-  readonly steps: number;
+  readonly work: Work;
   readonly virtualMs: number;
+  /** Of everything that happened; '' unless it was asked for. */
+  readonly digest: string;
 }
 
 /** Nothing needs longer once faults have stopped: the longest wait is a restart window. */
 const QUIET_WITHIN_MS = 10 * 60_000;
 const MAX_PROBLEMS = 20;
+/** Between two looks whether all is quiet. */
+const QUIET_LOOK_MS = 100;
 
-export function simulate(options: SimulationOptions): SimulationOutcome {
+/** One for all runs: what it compiles for the built-in functions takes longer than many runs. */
+const registry = new Registry(silentLogger);
+
+export async function simulate(options: SimulationOptions): Promise<SimulationOutcome> {
   const random = seededRandom(options.seed);
   const scenario = options.scenario ?? chooseScenario(random);
   const { faults } = scenario;
   const isTracing = options.isTracing === true;
-  const world = new World(new VirtualTime(), random, new ModelStore(), { faults, isTracing });
+  const isDigesting = options.isDigesting === true;
+  const world = new World(random, { faults, isTracing, isDigesting });
   const system = new System(world, scenario);
-  const steps = system.run();
+  await system.run();
   return {
     seed: options.seed,
     problems: world.problems,
     trace: world.trace,
-    tasks: world.store.lastSequence,
+    tasks: world.tasks.length,
     preemptions: world.preemptions,
-    steps,
+    work: system.work(),
     virtualMs: world.time.nowMs,
+    digest: isDigesting ? world.digest() : '',
   };
 }
 
 class System {
-  private readonly nodes: ModelNode[] = [];
-  private readonly kernels: KernelDriver[] = [];
-  private models = MODELS;
+  private readonly nodes = new Map<string, SimulatedNode>();
+  private readonly kernels: SimulatedKernel[] = [];
+  private readonly coreWork: CoreWork = { events: 0, plans: 0, decisions: 0 };
+  private readonly judgement: Judgement;
+  private nextLookMs = 0;
 
   constructor(
     private readonly world: World,
     private readonly scenario: Scenario,
   ) {
+    this.judgement = new Judgement(world, (name, epoch) =>
+      this.kernel(epoch)?.noteAcknowledged(name),
+    );
+    world.server.onAcknowledged = (epoch, sequence) => this.acknowledge(epoch, sequence);
+    registry.applyModels({ kind: 'models-changed', models: modelsOf(scenario) });
     for (let index = 0; index < scenario.nodeCount; index += 1) {
       const nodeId = asToken<NodeId>(`node-${index}`);
-      this.nodes.push(new ModelNode(nodeId, world, CAPABILITIES, () => this.kernels));
+      this.nodes.set(nodeId, new SimulatedNode(nodeId, world, () => this.kernels));
     }
     this.elect();
-    planWorkload(world, scenario, () => {
-      if (world.random.chance(scenario.callRate)) this.leader().takeInAhead();
-      this.leader().pullTasks();
-    });
-    planCancels(world, scenario, (tenant, task) => {
-      for (const kernel of this.kernels) {
-        kernel.deliver({ kind: 'cancel-requested', tenant, task });
-      }
-    });
+    this.planWork();
     this.planFaults();
   }
 
-  /** Answers the number of steps. */
-  run(): number {
+  async run(): Promise<void> {
     const { time, problems } = this.world;
-    let steps = 0;
-    const isActive = (): boolean => time.nowMs < this.scenario.activeMs + 20_500;
+    const activeMs = this.scenario.activeMs + 20_500;
     const endMs = this.scenario.activeMs + QUIET_WITHIN_MS;
-    while ((isActive() || !this.isQuiet()) && time.nowMs < endMs) {
-      if (problems.length >= MAX_PROBLEMS || !time.step()) break;
-      steps += 1;
-    }
+    await time.runUntil(() => {
+      if (problems.length >= MAX_PROBLEMS || time.nowMs >= endMs) return true;
+      return time.nowMs >= activeMs && this.isQuiet();
+    });
     this.judge();
-    return steps;
+    for (const kernel of this.kernels) kernel.stop();
   }
 
-  private leader(): KernelDriver {
+  work(): Work {
+    const { time, server } = this.world;
+    const { requests, published: messages } = server;
+    return { ...this.coreWork, steps: time.steps, requests, messages };
+  }
+
+  private leader(): SimulatedKernel {
     const leader = this.kernels.at(-1);
     if (leader === undefined) throw new Error('no kernel was elected');
     return leader;
   }
 
+  private kernel(epoch: number): SimulatedKernel | undefined {
+    return this.kernels[epoch - 1];
+  }
+
   private elect(): void {
-    const { time, random } = this.world;
-    const epoch = this.kernels.length + 1;
-    this.world.log(() => `kernel ${epoch} leads`);
-    // Without a zombie the old leader died; with one it does not know yet.
-    this.kernels.at(-1)?.replace(random.chance(0.5) ? 0 : random.next() * 4_000);
-    const kernel = new KernelDriver(epoch, this.world, this.nodes);
-    this.kernels.push(kernel);
-    time.after(random.next() * 300, () => {
-      kernel.deliver({ kind: 'models-changed', models: this.models });
+    const { world, nodes, coreWork: work } = this;
+    const { random } = world;
+    const kernelId = `kernel-${this.kernels.length + 1}` as KernelId;
+    const record = { kernelId, epoch: 0, httpUrl: '', grpcUrl: '', isReleased: false };
+    const data = encodeJson(record);
+    const granted = world.server.store(LEADER_STREAM, {
+      subject: LEADER_SUBJECT,
+      data,
+      header: undefined,
     });
-    for (const node of this.nodes) node.attachTo(kernel, random.next() * 1_500);
+    if (granted.kind !== 'stored') throw new Error('the lease was not granted');
+    const epoch = granted.message.seq;
+    world.epoch = epoch;
+    world.log(() => `kernel ${epoch} leads`);
+    // Without a zombie the old leader died; with one it does not know yet.
+    const old = this.kernels.at(-1);
+    const zombieMs = random.chance(0.5) ? 0 : random.next() * 4_000;
+    if (zombieMs === 0) old?.stop();
+    else old?.replace(zombieMs);
+    const checkEvery = this.scenario.modelCount > 0 ? 50 : 3;
+    const kernel = new SimulatedKernel({ world, epoch, nodes, registry, work, checkEvery });
+    this.kernels.push(kernel);
+    for (const node of nodes.values()) node.attachTo(kernel, random.next() * 1_500);
+  }
+
+  private planWork(): void {
+    const { world, scenario } = this;
+    planWorkload(world, scenario, (task) => {
+      if (world.random.chance(scenario.callRate)) this.leader().takeInAhead(task);
+      for (const kernel of this.kernels) kernel.taskStream.noteStored(task.class);
+    });
+    planCancels(world, scenario, (tenant: TenantId, task: TaskId) => {
+      for (const kernel of this.kernels) kernel.cancel(tenant, task);
+    });
   }
 
   private planFaults(): void {
     const { faults, activeMs } = this.scenario;
-    const { time, random } = this.world;
+    const { time, random, server } = this.world;
     const plan = (count: number, run: () => void): void => {
       for (let index = 0; index < count; index += 1) time.after(random.next() * activeMs, run);
     };
-    plan(faults.hostDeaths, () => this.anyNode().killHost());
+    plan(faults.processDeaths, () => this.anyNode().killProcess());
     plan(faults.nodeDeaths, () => this.anyNode().die(500 + random.next() * 10_000));
     plan(faults.nodePauses, () => this.anyNode().pause(500 + random.next() * 12_000));
+    plan(faults.kernelPauses, () => this.leader().pause(500 + random.next() * 4_000));
     plan(faults.streamCuts, () => this.anyNode().cut());
-    plan(faults.intakeBreaks, () => this.leader().breakIntake(random.next() * 1_500));
+    plan(faults.intakeBreaks, () => this.leader().taskStream.breakFor(random.next() * 1_500));
+    plan(faults.storesAway, () => server.goAway(this.anyStore(), random.next() * 8_000));
+    plan(faults.fullStores, () => this.fillStore(random.next() * 10_000));
     plan(faults.takeovers, () => this.elect());
+    plan(faults.lapses, () => this.leader().lapse(random.next() * 4_000));
+    plan(faults.clockJumps, () => (random.chance(0.5) ? this.anyNode() : this.leader()).setClock());
     plan(faults.kills, () => this.killSome());
     plan(faults.spawns, () => this.spawnSome());
     plan(faults.removals, () => this.removeModel());
@@ -138,10 +203,33 @@ class System {
     });
   }
 
-  private anyNode(): ModelNode {
-    const node = this.nodes[this.world.random.below(this.nodes.length)];
+  private anyNode(): SimulatedNode {
+    const all = [...this.nodes.values()];
+    const node = all[this.world.random.below(all.length)];
     if (node === undefined) throw new Error('a scenario has at least one node');
     return node;
+  }
+
+  private anyStore(): string {
+    const names = Object.values(STREAMS).filter((name) => name !== STREAMS.events);
+    return names[this.world.random.below(names.length)] ?? STREAMS.results;
+  }
+
+  private fillStore(forMs: number): void {
+    const { time, random, server } = this.world;
+    const name = random.chance(0.5) ? STREAMS.results : STREAMS.answers;
+    const stream = server.stream(name);
+    this.world.log(() => `${name} is full for ${Math.round(forMs)} ms`);
+    stream.isFull = true;
+    time.after(forMs, () => (stream.isFull = false));
+  }
+
+  private acknowledge(epoch: number, sequence: number): void {
+    const { world } = this;
+    // The consumer of a replaced leader is deleted.
+    if (world.consumerEpoch !== epoch || this.kernel(epoch)?.taskStream.isCut === true) return;
+    this.judgement.judgeGone(sequence, epoch);
+    world.server.stream(STREAMS.tasks).remove(sequence);
   }
 
   private killSome(): void {
@@ -149,92 +237,67 @@ class System {
     const leader = this.leader();
     const rows = leader.core.processes({ nowMs: time.nowMs, wallMs: time.wallMs() });
     const row = rows[random.below(Math.max(1, rows.length))];
-    if (row !== undefined) leader.deliver({ kind: 'kill-requested', pid: asToken(row.pid) });
+    if (row !== undefined) leader.call('kill', { pid: row.pid });
   }
 
   private spawnSome(): void {
-    const { random, desired } = this.world;
+    const { random } = this.world;
     const model = ['echo', 'alpha', 'beta', 'gamma'][random.below(4)] ?? 'echo';
-    const replicas = random.below(3);
-    desired.set(model, replicas);
-    this.leader().deliver({ kind: 'spawn-requested', request: { model, replicas } });
+    this.leader().call('spawn', { model, replicas: random.below(3) });
   }
 
   /** Replicas that are kept may hold the memory that other work waits for. */
   private releaseReplicas(): void {
-    for (const model of this.world.desired.keys()) {
-      this.leader().deliver({ kind: 'spawn-requested', request: { model, replicas: 0 } });
+    const { time, desired } = this.world;
+    const kept = [...desired].filter(([, replicas]) => replicas > 0);
+    for (const [model] of kept) this.leader().call('spawn', { model, replicas: 0 });
+    // Nobody may have heard it, or one that was asked before is on its way.
+    if (time.nowMs < this.scenario.activeMs + 10_000) {
+      time.after(1_000, () => this.releaseReplicas());
     }
   }
 
   private removeModel(): void {
     const { time, random } = this.world;
-    const tell = (): void => {
-      for (const kernel of this.kernels) {
-        kernel.deliver({ kind: 'models-changed', models: this.models });
-      }
-    };
-    const name = MODELS[random.below(3)]?.name;
-    this.models = MODELS.filter((model) => model.name !== name);
-    tell();
+    const models = modelsOf(this.scenario);
+    const name = models[random.below(3)]?.name;
+    const rest = models.filter((model) => model.name !== name);
+    registry.applyModels({ kind: 'models-changed', models: rest });
     time.after(random.next() * 5_000, () => {
-      this.models = MODELS;
-      tell();
+      registry.applyModels({ kind: 'models-changed', models });
     });
   }
 
+  /** Looked at now and then: it takes longer than a step. */
   private isQuiet(): boolean {
-    const { store } = this.world;
+    const { time, tasks } = this.world;
+    if (time.nowMs < this.nextLookMs) return false;
+    this.nextLookMs = time.nowMs + QUIET_LOOK_MS;
     const counts = this.leader().core.counts();
     return (
-      store.tasks.every((stored) => stored.isAcknowledged) &&
+      tasks.every((task) => task.isAcknowledged) &&
       counts.tasks === 0 &&
       counts.running === 0 &&
-      this.nodes.every((node) => node.hosts().every((host) => host.isQuiet))
+      this.processes().every((process) => process.isQuiet)
     );
   }
 
-  /** What must be true in the end. */
+  private processes() {
+    return [...this.nodes.values()].flatMap((node) => node.processes());
+  }
+
   private judge(): void {
     const { world } = this;
-    const { store } = world;
     if (world.problems.length > 0) return;
-    for (const stored of store.tasks) {
-      const name = nameOf(stored.spec);
-      if (!store.results.has(name)) world.report(`${name} has no result`);
-      if (!stored.isAcknowledged) {
-        const { tenant, id } = stored.spec;
-        const status = JSON.stringify(this.leader().core.statusOf(tenant, id));
-        world.report(`${name} (${stored.spec.sequence}) is not acknowledged: ${status}`);
-      }
+    const { core } = this.leader();
+    this.judgement.judgeEnd(this.scenario, ({ tenant, id }) =>
+      JSON.stringify(core.statusOf(tenant, id)),
+    );
+    for (const process of this.processes()) {
+      if (!process.isQuiet) world.report(`${process.name} has ends that nobody confirmed`);
     }
-    if (isCalm(this.scenario)) this.judgeCalm();
-    for (const host of this.nodes.flatMap((node) => node.hosts())) {
-      if (!host.isQuiet) world.report(`${host.name} has ends that nobody confirmed`);
-    }
-    const counts = this.leader().core.counts();
+    const counts = core.counts();
     if (counts.running > 0) world.report(`${counts.running} permits are not back`);
     if (counts.tasks > 0) world.report(`${counts.tasks} tasks are still live`);
-    for (const name of store.deadLetters) {
-      if (!store.results.has(name)) world.report(`dead letter ${name} has no result`);
-    }
   }
-  /** Lost messages alone fail no task. */
-  private judgeCalm(): void {
-    const { store } = this.world;
-    for (const { spec, script } of store.tasks) {
-      const name = nameOf(spec);
-      if (script.kind === 'succeeds' && store.results.get(name)?.ok !== true) {
-        this.world.report(`${name} failed although nothing but messages was lost`);
-      }
-    }
-  }
-}
-
-function isCalm(scenario: Scenario): boolean {
-  const { faults, cancelRate, deadlineRate, poisonRate } = scenario;
-  const deaths =
-    faults.hostDeaths + faults.nodeDeaths + faults.nodePauses + faults.kills + faults.removals;
-  const loads = faults.failedLoadRate + faults.hopelessLoadRate + faults.sickNodeRate;
-  return deaths + cancelRate + deadlineRate + poisonRate + loads === 0;
 }

@@ -1,15 +1,25 @@
-/** Time that jumps from one planned thing to the next; ties happen in the order of planning. */
+/**
+ * Time that jumps from one planned thing to the next; ties happen in the order of planning. Between
+ * two of them every promise that can go on does, in its order: a run is the same each time.
+ */
+import type { CancelTimer } from '@llmos/base';
+
 interface Planned {
   readonly atMs: number;
   readonly order: number;
-  readonly run: () => void;
+  /** Undefined once it was cancelled. */
+  run: (() => void) | undefined;
 }
+
+const SETTLED = Promise.resolve();
 
 /** An arbitrary moment of the wall clock, so that stored times look like real ones. */
 const START_WALL_MS = 1_800_000_000_000;
 
 export class VirtualTime {
   nowMs = 0;
+  /** Planned things that happened. */
+  steps = 0;
   private readonly heap: Planned[] = [];
   private nextOrder = 0;
 
@@ -17,16 +27,38 @@ export class VirtualTime {
     return START_WALL_MS + Math.floor(this.nowMs);
   }
 
-  after(delayMs: number, run: () => void): void {
+  after(delayMs: number, run: () => void): CancelTimer {
     this.nextOrder += 1;
-    this.push({ atMs: this.nowMs + Math.max(0, delayMs), order: this.nextOrder, run });
+    const atMs = this.nowMs + Math.max(0, delayMs);
+    const planned: Planned = { atMs, order: this.nextOrder, run };
+    this.push(planned);
+    return () => (planned.run = undefined);
+  }
+
+  /** Until `isOver`, which is asked before each step, or until nothing is planned. */
+  runUntil(isOver: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const step = (): void => {
+        try {
+          if (isOver() || !this.step()) resolve();
+          else void SETTLED.then(next);
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      };
+      // Node comes to its next tick only when no promise can go on.
+      const next = (): void => process.nextTick(step);
+      process.nextTick(step);
+    });
   }
 
   /** Runs the next planned thing; false where nothing is planned. */
-  step(): boolean {
-    const next = this.pop();
-    if (next === undefined) return false;
+  private step(): boolean {
+    let next = this.pop();
+    while (next !== undefined && next.run === undefined) next = this.pop();
+    if (next?.run === undefined) return false;
     this.nowMs = next.atMs;
+    this.steps += 1;
     next.run();
     return true;
   }

@@ -1,21 +1,63 @@
 /** What the clients of a simulated system publish and cancel, at random times. */
-import type { FunctionName, ModelRegistration, TaskId, TaskKey, TenantId } from '@llmos/base';
-import { TASK_CLASSES, asToken, taskIdOfSequence } from '@llmos/base';
-import type { NodeCapabilities, TaskSpec } from '@llmos/kernel/testing';
-import type { Script } from './model-store';
+import type {
+  FunctionName,
+  ModelRegistration,
+  NodeCapabilities,
+  TaskClass,
+  TaskId,
+  TaskSubject,
+  TenantId,
+} from '@llmos/base';
+import { HEADERS, STREAMS, TASK_CLASSES, asToken, encodeJson, subjects } from '@llmos/base';
+import { taskIdOfSequence } from '@llmos/base';
+import { headers as newHeaders } from 'nats';
 import type { Scenario } from './scenario';
 import type { World } from './world';
+
+/** How the attempts of a task end; known to processes only. */
+export type Script =
+  | { readonly kind: 'succeeds' }
+  | { readonly kind: 'fails-at-first'; readonly failures: number }
+  | { readonly kind: 'fails-finally' }
+  /** Its process dies of it. */
+  | { readonly kind: 'poison' }
+  /** Its result is larger than a message may be. */
+  | { readonly kind: 'too-big' };
+
+export interface PublishedTask {
+  readonly tenant: TenantId;
+  readonly id: TaskId;
+  readonly class: TaskClass;
+  readonly subject: TaskSubject;
+  readonly sequence: number;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Uint8Array;
+  readonly script: Script;
+  readonly workMs: number;
+  /** Of a generation. */
+  readonly tokenCount: number;
+  readonly storedAtMs: number;
+  isAcknowledged: boolean;
+}
 
 const MIB = 1024 * 1024;
 
 /** Three that don't all fit on one node, one that never loads, one that fits nowhere. */
-export const MODELS: readonly ModelRegistration[] = [
+const FEW_MODELS: readonly ModelRegistration[] = [
   model('alpha', 'embed', 300),
   model('beta', 'classify', 400),
   model('gamma', 'generate', 500),
   model('broken', 'extract', 100),
   model('huge', 'generate', 100_000),
 ];
+
+/** Further ones for worlds of many, every tenth of which fits nowhere. */
+export function modelsOf({ modelCount }: Scenario): readonly ModelRegistration[] {
+  const more = Array.from({ length: modelCount }, (_, index) =>
+    model(`m${index}`, 'embed', index % 10 === 9 ? 100_000 : 300),
+  );
+  return [...FEW_MODELS, ...more];
+}
 
 export const CAPABILITIES: NodeCapabilities = {
   cores: 4,
@@ -26,8 +68,13 @@ export const CAPABILITIES: NodeCapabilities = {
   labels: {},
 };
 
+interface Call {
+  readonly function: string;
+  readonly model: string | undefined;
+}
+
 /** Chooses what to publish by these weights. */
-const CALLS = [
+const CALLS: readonly Call[] = [
   { function: 'echo', model: undefined },
   { function: 'echo', model: undefined },
   { function: 'embed', model: 'alpha' },
@@ -35,29 +82,30 @@ const CALLS = [
   { function: 'classify', model: 'beta' },
   { function: 'generate', model: 'gamma' },
   { function: 'infer', model: 'alpha' },
-] as const;
-const GENERATION = { function: 'generate', model: 'gamma' } as const;
-const ODD_CALLS = [
+];
+const GENERATION: Call = { function: 'generate', model: 'gamma' };
+const ODD_CALLS: readonly Call[] = [
   { function: 'extract', model: 'broken' },
   { function: 'generate', model: 'huge' },
   { function: 'embed', model: 'nowhere' },
   { function: 'no-such-function', model: undefined },
   { function: 'generate', model: undefined },
-] as const;
+];
+const BODY = encodeJson({ text: 'a text' });
 
 /** @param onStored called after each message that the stream took. */
-export function planWorkload(world: World, scenario: Scenario, onStored: () => void): void {
+export function planWorkload(
+  world: World,
+  scenario: Scenario,
+  onStored: (task: PublishedTask) => void,
+): void {
   const { time, random } = world;
   for (let count = 0; count < scenario.taskCount; count += 1) {
     time.after(random.next() * scenario.activeMs, () => {
-      const spec = publish(world, scenario);
-      onStored();
-      if (random.chance(scenario.duplicateRate) && spec.hasOwnId) {
-        time.after(random.next() * 20_000, () => {
-          republish(world, spec);
-          onStored();
-        });
-      }
+      const task = publish(world, scenario);
+      onStored(task);
+      if (!random.chance(scenario.duplicateRate) || !task.headers.has(HEADERS.id)) return;
+      time.after(random.next() * 20_000, () => onStored(republish(world, task)));
     });
   }
 }
@@ -68,73 +116,117 @@ export function planCancels(
   scenario: Scenario,
   cancel: (tenant: TenantId, task: TaskId) => void,
 ): void {
-  const { time, random, store } = world;
+  const { time, random, tasks } = world;
   const count = Math.round(scenario.cancelRate * scenario.taskCount);
   for (let index = 0; index < count; index += 1) {
     time.after(random.next() * scenario.activeMs, () => {
-      const stored = store.bySequence(1 + random.below(Math.max(1, store.lastSequence)));
-      if (stored !== undefined) cancel(stored.spec.tenant, stored.spec.id);
+      const task = tasks[random.below(Math.max(1, tasks.length))];
+      if (task !== undefined) cancel(task.tenant, task.id);
     });
   }
 }
 
-function publish(world: World, scenario: Scenario): TaskSpec {
-  const { random, store, time } = world;
-  const sequence = store.lastSequence + 1;
+function publish(world: World, scenario: Scenario): PublishedTask {
+  const { random, tasks } = world;
   const isOdd = scenario.poisonRate > 0 && random.chance(0.1);
-  const calls = isOdd ? ODD_CALLS : CALLS;
   const isLong = random.chance(scenario.generationRate);
-  const call = isLong ? GENERATION : (calls[random.below(calls.length)] ?? CALLS[0]);
-  const hasOwnId = random.chance(0.7);
-  const storedWallMs = time.wallMs();
-  const parent = random.chance(0.1) ? store.bySequence(1 + random.below(sequence)) : undefined;
-  const spec: TaskSpec = {
-    tenant: asToken<TenantId>(random.chance(0.8) ? 'acme' : 'zenith'),
-    id: hasOwnId ? asToken<TaskId>(`t${sequence}`) : taskIdOfSequence(sequence),
-    hasOwnId,
-    ...(hasOwnId && random.chance(0.5) ? { isIdNew: true } : {}),
-    function: asToken<FunctionName>(call.function),
-    class: TASK_CLASSES[random.below(TASK_CLASSES.length)] ?? 'standard',
-    priority: random.below(10),
-    hasOwnPriority: random.chance(0.5),
-    sequence,
-    storedWallMs,
-    maxAttempts: 1 + random.below(4),
-    stream: false,
-    format: 'json',
-    ...(random.chance(scenario.deadlineRate)
-      ? { deadlineWallMs: storedWallMs + 200 + random.below(8_000) }
-      : {}),
-    ...(random.chance(0.3) ? { key: asToken<TaskKey>(`k${random.below(3)}`) } : {}),
-    ...(call.model === undefined ? {} : { model: { name: call.model } }),
-    ...(parent === undefined ? {} : { parent: parent.spec.id }),
-  };
-  store.tasks.push({
-    spec,
-    isMalformed: isOdd && random.chance(0.2),
+  const call = chooseCall(world, scenario, { isOdd, isLong });
+  const isGeneration = call.function === 'generate';
+  return store(world, {
+    subject: {
+      tenant: asToken<TenantId>(random.chance(0.8) ? 'acme' : 'zenith'),
+      class: TASK_CLASSES[random.below(TASK_CLASSES.length)] ?? 'standard',
+      function: asToken<FunctionName>(call.function),
+    },
+    headers: chooseHeaders(world, scenario, { call, isOdd, sequence: tasks.length + 1 }),
     script: chooseScript(world, scenario),
     workMs: 1 + random.next() * (isLong ? 6_000 : random.chance(0.2) ? 3_000 : 300),
-    isAcknowledged: false,
+    tokenCount: isGeneration ? 1 + random.below(isLong ? 24 : 8) : 0,
   });
-  return spec;
+}
+
+function chooseCall(
+  { random }: World,
+  { modelCount }: Scenario,
+  { isOdd, isLong }: { readonly isOdd: boolean; readonly isLong: boolean },
+): Call {
+  if (isLong) return GENERATION;
+  if (modelCount > 0 && random.chance(0.8)) {
+    return { function: 'embed', model: `m${random.below(modelCount)}` };
+  }
+  const calls = isOdd ? ODD_CALLS : CALLS;
+  return calls[random.below(calls.length)] ?? GENERATION;
+}
+
+function chooseHeaders(
+  world: World,
+  scenario: Scenario,
+  of: { readonly call: Call; readonly isOdd: boolean; readonly sequence: number },
+): Map<string, string> {
+  const { random, tasks, time } = world;
+  const headers = new Map<string, string>();
+  if (random.chance(0.7)) {
+    headers.set(HEADERS.id, `t${of.sequence}`);
+    if (random.chance(0.5)) headers.set(HEADERS.isIdNew, 'true');
+  }
+  if (random.chance(0.5)) headers.set(HEADERS.priority, String(random.below(10)));
+  headers.set(HEADERS.maxAttempts, String(1 + random.below(4)));
+  if (random.chance(scenario.deadlineRate)) {
+    const inMs = 200 + random.below(8_000);
+    if (random.chance(0.5)) headers.set(HEADERS.timeoutMs, String(inMs));
+    else headers.set(HEADERS.deadline, new Date(time.wallMs() + inMs).toISOString());
+  }
+  if (random.chance(0.3)) headers.set(HEADERS.key, `k${random.below(3)}`);
+  if (of.call.model !== undefined) headers.set(HEADERS.model, of.call.model);
+  if (random.chance(0.1)) {
+    const parent = tasks[random.below(Math.max(1, tasks.length))];
+    if (parent !== undefined) headers.set(HEADERS.parent, parent.id);
+  }
+  if (of.call.function === 'generate' && random.chance(0.6)) headers.set(HEADERS.stream, 'true');
+  if (random.chance(0.3)) headers.set(HEADERS.keepMs, '60000');
+  if (of.isOdd && random.chance(0.2)) headers.set(HEADERS.priority, 'many');
+  return headers;
 }
 
 /** The same id again: it shares the result. Where it still says that its id is new, it is wrong. */
-function republish(world: World, first: TaskSpec): void {
-  const { store, time, random } = world;
-  const original = store.bySequence(first.sequence);
-  if (original === undefined) return;
-  const sequence = store.lastSequence + 1;
-  const { isIdNew: _isIdNew, ...rest } = first;
-  const again = random.chance(0.5) ? first : rest;
-  const spec: TaskSpec = { ...again, sequence, storedWallMs: time.wallMs() };
-  store.tasks.push({ ...original, spec, isAcknowledged: false });
+function republish(world: World, first: PublishedTask): PublishedTask {
+  const headers = new Map(first.headers);
+  if (world.random.chance(0.5)) headers.delete(HEADERS.isIdNew);
+  return store(world, { ...first, headers });
+}
+
+function store(
+  world: World,
+  of: Pick<PublishedTask, 'subject' | 'headers' | 'script' | 'workMs' | 'tokenCount'>,
+): PublishedTask {
+  const { time, server } = world;
+  const header = newHeaders();
+  for (const [name, value] of of.headers) header.set(name, value);
+  const subject = subjects.task(of.subject);
+  const outcome = server.store(STREAMS.tasks, { subject, data: BODY, header });
+  if (outcome.kind !== 'stored') throw new Error(`a task was not stored: ${outcome.kind}`);
+  const { seq: sequence } = outcome.message;
+  const id = (of.headers.get(HEADERS.id) as TaskId | undefined) ?? taskIdOfSequence(sequence);
+  const { tenant, class: taskClass } = of.subject;
+  const task: PublishedTask = {
+    ...of,
+    tenant,
+    id,
+    class: taskClass,
+    sequence,
+    body: BODY,
+    storedAtMs: time.nowMs,
+    isAcknowledged: false,
+  };
+  world.addTask(task);
+  return task;
 }
 
 function chooseScript(world: World, scenario: Scenario): Script {
   const { random } = world;
   if (random.chance(scenario.poisonRate)) return { kind: 'poison' };
   if (random.chance(scenario.poisonRate)) return { kind: 'fails-finally' };
+  if (random.chance(scenario.bigAnswerRate)) return { kind: 'too-big' };
   return random.chance(0.1)
     ? { kind: 'fails-at-first', failures: 1 + random.below(3) }
     : { kind: 'succeeds' };

@@ -150,7 +150,7 @@ const processPackage: readonly Area[] = [
   },
   {
     name: 'process/root',
-    files: /^packages\/process\/src\/(index|run-process)$/,
+    files: /^packages\/process\/src\/(index|run-process|testing)$/,
     mayImport: ['base', 'wire', 'process', 'process/adapters'],
     outside: NOTHING,
   },

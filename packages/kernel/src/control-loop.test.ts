@@ -216,3 +216,17 @@ it('hears what came while it was held up before the core judges by the time', as
   expect(heard).toEqual([1, 3, 4]);
   loop.end();
 });
+
+it('goes on after a lapse of the lease that came while it heard what it was held up from', async () => {
+  const { loop, clock, applied } = loopOf({ nextWakeMs: () => clock.nowMs() + 1_000 });
+  loop.start(first);
+  await turn();
+  clock.advance(1_000 + EDGE_LIMITS.heldUpMs + 1);
+  loop.deliver(first);
+  await turn();
+  loop.suspend();
+  loop.resume();
+  loop.deliver(first);
+  await turn();
+  expect(applied).toHaveLength(3);
+});

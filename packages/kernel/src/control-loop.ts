@@ -49,6 +49,8 @@ export class ControlLoop {
   /** Events that waited for the lease are not all applied yet. */
   private isBehind = false;
   private isTickDue = false;
+  /** The tick that is due waits for the timer. */
+  private isCatchingUp = false;
   private wasLong = false;
   private cancelTimer: CancelTimer = () => undefined;
   /** When the core wants its next tick, where a timer runs for it. */
@@ -78,6 +80,8 @@ export class ControlLoop {
     if (this.state !== 'running') return;
     this.state = 'suspended';
     this.cancelTimer();
+    // Without its timer that tick would be due for ever, and no other one would begin.
+    if (this.isCatchingUp) this.isTickDue = this.isCatchingUp = false;
   }
 
   resume(): void {
@@ -121,7 +125,7 @@ export class ControlLoop {
   }
 
   private tick(): void {
-    this.isTickDue = false;
+    this.isTickDue = this.isCatchingUp = false;
     if (this.state !== 'running') return;
     try {
       this.turn();
@@ -150,7 +154,7 @@ export class ControlLoop {
   /** The network is read between this turn and the next. */
   private catchUp(): void {
     this.wakeAtMs = Number.POSITIVE_INFINITY;
-    this.isTickDue = true;
+    this.isTickDue = this.isCatchingUp = true;
     this.cancelTimer();
     this.cancelTimer = this.options.timers.after(EDGE_LIMITS.catchUpMs, () => this.tick());
   }

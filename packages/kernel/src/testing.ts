@@ -30,3 +30,27 @@ export { REQUEST_CODECS } from './adapters/jetstream/request-codec';
 export { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
 export { ResultReads } from './adapters/jetstream/result-reads';
 export type { ResultNotice } from './ports/result-store';
+// The edge around the core, which the simulator runs on a server of its own.
+export { AheadTasks } from './adapters/jetstream/ahead-tasks';
+export { deleteMessage } from './adapters/jetstream/message-deletion';
+export { JetStreamProcessLink } from './adapters/jetstream/jetstream-process-link';
+export { MessageReader } from './adapters/jetstream/message-reader';
+export { Persistence } from './adapters/jetstream/retry';
+export { SlowLane } from './adapters/jetstream/slow-lane';
+export { TaskRecords } from './adapters/jetstream/task-records';
+export { encodeResult } from './adapters/protobuf/codec';
+export { ActiveLeadership } from './leadership/active-leadership';
+export type { ActiveLeadershipParts } from './leadership/active-leadership';
+export type { IntakeEvent } from './kernel-event';
+export { silentCounters } from './ports/kernel-counters';
+export type { ForeignRequest, RequestLink } from './ports/request-link';
+export type {
+  CommittedResult,
+  DeadLetter,
+  IntakeOpening,
+  LookedUp,
+  PublishedTask,
+  TaskStream,
+} from './ports/task-stream';
+export { Registry } from './services/registry';
+export type { AttemptRecord } from './tasks/task-spec';
