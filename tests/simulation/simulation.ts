@@ -194,8 +194,9 @@ class System {
     plan(faults.spawns, () => this.spawnSome());
     plan(faults.removals, () => this.removeModel());
     plan(faults.forgedEpochs, () => {
-      const next = this.kernels.length + 1;
-      this.anyNode().forge(random.chance(0.5) ? Number.MAX_SAFE_INTEGER : next);
+      // Of none that will ever lead: what is late would be believed then.
+      const above = this.kernels.length + faults.takeovers + 1;
+      this.anyNode().forge(random.chance(0.5) ? Number.MAX_SAFE_INTEGER : above);
     });
     time.after(activeMs, () => {
       this.world.stopFaults();
