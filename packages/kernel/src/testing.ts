@@ -37,6 +37,7 @@ export { JetStreamProcessLink } from './adapters/jetstream/jetstream-process-lin
 export { MessageReader } from './adapters/jetstream/message-reader';
 export { Persistence } from './adapters/jetstream/retry';
 export { SlowLane } from './adapters/jetstream/slow-lane';
+export { wantedStores } from './adapters/jetstream/streams';
 export { TaskRecords } from './adapters/jetstream/task-records';
 export { encodeResult } from './adapters/protobuf/codec';
 export { ActiveLeadership } from './leadership/active-leadership';

@@ -97,9 +97,11 @@ class CoreEye {
   }
 
   private noteIntake(spec: TaskSpec): void {
-    // A client that says wrongly that its id is new may mislead the leader.
-    const isMisled = spec.isIdNew === true && spec.sequence > this.recoverUpToSequence;
-    const mustKnow = !isMisled || this.ended.has(nameOf(spec));
+    // A client may say wrongly that its id is new, and a replaced leader may have ended one that
+    // never reached it, for a cancel: nobody asks about either.
+    const isBelieved = spec.isIdNew === true || !spec.hasOwnId;
+    const isNew = isBelieved && spec.sequence > this.recoverUpToSequence;
+    const mustKnow = !isNew || this.ended.has(nameOf(spec));
     if (mustKnow && hasResult(this.parts.world, spec)) this.endedBefore.add(spec.sequence);
   }
 

@@ -2,7 +2,7 @@
  * One OS process of a model: the real process runtime with its real adapters, on the simulated
  * server, running simulated executions.
  */
-import { silentLogger } from '@llmos/base';
+import { BUILT_IN_FUNCTIONS, silentLogger, traitsIn } from '@llmos/base';
 import type { AttemptReport, MailboxMessage } from '@llmos/base';
 import type { ProcessAddress } from '@llmos/kernel/testing';
 import type { MailboxLink } from '@llmos/process/testing';
@@ -26,6 +26,7 @@ export interface ProcessParts {
   readonly onDeath: () => void;
 }
 
+const traitsOf = traitsIn(BUILT_IN_FUNCTIONS);
 /** Between two chunks of a stream. */
 const CHUNK_MS = 2;
 
@@ -75,6 +76,7 @@ export class SimulatedProcess {
       store: await createTaskStore(connection),
       readEpoch: await createLeaderEpoch(connection),
       handler,
+      traitsOf,
       incarnation: address.incarnation,
       permits,
       concurrency: permits,

@@ -20,13 +20,14 @@ export interface NewMessage {
 export type StoreOutcome =
   | { readonly kind: 'stored'; readonly message: StoredMessage }
   | { readonly kind: 'conflict'; readonly last: number }
+  | { readonly kind: 'taken' }
   | { readonly kind: 'too-large' }
   | { readonly kind: 'full' };
 
 export interface StreamLimits {
   readonly maxMessageBytes: number;
-  /** Earlier messages of a subject go when a new one comes. */
-  readonly keepsLastOnly: boolean;
+  /** Of a subject: all its messages, the latest one, or the first one, which refuses others. */
+  readonly keeps: 'all' | 'last' | 'first';
 }
 
 export class MemoryStream {
@@ -47,11 +48,12 @@ export class MemoryStream {
     const last = this.last(subject)?.seq ?? 0;
     if (data.length > this.limits.maxMessageBytes) return { kind: 'too-large' };
     if (expectedLast !== undefined && expectedLast !== last) return { kind: 'conflict', last };
+    if (last > 0 && this.limits.keeps === 'first') return { kind: 'taken' };
     if (this.isFull) return { kind: 'full' };
     this.lastSequence += 1;
     const stored = { seq: this.lastSequence, subject, data, header, time: new Date(wallMs) };
     this.messages.set(stored.seq, stored);
-    if (this.limits.keepsLastOnly) this.purge(subject, stored.seq);
+    if (this.limits.keeps === 'last') this.purge(subject, stored.seq);
     const sequences = this.bySubject.get(subject);
     if (sequences === undefined) this.bySubject.set(subject, [stored.seq]);
     else sequences.push(stored.seq);

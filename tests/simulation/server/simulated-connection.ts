@@ -115,6 +115,8 @@ class SimulatedConnection {
         return { seq: outcome.message.seq };
       case 'conflict':
         throw apiError(400, 10071, `wrong last sequence: ${outcome.last}`);
+      case 'taken':
+        throw apiError(400, 10077, 'maximum messages per subject exceeded');
       case 'too-large':
         throw apiError(400, 10054, 'message size exceeds maximum allowed');
       case 'full':

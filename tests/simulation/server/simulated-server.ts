@@ -6,7 +6,7 @@
 import { BUCKETS, LEADER_STREAM, STREAMS } from '@llmos/base';
 import type { Program } from '../program';
 import type { World } from '../world';
-import type { NewMessage, StoreOutcome, StoredMessage } from './memory-stream';
+import type { NewMessage, StoreOutcome, StoredMessage, StreamLimits } from './memory-stream';
 import { MemoryStream } from './memory-stream';
 
 /** What a server takes in one message; small, so that answers can be too large cheaply. */
@@ -42,9 +42,9 @@ export class SimulatedServer {
   private readonly awayUntilMs = new Map<string, number>();
 
   constructor(private readonly world: World) {
-    for (const name of [STREAMS.tasks, STREAMS.streams, STREAMS.dead]) this.add(name, false);
-    for (const name of [STREAMS.results, STREAMS.answers]) this.add(name, true);
-    for (const name of [ATTEMPTS_STREAM, LEADER_STREAM]) this.add(name, true);
+    for (const name of [STREAMS.tasks, STREAMS.streams, STREAMS.dead]) this.add(name, 'all');
+    for (const name of [STREAMS.answers, ATTEMPTS_STREAM, LEADER_STREAM]) this.add(name, 'last');
+    this.add(STREAMS.results, 'first');
   }
 
   stream(name: string): MemoryStream {
@@ -134,8 +134,9 @@ export class SimulatedServer {
     });
   }
 
-  private add(name: string, keepsLastOnly: boolean): void {
-    const limits = { maxMessageBytes: MAX_PAYLOAD_BYTES, keepsLastOnly };
+  /** As kernels make them (streams.ts). */
+  private add(name: string, keeps: StreamLimits['keeps']): void {
+    const limits = { maxMessageBytes: MAX_PAYLOAD_BYTES, keeps };
     this.streams.set(name, new MemoryStream(name, limits));
   }
 }
