@@ -44,7 +44,8 @@ export { ActiveLeadership } from './leadership/active-leadership';
 export type { ActiveLeadershipParts } from './leadership/active-leadership';
 export type { IntakeEvent } from './kernel-event';
 export { silentCounters } from './ports/kernel-counters';
-export type { ForeignRequest, RequestLink } from './ports/request-link';
+export type { Principal } from './ports/principal';
+export type { ForeignRequest, RequestKind, RequestKinds, RequestLink } from './ports/request-link';
 export type {
   CommittedResult,
   DeadLetter,

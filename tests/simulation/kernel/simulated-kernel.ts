@@ -6,7 +6,7 @@
  * touch nothing.
  */
 import type { KernelId, TaskId, TenantId, SystemInfo } from '@llmos/base';
-import { STREAMS, ServerTime, asEpoch, encodeJson, silentLogger, subjects } from '@llmos/base';
+import { STREAMS, ServerTime, asEpoch, encodeJson, readTaskTerms, silentLogger } from '@llmos/base';
 import {
   ActiveLeadership,
   JetStreamProcessLink,
@@ -20,7 +20,10 @@ import {
   type ForeignRequest,
   type KernelCore,
   type KernelEvent,
+  type Principal,
   type Registry,
+  type RequestKind,
+  type RequestKinds,
   type RequestLink,
 } from '@llmos/kernel/testing';
 import type { AttachableKernel, SimulatedNode } from '../node/simulated-node';
@@ -41,6 +44,10 @@ export interface KernelParts {
   readonly checkEvery: number;
 }
 
+function principalOf(tenant: TenantId): Principal {
+  return { tenant, isOperator: tenant === 'operator' };
+}
+
 /** How often the room in the stores is looked at. */
 const ROOM_LOOK_MS = 5_000;
 const MAX_HELD_TASKS = 100_000;
@@ -57,7 +64,7 @@ export class SimulatedKernel implements AttachableKernel {
   private isLapsed = false;
   private hasRoom = true;
   private deliverOfNodes: ((event: KernelEvent) => void) | undefined;
-  private readonly handlers = new Map<string, (request: ForeignRequest) => void>();
+  private readonly handlers = new Map<string, (request: ForeignRequest<unknown>) => void>();
 
   constructor(private readonly parts: KernelParts) {
     const { world, epoch } = parts;
@@ -151,38 +158,40 @@ export class SimulatedKernel implements AttachableKernel {
 
   /** A task that it stored itself, just now. */
   takeInAhead(task: PublishedTask): void {
-    this.program.hear(() => this.active.takeInAhead(task));
+    const reading = readTaskTerms((name) => task.headers.get(name));
+    // A kernel stores none that it can't read.
+    if (reading.kind === 'invalid') return;
+    const { terms } = reading;
+    this.program.hear(() => this.active.takeInAhead({ ...task, terms }));
   }
 
   noteAcknowledged(name: string): void {
     this.checked.noteAcknowledged(name);
   }
 
-  /** False where nobody heard it. */
-  cancel(tenant: TenantId, task: TaskId): boolean {
-    return this.request('cancel', subjects.cancel({ tenant, task }), undefined);
+  cancel(tenant: TenantId, task: TaskId): void {
+    this.ask('cancel', { principal: principalOf(tenant), task });
   }
 
-  call(name: string, value: object): boolean {
-    const principal = 'operator' as TenantId;
-    return this.request('sys', subjects.sys({ principal, call: name }), value);
+  call(name: string, value: object): void {
+    const principal = principalOf('operator' as TenantId);
+    this.ask('system', { principal, call: name, body: encodeJson(value) });
   }
 
-  private request(kind: string, subject: string, value: object | undefined): boolean {
+  /** Unheard where it does not lead, or not yet. */
+  private ask<Kind extends RequestKind>(kind: Kind, asked: RequestKinds[Kind]): void {
     const handle = this.handlers.get(kind);
-    if (handle === undefined || !this.active.isServing() || !this.program.isRunning) return false;
-    const body = value === undefined ? new Uint8Array(0) : encodeJson(value);
-    const request: ForeignRequest = {
-      subject,
-      header: () => undefined,
-      body,
-      bytes: body.length,
+    if (handle === undefined || !this.active.isServing()) return;
+    const request: ForeignRequest<unknown> = {
+      label: kind,
+      owner: 'anybody',
+      bytes: 100,
+      read: () => ({ kind: 'read', asked }),
+      answering: () => request,
       own: () => request,
       answer: () => undefined,
-      refuse: () => undefined,
     };
     this.program.hear(() => handle(request));
-    return true;
   }
 
   private lookAtRoom(): void {
@@ -255,9 +264,8 @@ export class SimulatedKernel implements AttachableKernel {
   private requestLink(): RequestLink {
     return {
       maxAnswerBytes: () => MAX_PAYLOAD_BYTES,
-      serve: ({ pattern, handle }) => {
-        const kind = pattern.split('.')[2] ?? '';
-        this.handlers.set(kind, handle);
+      serve: (kind, handle) => {
+        this.handlers.set(kind, handle as (request: ForeignRequest<unknown>) => void);
         return {
           stop: () => {
             this.handlers.delete(kind);
