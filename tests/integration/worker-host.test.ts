@@ -50,7 +50,7 @@ const answer = (requestId, output) => say({ kind: 'answered', answers: [{ reques
 parentPort.on('message', (message) => {
   if (message.kind === 'load') say({ kind: 'loaded', provider: 'cpu', loadMs: 1 });
   if (message.kind === 'close') { say({ kind: 'closed' }); process.exit(0); }
-  if (message.kind === 'cancel') { answer(message.requestId, 'late'); say({ kind: 'idle', heardRuns }); }
+  if (message.kind === 'cancel') { answer(message.requestId, 'late'); say({ kind: 'idle', heardRuns, answers: [] }); }
   if (message.kind !== 'run') return;
   heardRuns += 1;
   let isOpen = false;
@@ -64,7 +64,7 @@ parentPort.on('message', (message) => {
       say({ kind: 'chunk', requestId: request.requestId, chunk: { index, text: '.', tokens: [index] } });
     answer(request.requestId, { text, batch: message.requests.length });
   }
-  if (!isOpen) say({ kind: 'idle', heardRuns });
+  if (!isOpen) say({ kind: 'idle', heardRuns, answers: [] });
 });
 `;
 const [NODE, PID] = ['n1' as NodeId, 'p1-1' as ProcessId];

@@ -45,7 +45,7 @@ class ActorThread {
   /** Of open requests: what crosses their answer asks for nothing. */
   private readonly demands = new Map<number, 'cancel' | 'preempt'>();
   private readonly open = new Map<number, ThreadRequest>();
-  /** Given in this turn, and not sent yet. */
+  /** Given, and not sent yet: no model run begins before they are. */
   private answers: (ThreadAnswer & { readonly result: Uint8Array<ArrayBuffer> })[] = [];
   /** Of one core, until a model is loaded. */
   private costs = this.meterOf(1);
@@ -168,10 +168,12 @@ class ActorThread {
       chunk: (requestId, chunk) => this.post({ kind: 'chunk', requestId, chunk }),
       isCancelled: (requestId) => this.isClosing || this.demands.get(requestId) === 'cancel',
       giveWay: async (before) => {
+        this.sendAnswers();
         await turnOfEvents();
         if (this.urgent.length === 0) return;
         before?.();
         await this.runUrgent();
+        this.sendAnswers();
       },
     };
     this.steps += 1;
@@ -225,18 +227,20 @@ class ActorThread {
       ...(tokens === undefined ? {} : { tokens }),
       ...(error === undefined ? {} : { error }),
     });
-    // Before the next model run: each follows an await of its own.
-    if (this.answers.length === 1) queueMicrotask(() => this.sendAnswers());
+    // Sent sooner where a model run follows, something else is said, or all is answered.
+    if (this.answers.length === 1) setImmediate(() => this.sendAnswers());
   }
 
-  /** What was answered in one turn goes together. */
   private sendAnswers(): void {
+    if (this.answers.length > 0) this.sendWithAnswers((answers) => ({ kind: 'answered', answers }));
+  }
+
+  private sendWithAnswers(messageOf: (answers: readonly ThreadAnswer[]) => FromThread): void {
     const { answers } = this;
-    if (answers.length === 0) return;
     this.answers = [];
     const large = answers.filter(({ result }) => result.length > MOST_COPIED_BYTES);
     const transfer = large.map(({ result }) => result.buffer);
-    this.port.postMessage({ kind: 'answered', answers } satisfies FromThread, transfer);
+    this.port.postMessage(messageOf(answers), transfer);
   }
 
   private forget(requestId: number): { readonly cost?: AttemptCost } {
@@ -255,7 +259,8 @@ class ActorThread {
   private tellIdle(): void {
     if (!this.isBusy || this.open.size > 0) return;
     this.isBusy = false;
-    this.post({ kind: 'idle', heardRuns: this.heardRuns });
+    const { heardRuns } = this;
+    this.sendWithAnswers((answers) => ({ kind: 'idle', heardRuns, answers }));
   }
 
   private async close(): Promise<void> {

@@ -20,12 +20,12 @@ parentPort.on('message', (message) => {
   } else if (message.kind === 'close') { say({ kind: 'closed' }); process.exit(0); }
   else if (message.kind === 'cancel') {
     if (held.includes(message.requestId)) answer(message.requestId, 'cancelled');
-    say({ kind: 'idle', heardRuns });
+    say({ kind: 'idle', heardRuns, answers: [] });
   } else if (message.kind === 'preempt') {
     if (held.includes(message.requestId)) {
       say({ kind: 'contexts', counts: { running: 1 } });
       say({ kind: 'preempted', requestId: message.requestId, tokens: [1, 2], text: 'ab' });
-      say({ kind: 'idle', heardRuns });
+      say({ kind: 'idle', heardRuns, answers: [] });
     }
   } else { heardRuns += 1; run(message.requests); }
 });
@@ -34,12 +34,12 @@ function run(requests) {
   for (const { requestId, body } of requests) {
     const what = Buffer.from(body).toString();
     if (what === 'throw') throw new Error('boom');
-    if (what === 'forget') { say({ kind: 'idle', heardRuns }); return; }
+    if (what === 'forget') { say({ kind: 'idle', heardRuns, answers: [] }); return; }
     if (what === 'hoard') for (const all = [];;) all.push(new Array(1000).fill({}));
     if (what === 'spin') for (;;);
     if (what === 'cross') {
       // It was on its way when these came.
-      say({ kind: 'idle', heardRuns: heardRuns - 1 });
+      say({ kind: 'idle', heardRuns: heardRuns - 1, answers: [] });
       for (const held_ of held.splice(0)) answer(held_, 'held');
     }
     if (what === 'hold') { held.push(requestId); return; }
@@ -47,7 +47,7 @@ function run(requests) {
     answer(requestId, what);
     if (what === 'twice') answer(requestId, what);
   }
-  say({ kind: 'idle', heardRuns });
+  say({ kind: 'idle', heardRuns, answers: [] });
 }
 `;
 

@@ -217,8 +217,7 @@ export class ThreadClient {
         this.began(message.requestId);
         return;
       case 'answered':
-        for (const answer of message.answers) this.settle(answer.requestId)?.answered(answer);
-        this.watchLife();
+        this.answered(message.answers);
         return;
       case 'preempted':
         this.givenBack(message);
@@ -232,12 +231,18 @@ export class ThreadClient {
         this.parts.onContexts?.(message.counts);
         return;
       case 'idle':
+        this.answered(message.answers);
         this.stepEnded(message.heardRuns);
         return;
       case 'closed':
         this.onClosed();
         return;
     }
+  }
+
+  private answered(answers: readonly ThreadAnswer[]): void {
+    for (const answer of answers) this.settle(answer.requestId)?.answered(answer);
+    this.watchLife();
   }
 
   /** The request has its one answer (T2); undefined where the thread broke the protocol. */

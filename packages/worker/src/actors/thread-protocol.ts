@@ -9,7 +9,7 @@
  * - T1: `load` comes once, and nothing is run before `loaded`. `close` is the last message.
  * - T2: each request is answered exactly once, by `answered` or `preempted`, after everything else
  *   that is said of it. No other message overtakes an answer.
- * - T3: a step is one `run` to a thread that is idle; `idle` follows its last answer. A further
+ * - T3: a step is one `run` to a thread that is idle; `idle` brings its last answers. A further
  *   `run` before that is one of more urgent requests: they run, to their end, between two model
  *   runs of the step. To a thread that generates, `run` may be sent at any time: those requests
  *   join the ones that run.
@@ -152,7 +152,7 @@ export type FromThread =
   | { readonly kind: 'chunk'; readonly requestId: number; readonly chunk: GenerateChunk }
   /** A generation has its first token; one that streams says it by that chunk. */
   | { readonly kind: 'began'; readonly requestId: number }
-  /** Answers that were there in one turn: each message wakes the other thread. */
+  /** Answers that were there together: each message wakes the other thread. */
   | { readonly kind: 'answered'; readonly answers: readonly ThreadAnswer[] }
   | {
       readonly kind: 'preempted';
@@ -170,8 +170,12 @@ export type FromThread =
       readonly costs: readonly (readonly [requestId: number, soFar: AttemptCost])[];
     }
   | { readonly kind: 'contexts'; readonly counts: ContextCounts }
-  /** Nothing is open. `heardRuns`: so many `run` came so far (T4). */
-  | { readonly kind: 'idle'; readonly heardRuns: number }
+  /** Nothing is open, with these answers. `heardRuns`: so many `run` came so far (T4). */
+  | {
+      readonly kind: 'idle';
+      readonly heardRuns: number;
+      readonly answers: readonly ThreadAnswer[];
+    }
   | { readonly kind: 'closed' };
 
 /** Given to the thread at its start; an entry that finds another role refuses to run. */

@@ -230,6 +230,21 @@ describe('batch dispatcher', () => {
     ).toEqual(['urgent', 'urgent too'].map((text) => [text]));
   });
 
+  it.each([
+    ['standard', 'batch'],
+    ['batch', 'standard'],
+  ] as const)('lets what is urgent in between bulk, beside %s and %s', async (first, second) => {
+    const { dispatcher, threads } = setUp(2, 1);
+    for (const [index, taskClass] of [first, second].entries()) {
+      void dispatcher.handle(attemptOf(taskClass, taskClass).attempt);
+      await untilStepsOf(threads[index], 1);
+    }
+    void dispatcher.handle(attemptOf('urgent').attempt);
+    await turn();
+    const joined = threads.flatMap((thread) => thread.joined.map(() => thread.steps.map(bodies)));
+    expect(joined).toEqual([[['batch']]]);
+  });
+
   it('keeps a thread from batch work that nothing can interrupt, where there are several', async () => {
     const { dispatcher, threads, thread } = setUp(2, 4);
     const infer = (task: string, taskClass?: TaskClass) => {

@@ -120,7 +120,7 @@ export class DrivenThread {
     const chunks: { requestId: number; chunk: GenerateChunk }[] = [];
     const preempted: { requestId: number; tokens: readonly number[] }[] = [];
     return this.exchange('idle', { kind: 'run', requests }, (message, resolve) => {
-      if (message.kind === 'answered') {
+      if (message.kind === 'answered' || message.kind === 'idle') {
         answers.push(...message.answers);
         for (const { requestId } of message.answers) this.joined.delete(requestId);
       }
