@@ -154,17 +154,36 @@ describe('batches of requests', () => {
     expect(seen).toEqual(['run 1', 'run 2', 'answer 1', 'urgent', 'run 3', 'answer 2']);
   });
 
-  it('runs the rows of urgent and of old requests first', async () => {
+  it('runs first what was given first, however long its rows are', async () => {
     const seen: string[] = [];
-    const requests = [
-      { ...request(1, [[1]]), class: 'batch' as const },
-      { ...request(2, [[2, 0, 0, 0]]), class: 'interactive' as const },
-      { ...request(3, [[3]]), sequence: 9 },
-      { ...request(4, [[4, 0, 0]]), sequence: 8 },
-      { ...request(5, [[5]]), priority: 9 },
-    ];
+    const requests = [[2, 0, 0, 0], [5], [4, 0, 0], [1]].map((row) => request(row[0] ?? 0, [row]));
     await run(requests, { maxRows: 1, runRows: logged(seen) });
-    expect(seen).toEqual(['run 2', 'run 5', 'run 4', 'run 3', 'run 1']);
+    expect(seen).toEqual(['run 2', 'run 5', 'run 4', 'run 1']);
+  });
+
+  it('gives way while it reads texts, too: many long ones take as long as a run', async () => {
+    const seen: string[] = [];
+    const reading: TextFunction = {
+      ...firstTokens,
+      plan: (input, room) => {
+        seen.push('read');
+        return firstTokens.plan(input, room);
+      },
+    };
+    const engine = new BatchEngine({
+      ...{ function: reading, runRows: logged(seen), costs: testCosts(), heldTokens: 100 },
+      limits: { maxRows: 2, maxTokens: 100, runCostTokens: 7 },
+    });
+    await engine.run(
+      [1, 2, 3].map((id) => request(id, [[id]])),
+      {
+        answer: () => undefined,
+        chunk: () => undefined,
+        isCancelled: () => false,
+        giveWay: async () => void seen.push('way'),
+      },
+    );
+    expect(seen.slice(0, 5)).toEqual(['read', 'read', 'way', 'read', 'way']);
   });
 
   it('answers what short runs gave together, and does not wait longer than allowed', async () => {

@@ -1,11 +1,11 @@
 /**
  * Engine *batch*: encoders and classifiers. All texts of all requests of a step are rows; rows of
- * like length share a model run, and the runs go by their most urgent row. A run that fails is
+ * like length share a model run. Runs go by the row that was given first: the order of requests is
+ * the mailbox's, and nothing here compares them. A run that fails is
  * repeated row by row, so that a request's failure is its own. Before each run the step gives way
  * to what is more urgent. Answers of short runs leave together: each message on its own would wake
  * every program that it passes.
  */
-import { compareUrgency } from '@llmos/base';
 import type { Engine, EngineCalls, EngineRequest } from '../engine';
 import { ANY_ROOM } from '../answer-room';
 import type { ChargedRow, CostMeter } from '../cost-meter';
@@ -111,15 +111,13 @@ function chargedRow({ open, ids }: Row): ChargedRow {
   return { requestId: open.request.requestId, inputTokens: ids.length };
 }
 
-/** By their most urgent row each. */
+/** By the row of each that was given first. */
 function planRuns(rows: readonly Row[], limits: BatchLimits): readonly (readonly Row[])[] {
   const lengths = rows.map((row) => row.ids.length);
-  const runs = planBatches(lengths, limits).map((batch) => {
-    const members = batch.map((index) => rows[index] as Row);
-    const urgencies = members.map((row) => row.open.request);
-    return { members, head: urgencies.reduce((a, b) => (compareUrgency(b, a) < 0 ? b : a)) };
-  });
-  return runs.sort((a, b) => compareUrgency(a.head, b.head)).map((run) => run.members);
+  return planBatches(lengths, limits)
+    .map((batch) => ({ batch, first: Math.min(...batch) }))
+    .sort((a, b) => a.first - b.first)
+    .map(({ batch }) => batch.map((index) => rows[index] as Row));
 }
 
 function take(row: Row, output: RowOutput, calls: HeldAnswers): void {

@@ -93,6 +93,26 @@ function open(engine = new TensorEngine(runner, pairs, testCosts())) {
 }
 
 describe('infer', () => {
+  it('gives way before each request, and does not run one that was cancelled meanwhile', async () => {
+    const seen: string[] = [];
+    const engine = new TensorEngine(runner, pairs, testCosts());
+    const of = (requestId: number) => ({
+      ...{ requestId, function: 'infer', input: x(requestId), stream: false, resumeTokens: [] },
+      ...{ seedText: '', tenant: '', class: 'batch' as const, priority: 5, sequence: requestId },
+    });
+    const cancelled = new Set<number>();
+    await engine.run([of(1), of(2), of(3)], {
+      answer: (requestId, answer) => void seen.push(`${requestId} ${answer.kind}`),
+      chunk: () => undefined,
+      isCancelled: (requestId) => cancelled.has(requestId),
+      giveWay: async () => {
+        seen.push('way');
+        if (seen.length > 4) cancelled.add(3);
+      },
+    });
+    expect(seen).toEqual(['way', '1 done', 'way', '2 done', 'way', '3 failed']);
+  });
+
   it('keeps the state of each key, from zero', async () => {
     const infer = open();
     expect(await infer(x(1), 'a')).toEqual({ y: 1 });
