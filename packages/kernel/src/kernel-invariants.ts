@@ -6,7 +6,8 @@
  * K3 memory: reserved + committed never exceeds a device; exactly the placed processes hold bytes.
  * K4 identity: the indexes of live tasks agree, that of families among them.
  * K5 keys: only the first task of a key is on its way.
- * K6 ends: what is acknowledged has a result (checked where it is acknowledged).
+ * K6 ends: what is acknowledged has a result (checked where it is acknowledged), and what settles
+ *     waits for an answer; nothing is left between two attempts, and what is gone is in no table.
  * K7 homes: a process that serves is on a node that is not lost.
  * K8 apart: a task that runs apart is alone.
  * K9 clock: what waits has an alarm.
@@ -25,7 +26,7 @@ import { CORE_LIMITS } from './limits';
 import { isPlaced, isServing, type Process } from './processes/process';
 import { demandViolations } from './scheduling/demand-scan';
 import { isShort, mustProvision } from './scheduling/provisioning';
-import { callerOf, isOpen, type Task } from './tasks/task';
+import { callerOf, isAnswered, isOpen, type Task } from './tasks/task';
 import { ancestorsOf } from './tasks/task-table';
 import { weightOf } from './tasks/task-weight';
 
@@ -34,6 +35,7 @@ export function findViolations(state: KernelState): string[] {
     ...state.breaches,
     ...permitViolations(state),
     ...placeViolations(state),
+    ...endViolations(state),
     ...familyViolations(state),
     ...memoryViolations(state),
     ...keyViolations(state),
@@ -94,6 +96,15 @@ function isCounted(state: KernelState, process: Process): boolean {
 
 function mayBePreempted({ catalog }: KernelState, { spec, preemptions }: Task): boolean {
   return catalog.traitsOf(spec.function).preemptible && preemptions < CORE_LIMITS.maxPreemptions;
+}
+
+function endViolations(state: KernelState): string[] {
+  return [...state.tasks.all()].flatMap((task) => {
+    const { kind } = task.state;
+    const isLeft = kind === 'between-attempts' || kind === 'gone';
+    const isSettled = kind === 'settling' && isAnswered(task);
+    return isLeft || isSettled ? [`K6: ${task.spec.id} is ${kind} for good`] : [];
+  });
 }
 
 function placeViolations(state: KernelState): string[] {

@@ -103,8 +103,7 @@ export function retire(state: KernelState, task: Task): void {
 
 /** Forgets the task. @returns the one of its key that is first now. */
 export function leaveTables(state: KernelState, task: Task): Task | undefined {
-  moveTask(state, task, { kind: 'settling' });
-  state.taskAlarms.clear(task.spec.sequence);
+  moveTask(state, task, { kind: 'gone' });
   state.tasks.remove(task);
   state.callers.remove(task);
   return state.chains.remove(task);

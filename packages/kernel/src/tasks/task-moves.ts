@@ -20,7 +20,7 @@ export function moveTask(state: KernelState, task: Task, next: TaskState): void 
 
 /** Its attempt is over there; the caller decides at once how the task goes on. */
 export function leaveProcess(state: KernelState, task: Task): void {
-  moveTask(state, task, { kind: 'settling' });
+  moveTask(state, task, { kind: 'between-attempts' });
 }
 
 export function attemptRef(task: Task): AttemptRef {

@@ -40,6 +40,8 @@ export function statusOf(state: KernelState, tenant: TenantId, id: TaskId): Task
     case 'dead-lettering':
     case 'committing':
     case 'settling':
+    case 'between-attempts':
+    case 'gone':
       return { ...common, state: 'finishing', attempts: task.attempt };
     default:
       return assertNever(kind);

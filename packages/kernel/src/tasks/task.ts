@@ -1,10 +1,11 @@
 /**
  * One task and where it stands. Written by the functions of `scheduling/` through `moveTask`.
  *
- * A task passes: looking-up → unrouted → blocked | held | queued → running → committing → (gone),
- * with backing-off and dead-lettering on the way of those that fail.
+ * A task passes: looking-up → unrouted → blocked | held | queued → running → between-attempts →
+ * committing → settling → gone, with backing-off and dead-lettering on the way of those that fail.
  */
 import type { AttemptCost, CallerId, ErrorBody, NodeId, ProcessId, Result } from '@llmos/base';
+import { assertNever } from '@llmos/base';
 import type { AttemptFailure, TaskSpec } from './task-spec';
 
 /** Which started process an attempt was sent to. */
@@ -64,7 +65,11 @@ export type TaskState =
   /** The kernel's own result is on its way. */
   | { readonly kind: 'committing'; readonly result: Result; readonly as: 'end' | 'refused' }
   /** Its result is stored; a question or a record of it is not answered yet. */
-  | { readonly kind: 'settling' };
+  | { readonly kind: 'settling' }
+  /** An attempt of it is over; within the same event it is decided how it goes on. */
+  | { readonly kind: 'between-attempts' }
+  /** Out of every table: whoever still holds it has nothing more to do. */
+  | { readonly kind: 'gone' };
 
 /** Shared by all tasks that stand so: they hold nothing of their own, and wait by the 100,000. */
 export const WAITING_STATES = {
@@ -115,10 +120,26 @@ export function callerOf(task: Task): CallerId | undefined {
   return (task.repeat ?? task.spec).caller;
 }
 
-/** Before its end began: it can still be cancelled, expire or run. */
-export function isOpen(task: Task): boolean {
-  const kind = task.state.kind;
-  return kind !== 'committing' && kind !== 'dead-lettering' && kind !== 'settling';
+/** Before its end began: as it stands it can be cancelled, expire or run. */
+export function isOpen({ state: { kind } }: Task): boolean {
+  switch (kind) {
+    case 'looking-up':
+    case 'unrouted':
+    case 'blocked':
+    case 'held':
+    case 'queued':
+    case 'running':
+    case 'backing-off':
+      return true;
+    case 'between-attempts':
+    case 'dead-lettering':
+    case 'committing':
+    case 'settling':
+    case 'gone':
+      return false;
+    default:
+      return assertNever(kind);
+  }
 }
 
 /** Nothing that was asked of the stores for it comes back any more. */
