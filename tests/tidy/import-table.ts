@@ -123,7 +123,7 @@ const kernel: readonly Area[] = [
   {
     name: 'kernel/core',
     files:
-      /^packages\/kernel\/src\/(core|core-options|apply-event|kernel-(event|decision|state|invariants))$/,
+      /^packages\/kernel\/src\/(core|core-options|apply-event|kernel-(event|decision|fact|state|invariants))$/,
     mayImport: ['kernel/limits', 'base', ...KERNEL_CONCEPTS.map(kernelArea)],
     outside: NOTHING,
   },

@@ -1,3 +1,4 @@
+import type { FunctionName, TaskId, TenantId } from '@llmos/base';
 import { silentLogger } from '@llmos/base';
 import { PrometheusMetrics } from './adapters/http/prometheus-metrics';
 import type { CarryOutOptions } from './carry-out';
@@ -7,11 +8,15 @@ import type { KernelDecision } from './kernel-decision';
 
 const announce: KernelDecision = {
   kind: 'announce',
-  principal: 'acme',
-  entity: 'task',
-  id: 't1',
-  what: 'completed',
-  fields: {},
+  fact: {
+    kind: 'task-completed',
+    tenant: 'acme' as TenantId,
+    id: 't1' as TaskId,
+    function: 'echo' as FunctionName,
+    class: 'batch',
+    attempts: 1,
+    ageMs: 5,
+  },
 };
 
 it('drops and counts the announcements that one tick has too many', async () => {

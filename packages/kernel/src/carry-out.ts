@@ -8,6 +8,8 @@ import type { Logger } from '@llmos/base';
 import { assertNever, isErrorCode } from '@llmos/base';
 import { EDGE_LIMITS } from './edge-limits';
 import type { KernelDecision } from './kernel-decision';
+import type { KernelFact, ToldFact } from './kernel-fact';
+import { isOfTask, tellFact } from './kernel-fact';
 import type { KernelEvent } from './kernel-event';
 import type { EventLog } from './ports/event-log';
 import type { KernelCounters } from './ports/kernel-counters';
@@ -35,7 +37,10 @@ type StoreDecision = Extract<
 >;
 
 /** What a person should look at, of what happens to processes. */
-const WARNINGS: ReadonlySet<string> = new Set(['refuses-leader', 'foreign-epoch']);
+const WARNINGS: ReadonlySet<KernelFact['kind']> = new Set([
+  'process-refuses-leader',
+  'process-foreign-epoch',
+]);
 
 export class DecisionCarrier {
   private announcementsLeft: number = EDGE_LIMITS.maxAnnouncementsPerTick;
@@ -79,7 +84,7 @@ export class DecisionCarrier {
       case 'stop-process':
         return this.options.nodeLink.stopProcess(decision.to, decision.graceMs);
       case 'announce':
-        return this.announce(decision);
+        return this.announce(decision.fact);
       default:
         return assertNever(decision);
     }
@@ -128,33 +133,48 @@ export class DecisionCarrier {
     this.options.nodeLink.startProcess({ to, target, registration, device, reservedBytes });
   }
 
-  private announce(decision: Extract<KernelDecision, { kind: 'announce' }>): void {
-    const { principal, entity, id, what, fields } = decision;
-    if (entity === 'task') this.countEnd(decision);
-    else
-      this.options.log[WARNINGS.has(what) ? 'warn' : 'info'](`${entity}-${what}`, {
-        principal,
-        id,
-        ...fields,
-      });
-    if (what === 'refuses-leader') this.options.counters.add('processes_deaf');
-    if (what === 'foreign-epoch') {
-      this.options.counters.add('foreign_epochs', 'mailbox', Number(fields['messages']));
-    }
+  private announce(fact: KernelFact): void {
+    const told = tellFact(fact);
+    this.count(fact);
+    if (!isOfTask(fact)) this.log(fact, told);
     if (this.announcementsLeft <= 0) return this.options.counters.add('announcements_dropped');
     this.announcementsLeft -= 1;
-    this.options.eventLog.publish(decision);
+    this.options.eventLog.publish(told);
   }
 
-  private countEnd(decision: Extract<KernelDecision, { kind: 'announce' }>): void {
-    const { what, fields } = decision;
+  private log(fact: KernelFact, { principal, entity, id, what, fields }: ToldFact): void {
+    const level = WARNINGS.has(fact.kind) ? 'warn' : 'info';
+    this.options.log[level](`${entity}-${what}`, { principal, id, ...fields });
+  }
+
+  private count(fact: KernelFact): void {
     const { counters } = this.options;
-    if (what !== 'completed' && what !== 'failed') return;
-    const code = what === 'completed' ? 'OK' : fields['code'];
-    // A process sends the code of its error: only known ones become a label.
-    counters.add('tasks_finished', code === 'OK' || isErrorCode(code) ? code : 'UNKNOWN');
-    const { class: taskClass, ageMs } = fields;
-    if (typeof taskClass !== 'string' || typeof ageMs !== 'number') return;
-    counters.observe('task_duration', taskClass, ageMs / 1_000);
+    switch (fact.kind) {
+      case 'task-completed':
+        counters.add('tasks_finished', 'OK');
+        return counters.observe('task_duration', fact.class, fact.ageMs / 1_000);
+      case 'task-failed':
+        // A process sends the code of its error: only known ones become a label.
+        counters.add('tasks_finished', isErrorCode(fact.code) ? fact.code : 'UNKNOWN');
+        return counters.observe('task_duration', fact.class, fact.ageMs / 1_000);
+      case 'process-refuses-leader':
+        return counters.add('processes_deaf');
+      case 'process-foreign-epoch':
+        return counters.add('foreign_epochs', 'mailbox', fact.messages);
+      case 'process-starting':
+      case 'process-ready':
+      case 'process-draining':
+      case 'process-exited':
+      case 'node-attached':
+      case 'node-refused':
+      case 'node-revived':
+      case 'node-suspect':
+      case 'node-lost':
+      case 'kernel-leadership-began':
+      case 'kernel-recovered':
+        return;
+      default:
+        assertNever(fact);
+    }
   }
 }

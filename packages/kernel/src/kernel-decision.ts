@@ -15,6 +15,7 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
+import type { KernelFact } from './kernel-fact';
 import type {
   AttemptFailure,
   AttemptRecord,
@@ -103,11 +104,4 @@ export type KernelDecision =
     }
   | { readonly kind: 'stop-process'; readonly to: ProcessAddress; readonly graceMs: number }
   // For people: lifecycle events on `llmos.v1.event.…`, logs and metrics.
-  | {
-      readonly kind: 'announce';
-      readonly principal: string;
-      readonly entity: 'task' | 'process' | 'node' | 'kernel';
-      readonly id: string;
-      readonly what: string;
-      readonly fields: Readonly<Record<string, unknown>>;
-    };
+  | { readonly kind: 'announce'; readonly fact: KernelFact };

@@ -2,6 +2,7 @@
 import type { NodeId, ProcessContexts, ProcessId, ReportedProcess } from '@llmos/base';
 import { assertNever } from '@llmos/base';
 import type { KernelEvent } from '../kernel-event';
+import type { NodeFact } from '../kernel-fact';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { nextJudgementMs } from './failure-detector';
@@ -27,7 +28,7 @@ export function attachNode(state: KernelState, event: Attached): void {
     if (left.length > 0) {
       // Its memory is promised to nobody before what it still runs has stopped.
       state.nodes.comeBack(nodeId, left, state.now.nowMs);
-      announceNode(state, nodeId, 'attached', { session });
+      announceNode(state, { kind: 'node-attached', id: nodeId, session });
       tryRevive(state, before);
       return;
     }
@@ -39,7 +40,7 @@ export function attachNode(state: KernelState, event: Attached): void {
   }
   const node = state.nodes.attach(event, state.now.nowMs);
   if (node === 'full') {
-    announceNode(state, nodeId, 'refused', { limit: CORE_LIMITS.maxNodes });
+    announceNode(state, { kind: 'node-refused', id: nodeId, limit: CORE_LIMITS.maxNodes });
     return;
   }
   if (!goesOn) state.ledger.setDevices(nodeId, node.capabilities.devices);
@@ -47,7 +48,7 @@ export function attachNode(state: KernelState, event: Attached): void {
   if (state.recovery.kind === 'recovering') {
     state.recovery = { ...state.recovery, lastAttachMs: state.now.nowMs };
   }
-  announceNode(state, nodeId, 'attached', { session });
+  announceNode(state, { kind: 'node-attached', id: nodeId, session });
   missUnreported(state, nodeId, event.processes);
   for (const reported of event.processes) applyProcessChange(state, nodeId, reported);
 }
@@ -119,7 +120,7 @@ function tryRevive(state: KernelState, node: Node): void {
   state.nodes.revive(nodeId, state.now.nowMs);
   state.ledger.setDevices(nodeId, node.capabilities.devices);
   armNode(state, node);
-  announceNode(state, nodeId, 'revived', {});
+  announceNode(state, { kind: 'node-revived', id: nodeId });
 }
 
 /** Judges the node's silence; losing it loses its processes. */
@@ -136,7 +137,9 @@ export function judgeNode(state: KernelState, nodeId: NodeId): void {
     return;
   }
   const changed = state.nodes.judge(nodeId, state.now.nowMs, nodeLeaseMs);
-  if (changed !== undefined && changed !== 'alive') announceNode(state, nodeId, changed, {});
+  if (changed !== undefined && changed !== 'alive') {
+    announceNode(state, { kind: `node-${changed}`, id: nodeId });
+  }
   if (changed === 'lost') {
     const left = processesOn(state, nodeId).map(({ pid, incarnation }) => ({ pid, incarnation }));
     state.nodes.leaveBehind(nodeId, left);
@@ -262,11 +265,6 @@ function armNode(state: KernelState, node: Node): void {
   state.nodeAlarms.set(node.nodeId, Math.max(atMs, state.now.nowMs + 1));
 }
 
-function announceNode(
-  state: KernelState,
-  id: NodeId,
-  what: string,
-  fields: Readonly<Record<string, unknown>>,
-): void {
-  emit(state, { kind: 'announce', principal: 'system', entity: 'node', id, what, fields });
+function announceNode(state: KernelState, fact: NodeFact): void {
+  emit(state, { kind: 'announce', fact });
 }

@@ -1,8 +1,6 @@
-import type { KernelDecision } from '../kernel-decision';
-
-export type Announcement = Extract<KernelDecision, { kind: 'announce' }>;
+import type { ToldFact } from '../kernel-fact';
 
 /** Lifecycle events for people. Best effort: what can't be sent at once is dropped and counted. */
 export interface EventLog {
-  publish(announcement: Announcement): void;
+  publish(told: ToldFact): void;
 }

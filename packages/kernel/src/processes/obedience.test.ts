@@ -33,8 +33,9 @@ it('tells a process that obeys another epoch of its leader, and replaces one tha
   beats(core, to, { epoch: 99, count: CORE_LIMITS.deafMs / 1_000 });
   expect(core.take('stop-process')[0]?.to).toEqual(to);
   expect(row(core, to)).toMatchObject({ state: 'draining', reason: 'refuses-leader' });
-  const said = core.take('announce').map(({ what, fields }) => [what, fields['obeys']]);
-  expect(said).toContainEqual(['refuses-leader', 99]);
+  const said = core.take('announce').map(({ fact }) => fact);
+  const refuses = { kind: 'process-refuses-leader', obeys: 99 };
+  expect(said).toContainEqual(expect.objectContaining(refuses));
 });
 
 it('lets a process be that has only just heard of its leader', () => {
@@ -73,5 +74,7 @@ it('counts what processes refused once, whatever a report claims', () => {
   const { core, to } = setUp();
   core.obey(to, EPOCH, 3).obey(to, EPOCH, 3).obey(to, EPOCH, 4).obey(to, EPOCH, Number.NaN);
   expect(core.core.counts().foreignMessages).toBe(4);
-  expect(core.take('announce').filter(({ what }) => what === 'foreign-epoch')).toHaveLength(2);
+  expect(
+    core.take('announce').filter(({ fact }) => fact.kind === 'process-foreign-epoch'),
+  ).toHaveLength(2);
 });

@@ -5,7 +5,7 @@
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Process } from './process';
-import { addressOf, announceProcess, drainProcess } from './process-life';
+import { addressOf, announceProcess, drainProcess, factOf } from './process-life';
 
 export interface SaidOfEpochs {
   readonly epoch?: number;
@@ -27,7 +27,12 @@ export function judgeObedience(state: KernelState, process: Process, said: SaidO
     emit(state, { kind: 'greet-process', to: addressOf(process) });
     return;
   }
-  announceProcess(state, process, 'refuses-leader', { obeys: epoch, epoch: state.epoch });
+  announceProcess(state, {
+    kind: 'process-refuses-leader',
+    ...factOf(process),
+    obeys: epoch,
+    epoch: state.epoch,
+  });
   drainProcess(state, process, { reason: 'refuses-leader', graceMs: state.config.killGraceMs });
 }
 
@@ -36,5 +41,5 @@ function countForeign(state: KernelState, process: Process, foreign: number): vo
   if (!Number.isSafeInteger(foreign) || more <= 0) return;
   process.foreignCount = foreign;
   state.foreignMessages += more;
-  announceProcess(state, process, 'foreign-epoch', { messages: more });
+  announceProcess(state, { kind: 'process-foreign-epoch', ...factOf(process), messages: more });
 }

@@ -4,6 +4,7 @@
  */
 import type { ErrorBody, NodeId, ProcessId, ReportedProcess } from '@llmos/base';
 import { assertNever, errorBody } from '@llmos/base';
+import type { ProcessFact } from '../kernel-fact';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { isFailure, type DrainReason, type Process, type ProcessState } from './process';
@@ -50,7 +51,9 @@ export function drainProcess(state: KernelState, process: Process, how: Drain): 
   const nextSendAtMs = state.now.nowMs;
   setState(state, process, { kind: 'draining', reason, graceMs, isFinishing, nextSendAtMs });
   state.queue.unpin(process.target, process.pid);
-  if (before.kind !== 'draining') announceProcess(state, process, 'draining', { reason });
+  if (before.kind !== 'draining') {
+    announceProcess(state, { kind: 'process-draining', ...factOf(process), reason });
+  }
   sendStop(state, process);
 }
 
@@ -130,7 +133,9 @@ export function loseProcess(state: KernelState, process: Process, loss: Loss): v
   // One that leaves in order has given back what it had, and says nothing against its target.
   const blamed = { ...loss, message: why, hadWork: hadWork || isOrderly };
   const fault = isFault ? noteFault(state, process, blamed) : undefined;
-  announceProcess(state, process, 'exited', {
+  announceProcess(state, {
+    kind: 'process-exited',
+    ...factOf(process),
     message: loss.message,
     ...faultFields(state, fault),
   });
@@ -223,7 +228,9 @@ function becomeReady(
   state.progress += 1;
   state.processes.open(process, boundPermits(report.permits), nowMs);
   armProcess(state, process);
-  announceProcess(state, process, 'ready', {
+  announceProcess(state, {
+    kind: 'process-ready',
+    ...factOf(process),
     device: process.deviceId,
     footprintBytes: report.footprintBytes,
   });
@@ -261,23 +268,14 @@ function releaseTasks(
   }
 }
 
-export function announceProcess(
-  state: KernelState,
+export function announceProcess(state: KernelState, fact: ProcessFact): void {
+  emit(state, { kind: 'announce', fact });
+}
+
+/** Which process a fact is about. */
+export function factOf(
   process: Process,
-  what: string,
-  fields: Readonly<Record<string, unknown>>,
-): void {
-  emit(state, {
-    kind: 'announce',
-    principal: 'system',
-    entity: 'process',
-    id: process.pid,
-    what,
-    fields: {
-      target: process.target,
-      node: process.nodeId,
-      incarnation: process.incarnation,
-      ...fields,
-    },
-  });
+): Pick<ProcessFact, 'id' | 'target' | 'node' | 'incarnation'> {
+  const { pid: id, target, nodeId: node, incarnation } = process;
+  return { id, target, node, incarnation };
 }

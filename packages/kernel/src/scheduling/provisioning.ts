@@ -22,6 +22,7 @@ import type { Judged, TargetChange, Waiter } from './demand-index';
 import { viewNodes } from './node-views';
 import {
   announceProcess,
+  factOf,
   armProcess,
   drainProcess,
   loadTimeoutAtMs,
@@ -285,7 +286,8 @@ function start(state: KernelState, subject: Subject, { nodeId, deviceId }: Place
   const process = row ?? state.processes.add({ ...birth, ...place });
   if (row !== undefined) state.processes.restart(row, place, starting);
   armProcess(state, process);
-  announceProcess(state, process, 'starting', { device: deviceId, reservedBytes: bytes });
+  const given = { device: deviceId, reservedBytes: bytes };
+  announceProcess(state, { kind: 'process-starting', ...factOf(process), ...given });
   sendStart(state, process);
 }
 

@@ -3,6 +3,7 @@
  * to attach and their processes to say what they run. Tasks stored later are not held.
  */
 import type { KernelEvent } from '../kernel-event';
+import type { LeaderFact } from '../kernel-fact';
 import { emit, type KernelState } from '../kernel-state';
 import type { Task } from '../tasks/task';
 import { readyTask } from '../tasks/queueing';
@@ -23,7 +24,9 @@ export function beginLeadership(
     };
     state.lastRecoveredIntakeMs = state.now.nowMs;
   }
-  announceKernel(state, 'leadership-began', { recoverUpToSequence: event.recoverUpToSequence });
+  const { recoverUpToSequence } = event;
+  const fact = { kind: 'kernel-leadership-began', ...leader(state), recoverUpToSequence } as const;
+  emit(state, { kind: 'announce', fact });
 }
 
 /** Ends the recovery once everyone that attached has answered, or its time is over. */
@@ -31,7 +34,9 @@ export function checkRecovery(state: KernelState): void {
   const { recovery } = state;
   if (recovery.kind === 'over' || state.now.nowMs < recoveryEndMs(state)) return;
   state.recovery = { kind: 'over' };
-  announceKernel(state, 'recovered', { elapsedMs: state.now.nowMs - recovery.startedAtMs });
+  const elapsedMs = state.now.nowMs - recovery.startedAtMs;
+  const fact = { kind: 'kernel-recovered', ...leader(state), elapsedMs } as const;
+  emit(state, { kind: 'announce', fact });
   beginRelease(state);
 }
 
@@ -57,17 +62,6 @@ function hasSilentProcess(state: KernelState): boolean {
     .some((process) => process.state.kind === 'ready' && !process.isReconciled);
 }
 
-function announceKernel(
-  state: KernelState,
-  what: string,
-  fields: Readonly<Record<string, unknown>>,
-): void {
-  emit(state, {
-    kind: 'announce',
-    principal: 'system',
-    entity: 'kernel',
-    id: state.kernelId ?? 'unknown',
-    what,
-    fields: { epoch: state.epoch, ...fields },
-  });
+function leader(state: KernelState): Pick<LeaderFact, 'id' | 'epoch'> {
+  return { id: state.kernelId ?? 'unknown', epoch: state.epoch };
 }

@@ -49,8 +49,8 @@ it('grows with each heartbeat, is shown while the task runs, and is whole at its
   expect(charged(core)).toEqual(cost(700, { outputTokens: 4 }));
   finish(core, execute, cost(750.1234567, { outputTokens: 5 }));
   expect(charged(core)).toEqual(cost(750.1234567, { outputTokens: 5 }));
-  const [end] = core.take('announce').filter(({ what }) => what === 'completed');
-  expect(end?.fields).toMatchObject({ deviceMs: 750.123, inputTokens: 10, outputTokens: 5 });
+  const [end] = core.take('announce').filter(({ fact }) => fact.kind === 'task-completed');
+  expect(end?.fact).toMatchObject({ deviceMs: 750.123, inputTokens: 10, outputTokens: 5 });
 });
 
 it('is charged once, however often and in whatever order it is told', () => {

@@ -4,6 +4,7 @@
  */
 import type { ErrorBody } from '@llmos/base';
 import { NO_COST, failure, roundedCost } from '@llmos/base';
+import type { TaskFact } from '../kernel-fact';
 import { emit, type KernelState } from '../kernel-state';
 import { isServing } from '../processes/process';
 import type { TargetBlock } from '../processes/target-blocks';
@@ -129,19 +130,18 @@ export function abandonAttempt(state: KernelState, task: Task): void {
 
 function announceEnd(state: KernelState, task: Task, how: EndSummary): void {
   const { spec } = task;
-  emit(state, {
-    kind: 'announce',
-    principal: spec.tenant,
-    entity: 'task',
+  const ended = {
+    tenant: spec.tenant,
     id: spec.id,
-    what: how.ok ? 'completed' : 'failed',
-    fields: {
-      function: spec.function,
-      class: spec.class,
-      attempts: task.attempt,
-      ageMs: Math.max(0, Math.round(state.now.wallMs - spec.storedWallMs)),
-      ...(how.code === undefined ? {} : { code: how.code }),
-      ...(task.cost === NO_COST ? {} : roundedCost(task.cost)),
-    },
-  });
+    function: spec.function,
+    class: spec.class,
+    attempts: task.attempt,
+    ageMs: Math.max(0, Math.round(state.now.wallMs - spec.storedWallMs)),
+  };
+  const code = how.code === undefined ? {} : { code: how.code };
+  const cost = task.cost === NO_COST ? {} : roundedCost(task.cost);
+  const fact: TaskFact = how.ok
+    ? { kind: 'task-completed', ...ended, ...cost }
+    : { kind: 'task-failed', ...ended, ...code, ...cost };
+  emit(state, { kind: 'announce', fact });
 }

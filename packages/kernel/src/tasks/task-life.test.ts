@@ -178,7 +178,7 @@ describe('intake', () => {
     const finished = { kind: 'attempt-finished', origin, attempt, outcome } as const;
     core.store(task).apply(finished, finished);
     expect(core.take('look-up-result')).toHaveLength(1);
-    const ends = core.take('announce').filter(({ what }) => what === 'completed');
+    const ends = core.take('announce').filter(({ fact }) => fact.kind === 'task-completed');
     expect(ends).toHaveLength(1);
     core.store(task);
     expect(core.take('look-up-result')).toHaveLength(0);

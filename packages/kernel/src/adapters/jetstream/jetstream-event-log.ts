@@ -5,7 +5,8 @@
 import { encodeJson, subjects } from '@llmos/base';
 import { followLink } from '@llmos/wire';
 import type { NatsConnection } from '@llmos/wire';
-import type { Announcement, EventLog } from '../../ports/event-log';
+import type { ToldFact } from '../../kernel-fact';
+import type { EventLog } from '../../ports/event-log';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type { SlowLane } from './slow-lane';
 
@@ -26,12 +27,11 @@ export class JetStreamEventLog implements EventLog {
     });
   }
 
-  publish(announcement: Announcement): void {
+  publish({ principal, entity, id, what, fields }: ToldFact): void {
     if (!this.isConnected || this.options.connection.isClosed()) {
       this.options.counters.add('announcements_dropped');
       return;
     }
-    const { principal, entity, id, what, fields } = announcement;
     const subject = subjects.event({
       principal: tokenOf(principal),
       entity,
