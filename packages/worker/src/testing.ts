@@ -1,13 +1,14 @@
 /** For tests of any package: the parts of a worker without its programs. */
 export * from './actors/host-protocol';
 export * from './actors/thread-protocol';
+export { openConnection } from './adapters/jetstream/connection';
 export * from './adapters/jetstream/jetstream-model-store';
 export * from './adapters/os/fs-package-disk';
 export * from './models/model-cache';
 export * from './host/process-host';
 
 // What reads foreign bytes, for the fuzzer.
-export { readLeader } from './adapters/jetstream/leader-watch';
+export { readLeader, watchLeader } from './adapters/jetstream/leader-watch';
 export { scanGraph } from './adapters/onnxruntime/graph-scan';
 export { tinyGraph } from './adapters/onnxruntime/tiny-graph';
 export { decodeProtobufBody } from './adapters/protobuf/function-codec';
