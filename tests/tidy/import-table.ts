@@ -221,7 +221,7 @@ const worker: readonly Area[] = [
   {
     name: 'worker/host',
     files:
-      /^packages\/worker\/src\/host\/(batch-dispatcher|generate-dispatcher|host-(growth|meter)|lost-thread|thread-request)$/,
+      /^packages\/worker\/src\/host\/(batch-(dispatcher|policy)|generate-dispatcher|host-(growth|meter|shape)|lost-thread|thread-request)$/,
     mayImport: [
       'base',
       'process',

@@ -9,7 +9,7 @@ import type { ErrorBody, GenerateChunk, TaskClass } from '@llmos/base';
 import { errorBody, toErrorBody } from '@llmos/base';
 import type { ContextCounts, TokenCounts } from '../actors/thread-protocol';
 import type { HostTensor } from '../ports/model-runner';
-import type { AnswerRoom } from './answer-room';
+import type { AnswerRoom } from './requests/answer-room';
 
 export type EngineOutput =
   /** As the function's output schema says. */

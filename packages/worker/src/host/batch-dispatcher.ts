@@ -24,8 +24,8 @@ import type { AttemptRunner, HandlerAnswer, WaitingAttempt, WaitingLine } from '
 import { GIVEN_BACK, NOTHING_WAITS } from '@llmos/process';
 import type { StepEvents } from '../actors/thread-client';
 import type { ThreadAnswer, ThreadRequest } from '../actors/thread-protocol';
-import type { BatchBounds } from '../engine/batch-policy';
-import { isOneRun, isQuick, planBatch } from '../engine/batch-policy';
+import type { BatchBounds } from './batch-policy';
+import { isOneRun, isQuick, planBatch } from './batch-policy';
 import type { HostMeter } from './host-meter';
 import { BATCH_LIMITS } from '../limits';
 import { answerOfLost } from './lost-thread';

@@ -21,7 +21,7 @@ import {
   packageDigest,
   readPackageFolder,
 } from '../adapters/package-files/package-folder';
-import { sampleInput } from '../engine/sample-input';
+import { sampleInput } from './sample-input';
 import { CHECK_LIMITS } from '../limits';
 import { readsTexts } from '../models/model-tasks';
 import { assertPackageFiles } from '../models/package-path';

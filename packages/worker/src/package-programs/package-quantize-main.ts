@@ -13,7 +13,7 @@ import { readPackageDocuments } from '../adapters/package-files/model-documents-
 import { readPackageFolder } from '../adapters/package-files/package-folder';
 import { openTokenizer } from '../adapters/tokenizers/hugging-face-tokenizer';
 import { answerAsked } from './answer-program';
-import { medianOf, relativeError, sampleInputs } from '../engine/graph-comparison';
+import { medianOf, relativeError, sampleInputs } from './graph-comparison';
 import { QUANTIZE_LIMITS } from '../limits';
 import { externalPaths } from '../models/external-files';
 import { profileOf, readsTexts } from '../models/model-tasks';

@@ -6,7 +6,7 @@
  * opening: the largest difference.
  */
 import { openOnnxRunner } from '../adapters/onnxruntime/onnx-runner';
-import { sampleInputs } from '../engine/graph-comparison';
+import { sampleInputs } from '../package-programs/graph-comparison';
 import { WANTED_POSITIONS } from '../models/graph-facts';
 import type { HostTensor, ModelRunner } from '../ports/model-runner';
 

@@ -15,7 +15,7 @@ import type {
 import { LlmosError, bytesOfArray } from '@llmos/base';
 import { functions } from '@llmos/proto';
 import type { EngineAnswer } from '../../engine/engine';
-import { assertBodySize } from '../../engine/json-body';
+import { assertBodySize } from '../../engine/requests/json-body';
 import type { HostTensor } from '../../ports/model-runner';
 import { encodeEmbedResult, usageMessage } from './embed-result';
 

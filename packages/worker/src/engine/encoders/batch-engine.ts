@@ -7,11 +7,11 @@
  * every program that it passes.
  */
 import type { Engine, EngineCalls, EngineRequest } from '../engine';
-import { ANY_ROOM } from '../answer-room';
+import { ANY_ROOM } from '../requests/answer-room';
 import type { ChargedRow, CostMeter } from '../cost-meter';
 import { CANCELLED_ANSWER, failedAnswer, valueAnswer } from '../engine';
 import type { RowOutput } from './encoder-graph';
-import { HeldAnswers } from '../held-answers';
+import { HeldAnswers } from './held-answers';
 import type { RowPlan, TextFunction } from './text-functions';
 import type { BatchLimits } from './token-batches';
 import { planBatches } from './token-batches';

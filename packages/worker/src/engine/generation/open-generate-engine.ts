@@ -19,7 +19,7 @@ import { SeparateRows } from '../rows/separate-rows';
 import type { Feeding } from './sequence';
 import type { SharedRowsOptions } from '../rows/shared-rows';
 import { SharedRows } from '../rows/shared-rows';
-import { TimedRunner } from '../timed-runner';
+import { TimedRunner } from './timed-runner';
 
 export interface GenerateParts {
   readonly manifest: ModelManifest;

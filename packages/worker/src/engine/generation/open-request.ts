@@ -1,6 +1,6 @@
 /** A request of the generate engine that is not answered yet, and its sequences. */
 import type { GenerateChunk, GenerateUsage } from '@llmos/base';
-import { ANY_ROOM, assertFits, leastItemBytes } from '../answer-room';
+import { ANY_ROOM, assertFits, leastItemBytes } from '../requests/answer-room';
 import { CANCELLED_ANSWER, failedAnswer } from '../engine';
 import type { EngineAnswer, EngineRequest, GenerationCalls } from '../engine';
 import { joinSamples } from './generation';

@@ -1,6 +1,6 @@
 import type { InferInput, TensorValue } from '@llmos/base';
 import type { HostTensor, ModelRunner } from '../../ports/model-runner';
-import type { AnswerRoom } from '../answer-room';
+import type { AnswerRoom } from '../requests/answer-room';
 import type { EngineAnswer } from '../engine';
 import { ENGINE_LIMITS } from '../limits';
 import { TensorEngine } from './tensor-engine';

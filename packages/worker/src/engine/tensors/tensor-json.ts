@@ -8,8 +8,8 @@
 import type { TensorArray } from '@llmos/base';
 import { bytesOfArray, fromFloat16Bits } from '@llmos/base';
 import type { HostTensor, TensorElements } from '../../ports/model-runner';
-import type { AnswerRoom } from '../answer-room';
-import { answerTooLarge } from '../answer-room';
+import type { AnswerRoom } from '../requests/answer-room';
+import { answerTooLarge } from '../requests/answer-room';
 
 type NumberArray = Exclude<TensorArray, BigInt64Array | BigUint64Array>;
 

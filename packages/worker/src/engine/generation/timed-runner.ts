@@ -1,5 +1,5 @@
 /** A runner that knows how much time its runs took. */
-import type { ModelRunner, RunRequest, RunnerTensor, TensorSpec } from '../ports/model-runner';
+import type { ModelRunner, RunRequest, RunnerTensor, TensorSpec } from '../../ports/model-runner';
 
 export class TimedRunner implements ModelRunner {
   runMs = 0;

@@ -4,7 +4,7 @@
  */
 import type { HostTensor, TensorElements, TensorSpec } from '../ports/model-runner';
 import { fromFloat16Bits } from '@llmos/base';
-import { zeroTensor } from './tensors/tensor-values';
+import { zeroTensor } from '../engine/tensors/tensor-values';
 
 export interface SampleShape {
   readonly rows: number;

@@ -1,9 +1,9 @@
 /** JSON bodies of tasks and results. Foreign bytes: bounded in size and depth before parsing. */
 import type { AnswerRoom } from './answer-room';
-import type { EngineAnswer } from './engine';
+import type { EngineAnswer } from '../engine';
 import { LlmosError, decodeJson, encodeJson, failure, success } from '@llmos/base';
-import { ENGINE_LIMITS } from './limits';
-import { encodeTensorsJson } from './tensors/tensor-json';
+import { ENGINE_LIMITS } from '../limits';
+import { encodeTensorsJson } from '../tensors/tensor-json';
 
 /** Throws INVALID_ARGUMENT where the body is not JSON, or too large or deep to read. */
 export function decodeJsonBody(body: Uint8Array): unknown {

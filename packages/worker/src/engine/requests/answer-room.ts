@@ -4,7 +4,7 @@
  */
 import type { BodyFormat, TensorType } from '@llmos/base';
 import { LlmosError, errorBody, isRecord } from '@llmos/base';
-import { ENGINE_LIMITS } from './limits';
+import { ENGINE_LIMITS } from '../limits';
 
 export interface AnswerRoom {
   readonly format: BodyFormat;

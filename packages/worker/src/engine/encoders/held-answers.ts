@@ -2,7 +2,7 @@
  * Answers of one step that wait for those of the next runs, for as many tokens as are allowed.
  * What is left goes out with `flush`.
  */
-import type { EngineAnswer, EngineCalls } from './engine';
+import type { EngineAnswer, EngineCalls } from '../engine';
 
 export class HeldAnswers {
   private held: { readonly requestId: number; readonly answer: EngineAnswer }[] = [];

@@ -8,10 +8,10 @@ import {
   parseModelRef,
   quoteShort,
 } from '@llmos/base';
-import type { ThreadRequest } from '../actors/thread-protocol';
+import type { ThreadRequest } from '../../actors/thread-protocol';
 import type { AnswerRoom } from './answer-room';
 import { ANY_ROOM } from './answer-room';
-import type { EngineRequest } from './engine';
+import type { EngineRequest } from '../engine';
 
 export type DecodeBody = (request: ThreadRequest) => unknown;
 

@@ -3,7 +3,7 @@ import type { ModelManifest, TensorType, TensorValue } from '@llmos/base';
 import { LlmosError, quoteShort } from '@llmos/base';
 import { profileOf } from '../models/model-tasks';
 import type { TensorSpec } from '../ports/model-runner';
-import { elementCount } from './tensors/tensor-values';
+import { elementCount } from '../engine/tensors/tensor-values';
 
 export function sampleInput(manifest: ModelManifest, inputs: readonly TensorSpec[]): object {
   switch (profileOf(manifest.task).engine) {
