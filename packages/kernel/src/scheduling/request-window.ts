@@ -3,12 +3,13 @@
  *
  * Tasks may end, or come in, by the 100,000 at once (a removed model, a cancelled family, deadlines
  * in one moment, a flood), and each is a request that somebody must hold until it is answered. So
- * only so many are on their way at a time; the others wait here, the more urgent class first,
- * within it the tenants in turn, and the tasks of each in order. Sole writer of its lines.
+ * only so many are on their way at a time; the others wait here, in the order of ClassLines. Sole
+ * writer of its lines.
  */
-import type { TaskClass, TenantId } from '@llmos/base';
-import { FairFifo, TASK_CLASSES } from '@llmos/base';
+import type { TaskClass } from '@llmos/base';
+
 import type { Task } from '../tasks/task';
+import { ClassLines } from './class-lines';
 
 /** Enough room is left for what is more urgent. */
 const SHARE_OPEN: Readonly<Record<TaskClass, number>> = {
@@ -18,11 +19,7 @@ const SHARE_OPEN: Readonly<Record<TaskClass, number>> = {
 };
 
 export class RequestWindow {
-  private readonly lines: Readonly<Record<TaskClass, FairFifo<TenantId, Task>>> = {
-    interactive: new FairFifo(),
-    standard: new FairFifo(),
-    batch: new FairFifo(),
-  };
+  private readonly lines = new ClassLines<Task>();
   private openCount = 0;
   private isMass = false;
   private readonly waitingOfMasses = new Set<Task>();
@@ -57,13 +54,11 @@ export class RequestWindow {
 
   /** Of a class, or of all. */
   waiting(of?: TaskClass): number {
-    const classes: readonly TaskClass[] = of === undefined ? TASK_CLASSES : [of];
-    return classes.reduce((count, each) => count + this.lines[each].size, 0);
+    return this.lines.waiting(of);
   }
 
   push(task: Task): void {
-    const { spec } = task;
-    this.lines[spec.class].push(spec.tenant, task);
+    this.lines.push(task.spec, task);
     if (this.isMass) this.waitingOfMasses.add(task);
   }
 
@@ -77,21 +72,18 @@ export class RequestWindow {
   }
 
   hasNext(): boolean {
-    return TASK_CLASSES.some((each) => this.mayGo(each));
+    return this.nextClass() !== undefined;
   }
 
   /** The next one to ask for; whoever takes it calls `begin` if it still ends. */
   next(): Task | undefined {
-    const taskClass = TASK_CLASSES.find((each) => this.mayGo(each));
-    const task = taskClass === undefined ? undefined : this.lines[taskClass].take();
+    const taskClass = this.nextClass();
+    const task = taskClass === undefined ? undefined : this.lines.take(taskClass);
     if (task !== undefined) this.waitingOfMasses.delete(task);
     return task;
   }
 
-  private mayGo(taskClass: TaskClass): boolean {
-    return (
-      this.waiting(taskClass) > 0 &&
-      this.openCount < Math.floor(this.maxOpen * SHARE_OPEN[taskClass])
-    );
+  private nextClass(): TaskClass | undefined {
+    return this.lines.first((each) => this.openCount < Math.floor(this.maxOpen * SHARE_OPEN[each]));
   }
 }

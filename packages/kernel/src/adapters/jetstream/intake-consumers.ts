@@ -26,7 +26,7 @@ import {
 } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { LeadershipEnded } from './retry';
+import { LeadershipEnded } from '../../services/store-lanes';
 
 export function intakeConsumerName(epoch: Epoch, taskClass: TaskClass): string {
   return `intake-${epoch}-${taskClass}`;

@@ -13,6 +13,7 @@ import type {
   TenantId,
 } from '@llmos/base';
 import { LlmosError, STREAMS, TASK_CLASSES, failure, systemTimers } from '@llmos/base';
+import { describeApiError } from '@llmos/wire';
 import type { Delivery, JetStreamManager, Msg, NatsConnection, StoredMsg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { IntakeEvent } from '../../kernel-event';
@@ -27,6 +28,7 @@ import type {
 } from '../../ports/task-stream';
 import type { ForeignEpochs } from '../../services/foreign-epochs';
 import type { IntakeContext } from '../../services/task-intake';
+import { StoreLanes } from '../../services/store-lanes';
 import { refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
@@ -44,7 +46,6 @@ import type { ResultReads } from './result-reads';
 import { deleteMessage } from './message-deletion';
 import { MessageReader } from './message-reader';
 import { RefusedSubjects } from './refused-subjects';
-import { Persistence } from './retry';
 import { SkippedTasks } from './skipped-tasks';
 import type { StrayTask } from './stray-tasks';
 import { StrayTasks } from './stray-tasks';
@@ -77,7 +78,7 @@ interface LedIntake {
   readonly deliver: (event: IntakeEvent) => void;
   readonly pace: IntakePace;
   readonly pulls: readonly IntakePull[];
-  readonly persistence: Persistence;
+  readonly lanes: StoreLanes;
   readonly held: HeldMessages;
   readonly ahead: AheadTasks;
   readonly aheadTimer: NodeJS.Timeout;
@@ -124,7 +125,10 @@ export class JetStreamTaskStream implements TaskStream {
     const read = (): LoopReading => performance.eventLoopUtilization();
     const pace = new IntakePace({ read, nowMs, lastSequence });
     const pulls = TASK_CLASSES.map((taskClass) => this.createPull({ epoch, taskClass, pace }));
-    const persistence = new Persistence({ log, counters, nowMs, timers: systemTimers });
+    const lanes = new StoreLanes({
+      ...{ log, counters, nowMs, timers: systemTimers },
+      describe: describeApiError,
+    });
     const held = new HeldMessages(this.options.bodyCacheBytes);
     const onStray = (stray: StrayTask): Promise<void> => this.endStray(stray);
     const strays = new StrayTasks({ manager, log, onStray });
@@ -150,7 +154,7 @@ export class JetStreamTaskStream implements TaskStream {
       if (!this.isSuspended) ahead.look();
     }, EDGE_LIMITS.aheadLookMs);
     const intake = { pace, pulls, held, ahead, aheadTimer, strays, skipped, backlog };
-    this.active = { epoch, deliver, persistence, lastSequence, ...intake };
+    this.active = { epoch, deliver, lanes, lastSequence, ...intake };
     backlog.begin();
     for (const pull of pulls) pull.pump();
     strays.begin();
@@ -178,12 +182,12 @@ export class JetStreamTaskStream implements TaskStream {
 
   suspend(): void {
     this.isSuspended = true;
-    this.active?.persistence.suspend();
+    this.active?.lanes.suspend();
   }
 
   resume(): void {
     this.isSuspended = false;
-    this.active?.persistence.resume();
+    this.active?.lanes.resume();
     for (const pull of this.active?.pulls ?? []) pull.pump();
   }
 
@@ -196,29 +200,29 @@ export class JetStreamTaskStream implements TaskStream {
     ended?.strays.end();
     ended?.skipped.end();
     ended?.backlog.end();
-    ended?.persistence.end();
+    ended?.lanes.end();
     ended?.held.clear();
     this.options.slowLane.flush();
     return Promise.resolve();
   }
 
   async lookUp(spec: TaskSpec): Promise<LookedUp> {
-    const { persistence, lastSequence, backlog } = this.leadership();
+    const { lanes, lastSequence, backlog } = this.leadership();
     const mayHaveRun = spec.sequence <= lastSequence;
     const known = mayHaveRun ? await backlog.of(spec) : NOT_TRIED;
-    return this.records.lookUp(persistence, spec, { known, mayHaveRun });
+    return this.records.lookUp(lanes, spec, { known, mayHaveRun });
   }
 
   recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void> {
-    return this.records.recordAttempt(this.leadership().persistence, spec, record);
+    return this.records.recordAttempt(this.leadership().lanes, spec, record);
   }
 
   commitResult(of: CommittedResult): Promise<void> {
-    return this.records.commitResult(this.leadership().persistence, of);
+    return this.records.commitResult(this.leadership().lanes, of);
   }
 
   storeDeadLetter(letter: DeadLetter): Promise<void> {
-    return this.records.storeDeadLetter(this.leadership().persistence, letter);
+    return this.records.storeDeadLetter(this.leadership().lanes, letter);
   }
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
@@ -279,9 +283,9 @@ export class JetStreamTaskStream implements TaskStream {
   private isOpen(taskClass: TaskClass): boolean {
     if (!this.open[taskClass] || this.isSuspended) return false;
     if (this.active === undefined) return true;
-    const { backlog, persistence } = this.active;
+    const { backlog, lanes } = this.active;
     if (backlog.isReading && taskClass !== 'interactive') return false;
-    return persistence.waiting(taskClass) < EDGE_LIMITS.maxWaitingStoreRequests;
+    return lanes.waiting(taskClass) < EDGE_LIMITS.maxWaitingStoreRequests;
   }
 
   private leadership(): LedIntake {
@@ -312,7 +316,7 @@ export class JetStreamTaskStream implements TaskStream {
   }
 
   private bringIn(
-    { held, deliver, persistence }: LedIntake,
+    { held, deliver, lanes }: LedIntake,
     event: IntakeEvent,
     message: { readonly reply: string; readonly body: Uint8Array },
   ): void {
@@ -324,7 +328,7 @@ export class JetStreamTaskStream implements TaskStream {
       const { tenant, function: name } = spec;
       if (error.code === 'INTERNAL') log.error('intake-failed', { tenant, function: name, error });
     }
-    if (spec.class === 'interactive') persistence.noteUrgent();
+    if (spec.class === 'interactive') lanes.noteUrgent();
     held.hold(spec.sequence, message.reply, message.body);
     counters.add('tasks_taken_in', spec.class);
     deliver(event);

@@ -10,6 +10,7 @@ import { isOther } from '@llmos/base';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { CommittedResult, DeadLetter, LookedUp } from '../../ports/task-stream';
+import type { StoreLanes } from '../../services/store-lanes';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import { identityOf } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
@@ -18,7 +19,6 @@ import type { KnownOfTask } from './backlog-reads';
 import { publishDeadLetter } from './dead-letters';
 import { ResultCommits } from './result-commits';
 import type { KnownResult, ResultReads } from './result-reads';
-import type { Persistence } from './retry';
 
 export interface TaskRecordsOptions {
   readonly connection: NatsConnection;
@@ -47,10 +47,10 @@ export class TaskRecords {
     this.commits = new ResultCommits({ ...options, jetstream: this.jetstream });
   }
 
-  async lookUp(persistence: Persistence, spec: TaskSpec, of: BeforeLookUp): Promise<LookedUp> {
+  async lookUp(lanes: StoreLanes, spec: TaskSpec, of: BeforeLookUp): Promise<LookedUp> {
     const { known, mayHaveRun } = of;
     if (known.isCommitted === false && known.row !== 'unknown') return untried(known.row);
-    return persistence.run('look-up-result', spec, async () => {
+    return lanes.run('look-up-result', spec, async () => {
       const [found, row] = await Promise.all([
         known.isCommitted === 'unknown' ? this.resultOf(spec, mayHaveRun) : undefined,
         known.row === 'unknown' ? this.attempts.read(spec.tenant, spec.id) : known.row,
@@ -62,20 +62,20 @@ export class TaskRecords {
     });
   }
 
-  recordAttempt(persistence: Persistence, spec: TaskSpec, record: AttemptRecord): Promise<void> {
-    return persistence.run('record-attempt', spec, () =>
+  recordAttempt(lanes: StoreLanes, spec: TaskSpec, record: AttemptRecord): Promise<void> {
+    return lanes.run('record-attempt', spec, () =>
       this.attempts.write(spec.tenant, spec.id, record),
     );
   }
 
-  commitResult(persistence: Persistence, of: CommittedResult): Promise<void> {
-    return persistence.run('commit-result', { class: of.class, tenant: of.of.tenant }, () =>
+  commitResult(lanes: StoreLanes, of: CommittedResult): Promise<void> {
+    return lanes.run('commit-result', { class: of.class, tenant: of.of.tenant }, () =>
       this.commits.commit(of),
     );
   }
 
-  storeDeadLetter(persistence: Persistence, letter: DeadLetter): Promise<void> {
-    return persistence.run('store-dead-letter', letter.spec, () =>
+  storeDeadLetter(lanes: StoreLanes, letter: DeadLetter): Promise<void> {
+    return lanes.run('store-dead-letter', letter.spec, () =>
       publishDeadLetter({ ...this.options, jetstream: this.jetstream }, letter),
     );
   }
