@@ -19,7 +19,7 @@ export {
   checkSpawnRequest,
 } from './services/request-schemas';
 // What holds tasks and counts them, for the measurement of their memory.
-export { openingFor } from './intake-opening';
+export { openingFor } from './intake/intake-opening';
 export { budgetFor } from './memory-budget';
 export { HeldMessages } from './adapters/jetstream/held-messages';
 export { readTask } from './services/task-intake';

@@ -20,7 +20,7 @@ import { LlmosError, readClock } from '@llmos/base';
 import { DecisionCarrier } from '../carry-out';
 import { ControlLoop } from '../control-loop';
 import { EDGE_LIMITS } from '../edge-limits';
-import { openingFor } from '../intake-opening';
+import { openingFor } from '../intake/intake-opening';
 import type { CoreCounts, KernelCore } from '../core';
 import type { IntakeEvent, KernelEvent } from '../kernel-event';
 import type { EventLog } from '../ports/event-log';

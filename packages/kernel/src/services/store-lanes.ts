@@ -1,11 +1,12 @@
 /**
  * The way of the leader's requests to the stores: look-ups of results and attempts on one side,
- * results, attempts and dead letters of its own on the other. Each is repeated with backoff until it
- * succeeds or the leadership ends.
+ * results, attempts and dead letters of its own on the other. Each is repeated with backoff until
+ * it succeeds or the leadership ends.
  *
  * Who asks: the core alone, by its decisions; it has bounded what it asks for (RequestWindow), so
- * what waits here is bounded too. Each request may be done twice, and those of one task don't overlap:
- * the core asks for the next when the last was answered. The order is the core's (ClassLines).
+ * what waits here is bounded too. Each request may be done twice, and those of one task don't
+ * overlap: the core asks for the next when the last was answered. The order is the core's
+ * (ClassLines).
  *
  * Who asks may assume:
  * - S1 What is in flight is bounded: in all, of each tenant, and of the classes below interactive
@@ -13,9 +14,9 @@
  * - S2 The more urgent class goes first, but each class always has a few places; in a class the
  *   tenants take turns, and reads and writes do, so neither a tenant's mass nor a mass of one kind
  *   holds up what is urgent, or another tenant's.
- * - S3 A request that failed has no place in flight while it pauses. Its kind, and its tenant within
- *   that, begins nothing new beyond as many pauses as it may have in flight: a store of results that
- *   is full stops commits, never look-ups, and is not asked by thousands at once.
+ * - S3 A request that failed has no place in flight while it pauses. Its kind, and its tenant in
+ *   that, begins nothing new beyond as many pauses as it may have in flight: a store of results
+ *   that is full stops commits, never look-ups, and is not asked by thousands at once.
  * - S4 Nothing begins while the lease has lapsed; with the leadership all that waits is rejected.
  *
  * What has no leader to wait for goes other ways, bounded alike by a FairWindow in every kernel:

@@ -2,7 +2,7 @@ import { decodeJson, silentLogger } from '@llmos/base';
 import { API_ERRORS, NatsError } from '@llmos/wire';
 import type { Msg, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
-import type { LastTasks } from './intake-pace';
+import type { LastTasks } from '../../intake/intake-pace';
 import { IntakePull } from './intake-pull';
 
 const { pullBatch, pullBytes, intakeCheckMs, takeoverRetryMs, pullHeartbeatMs } = EDGE_LIMITS;

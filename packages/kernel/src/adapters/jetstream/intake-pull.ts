@@ -3,12 +3,12 @@
  *
  * Written on core NATS, not on the client's consumers, for three reasons: no promise per message,
  * fetching stops exactly when asked (backpressure), and no foreign header is decoded outside our
- * own guard. A pull ends when it is full, by a status of the server, after its time, or where the
- * server falls silent: one that hangs, or whose successor leads the consumer, knows it no longer.
+ * own guard. What is decided stands in intake/: how fast to ask (IntakePace), whether to ask again
+ * (PullState), what was lost (Deliveries). Here it is carried out: requests, timers, subscriptions.
  *
  * What is lost on its way with a connection is delivered for the server, and comes again after a
- * day only. But deliveries are numbered: where one is missing, the consumer is made anew, and
- * everything that is not acknowledged comes once more, in its order.
+ * day only. So where a delivery is missing, the consumer is made anew, and everything that is not
+ * acknowledged comes once more, in its order.
  */
 import type { Logger } from '@llmos/base';
 import { STREAMS, encodeJson } from '@llmos/base';
@@ -22,7 +22,10 @@ import {
   nanos,
 } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
-import type { IntakePace, LastTasks } from './intake-pace';
+import { Deliveries } from '../../intake/deliveries';
+import type { IntakePace } from '../../intake/intake-pace';
+import type { PullStep } from '../../intake/pull-state';
+import { PullState } from '../../intake/pull-state';
 
 export interface IntakePullOptions {
   readonly connection: NatsConnection;
@@ -39,32 +42,26 @@ export interface IntakePullOptions {
 }
 
 export class IntakePull {
-  private slots: readonly PullSlot[];
-  /** The number of the last delivery that came. */
-  private lastNumber = 0;
-  /** Of the last task that came, in the stream. */
-  private lastSequence = 0;
-  /** Of those that came since the last full pull, how many more were new than known. */
-  private newer = 0;
-  private isMass = false;
+  private pulls: readonly Pull[];
+  private readonly deliveries = new Deliveries();
   private isChecking = false;
   private isRemaking = false;
   private isEnded = false;
   private readonly timers = new Set<NodeJS.Timeout>();
 
   constructor(private readonly options: IntakePullOptions) {
-    this.slots = this.openSlots();
+    this.pulls = this.openPulls();
   }
 
   /** Asks for more where nothing is asked for. */
   pump(): void {
-    for (const slot of this.slots) slot.tryPull();
+    for (const pull of this.pulls) pull.tryPull();
   }
 
   /** After a reconnect: the server may have forgotten what was asked. */
   restart(of: { readonly hasForgotten: boolean }): void {
-    if (of.hasForgotten) return void this.remake(this.lastNumber);
-    for (const slot of this.slots) slot.reset();
+    if (of.hasForgotten) return void this.remake(this.deliveries.count);
+    for (const pull of this.pulls) pull.reset();
     this.pump();
     void this.check();
   }
@@ -72,53 +69,45 @@ export class IntakePull {
   end(): void {
     this.isEnded = true;
     for (const timer of this.timers) clearTimeout(timer);
-    for (const slot of this.slots) slot.end();
+    for (const pull of this.pulls) pull.end();
   }
 
-  private openSlots(): readonly PullSlot[] {
+  private openPulls(): readonly Pull[] {
+    const { pace } = this.options;
     const options = {
       ...this.options,
       onMessage: (msg: Msg): void => this.receive(msg),
       onPullEnded: (): void => void this.check(),
-      batch: (): number => this.options.pace.batch(this.lastTasks()),
+      batch: (): number => pace.batch(this.deliveries.last),
       pauseMs: (): number => {
-        this.isMass = this.newer > 0;
-        this.newer = 0;
-        return this.options.pace.pauseMs(this.lastTasks());
+        this.deliveries.endPull();
+        return pace.pauseMs(this.deliveries.last);
       },
     };
-    return [new PullSlot(options), new PullSlot(options)];
+    return [new Pull(options), new Pull(options)];
   }
 
   private receive(msg: Msg): void {
     const delivery = parseDelivery(msg.reply ?? '');
     if (delivery === undefined) return;
-    const { consumerSequence: number } = delivery;
-    // A lower number: the server was killed and has forgotten its last deliveries.
-    if (number > this.lastNumber + 1) return void this.remake(number - 1);
-    this.lastNumber = number;
-    this.lastSequence = delivery.sequence;
-    this.newer += this.options.onMessage(msg, delivery) ? 1 : -1;
-  }
-
-  private lastTasks(): LastTasks {
-    return { sequence: this.lastSequence, areNew: this.isMass };
+    if (!this.deliveries.take(delivery)) return void this.remake(delivery.consumerSequence - 1);
+    this.deliveries.noteKind(this.options.onMessage(msg, delivery));
   }
 
   /** Whether everything came that the server has delivered, when it had its time to come. */
   private async check(): Promise<void> {
     if (this.isChecking || this.isEnded) return;
     this.isChecking = true;
-    const { slots } = this;
-    const isOver = (): boolean => this.isEnded || this.slots !== slots;
+    const { pulls, deliveries } = this;
+    const isOver = (): boolean => this.isEnded || this.pulls !== pulls;
     while (!isOver()) {
       const number = await this.tryAsk();
-      if (isOver() || (number !== undefined && number <= this.lastNumber)) break;
+      if (isOver() || (number !== undefined && deliveries.hasAll(number))) break;
       await this.pause(EDGE_LIMITS.intakeCheckMs);
       if (number === undefined || isOver()) continue;
-      // An answer comes behind everything that was on its way, however late we read it.
+      // An answer comes behind everything that was on its way, however late we read it (D3).
       if ((await this.tryAsk()) === undefined || isOver()) continue;
-      if (number > this.lastNumber) void this.remake(number);
+      if (!deliveries.hasAll(number)) void this.remake(number);
       break;
     }
     this.isChecking = false;
@@ -138,14 +127,14 @@ export class IntakePull {
   /** @param delivered as many as came: it is made anew for what the server has forgotten. */
   private async remake(delivered: number): Promise<void> {
     const { log, consumer } = this.options;
-    const came = this.lastNumber;
+    const came = this.deliveries.count;
     if (this.isRemaking || this.isEnded) return;
     this.isRemaking = true;
     if (delivered > came) log.warn('intake-delivery-lost', { consumer, came, delivered });
     else log.info('intake-begins-again', { consumer });
-    for (const slot of this.slots) slot.end();
-    this.slots = [];
-    this.lastNumber = 0;
+    for (const pull of this.pulls) pull.end();
+    this.pulls = [];
+    this.deliveries.restart();
     for (let isMade = false; !isMade;) {
       try {
         await this.options.remake();
@@ -157,7 +146,7 @@ export class IntakePull {
       if (this.isEnded) return;
     }
     this.isRemaking = false;
-    this.slots = this.openSlots();
+    this.pulls = this.openPulls();
     this.pump();
   }
 
@@ -173,7 +162,7 @@ export class IntakePull {
   }
 }
 
-interface PullSlotOptions extends Pick<
+interface PullOptions extends Pick<
   IntakePullOptions,
   'connection' | 'consumer' | 'log' | 'isOpen'
 > {
@@ -184,22 +173,19 @@ interface PullSlotOptions extends Pick<
 }
 
 const SILENT_MS = 3 * EDGE_LIMITS.pullHeartbeatMs;
-const STATUS_ROUTINE: ReadonlySet<number> = new Set([404, 408]);
 
-class PullSlot {
+/** A permit to pull: one request after the other, each on the same inbox. */
+class Pull {
   private readonly subscription: Subscription;
   private readonly inbox = createInbox();
   private readonly subject: string;
-  /** Messages that the pull in flight may still bring; 0: none is in flight. */
-  private wanted = 0;
-  private hasBrought = false;
-  private heardAtMs = 0;
+  private readonly state = new PullState(SILENT_MS);
   private timer: NodeJS.Timeout | undefined;
-  /** Set while the next pull is due. */
+  /** Set while the next request is due. */
   private cancelDue: (() => void) | undefined;
   private isEnded = false;
 
-  constructor(private readonly options: PullSlotOptions) {
+  constructor(private readonly options: PullOptions) {
     this.subject = `$JS.API.CONSUMER.MSG.NEXT.${STREAMS.tasks}.${options.consumer}`;
     this.subscription = options.connection.subscribe(this.inbox, {
       callback: (error, msg) => {
@@ -210,20 +196,57 @@ class PullSlot {
   }
 
   tryPull(): void {
-    if (this.cancelDue !== undefined) return;
-    if (this.wanted > 0 || this.isEnded || !this.options.isOpen()) return;
-    this.wanted = this.options.batch();
-    this.hasBrought = false;
+    if (this.cancelDue !== undefined || this.isEnded) return;
+    if (this.state.isInFlight || !this.options.isOpen()) return;
+    const batch = this.options.batch();
+    this.state.begin(batch, performance.now());
     // One message must always fit, or nothing would ever come.
     const largest = 2 * (this.options.connection.info?.max_payload ?? 0);
     const request = {
-      batch: this.wanted,
+      batch,
       max_bytes: Math.max(EDGE_LIMITS.pullBytes, largest),
       expires: nanos(EDGE_LIMITS.pullExpiresMs),
       idle_heartbeat: nanos(EDGE_LIMITS.pullHeartbeatMs),
     };
     this.watchSilence();
     this.options.connection.publish(this.subject, encodeJson(request), { reply: this.inbox });
+  }
+
+  reset(): void {
+    this.state.forget();
+    clearTimeout(this.timer);
+  }
+
+  end(): void {
+    this.isEnded = true;
+    clearTimeout(this.timer);
+    this.cancelDue?.();
+    this.subscription.unsubscribe();
+  }
+
+  private take(msg: Msg): void {
+    if (this.isEnded) return;
+    const status = msg.reply === '' || msg.reply === undefined ? statusOf(msg) : 0;
+    if (status > 0) return this.endPull(status);
+    const step = this.state.onMessage(performance.now());
+    this.options.onMessage(msg);
+    this.follow(step);
+  }
+
+  private endPull(status: number): void {
+    const step = this.state.onStatus(status, performance.now());
+    if (step === 'wait') return;
+    clearTimeout(this.timer);
+    this.options.onPullEnded();
+    if (step === 'later') {
+      this.options.log.debug('intake-pull-ended', { consumer: this.options.consumer, status });
+    }
+    this.follow(step);
+  }
+
+  private follow(step: PullStep): void {
+    if (step === 'again') this.pullSoon();
+    else if (step === 'later') this.look(() => this.tryPull(), EDGE_LIMITS.takeoverRetryMs * 5);
   }
 
   /**
@@ -246,49 +269,13 @@ class PullSlot {
     }
   }
 
-  reset(): void {
-    this.wanted = 0;
-    clearTimeout(this.timer);
-  }
-
-  end(): void {
-    this.isEnded = true;
-    clearTimeout(this.timer);
-    this.cancelDue?.();
-    this.subscription.unsubscribe();
-  }
-
-  private take(msg: Msg): void {
-    if (this.isEnded) return;
-    const status = msg.reply === '' || msg.reply === undefined ? statusOf(msg) : 0;
-    if (status > 0) return this.endPull(status);
-    if (this.wanted > 0) this.wanted -= 1;
-    this.hasBrought = true;
-    this.heardAtMs = performance.now();
-    this.options.onMessage(msg);
-    if (this.wanted === 0) this.pullSoon();
-  }
-
-  private endPull(status: number): void {
-    this.heardAtMs = performance.now();
-    if (status === 100) return;
-    this.reset();
-    this.options.onPullEnded();
-    // What ends after it brought something was full, by bytes.
-    if (STATUS_ROUTINE.has(status) || this.hasBrought) return this.pullSoon();
-    // A deleted consumer, no responder, a change of the stream's leader: not at full speed.
-    this.options.log.debug('intake-pull-ended', { consumer: this.options.consumer, status });
-    this.watch(EDGE_LIMITS.takeoverRetryMs * 5);
-  }
-
   /** A timer for each message would cost more than the messages. */
   private watchSilence(): void {
-    this.heardAtMs = performance.now();
     const look = (): void => {
-      const silentMs = performance.now() - this.heardAtMs;
-      if (silentMs < SILENT_MS) return this.look(look, SILENT_MS - silentMs);
+      const leftMs = this.state.silenceLeftMs(performance.now());
+      if (leftMs > 0) return this.look(look, leftMs);
       this.options.log.debug('intake-pull-silent', { consumer: this.options.consumer });
-      this.wanted = 0;
+      this.state.forget();
       this.options.onPullEnded();
       this.tryPull();
     };
@@ -298,13 +285,5 @@ class PullSlot {
   private look(look: () => void, waitMs: number): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(look, waitMs);
-  }
-
-  private watch(waitMs: number): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.wanted = 0;
-      this.tryPull();
-    }, waitMs);
   }
 }

@@ -5,6 +5,7 @@ import { readLast } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection, ObjectStore } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { PackageStore, UnusedItem } from '../../ports/package-store';
+import { listSubjects } from './subject-list';
 
 const STREAM = `OBJ_${PACKAGE_STORE}`;
 /** Names of objects, in base64, and below `C` the pieces of each under an id of its upload. */
@@ -35,10 +36,11 @@ export class JetStreamPackageStore implements PackageStore {
   }
 
   async unused(isUsed: (sha256: string) => boolean): Promise<readonly UnusedItem[]> {
-    await this.checkListable();
-    // Pieces come before their object's name, so no object that ends meanwhile looks unfinished.
-    const pieces = await this.subjectsBelow(PIECES);
-    const names = await this.subjectsBelow(NAMES);
+    const counts = await this.listFiles();
+    const below = (prefix: string): ReadonlyMap<string, number> =>
+      new Map([...counts].filter(([subject]) => subject.startsWith(prefix)));
+    const pieces = below(PIECES);
+    const names = below(NAMES);
     const hasUnfinished = pieces.size > names.size;
     const complete = new Set<string>();
     const unused: UnusedItem[] = [];
@@ -48,10 +50,10 @@ export class JetStreamPackageStore implements PackageStore {
       if (!isUnused && !hasUnfinished) continue;
       const stored = await readLast(this.manager, STREAM, subject);
       if (stored === undefined) continue;
-      const below = piecesOf(stored.data);
-      if (below !== undefined) complete.add(below);
+      const own = piecesOf(stored.data);
+      if (own !== undefined) complete.add(own);
       if (!isUnused) continue;
-      const subjects = below === undefined ? [subject] : [subject, below];
+      const subjects = own === undefined ? [subject] : [subject, own];
       unused.push({ id: subject, revision: stored.seq, sha256, subjects });
     }
     for (const [subject, count] of pieces) {
@@ -70,18 +72,14 @@ export class JetStreamPackageStore implements PackageStore {
     for (const filter of others) await this.manager.streams.purge(STREAM, { filter });
   }
 
-  /** Of a list without bound the server would make nothing else for a minute, nor would the leader. */
-  private async checkListable(): Promise<void> {
-    const { state } = await this.manager.streams.info(STREAM);
-    const [count, most] = [state.num_subjects ?? 0, EDGE_LIMITS.maxPackageSubjects];
-    if (count <= most) return;
-    const message = `${STREAM} has ${count} subjects: of more than ${most} no list is asked for`;
+  private async listFiles(): Promise<ReadonlyMap<string, number>> {
+    const most = EDGE_LIMITS.maxPackageSubjects;
+    // Pieces before their object's name, so no object that ends meanwhile looks unfinished.
+    const filters = [`${PIECES}>`, `${NAMES}>`];
+    const list = await listSubjects(this.manager, { stream: STREAM, filters, most });
+    if (list.kind === 'listed') return list.counts;
+    const message = `${STREAM} has ${list.subjects} subjects: of more than ${most} no list is asked for`;
     throw new LlmosError('RESOURCE_EXHAUSTED', message);
-  }
-
-  private async subjectsBelow(prefix: string): Promise<ReadonlyMap<string, number>> {
-    const { state } = await this.manager.streams.info(STREAM, { subjects_filter: `${prefix}>` });
-    return new Map(Object.entries(state.subjects ?? {}));
   }
 }
 

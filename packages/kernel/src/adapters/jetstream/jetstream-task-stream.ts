@@ -16,6 +16,9 @@ import { LlmosError, STREAMS, TASK_CLASSES, failure, systemTimers } from '@llmos
 import { describeApiError } from '@llmos/wire';
 import type { Delivery, JetStreamManager, Msg, NatsConnection, StoredMsg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
+import { AheadTasks } from '../../intake/ahead-tasks';
+import { mayTakeIn } from '../../intake/intake-gate';
+import { IntakePace, type LoopReading } from '../../intake/intake-pace';
 import type { IntakeEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type {
@@ -32,13 +35,11 @@ import { StoreLanes } from '../../services/store-lanes';
 import { refuseSubject } from '../../services/task-intake';
 import type { AttemptRecord, TaskSpec } from '../../tasks/task-spec';
 import type { EncodedResult } from '../protobuf/codec';
-import { AheadTasks } from './ahead-tasks';
 import type { KnownOfTask } from './backlog-reads';
 import { BacklogReads } from './backlog-reads';
 import { whileUnavailable } from './connection';
 import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
-import { IntakePace, type LoopReading } from './intake-pace';
 import { IntakePull } from './intake-pull';
 import type { Reconnect } from './recent-acks';
 import { RecentAcks, followServer } from './recent-acks';
@@ -140,6 +141,7 @@ export class JetStreamTaskStream implements TaskStream {
       isOpen: (taskClass) => this.isOpen(taskClass),
       onSkipped: (stored) => this.takeSkipped(stored),
       onOther: (stored) => strays.take(stored),
+      seenTo: () => strays.pending,
     });
     const backlog = new BacklogReads({ ...this.options, waiting: info.state.messages });
     this.open = ALL_OPEN;
@@ -281,11 +283,13 @@ export class JetStreamTaskStream implements TaskStream {
   }
 
   private isOpen(taskClass: TaskClass): boolean {
-    if (!this.open[taskClass] || this.isSuspended) return false;
-    if (this.active === undefined) return true;
-    const { backlog, lanes } = this.active;
-    if (backlog.isReading && taskClass !== 'interactive') return false;
-    return lanes.waiting(taskClass) < EDGE_LIMITS.maxWaitingStoreRequests;
+    const { active, open: opening, isSuspended } = this;
+    return mayTakeIn(taskClass, {
+      opening,
+      isSuspended,
+      isReadingBacklog: active?.backlog.isReading ?? false,
+      waitingRequests: active?.lanes.waiting(taskClass) ?? 0,
+    });
   }
 
   private leadership(): LedIntake {

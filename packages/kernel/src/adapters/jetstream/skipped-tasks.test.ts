@@ -18,6 +18,7 @@ function setUp() {
     /** How far the consumer of `interactive` has got; all of its tasks have ended. */
     lastInteractive: 0,
     isOpen: true,
+    seenTo: 0,
     isAway: false,
     reads: 0,
     looks: 0,
@@ -82,6 +83,7 @@ function setUp() {
       strays.push(seq);
       return true;
     },
+    seenTo: () => world.seenTo,
     onSkipped: (of?: StoredMsg) => {
       const seq = of?.seq ?? NaN;
       held.add(seq);

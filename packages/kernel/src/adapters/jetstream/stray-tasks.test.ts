@@ -126,3 +126,17 @@ it('waits for the ends of no more than one look may meet', async () => {
   await turn();
   expect(stored.size).toBe(5);
 });
+
+it('remembers what it could not end, and ends it at its next look, list or none', async () => {
+  const { stored, world, strays, ended, messageOf } = setUp({ more: maxListedSubjects });
+  stored.set(2, STRAY);
+  strays.begin();
+  world.isDeletable = false;
+  expect([strays.take(messageOf(2)), strays.pending]).toEqual([true, 1]);
+  await look();
+  expect([ended, strays.pending]).toEqual([[2, 2], 1]);
+  world.isDeletable = true;
+  await look();
+  expect([ended, stored.size, strays.pending]).toEqual([[2, 2, 2], 0, 0]);
+  strays.end();
+});

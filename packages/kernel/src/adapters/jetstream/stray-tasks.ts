@@ -3,9 +3,9 @@
  * matches it by no filter of ours. The leader looks for them and ends them; otherwise they would
  * lie in the work queue for ever.
  *
- * It asks for the list of subjects only while that is short: of a million, the server makes it for
- * a minute, and it takes 260 MB here. Then only those are found that the skipped tasks' walk meets,
- * which finds them by counting.
+ * It asks for the list of subjects only while that is short (see listSubjects). Then only those are
+ * found that the skipped tasks' walk meets, which finds them by counting. One whose end failed is
+ * remembered, and ended at the next look, whoever came upon it.
  */
 import type { Logger } from '@llmos/base';
 import { STREAMS } from '@llmos/base';
@@ -13,6 +13,7 @@ import { describeApiError, readNext } from '@llmos/wire';
 import type { JetStreamManager, StoredMsg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { deleteMessage } from './message-deletion';
+import { listSubjects } from './subject-list';
 
 export interface StrayTasksOptions {
   readonly manager: JetStreamManager;
@@ -32,6 +33,8 @@ export class StrayTasks {
   private isListLong = false;
   /** Sequences of those that are being ended. */
   private readonly ending = new Set<number>();
+  /** Those whose end failed, by sequence. */
+  private readonly failed = new Map<number, StrayTask>();
 
   constructor(private readonly options: StrayTasksOptions) {}
 
@@ -44,11 +47,16 @@ export class StrayTasks {
     clearTimeout(this.timer);
   }
 
+  /** As many are known, and will be ended. */
+  get pending(): number {
+    return this.ending.size + this.failed.size;
+  }
+
   /** Ends what someone else came upon, without being waited for; false where it is no stray one. */
   take(stored: StrayTask): boolean {
     if (this.isEnded || !isStray(stored.subject)) return false;
     // Whoever comes upon it once more tries again.
-    if (this.ending.size >= EDGE_LIMITS.maxStrayReads) return true;
+    if (this.pending >= EDGE_LIMITS.maxStrayReads) return true;
     this.endOne(stored).catch((error: unknown) => this.tellFailed(error));
     return true;
   }
@@ -56,10 +64,14 @@ export class StrayTasks {
   private async endOne({ subject, seq, time }: StrayTask): Promise<void> {
     const { manager, onStray } = this.options;
     if (this.ending.has(seq)) return;
+    this.failed.delete(seq);
     this.ending.add(seq);
     try {
       await onStray({ subject, seq, time });
       await deleteMessage(manager, { stream: STREAMS.tasks, sequence: seq });
+    } catch (error) {
+      this.failed.set(seq, { subject, seq, time });
+      throw error;
     } finally {
       this.ending.delete(seq);
     }
@@ -81,13 +93,16 @@ export class StrayTasks {
   }
 
   private async look(): Promise<void> {
-    const { manager } = this.options;
-    if (!(await this.mayList())) return;
+    for (const stray of [...this.failed.values()]) {
+      if (this.isEnded) return;
+      await this.endOne(stray).catch((error: unknown) => this.tellFailed(error));
+    }
     // The server can't be asked for one of these subjects: it reads each as a pattern.
     let left = await this.count();
     for (let reads = 0; left > 0 && reads < EDGE_LIMITS.maxStrayReads; reads += 1) {
       if (this.isEnded) return;
-      const stored = await readNext(manager, STREAMS.tasks, { sequence: this.nextSequence });
+      const from = { sequence: this.nextSequence };
+      const stored = await readNext(this.options.manager, STREAMS.tasks, from);
       this.nextSequence = stored === undefined ? 1 : stored.seq + 1;
       if (stored === undefined) return;
       if (!isStray(stored.subject)) continue;
@@ -97,21 +112,21 @@ export class StrayTasks {
     if (left === 0) this.nextSequence = 1;
   }
 
-  private async mayList(): Promise<boolean> {
-    const { manager, log } = this.options;
-    const { state } = await manager.streams.info(STREAMS.tasks);
-    const subjects = state.num_subjects ?? 0;
-    const wasLong = this.isListLong;
-    this.isListLong = subjects > EDGE_LIMITS.maxListedSubjects;
-    if (this.isListLong && !wasLong && !this.isEnded) log.info('stray-list-long', { subjects });
-    return !this.isListLong;
-  }
-
+  /** None where there are too many subjects to ask. */
   private async count(): Promise<number> {
-    const { manager } = this.options;
-    const { state } = await manager.streams.info(STREAMS.tasks, { subjects_filter: '>' });
-    const counts = Object.entries(state.subjects ?? {});
-    return counts.reduce((sum, [subject, count]) => sum + (isStray(subject) ? count : 0), 0);
+    const { manager, log } = this.options;
+    const filters = ['>'];
+    const most = EDGE_LIMITS.maxListedSubjects;
+    const list = await listSubjects(manager, { stream: STREAMS.tasks, filters, most });
+    const wasLong = this.isListLong;
+    this.isListLong = list.kind === 'too-many';
+    if (list.kind === 'too-many') {
+      if (!wasLong && !this.isEnded) log.info('stray-list-long', { subjects: list.subjects });
+      return 0;
+    }
+    let strays = 0;
+    for (const [subject, count] of list.counts) strays += isStray(subject) ? count : 0;
+    return strays;
   }
 }
 

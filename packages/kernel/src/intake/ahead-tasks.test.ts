@@ -1,5 +1,5 @@
 import type { TaskClass } from '@llmos/base';
-import { EDGE_LIMITS } from '../../edge-limits';
+import { EDGE_LIMITS } from '../edge-limits';
 import { AheadTasks } from './ahead-tasks';
 
 const { aheadDeliveryMs, aheadForgetMs, maxAheadTasks, maxAheadDeletions } = EDGE_LIMITS;

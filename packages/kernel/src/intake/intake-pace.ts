@@ -7,7 +7,7 @@
  * the pull before. What idles by itself counts: a kernel with little to do never waits. What was
  * stored before this leadership comes at full speed: it has waited already.
  */
-import { EDGE_LIMITS } from '../../edge-limits';
+import { EDGE_LIMITS } from '../edge-limits';
 
 /** What the event loop has done so far, in milliseconds. */
 export interface LoopReading {

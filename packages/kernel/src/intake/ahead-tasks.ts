@@ -11,7 +11,7 @@
  *   when its answer is no longer kept. As with every task, its result is stored by then.
  */
 import type { TaskClass } from '@llmos/base';
-import { EDGE_LIMITS } from '../../edge-limits';
+import { EDGE_LIMITS } from '../edge-limits';
 
 export class AheadTasks {
   /** Sequences that ended undelivered, and when; the oldest first. */

@@ -1,4 +1,4 @@
-import { EDGE_LIMITS } from '../../edge-limits';
+import { EDGE_LIMITS } from '../edge-limits';
 import { IntakePace } from './intake-pace';
 
 const { pacedIdleShare, maxPacePauseMs, pacedAfterCallMs, pullBatch, pullPacedBatch } = EDGE_LIMITS;

@@ -1,8 +1,8 @@
 /** Which classes of tasks may be taken in now: the less urgent a class, the sooner it waits. Pure. */
 import { TASK_CLASSES, classRank } from '@llmos/base';
-import { EDGE_LIMITS } from './edge-limits';
-import { CORE_LIMITS } from './limits';
-import type { IntakeOpening } from './ports/task-stream';
+import { EDGE_LIMITS } from '../edge-limits';
+import { CORE_LIMITS } from '../limits';
+import type { IntakeOpening } from '../ports/task-stream';
 
 export function openingFor(of: {
   readonly heldTasks: number;

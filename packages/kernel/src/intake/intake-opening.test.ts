@@ -1,6 +1,6 @@
-import { EDGE_LIMITS } from './edge-limits';
+import { EDGE_LIMITS } from '../edge-limits';
 import { openingFor } from './intake-opening';
-import { CORE_LIMITS } from './limits';
+import { CORE_LIMITS } from '../limits';
 
 const { urgentHeldTasks, maxWaitingEvents } = EDGE_LIMITS;
 const quiet = {
