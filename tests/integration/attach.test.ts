@@ -1,5 +1,8 @@
-/** `attach` as a plain NATS client sees it: a real kernel, chunks and results stored by hand. */
-import { decodeJson } from '@llmos/base';
+/**
+ * `attach` as a plain NATS client sees it: a real kernel (AttachService, GenerationReplay and
+ * JetStreamStreamLink), chunks and results stored by hand.
+ */
+import { STREAMS, decodeJson } from '@llmos/base';
 import type { GenerateChunk, GenerateOutput } from '@llmos/base';
 import type { RunningKernel } from '@llmos/kernel';
 import { connect } from '@llmos/sdk';
@@ -9,6 +12,7 @@ import type { Msg } from 'nats';
 import type { Answer, KernelBench } from '../support/kernel-under-test';
 import { startKernelBench } from '../support/kernel-under-test';
 import { parseMetrics, sumOf } from '../support/prometheus-text';
+import { publishUnreadable } from '../support/raw-nats';
 import { waitFor } from '../support/wait-for';
 
 const WORDS = ['Once', ' upon', ' a', ' time', ' 🙂', '.'];
@@ -54,6 +58,20 @@ class Story {
       const ack = await bench.jetstream.publish(subject, JSON.stringify(each), { expect });
       this.last = ack.seq;
     }
+  }
+
+  /** Bytes of somebody who may write there, among the chunks. */
+  async storeForeign(bytes: string | Uint8Array): Promise<void> {
+    const ack = await bench.jetstream.publish(`llmos.v1.stream.default.${this.id}`, bytes);
+    this.last = ack.seq;
+  }
+
+  /** The same with headers that no client can read. */
+  async storeUnreadable(): Promise<void> {
+    const subject = `llmos.v1.stream.default.${this.id}`;
+    await publishUnreadable({ url: bench.nats.url, subject, body: JSON.stringify(chunk(0)) });
+    const stored = { last_by_subj: subject };
+    this.last = (await bench.manager.streams.getMessage(STREAMS.streams, stored)).seq;
   }
 
   /** As a host that was replaced: the stream refuses it, subscribers of the subject see it. */
@@ -194,6 +212,31 @@ describe('a reader that attaches', () => {
     story.publishRefused({ index: 1, text: ' WRONG', tokens: [999] });
     story.publishRefused({ index: 0, text: 'Once', tokens: [100] });
     await story.store(chunk(1, 6));
+    await story.commit();
+    expect(await reader.read()).toBe(output.text);
+  });
+
+  it('gets every token once, whatever foreign bytes lie between the chunks', async () => {
+    const story = new Story();
+    const foreign: readonly (string | Uint8Array)[] = [
+      new Uint8Array([0xff, 0xfe, 0x00]),
+      '['.repeat(20_000),
+      '{"index":-1,"text":"WRONG","tokens":[1]}',
+      '{"index":1e99,"text":"WRONG","tokens":[1]}',
+      '{"index":50,"text":"WRONG","tokens":[1]}',
+      '{"index":0,"text":"WRONG","tokens":{"length":1e9}}',
+      '',
+    ];
+    await story.store(chunk(0));
+    for (const bytes of foreign) await story.storeForeign(bytes);
+    await story.storeUnreadable();
+    await story.store(chunk(1, 3));
+    const reader = new Reader('unmoved');
+    expect(await reader.attach(story.id)).toMatchObject({ ok: true });
+    await waitFor(() => reader.text() === 'Once upon a', { what: 'the first three chunks' });
+    for (const bytes of foreign) await story.storeForeign(bytes);
+    await story.storeUnreadable();
+    await story.store(chunk(3, 6));
     await story.commit();
     expect(await reader.read()).toBe(output.text);
   });

@@ -27,15 +27,17 @@ export type { IntakeContext } from './services/task-intake';
 export { checkTaskRequest } from './services/task-request';
 export { REQUEST_CODECS } from './adapters/jetstream/request-codec';
 // Adapters that tests bring together with a real server.
+export { JetStreamRegistryStore } from './adapters/jetstream/jetstream-registry-store';
 export { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
 export { ResultReads } from './adapters/jetstream/result-reads';
+export { SkippedTasks } from './adapters/jetstream/skipped-tasks';
+export { StrayTasks } from './adapters/jetstream/stray-tasks';
 export type { ResultNotice } from './ports/result-store';
 // The edge around the core, which the simulator runs on a server of its own.
-export { AheadTasks } from './adapters/jetstream/ahead-tasks';
+export { AheadTasks } from './intake/ahead-tasks';
 export { deleteMessage } from './adapters/jetstream/message-deletion';
 export { JetStreamProcessLink } from './adapters/jetstream/jetstream-process-link';
 export { MessageReader } from './adapters/jetstream/message-reader';
-export { Persistence } from './adapters/jetstream/retry';
 export { SlowLane } from './adapters/jetstream/slow-lane';
 export { wantedStores } from './adapters/jetstream/streams';
 export { TaskRecords } from './adapters/jetstream/task-records';
@@ -55,4 +57,5 @@ export type {
   TaskStream,
 } from './ports/task-stream';
 export { Registry } from './services/registry';
+export { StoreLanes } from './services/store-lanes';
 export type { AttemptRecord } from './tasks/task-spec';

@@ -14,7 +14,7 @@ import {
   AheadTasks,
   HeldMessages,
   MessageReader,
-  Persistence,
+  StoreLanes,
   deleteMessage,
   silentCounters,
   type AttemptRecord,
@@ -51,7 +51,7 @@ interface Leadership {
   readonly epoch: Epoch;
   readonly deliver: (event: IntakeEvent) => void;
   readonly lastSequence: number;
-  readonly persistence: Persistence;
+  readonly lanes: StoreLanes;
   readonly held: HeldMessages;
   readonly ahead: AheadTasks;
   /** Its consumers; others once they were made anew. */
@@ -92,7 +92,10 @@ export class SimulatedTaskStream implements TaskStream {
       epoch,
       deliver,
       lastSequence,
-      persistence: new Persistence({ log, counters: silentCounters, nowMs, timers: program }),
+      lanes: new StoreLanes({
+        ...{ log, counters: silentCounters, nowMs, timers: program },
+        describe: String,
+      }),
       held: new HeldMessages(BODY_CACHE_BYTES),
       ahead: new AheadTasks({
         lastSequence,
@@ -126,38 +129,38 @@ export class SimulatedTaskStream implements TaskStream {
 
   suspend(): void {
     this.isSuspended = true;
-    this.active?.persistence.suspend();
+    this.active?.lanes.suspend();
   }
 
   resume(): void {
     this.isSuspended = false;
-    this.active?.persistence.resume();
+    this.active?.lanes.resume();
     this.pumpAll();
   }
 
   end(): Promise<void> {
-    this.active?.persistence.end();
+    this.active?.lanes.end();
     this.active = undefined;
     return Promise.resolve();
   }
 
   lookUp(spec: TaskSpec): Promise<LookedUp> {
-    const { persistence, lastSequence } = this.leadership();
+    const { lanes, lastSequence } = this.leadership();
     const mayHaveRun = spec.sequence <= lastSequence;
     const known = { isCommitted: 'unknown', row: mayHaveRun ? 'unknown' : undefined } as const;
-    return this.parts.records.lookUp(persistence, spec, { known, mayHaveRun });
+    return this.parts.records.lookUp(lanes, spec, { known, mayHaveRun });
   }
 
   recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void> {
-    return this.parts.records.recordAttempt(this.leadership().persistence, spec, record);
+    return this.parts.records.recordAttempt(this.leadership().lanes, spec, record);
   }
 
   commitResult(of: CommittedResult): Promise<void> {
-    return this.parts.records.commitResult(this.leadership().persistence, of);
+    return this.parts.records.commitResult(this.leadership().lanes, of);
   }
 
   storeDeadLetter(letter: DeadLetter): Promise<void> {
-    return this.parts.records.storeDeadLetter(this.leadership().persistence, letter);
+    return this.parts.records.storeDeadLetter(this.leadership().lanes, letter);
   }
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
@@ -261,7 +264,7 @@ export class SimulatedTaskStream implements TaskStream {
     event: IntakeEvent,
     message: { readonly reply: string; readonly body: Uint8Array },
   ): void {
-    if (event.spec.class === 'interactive') active.persistence.noteUrgent();
+    if (event.spec.class === 'interactive') active.lanes.noteUrgent();
     active.held.hold(event.spec.sequence, message.reply, message.body);
     active.deliver(event);
   }

@@ -4,8 +4,8 @@
  *
  * - D1 Deliveries of a consumer are numbered from 1. One beyond the next number tells that a
  *   delivery was lost on its way: the server counts it as made, and would repeat it in a day only.
- * - D2 A lower number is that of a server which was killed and has forgotten its last deliveries; it
- *   goes on from there.
+ * - D2 A lower number is that of a server which was killed and has forgotten its last deliveries;
+ *   it goes on from there.
  * - D3 What the server says it has delivered must have come by the time that an answer, which comes
  *   behind everything on its way, was read after a pause.
  */
