@@ -4,9 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  PACKAGE_STORE,
   BUCKETS,
+  PACKAGE_STORE,
   STREAMS,
+  asTarget,
   packageObjectName,
   silentLogger,
   subjects,
@@ -134,7 +135,7 @@ describe('a process host', () => {
         node: NODE,
         pid: PID,
         incarnation: 1,
-        target: 'm@1',
+        target: asTarget('m@1'),
         servers: [server.url],
         logLevel: 'silent',
         device: 'cpu',

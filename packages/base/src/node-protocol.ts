@@ -14,6 +14,7 @@ import type { NodeId, ProcessId } from './ids';
 import type { ModelRegistration } from './model-package';
 import type { NodeCapabilities } from './node-capabilities';
 import type { ProcessContexts } from './system-calls';
+import type { Target } from './target';
 
 /** What a node says of one of its processes. */
 export type ProcessReport =
@@ -41,7 +42,7 @@ export interface ProcessName {
 export interface ReportedProcess extends ProcessName {
   readonly report: ProcessReport;
   /** `name@version` or a built-in program; lets a new leader adopt the process. */
-  readonly target: string;
+  readonly target: Target;
   readonly device: string;
   readonly reservedBytes: number;
 }
@@ -83,7 +84,7 @@ export type NodeMessage =
 /** What a process is started with. */
 export interface ProcessSpec {
   /** `name@version`, or the name of a built-in program. */
-  readonly target: string;
+  readonly target: Target;
   /** Absent for a built-in program. */
   readonly registration?: ModelRegistration;
   readonly device: string;
@@ -93,7 +94,7 @@ export interface ProcessSpec {
 /** A specification that can't be read is an error that the kernel is told of. */
 export interface UnreadableSpec {
   readonly unreadable: string;
-  readonly target: string;
+  readonly target: Target;
 }
 
 /** @template Spec as it was sent; as it is received, it may be unreadable. */

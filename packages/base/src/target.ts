@@ -7,7 +7,7 @@
  * is no target: a name without a version means another one once a newer version is there.
  */
 import type { Branded, FunctionName } from './ids';
-import { isToken } from './ids';
+import { isToken, quoteShort } from './ids';
 import { formatModelRef, parseModelRef } from './model-ref';
 
 export type Target = Branded<string, 'Target'>;
@@ -31,6 +31,13 @@ export function programTarget(functionName: string): Target {
 export function parseTarget(text: unknown): Target | undefined {
   const isTarget = isToken(text) || parseModelRef(text)?.version !== undefined;
   return isTarget ? (text as Target) : undefined;
+}
+
+/** Throws a TypeError that quotes the (shortened) text where it is none. */
+export function asTarget(text: unknown): Target {
+  const target = parseTarget(text);
+  if (target !== undefined) return target;
+  throw new TypeError(`target ${quoteShort(text)} must be NAME@VERSION or the name of a program`);
 }
 
 export function readTarget(target: Target): TargetOf {

@@ -14,7 +14,7 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import { asEpoch, asToken } from '@llmos/base';
+import { asEpoch, asToken, programTarget } from '@llmos/base';
 import { createKernelCore } from './core';
 import type { CoreOptions } from './core-options';
 import type { KernelCore } from './core';
@@ -167,7 +167,7 @@ export class CoreFixture {
     return starts.map((start) => start.to);
   }
 
-  report(to: ProcessAddress, report: ProcessReport, target = 'echo'): this {
+  report(to: ProcessAddress, report: ProcessReport, target = programTarget('echo')): this {
     const { nodeId, pid, incarnation } = to;
     const process = { pid, incarnation, report, target, device: 'cpu', reservedBytes: MIB };
     return this.apply({ kind: 'process-changed', nodeId, process });

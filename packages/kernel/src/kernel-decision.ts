@@ -11,6 +11,7 @@ import type {
   NodeId,
   ProcessId,
   Result,
+  Target,
   TaskClass,
   TaskId,
   TenantId,
@@ -98,7 +99,7 @@ export type KernelDecision =
       readonly kind: 'start-process';
       readonly to: ProcessAddress;
       /** `name@version` or a built-in program. */
-      readonly target: string;
+      readonly target: Target;
       readonly device: string;
       readonly reservedBytes: number;
     }

@@ -19,6 +19,7 @@ import type {
   ReportedMemory,
   ReportedProcess,
   SpawnRequest,
+  Target,
   TaskId,
   TaskIdentity,
   TenantCaller,
@@ -150,7 +151,7 @@ export type KernelEvent =
   /** One of those, `name@version`; undefined where it is gone. */
   | {
       readonly kind: 'model-changed';
-      readonly target: string;
+      readonly target: Target;
       readonly model: ModelRegistration | undefined;
     }
   | { readonly kind: 'functions-changed'; readonly functions: readonly FunctionDefinition[] }

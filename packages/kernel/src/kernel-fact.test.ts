@@ -1,4 +1,5 @@
 import type { FunctionName, NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
+import { asTarget } from '@llmos/base';
 import { tellFact } from './kernel-fact';
 
 it('tells of a task in the name of its tenant', () => {
@@ -19,7 +20,7 @@ it('tells of a task in the name of its tenant', () => {
 });
 
 it('tells of everything else in the name of the system', () => {
-  const of = { target: 'm@1', node: 'n1' as NodeId, incarnation: 1 };
+  const of = { target: asTarget('m@1'), node: 'n1' as NodeId, incarnation: 1 };
   const fact = {
     kind: 'process-refuses-leader',
     id: 'p1' as ProcessId,

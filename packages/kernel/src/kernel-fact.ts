@@ -8,6 +8,7 @@ import type {
   KernelId,
   NodeId,
   ProcessId,
+  Target,
   TaskClass,
   TaskId,
   TenantId,
@@ -25,7 +26,7 @@ interface EndedTask extends Partial<AttemptCost> {
 
 interface OfProcess {
   readonly id: ProcessId;
-  readonly target: string;
+  readonly target: Target;
   readonly node: NodeId;
   readonly incarnation: number;
 }

@@ -2,7 +2,7 @@
  * Everything the core knows, as one value. Each table names its sole writer in its own file; the
  * functions of `scheduling/` take the whole state and change it in place.
  */
-import type { AttemptRef, Epoch, Instant, KernelId, NodeId, ProcessId } from '@llmos/base';
+import type { AttemptRef, Epoch, Instant, KernelId, NodeId, ProcessId, Target } from '@llmos/base';
 import { RecentMap } from '@llmos/base';
 import type { CoreConfig } from './core-options';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
@@ -88,7 +88,7 @@ export interface KernelState {
   readonly nodeAlarms: Alarms<NodeId>;
 
   /** Targets of which some process may take a task that it could not take at the last tick. */
-  readonly offers: Set<string>;
+  readonly offers: Set<Target>;
   /** Who is short of a process, and what each waits for. */
   readonly demand: DemandIndex;
   outbox: KernelDecision[];
@@ -166,9 +166,9 @@ type ConnectedTables = Pick<
 
 /** The tables that tell their changes, and who is told: dispatch of `offers`, provisioning of all. */
 function createTables(config: CoreConfig): ConnectedTables {
-  const offers = new Set<string>();
+  const offers = new Set<Target>();
   const demand = new DemandIndex(isMoreUrgent);
-  const noteFacts = (target: string): void => demand.noteTarget(target, 'facts');
+  const noteFacts = (target: Target): void => demand.noteTarget(target, 'facts');
   const queue = new RunQueue({
     onOffer: (target) => offers.add(target),
     onChange: (target, size) => demand.noteQueue(target, size),

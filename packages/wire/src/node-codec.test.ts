@@ -1,3 +1,4 @@
+import { asTarget } from '@llmos/base';
 import type { NodeMessage, ReceivedCommand, ModelRegistration } from '@llmos/base';
 import { HARDLY_ANY_BYTES, heldBytesOf } from '@llmos/base/testing';
 import * as wire from '@llmos/proto/node';
@@ -91,6 +92,10 @@ it.each<[string, Partial<wire.Register>]>([
   ],
   ['too many devices', { devices: Array(65).fill(register.devices[0]) as wire.Device[] }],
   ['a process without a spec', { processes: [{ ...ready, spec: undefined }] }],
+  [
+    'a process of what is no target',
+    { processes: [{ ...ready, spec: { ...spec, target: 'm@' } }] },
+  ],
 ])('refuses %s', (_name, more) => {
   expect(() => readRegister(more)).toThrow(InvalidNodeMessage);
 });
@@ -126,14 +131,14 @@ it('holds of a foreign text only what it keeps', async () => {
 const registration = { name: 'm', version: '1' } as ModelRegistration;
 const parse = (json: string): ModelRegistration => JSON.parse(json) as ModelRegistration;
 const name = { pid: 'p1-1', incarnation: 3 } as { pid: never; incarnation: number };
-const order = { target: 'm@1', registration, device: 'cuda:1', reservedBytes: 5 };
+const order = { target: asTarget('m@1'), registration, device: 'cuda:1', reservedBytes: 5 };
 
 it.each<ReceivedCommand>([
   { kind: 'welcome', heartbeatMs: 1_000, leaseMs: 5_000 },
   { kind: 'not-leader', leaderUrl: 'kernel.local:9000' },
   { kind: 'not-leader', leaderUrl: undefined },
   { kind: 'start', ...name, spec: order },
-  { kind: 'start', ...name, spec: { target: 'echo', device: 'cpu', reservedBytes: 5 } },
+  { kind: 'start', ...name, spec: { target: asTarget('echo'), device: 'cpu', reservedBytes: 5 } },
   { kind: 'stop', ...name, graceMs: 100 },
 ])('gives back what a kernel says: $kind', (command) => {
   const message = writeKernelMessage(7, command as Parameters<typeof writeKernelMessage>[1]);
@@ -152,6 +157,11 @@ it('tells of an order whose specification can’t be read, and bounds what a lea
     });
   expect(start({ device: 'tpu' })).toMatchObject({ spec: { target: 't' } });
   expect(start({ device: 'tpu' })).toHaveProperty('spec.unreadable');
+  // What is said of such an order must be readable itself.
+  expect(start({ target: 'm@' })).toHaveProperty('spec', {
+    unreadable: 'target is "m@"',
+    target: 'unknown',
+  });
   expect(start({ registrationJson: '{' })).toHaveProperty('spec.unreadable');
   expect(read({ $case: 'welcome', value: { heartbeatMs: 0, leaseMs: 1 } })).toMatchObject({
     heartbeatMs: 100,

@@ -21,9 +21,17 @@ import type {
   ReportedContexts,
   ReportedMemory,
   ReportedProcess,
+  Target,
   UnreadableSpec,
 } from '@llmos/base';
-import { cutText, quoteShort, toErrorBody, tryToken } from '@llmos/base';
+import {
+  cutText,
+  parseTarget,
+  programTarget,
+  quoteShort,
+  toErrorBody,
+  tryToken,
+} from '@llmos/base';
 import type * as wire from '@llmos/proto/node';
 import { CODEC_LIMITS } from './limits';
 
@@ -126,7 +134,7 @@ function readProcess(message: wire.ProcessChange): ReportedProcess {
     pid: token<ProcessId>(message.process, 'process'),
     incarnation: count(message.incarnation, 'incarnation'),
     report: readReport(message.state),
-    target: text(spec.target, 'target', 129),
+    target: targetIn(spec.target),
     device: deviceId(spec.device),
     reservedBytes: count(spec.reservedBytes, 'reserved_bytes'),
   };
@@ -302,12 +310,21 @@ export function readKernelMessage(
   }
 }
 
+/** Of an order that can't be carried out: what is said of it must be readable itself. */
+const UNREADABLE_TARGET = programTarget('unknown');
+
 function readSpec(
   spec: wire.ProcessSpec | undefined,
   parseRegistration: (json: string) => ModelRegistration,
 ): ProcessSpec | UnreadableSpec {
-  if (spec === undefined) return { unreadable: 'the order has no specification', target: '' };
-  const { target, registrationJson, reservedBytes } = spec;
+  if (spec === undefined) {
+    return { unreadable: 'the order has no specification', target: UNREADABLE_TARGET };
+  }
+  const { registrationJson, reservedBytes } = spec;
+  const target = parseTarget(spec.target);
+  if (target === undefined) {
+    return { unreadable: `target is ${quoteShort(spec.target)}`, target: UNREADABLE_TARGET };
+  }
   const device = spec.device === '' ? 'cpu' : spec.device;
   if (!KNOWN_DEVICE.test(device)) return { unreadable: `device is ${quoteShort(device)}`, target };
   if (registrationJson === '') return { target, device, reservedBytes };
@@ -346,9 +363,10 @@ function deviceId(value: string): string {
   throw new InvalidNodeMessage(`device ${quoteShort(value)} must be such as cpu or cuda:0`);
 }
 
-function text(value: string, what: string, maxChars: number): string {
-  if (value.length > 0 && value.length <= maxChars) return value;
-  throw new InvalidNodeMessage(`${what} ${quoteShort(value)} has ${value.length} characters`);
+function targetIn(value: string): Target {
+  const target = parseTarget(value);
+  if (target !== undefined) return target;
+  throw new InvalidNodeMessage(`target ${quoteShort(value)} is neither NAME@VERSION nor a program`);
 }
 
 function count(value: number, what: string, most: number = Number.MAX_SAFE_INTEGER): number {

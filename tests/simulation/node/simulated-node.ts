@@ -3,8 +3,8 @@
  * reports them. A pause stops everything on it for a while; a death ends it until it starts anew
  * with another session.
  */
-import type { NodeId, ProcessReport, ReportedProcess } from '@llmos/base';
-import { subjects } from '@llmos/base';
+import type { NodeId, ProcessReport, ReportedProcess, Target } from '@llmos/base';
+import { programTarget, subjects } from '@llmos/base';
 import type { KernelDecision, KernelEvent, ProcessAddress } from '@llmos/kernel/testing';
 import { encodeMailboxMessage } from '@llmos/wire';
 import { Machine, Program } from '../program';
@@ -24,7 +24,7 @@ export type StartOrder = Extract<KernelDecision, { kind: 'start-process' }>;
 
 interface Hosted {
   readonly address: ProcessAddress;
-  readonly target: string;
+  readonly target: Target;
   readonly device: string;
   readonly reservedBytes: number;
   report: ProcessReport;
@@ -38,7 +38,7 @@ const RETRY_MS = 200;
 
 /** What an agent answers of a process that it does not have. */
 const UNKNOWN: Omit<Hosted, 'address'> = {
-  target: '',
+  target: programTarget('unknown'),
   device: '',
   reservedBytes: 0,
   report: { kind: 'exited', reason: 'stopped', message: 'no such process', isRetryable: false },

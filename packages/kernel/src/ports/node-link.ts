@@ -1,4 +1,4 @@
-import type { Epoch, ModelRegistration } from '@llmos/base';
+import type { Epoch, ModelRegistration, Target } from '@llmos/base';
 import type { ProcessAddress } from '../kernel-decision';
 import type { KernelEvent } from '../kernel-event';
 
@@ -12,7 +12,7 @@ export interface NodeLink {
   end(): void;
   startProcess(of: {
     readonly to: ProcessAddress;
-    readonly target: string;
+    readonly target: Target;
     readonly registration: ModelRegistration | undefined;
     readonly device: string;
     readonly reservedBytes: number;

@@ -1,5 +1,5 @@
 import type { Target } from '@llmos/base';
-import { parseTarget } from '@llmos/base';
+import { asTarget, parseTarget } from '@llmos/base';
 import { DesiredReplicas } from './desired-replicas';
 
 /** Names without a version mean version `newest`; every resolution is counted. */
@@ -23,23 +23,23 @@ it('gives a target the most that any of its names asks for', () => {
   desired.replace('a', 3);
   desired.replace('gone', 4);
   expect(desired.targets()).toEqual(['a@1', 'b@1']);
-  expect(['a@1', 'b@1', 'c@1'].map((target) => desired.of(target))).toEqual([3, 1, 0]);
+  expect(['a@1', 'b@1', 'c@1'].map((target) => desired.of(asTarget(target)))).toEqual([3, 1, 0]);
   expect(desired.replace('a', 0)).toBe(3);
-  expect(desired.of('a@1')).toBe(2);
+  expect(desired.of(asTarget('a@1'))).toBe(2);
 });
 
 it('follows a name to the version that is the newest now', () => {
   const { catalog, desired } = setUp();
   desired.replace('a', 2);
-  expect(desired.of('a@1')).toBe(2);
+  expect(desired.of(asTarget('a@1'))).toBe(2);
   catalog.newest = '2';
-  desired.follow({ kind: 'model', name: 'a', target: 'a@2' });
-  expect([desired.of('a@1'), desired.of('a@2')]).toEqual([0, 2]);
+  desired.follow({ kind: 'model', name: 'a', target: asTarget('a@2') });
+  expect([desired.of(asTarget('a@1')), desired.of(asTarget('a@2'))]).toEqual([0, 2]);
 });
 
 it('resolves each name once, however many targets are asked for', () => {
   const { catalog, desired } = setUp();
   for (let at = 0; at < 500; at += 1) desired.replace(`m${at}`, 1);
-  for (const target of desired.targets()) expect(desired.of(target)).toBe(1);
+  for (const target of desired.targets()) expect(desired.of(asTarget(target))).toBe(1);
   expect(catalog.resolved).toBe(500);
 });

@@ -5,6 +5,7 @@
  * A name without a version means another target once a newer version is there. Each name is
  * resolved once when it is asked for, and again when the catalog tells that its model has changed.
  */
+import type { Target } from '@llmos/base';
 import { compareIds, parseModelRef } from '@llmos/base';
 import type { Catalog, CatalogChange } from '../tasks/catalog';
 
@@ -12,18 +13,18 @@ interface Wish {
   readonly name: string;
   readonly replicas: number;
   /** What the name means now; undefined where nothing has it. */
-  target: string | undefined;
+  target: Target | undefined;
 }
 
 export class DesiredReplicas {
   private readonly byName = new Map<string, Wish>();
   /** By the name of the model, whatever the version. */
   private readonly byModel = new Map<string, Set<Wish>>();
-  private readonly byTarget = new Map<string, Set<Wish>>();
+  private readonly byTarget = new Map<Target, Set<Wish>>();
 
   constructor(
     private readonly catalog: Pick<Catalog, 'resolveTarget'>,
-    private readonly onChange: (target: string) => void = () => undefined,
+    private readonly onChange: (target: Target) => void = () => undefined,
   ) {}
 
   /** @returns what the name asked for before. */
@@ -50,14 +51,14 @@ export class DesiredReplicas {
   }
 
   /** The most that any name of the target asks for. */
-  of(target: string): number {
+  of(target: Target): number {
     let most = 0;
     for (const { replicas } of this.byTarget.get(target) ?? []) most = Math.max(most, replicas);
     return most;
   }
 
   /** Those that exist and are asked for, by their ids. */
-  targets(): readonly string[] {
+  targets(): readonly Target[] {
     return [...this.byTarget.keys()].sort(compareIds);
   }
 
@@ -68,7 +69,7 @@ export class DesiredReplicas {
     return wishes.filter(isStale).map(({ name }) => name);
   }
 
-  private point(wish: Wish, target: string | undefined): void {
+  private point(wish: Wish, target: Target | undefined): void {
     const before = wish.target;
     if (before === target) return;
     wish.target = target;

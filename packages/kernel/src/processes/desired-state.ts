@@ -1,5 +1,5 @@
 /** What operators ask for: replicas to keep, processes to stop. */
-import type { ProcessId, SpawnRequest } from '@llmos/base';
+import type { ProcessId, SpawnRequest, Target } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { isServing } from './process';
@@ -23,7 +23,7 @@ export function killProcess(state: KernelState, pid: ProcessId): void {
 }
 
 /** Idle ones first, then the youngest. */
-function scaleDown(state: KernelState, target: string, replicas: number): void {
+function scaleDown(state: KernelState, target: Target, replicas: number): void {
   const present = state.processes
     .ofTarget(target)
     .filter((process) => isServing(process) || process.state.kind === 'backing-off')

@@ -1,3 +1,4 @@
+import { asTarget } from '@llmos/base';
 import type { NodeId } from '@llmos/base';
 import { FaultTable, type Failure } from './fault-table';
 
@@ -9,7 +10,7 @@ const RULES = {
 const A = 'a' as NodeId;
 const B = 'b' as NodeId;
 const failure = (nowMs: number, more: Partial<Failure> = {}): Failure => ({
-  target: 'mini@1',
+  target: asTarget('mini@1'),
   nodeId: A,
   message: 'out of memory',
   isPermanent: false,
@@ -22,12 +23,12 @@ describe('a fault', () => {
   it('belongs to a target on a node', () => {
     const faults = new FaultTable(RULES);
     faults.fail(failure(500));
-    expect(faults.active('mini@1', A, 500)).toMatchObject({
+    expect(faults.active(asTarget('mini@1'), A, 500)).toMatchObject({
       failures: 1,
       message: 'out of memory',
     });
-    expect(faults.active('mini@1', B, 500)).toBeUndefined();
-    expect(faults.active('other@1', A, 500)).toBeUndefined();
+    expect(faults.active(asTarget('mini@1'), B, 500)).toBeUndefined();
+    expect(faults.active(asTarget('other@1'), A, 500)).toBeUndefined();
   });
 
   it('lasts longer with each failure in a row, up to the bound', () => {
@@ -50,10 +51,10 @@ describe('a fault', () => {
     const faults = new FaultTable(RULES);
     faults.fail(failure(500));
     faults.fail(failure(600));
-    faults.recover('mini@1', A, 605);
-    expect(faults.active('mini@1', A, 605)).toBeUndefined();
+    faults.recover(asTarget('mini@1'), A, 605);
+    expect(faults.active(asTarget('mini@1'), A, 605)).toBeUndefined();
     expect(faults.fail(failure(1_604)).failures).toBe(3);
-    faults.recover('mini@1', A, 1_700);
+    faults.recover(asTarget('mini@1'), A, 1_700);
     expect(faults.fail(failure(2_700)).failures).toBe(1);
   });
 
@@ -75,10 +76,13 @@ describe('a fault', () => {
     const permanent = { isPermanent: true, message: 'no such operator' };
     faults.fail(failure(500, permanent));
     faults.fail(failure(600));
-    expect(faults.active('mini@1', A, 5_499)).toMatchObject({ ...permanent, untilMs: 5_500 });
-    expect(faults.active('mini@1', A, 5_500)).toBeUndefined();
+    expect(faults.active(asTarget('mini@1'), A, 5_499)).toMatchObject({
+      ...permanent,
+      untilMs: 5_500,
+    });
+    expect(faults.active(asTarget('mini@1'), A, 5_500)).toBeUndefined();
     faults.fail(failure(6_000, permanent));
-    faults.recover('mini@1', A, 6_001);
+    faults.recover(asTarget('mini@1'), A, 6_001);
     expect(faults.fail(failure(6_002))).toMatchObject({ isPermanent: false });
   });
 
@@ -93,8 +97,8 @@ describe('a fault', () => {
     const faults = new FaultTable(RULES);
     faults.fail(failure(500));
     faults.fail(failure(500, { nodeId: B }));
-    faults.fail(failure(500, { target: 'other@1' }));
-    faults.clearTarget('mini@1');
+    faults.fail(failure(500, { target: asTarget('other@1') }));
+    faults.clearTarget(asTarget('mini@1'));
     expect(faults.all()).toMatchObject([{ target: 'other@1', nodeId: A }]);
     faults.clearNode(A);
     expect(faults.size).toBe(0);
@@ -102,11 +106,11 @@ describe('a fault', () => {
 
   it('makes room for newer ones: what has passed goes first, then the oldest', () => {
     const faults = new FaultTable(RULES, () => undefined, 2);
-    faults.fail(failure(0, { target: 'permanent', isPermanent: true }));
-    faults.fail(failure(0, { target: 'passed' }));
-    faults.fail(failure(4_000, { target: 'new' }));
+    faults.fail(failure(0, { target: asTarget('permanent'), isPermanent: true }));
+    faults.fail(failure(0, { target: asTarget('passed') }));
+    faults.fail(failure(4_000, { target: asTarget('new') }));
     expect(faults.all().map(({ target }) => target)).toEqual(['permanent', 'new']);
-    faults.fail(failure(4_001, { target: 'newer' }));
+    faults.fail(failure(4_001, { target: asTarget('newer') }));
     expect(faults.all().map(({ target }) => target)).toEqual(['new', 'newer']);
   });
 });

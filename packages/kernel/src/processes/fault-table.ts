@@ -7,12 +7,12 @@
  * chooses a node avoids those with a fault; nobody ends work for a fault that passes. A host that
  * crashes in one load after the other has none that passes.
  */
-import type { BackoffPolicy, NodeId } from '@llmos/base';
+import type { BackoffPolicy, NodeId, Target } from '@llmos/base';
 import { backoffMs } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 
 export interface Fault {
-  readonly target: string;
+  readonly target: Target;
   readonly nodeId: NodeId;
   /** In a row. Those of one moment count once, deaths under work not at all. */
   readonly failures: number;
@@ -28,7 +28,7 @@ export interface Fault {
 }
 
 export interface Failure {
-  readonly target: string;
+  readonly target: Target;
   readonly nodeId: NodeId;
   readonly message: string;
   readonly isPermanent: boolean;
@@ -51,12 +51,12 @@ export interface FaultRules {
 }
 
 export class FaultTable {
-  private readonly byTarget = new Map<string, Map<NodeId, Fault>>();
+  private readonly byTarget = new Map<Target, Map<NodeId, Fault>>();
   private count = 0;
 
   constructor(
     private readonly rules: FaultRules,
-    private readonly onChange: (target: string) => void = () => undefined,
+    private readonly onChange: (target: Target) => void = () => undefined,
     private readonly maxFaults: number = CORE_LIMITS.maxFaults,
   ) {}
 
@@ -96,7 +96,7 @@ export class FaultTable {
    * One of the target is ready there. A host that gets ready and dies again is a crash loop, too:
    * its failures are remembered for the window.
    */
-  recover(target: string, nodeId: NodeId, nowMs: number): void {
+  recover(target: Target, nodeId: NodeId, nowMs: number): void {
     const fault = this.get(target, nodeId);
     if (fault === undefined) return;
     const mended = { crashes: 0, isPermanent: false, atMs: nowMs, untilMs: nowMs };
@@ -104,13 +104,13 @@ export class FaultTable {
   }
 
   /** Undefined where the target may be started on the node now. */
-  active(target: string, nodeId: NodeId, nowMs: number): Fault | undefined {
+  active(target: Target, nodeId: NodeId, nowMs: number): Fault | undefined {
     const fault = this.get(target, nodeId);
     return fault === undefined || fault.untilMs <= nowMs ? undefined : fault;
   }
 
   /** Those that keep the target from being started somewhere now, the oldest first. */
-  activeOf(target: string, nowMs: number): Fault[] {
+  activeOf(target: Target, nowMs: number): Fault[] {
     return oldestFirst([...(this.byTarget.get(target)?.values() ?? [])], nowMs);
   }
 
@@ -125,7 +125,7 @@ export class FaultTable {
   }
 
   /** It is gone, has other files, or somebody asked for another try. */
-  clearTarget(target: string): void {
+  clearTarget(target: Target): void {
     this.count -= this.byTarget.get(target)?.size ?? 0;
     if (this.byTarget.delete(target)) this.onChange(target);
   }
@@ -135,11 +135,11 @@ export class FaultTable {
     for (const target of [...this.byTarget.keys()]) this.remove(target, nodeId);
   }
 
-  private get(target: string, nodeId: NodeId): Fault | undefined {
+  private get(target: Target, nodeId: NodeId): Fault | undefined {
     return this.byTarget.get(target)?.get(nodeId);
   }
 
-  private remove(target: string, nodeId: NodeId): void {
+  private remove(target: Target, nodeId: NodeId): void {
     const faults = this.byTarget.get(target);
     if (faults?.delete(nodeId) !== true) return;
     this.count -= 1;
@@ -152,7 +152,7 @@ export class FaultTable {
     return hadWork ? backoff.firstMs : backoffMs(backoff, failures);
   }
 
-  private remembered(target: string, nodeId: NodeId, nowMs: number): Fault | undefined {
+  private remembered(target: Target, nodeId: NodeId, nowMs: number): Fault | undefined {
     const fault = this.get(target, nodeId);
     return fault === undefined || this.isForgotten(fault, nowMs) ? undefined : fault;
   }

@@ -1,3 +1,4 @@
+import { asTarget } from '@llmos/base';
 import type { FunctionName, NodeId, ProcessId } from '@llmos/base';
 import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
 import type { CoreOptions } from '../core-options';
@@ -33,7 +34,7 @@ describe('loads', () => {
     core.advance(1_500);
     expect(core.take('stop-process')[0]).toMatchObject({ to, graceMs: 0 });
     const exited = { kind: 'exited', reason: 'stopped', message: '', isRetryable: true } as const;
-    core.report(to, exited, 'slow@1').advance(500);
+    core.report(to, exited, asTarget('slow@1')).advance(500);
     expect(core.only('start-process').to).toMatchObject({ pid: to.pid, incarnation: 2 });
   });
 });
@@ -54,7 +55,7 @@ describe('memory pressure', () => {
     expect(stop.to).toEqual(first);
     expect(core.take('start-process')).toHaveLength(0);
     const exited = { kind: 'exited', reason: 'stopped', message: '', isRetryable: true } as const;
-    core.report(stop.to, exited, 'a@1');
+    core.report(stop.to, exited, asTarget('a@1'));
     expect(core.only('start-process').target).toBe('b@1');
   });
 
@@ -135,7 +136,7 @@ describe('replicas', () => {
     core.finish(execute);
     expect(core.take('stop-process')).toMatchObject([{ to }]);
     const exited = { kind: 'exited', reason: 'stopped', message: '', isRetryable: true } as const;
-    core.report(to, exited, 'writer@1');
+    core.report(to, exited, asTarget('writer@1'));
     expect(core.only('start-process')).toMatchObject({ target: 'writer@1' });
   });
 
@@ -283,7 +284,7 @@ describe('nodes', () => {
     if (address === undefined) throw new Error('nothing was started');
     core.advance(6_000).settle();
     const { pid, incarnation } = address;
-    const more = { target: 'echo', device: 'cpu', reservedBytes: 1 };
+    const more = { target: asTarget('echo'), device: 'cpu', reservedBytes: 1 };
     const ready = { osPid: 1, permits: 1, footprintBytes: 1, device: 'cpu' };
     const left = { pid, incarnation, report: { kind: 'ready', ...ready } as const, ...more };
     core.attachNode('node', 1_000, [left]);
@@ -313,7 +314,14 @@ describe('a new leader', () => {
     footprintBytes: 1,
     device: 'cpu',
   } as const;
-  const reported = { pid, incarnation, report, target: 'echo', device: 'cpu', reservedBytes: 1 };
+  const reported = {
+    pid,
+    incarnation,
+    report,
+    target: asTarget('echo'),
+    device: 'cpu',
+    reservedBytes: 1,
+  };
   const to = { nodeId: 'node' as NodeId, pid, incarnation };
   const lookedUp = (sequence: number, isCommitted: boolean, attempts = 0) =>
     ({ kind: 'result-looked-up', sequence, isCommitted, attempts, isApart: false }) as const;
@@ -369,7 +377,7 @@ describe('a new leader', () => {
 
   it('stops processes of models that are gone', () => {
     const core = new CoreFixture({}, 2).knowModels();
-    core.attachNode('node', 1000, [{ ...reported, target: 'old@1' }]);
+    core.attachNode('node', 1000, [{ ...reported, target: asTarget('old@1') }]);
     expect(core.only('stop-process').to).toEqual(to);
   });
 
@@ -377,7 +385,7 @@ describe('a new leader', () => {
     const [old, next] = [modelOf('old', { mib: 500 }), modelOf('next', { mib: 600 })];
     const core = new CoreFixture({}, 2, 10).knowModels(old, next);
     const reservedBytes = 500 * 1024 * 1024;
-    core.attachNode('node', 1000, [{ ...reported, target: 'old@1', reservedBytes }]);
+    core.attachNode('node', 1000, [{ ...reported, target: asTarget('old@1'), reservedBytes }]);
     const attempt = { tenant: 'acme', task: 'known-to-nobody', attempt: 1 } as never;
     core.beat(to, attempt).store(core.task({ ...embed('next'), sequence: 11 }));
     expect(core.take('stop-process')).toHaveLength(0);

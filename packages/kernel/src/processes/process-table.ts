@@ -5,7 +5,7 @@
  * dispatch and provisioning follow from. It tells each such change, so nobody has to remember to.
  * Other fields of a row, such as when it was last heard, are written by those that hear them.
  */
-import type { NodeId, ProcessId, ProcessRow } from '@llmos/base';
+import type { NodeId, ProcessId, ProcessRow, Target } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 import {
   TenantCounts,
@@ -59,7 +59,7 @@ const NOBODY: ProcessListener = {
 
 export class ProcessTable {
   private readonly rows = new Map<ProcessId, Row>();
-  private readonly byTarget = new Map<string, Process[]>();
+  private readonly byTarget = new Map<Target, Process[]>();
   private readonly byNode = new Map<NodeId, Set<Process>>();
   private exited: ExitedRow[] = [];
 
@@ -79,11 +79,11 @@ export class ProcessTable {
   }
 
   /** In the order of their creation. */
-  ofTarget(target: string): readonly Process[] {
+  ofTarget(target: Target): readonly Process[] {
     return this.byTarget.get(target) ?? [];
   }
 
-  targets(): string[] {
+  targets(): Target[] {
     return [...this.byTarget.keys()];
   }
 

@@ -4,7 +4,7 @@
  * The row keeps its id over restarts; `incarnation` counts them. A permit is the right to run one
  * more task: `running` holds the sequences that spent one (invariant K1).
  */
-import type { NodeId, ProcessContexts, ProcessId, TaskClass, TenantId } from '@llmos/base';
+import type { NodeId, ProcessContexts, ProcessId, Target, TaskClass, TenantId } from '@llmos/base';
 import { TASK_CLASSES, classRank } from '@llmos/base';
 import { CORE_LIMITS } from '../limits';
 
@@ -82,7 +82,7 @@ export class TenantCounts {
 /** A row as others see it: what orders, memory and turns follow from is written by the table alone. */
 export interface Process {
   readonly pid: ProcessId;
-  readonly target: string;
+  readonly target: Target;
   /** Of the current incarnation, or the last one while backing off. */
   readonly nodeId: NodeId;
   readonly deviceId: string;
@@ -122,7 +122,7 @@ export interface Process {
 
 export interface ProcessBirth {
   readonly pid: ProcessId;
-  readonly target: string;
+  readonly target: Target;
   readonly nodeId: NodeId;
   readonly deviceId: string;
   readonly reservedBytes: number;

@@ -6,7 +6,7 @@
  *
  * Bounded by the registry: only what tasks wait for, or spawn requests name, has a row.
  */
-import type { BlockCause } from '@llmos/base';
+import type { BlockCause, Target } from '@llmos/base';
 
 export interface TargetBlock {
   readonly because: BlockCause;
@@ -17,25 +17,25 @@ export interface TargetBlock {
 }
 
 export class TargetBlocks {
-  private readonly blocks = new Map<string, TargetBlock>();
+  private readonly blocks = new Map<Target, TargetBlock>();
 
   get size(): number {
     return this.blocks.size;
   }
 
-  get(target: string): TargetBlock | undefined {
+  get(target: Target): TargetBlock | undefined {
     return this.blocks.get(target);
   }
 
-  all(): ReadonlyMap<string, TargetBlock> {
+  all(): ReadonlyMap<Target, TargetBlock> {
     return this.blocks;
   }
 
-  set(target: string, block: TargetBlock): void {
+  set(target: Target, block: TargetBlock): void {
     this.blocks.set(target, block);
   }
 
-  delete(target: string): void {
+  delete(target: Target): void {
     this.blocks.delete(target);
   }
 }

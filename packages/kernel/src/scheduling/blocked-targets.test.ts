@@ -1,4 +1,5 @@
 /** Loads that fail: what is avoided, what waits, and what ends. */
+import { asTarget } from '@llmos/base';
 import type { FunctionName, NodeId, TaskId, TaskKey, TenantId } from '@llmos/base';
 import { CoreFixture, modelOf } from '../core-fixture';
 import type { CoreOptions } from '../core-options';
@@ -21,12 +22,12 @@ function nodesOf(names: readonly string[], options: CoreOptions = {}): CoreFixtu
 
 function failStart(core: CoreFixture, isRetryable: boolean, message?: string): Start {
   const start = core.only('start-process');
-  core.report(start.to, exited(isRetryable, message), 'mini@1');
+  core.report(start.to, exited(isRetryable, message), asTarget('mini@1'));
   return start;
 }
 
 function failStartAt(core: CoreFixture, { to }: Start): void {
-  core.report(to, exited(true), 'mini@1');
+  core.report(to, exited(true), asTarget('mini@1'));
 }
 
 /** Fails every load until the time is over. */
@@ -34,7 +35,7 @@ function failFor(core: CoreFixture, ms: number): number {
   let count = 0;
   for (let passedMs = 0; passedMs < ms; passedMs += 1_000) {
     for (const { to } of core.take('start-process')) {
-      core.report(to, exited(true), 'mini@1');
+      core.report(to, exited(true), asTarget('mini@1'));
       count += 1;
     }
     core.advance(1_000);
@@ -64,7 +65,7 @@ describe('a load that fails and may go well later', () => {
     const first = failStart(core, true);
     const second = core.only('start-process');
     expect(second.to.nodeId).not.toBe(first.to.nodeId);
-    core.report(second.to, exited(true), 'mini@1');
+    core.report(second.to, exited(true), asTarget('mini@1'));
     // Both back off now; the one that failed first is free first.
     expect(core.take('start-process')).toEqual([]);
     core.advance(100);

@@ -7,7 +7,7 @@ import type {
   TaskId,
   TenantId,
 } from '@llmos/base';
-import { TASK_CLASSES, asToken, seededRandom } from '@llmos/base';
+import { TASK_CLASSES, asTarget, asToken, seededRandom } from '@llmos/base';
 import { CoreFixture, modelOf } from '../core-fixture';
 import type { KernelDecision } from '../kernel-decision';
 import { CORE_LIMITS } from '../limits';
@@ -180,7 +180,7 @@ class Turmoil {
     const at = this.random.below(MODELS);
     const version = this.pick(['1', '2']);
     const model = this.random.chance(0.4) ? undefined : this.model(at, version);
-    this.core.apply({ kind: 'model-changed', target: `m${at}@${version}`, model });
+    this.core.apply({ kind: 'model-changed', target: asTarget(`m${at}@${version}`), model });
   }
 
   private cancel(): void {

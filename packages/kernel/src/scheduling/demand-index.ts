@@ -15,6 +15,7 @@
  * for it is promised to someone more urgent; and nobody waits whom some device would take now, but
  * for such a promise.
  */
+import type { Target } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import type { Process } from '../processes/process';
 import type { Task } from '../tasks/task';
@@ -24,7 +25,7 @@ import { IndexedHeap, type HeapEntry } from './indexed-heap';
 import { SizedLine } from './sized-line';
 
 export interface Waiter extends HeapEntry {
-  readonly target: string;
+  readonly target: Target;
   /** The most urgent task that waits for it; undefined where only spawn requests do. */
   head: Task | undefined;
   readonly bytes: number;
@@ -52,8 +53,8 @@ type Row = { -readonly [Key in keyof Waiter]: Waiter[Key] };
 
 export class DemandIndex {
   readonly rooms = new DeviceRooms();
-  private readonly waiters = new Map<string, Row>();
-  private readonly changed = new Map<string, TargetChange>();
+  private readonly waiters = new Map<Target, Row>();
+  private readonly changed = new Map<Target, TargetChange>();
   /** Devices that someone may gain by. */
   private readonly offered = new Set<DeviceRoom>();
   private readonly toJudge: IndexedHeap<Row>;
@@ -64,9 +65,9 @@ export class DemandIndex {
   private readonly nodeless = new Set<Row>();
   /** Of these, size alone does not say where they fit. */
   private readonly particular = new Set<Row>();
-  private readonly alarms = new Alarms<string>();
+  private readonly alarms = new Alarms<Target>();
   /** Targets whose tasks end, as there is room for their results. */
-  private readonly ending = new Set<string>();
+  private readonly ending = new Set<Target>();
   private wasRecovering = false;
 
   /** @param isMoreUrgent of two tasks; total. */
@@ -80,12 +81,12 @@ export class DemandIndex {
 
   // What the tables tell.
 
-  noteTarget(target: string, change: TargetChange): void {
+  noteTarget(target: Target, change: TargetChange): void {
     if (change === 'facts' || !this.changed.has(target)) this.changed.set(target, change);
   }
 
   /** More tasks behind the first of a target that has a process change nothing. */
-  noteQueue(target: string, size: number): void {
+  noteQueue(target: Target, size: number): void {
     if (size <= 1 || this.waiters.has(target)) this.noteTarget(target, 'work');
   }
 
@@ -116,16 +117,16 @@ export class DemandIndex {
     return [...this.waiters.values()];
   }
 
-  get(target: string): Waiter | undefined {
+  get(target: Target): Waiter | undefined {
     return this.waiters.get(target);
   }
 
-  isEnding(target: string): boolean {
+  isEnding(target: Target): boolean {
     return this.ending.has(target);
   }
 
   /** Its tasks go on ending after `resumeEnding`; until then it is not looked at. */
-  end(target: string): void {
+  end(target: Target): void {
     this.ending.add(target);
   }
 
@@ -142,7 +143,7 @@ export class DemandIndex {
     this.wasRecovering = isRecovering;
   }
 
-  takeTargetChanges(): readonly (readonly [string, TargetChange])[] {
+  takeTargetChanges(): readonly (readonly [Target, TargetChange])[] {
     const changes = [...this.changed];
     this.changed.clear();
     return changes;
@@ -161,7 +162,7 @@ export class DemandIndex {
   }
 
   /** It is short of a process: anew, or still. */
-  put(target: string, head: Task | undefined, change: TargetChange): void {
+  put(target: Target, head: Task | undefined, change: TargetChange): void {
     const known = this.waiters.get(target);
     if (known === undefined) {
       const none = { bytes: 0, isProgram: false, hasFaults: false, claim: undefined };
@@ -175,7 +176,7 @@ export class DemandIndex {
   }
 
   /** It has what it needs. @returns false where it did not wait. */
-  drop(target: string): boolean {
+  drop(target: Target): boolean {
     const row = this.waiters.get(target);
     if (row === undefined) return false;
     this.toJudge.remove(row);

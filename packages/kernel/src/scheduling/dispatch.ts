@@ -2,6 +2,7 @@
  * Sends queued tasks to processes: the most urgent first, one permit each; some permits are kept
  * for the classes above, and for other tenants.
  */
+import type { Target } from '@llmos/base';
 import { backoffMs } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import { freePermits, freePermitsFor, type Process } from '../processes/process';
@@ -65,7 +66,7 @@ function dispatch(state: KernelState, choice: Choice): void {
 }
 
 /** The most urgent task that some process of the target may take now. */
-function choose(state: KernelState, target: string): Choice | undefined {
+function choose(state: KernelState, target: Target): Choice | undefined {
   let best: Choice | undefined;
   for (const process of state.processes.ofTarget(target)) {
     if (freePermits(process) === 0 || hasApartTask(state, process)) continue;
@@ -79,7 +80,7 @@ function choose(state: KernelState, target: string): Choice | undefined {
   return best;
 }
 
-function nextFor(state: KernelState, target: string, process: Process): Task | undefined {
+function nextFor(state: KernelState, target: Target, process: Process): Task | undefined {
   const task = state.queue.bestFor(target, process.pid);
   if (task === undefined || freePermitsFor(process, task.spec) > 0) return task;
   // Only one tenant can have all that one may have: then it is the next one's turn.

@@ -1,5 +1,5 @@
 import type { FunctionName, ProcessContexts } from '@llmos/base';
-import { asToken } from '@llmos/base';
+import { asTarget, asToken } from '@llmos/base';
 import { CoreFixture, modelOf } from '../core-fixture';
 import type { ProcessAddress } from '../kernel-decision';
 import { CORE_LIMITS } from '../limits';
@@ -67,7 +67,7 @@ it('forgets a model that was removed, and knows it again', () => {
   fixture.report(
     to,
     { kind: 'exited', reason: 'stopped', message: '', isRetryable: true },
-    'mini@1',
+    asTarget('mini@1'),
   );
   expect(fixture.core.models()).toEqual([]);
   fixture.knowModels(modelOf('mini'));

@@ -1,4 +1,5 @@
 /** What waits for each model and runs in it, for metrics: one row a model, and few rows. Reads only. */
+import type { Target } from '@llmos/base';
 import { compareIds } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
@@ -29,8 +30,8 @@ type Sums = { -readonly [Key in Exclude<keyof ModelLoad, 'model'>]: number };
  * then most running, have rows of their own; sums over all rows are complete.
  */
 export function modelLoads(state: KernelState): ModelLoad[] {
-  const sums = new Map<string, Sums>();
-  const sumsOf = (target: string): Sums => {
+  const sums = new Map<Target, Sums>();
+  const sumsOf = (target: Target): Sums => {
     const found = sums.get(target) ?? noLoad();
     sums.set(target, found);
     return found;

@@ -2,7 +2,7 @@
  * The nodes that may get a process now, as placement looks at them: one device, and all of them for
  * a target.
  */
-import type { NodeId } from '@llmos/base';
+import type { NodeId, Target } from '@llmos/base';
 import { compareIds } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import type { DeviceView, EvictableProcess, NodeView } from '../placement/node-view';
@@ -43,7 +43,7 @@ export interface NodeSubject {
 /** In the order in which the nodes are given. */
 export function viewNodes(
   state: KernelState,
-  target: string,
+  target: Target,
   nodes: readonly NodeSubject[],
 ): NodeView[] {
   const siblings = new Map<NodeId, number>();

@@ -6,6 +6,7 @@
  * Bounds: no more are asked back than tasks of a higher class wait, and none more often than
  * `maxPreemptions` times. What is not preemptible ends soon by itself.
  */
+import type { Target } from '@llmos/base';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { freePermitsFor, type Process } from '../processes/process';
@@ -14,7 +15,7 @@ import { isMoreUrgent } from './run-queue';
 import { armTask, attemptRef } from '../tasks/task-moves';
 
 /** After everything that has a permit was sent. */
-export function preemptFor(state: KernelState, target: string): void {
+export function preemptFor(state: KernelState, target: Target): void {
   const head = state.queue.headOf(target);
   // What ends soon by itself stops nothing that takes long: it waits for the next permit.
   if (head === undefined || !isPreemptible(state, head) || head.spec.class === 'batch') return;

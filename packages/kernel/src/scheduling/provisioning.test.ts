@@ -1,4 +1,5 @@
 /** Who gets memory that comes free, and what finding that out costs. */
+import { asTarget } from '@llmos/base';
 import type { FunctionName, ProcessId } from '@llmos/base';
 import { CoreFixture, modelOf } from '../core-fixture';
 import { countedModels } from '../counted-models';
@@ -53,7 +54,7 @@ it('gives memory to who is the most urgent when it comes free, not to whom it wa
 
 it('leaves promised memory to the more urgent one, though another would fit already', () => {
   const { core, kept } = fullNode();
-  core.apply({ kind: 'model-changed', target: 'small@1', model: modelOf('small') });
+  core.apply({ kind: 'model-changed', target: asTarget('small@1'), model: modelOf('small') });
   core.apply(keep('kept', 0), { kind: 'kill-requested', pid: kept.to.pid });
   core.store(core.task(embed('first', { priority: 9 })), core.task(embed('small')));
   expect(core.take('start-process')).toEqual([]);
@@ -89,7 +90,7 @@ it('keeps replicas of the newest version where a spawn request named none', () =
   core.apply(keep('mini'));
   expect(startAll(core).map(({ target }) => target)).toEqual(['mini@1']);
   const model = { ...modelOf('mini'), version: '2', addedWallMs: 2 };
-  core.apply({ kind: 'model-changed', target: 'mini@2', model });
+  core.apply({ kind: 'model-changed', target: asTarget('mini@2'), model });
   expect(core.only('start-process').target).toBe('mini@2');
 });
 

@@ -6,7 +6,7 @@
  * deadlines: *not now* ends nothing. *Never* does: the model is gone, no node is large enough, or
  * every node that fits has failed it for good.
  */
-import type { ErrorBody, ProcessId } from '@llmos/base';
+import type { ErrorBody, ProcessId, Target } from '@llmos/base';
 import { assertNever, errorBody } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
@@ -62,7 +62,7 @@ function takeChanges(state: KernelState): void {
 }
 
 /** Stops what is too many of it; notes whether it is short. */
-function assess(state: KernelState, target: string, change: TargetChange): void {
+function assess(state: KernelState, target: Target, change: TargetChange): void {
   const { demand, catalog, processes } = state;
   if (demand.isEnding(target)) return;
   const isTarget = catalog.isTarget(target);
@@ -81,12 +81,12 @@ function assess(state: KernelState, target: string, change: TargetChange): void 
   }
 }
 
-function neededProcesses(state: KernelState, target: string): number {
+function neededProcesses(state: KernelState, target: Target): number {
   return Math.max(state.desired.of(target), state.queue.sizeOf(target) > 0 ? 1 : 0);
 }
 
 /** Whether it needs one more. */
-export function isShort(state: KernelState, target: string): boolean {
+export function isShort(state: KernelState, target: Target): boolean {
   const present = state.processes.ofTarget(target).filter((process) => {
     const current = process.state;
     // One that is stopped for failing is on its way: a second one would be no single flight.
@@ -97,7 +97,7 @@ export function isShort(state: KernelState, target: string): boolean {
 }
 
 /** Drops rows that nobody needs to restart, replicas beyond a lowered number, removed models. */
-function trim(state: KernelState, target: string): void {
+function trim(state: KernelState, target: Target): void {
   const processes = state.processes.ofTarget(target);
   const { killGraceMs: graceMs } = state.config;
   for (const process of processes) {
@@ -237,7 +237,7 @@ function memoryBlock(bytes: number, untilMs?: number): TargetBlock {
 /** The last reason of each node that failed it, as many as a message holds. */
 function failedBlock(
   state: KernelState,
-  target: string,
+  target: Target,
   outcome: { readonly kind: 'failing' | 'failed'; readonly untilMs: number },
 ): TargetBlock {
   const faults = state.faults.activeOf(target, state.now.nowMs);
@@ -252,7 +252,7 @@ function failedBlock(
  * Never, as far as is known: a node that fits may still be on its way back to a new leader, or from
  * a restart. The row of a lost node is kept for a while; until then it may come back.
  */
-export function canNeverStart(state: KernelState, target: string, bytes: number): boolean {
+export function canNeverStart(state: KernelState, target: Target, bytes: number): boolean {
   if (state.recovery.kind !== 'over') return false;
   const { nowMs } = state.now;
   const isAway = state.nodes
@@ -308,7 +308,7 @@ function nextProcessId(state: KernelState): ProcessId {
 }
 
 /** The most urgent ones first; where they are very many, later ticks go on. */
-function failQueued(state: KernelState, target: string, error: ErrorBody): void {
+function failQueued(state: KernelState, target: Target, error: ErrorBody): void {
   for (let ended = 0; ended < CORE_LIMITS.maxSweptPerTick && state.commits.hasRoom; ended += 1) {
     const task = state.queue.headOf(target);
     if (task === undefined) return;
@@ -317,7 +317,7 @@ function failQueued(state: KernelState, target: string, error: ErrorBody): void 
   if (state.queue.sizeOf(target) > 0) state.demand.end(target);
 }
 
-function infeasibleError(target: string, bytes: number, largestBytes: number): ErrorBody {
+function infeasibleError(target: Target, bytes: number, largestBytes: number): ErrorBody {
   const message =
     `${target} needs ${bytes} bytes; the largest device offers ${largestBytes} ` +
     'after its headroom';

@@ -1,5 +1,5 @@
 import type { TaskClass, TenantId } from '@llmos/base';
-import { NO_COST, seededRandom } from '@llmos/base';
+import { NO_COST, asTarget, seededRandom } from '@llmos/base';
 import { CoreFixture } from '../core-fixture';
 import type { Task } from '../tasks/task';
 import type { HeapEntry } from './indexed-heap';
@@ -20,7 +20,7 @@ function task(
     repeat: undefined,
     deadlineWallMs: 0,
     mayRunElsewhere: false,
-    target: 'echo',
+    target: asTarget('echo'),
     state: { kind: 'queued' },
     attempt: 1,
     uncountedAttempts: 0,
@@ -41,7 +41,7 @@ const pid = (name: string) => name as Parameters<RunQueue['bestFor']>[1];
 function drain(queue: RunQueue, process = 'p1'): number[] {
   const order: number[] = [];
   for (;;) {
-    const next = queue.bestFor('echo', pid(process));
+    const next = queue.bestFor(asTarget('echo'), pid(process));
     if (next === undefined) return order;
     queue.serve(next);
     queue.remove(next);
@@ -51,7 +51,7 @@ function drain(queue: RunQueue, process = 'p1'): number[] {
 
 function drainOrder(tasks: readonly Task[]): number[] {
   const all = new RunQueue();
-  for (const one of tasks) all.add(one, 'echo', undefined);
+  for (const one of tasks) all.add(one, asTarget('echo'), undefined);
   return drain(all);
 }
 
@@ -65,7 +65,7 @@ describe('run queue', () => {
       task(4, 'interactive', 0),
       task(5, 'standard', 7),
     ];
-    for (const one of tasks) queue.add(one, 'echo', undefined);
+    for (const one of tasks) queue.add(one, asTarget('echo'), undefined);
     expect(drain(queue)).toEqual([4, 3, 5, 2, 1]);
     expect(queue.size).toBe(0);
   });
@@ -73,8 +73,10 @@ describe('run queue', () => {
   it('tells what goes before a task, unless that is more than the bound', () => {
     const queue = new RunQueue();
     const tasks = Array.from({ length: 40 }, (_, index) => task(index + 1, 'batch', index % 10));
-    tasks.forEach((one, index) => queue.add(one, 'echo', index < 8 ? pid('p1') : undefined));
-    queue.add(task(41, 'interactive'), 'echo', pid('p2'));
+    tasks.forEach((one, index) =>
+      queue.add(one, asTarget('echo'), index < 8 ? pid('p1') : undefined),
+    );
+    queue.add(task(41, 'interactive'), asTarget('echo'), pid('p2'));
     const order = drainOrder(tasks);
     for (const one of tasks) {
       const ahead = queue.ahead(one, 100);
@@ -94,7 +96,7 @@ describe('run queue', () => {
     const tenants = ['a', 'a', 'a', 'a', 'b', 'b', 'c'];
     const tasks = tenants.map((tenant, index) => task(index + 1, 'standard', 5, tenant));
     tasks.push(task(8, 'interactive', 5, 'a'), task(9, 'standard', 6, 'b'), task(10, 'batch'));
-    for (const one of tasks) queue.add(one, 'echo', undefined);
+    for (const one of tasks) queue.add(one, asTarget('echo'), undefined);
     const ahead = tasks.map((one) => queue.ahead(one, 100));
     const order = drain(queue);
     expect(order).toEqual([8, 9, 7, 1, 5, 2, 6, 3, 4, 10]);
@@ -110,32 +112,32 @@ describe('run queue', () => {
     tenants.forEach((tenant, index) =>
       queue.add(
         task(index + 1, 'standard', 5, tenant),
-        'echo',
+        asTarget('echo'),
         index === 3 ? pid('p1') : undefined,
       ),
     );
     const next = (process: string, except?: string) =>
-      queue.bestFor('echo', pid(process), except as TenantId | undefined)?.spec.sequence;
+      queue.bestFor(asTarget('echo'), pid(process), except as TenantId | undefined)?.spec.sequence;
     expect([next('p1'), next('p1', 'a'), next('p1', 'b')]).toEqual([1, 3, 1]);
     expect(next('p2', 'b')).toBe(1);
-    queue.remove(queue.bestFor('echo', pid('p2'), 'a' as TenantId) as Task);
+    queue.remove(queue.bestFor(asTarget('echo'), pid('p2'), 'a' as TenantId) as Task);
     expect([next('p1', 'a'), next('p2', 'a')]).toEqual([4, undefined]);
   });
 
   it('gives pinned tasks only to their process, and everyone the shared ones', () => {
     const queue = new RunQueue();
-    queue.add(task(1, 'standard'), 'echo', pid('p1'));
-    queue.add(task(2, 'standard'), 'echo', undefined);
-    expect(queue.bestFor('echo', pid('p2'))?.spec.sequence).toBe(2);
-    expect(queue.bestFor('echo', pid('p1'))?.spec.sequence).toBe(1);
-    queue.unpin('echo', pid('p1'));
+    queue.add(task(1, 'standard'), asTarget('echo'), pid('p1'));
+    queue.add(task(2, 'standard'), asTarget('echo'), undefined);
+    expect(queue.bestFor(asTarget('echo'), pid('p2'))?.spec.sequence).toBe(2);
+    expect(queue.bestFor(asTarget('echo'), pid('p1'))?.spec.sequence).toBe(1);
+    queue.unpin(asTarget('echo'), pid('p1'));
     expect(drain(queue, 'p2')).toEqual([1, 2]);
   });
 
   it('takes tasks out of the middle without losing others', () => {
     const queue = new RunQueue();
     const tasks = [1, 2, 3, 4, 5].map((sequence) => task(sequence, 'standard'));
-    for (const one of tasks) queue.add(one, 'echo', undefined);
+    for (const one of tasks) queue.add(one, asTarget('echo'), undefined);
     for (const one of [tasks[1], tasks[3]]) if (one !== undefined) queue.remove(one);
     expect(queue.countsByClass()).toEqual({ interactive: 0, standard: 3, batch: 0 });
     expect(drain(queue)).toEqual([1, 3, 5]);

@@ -6,7 +6,7 @@
  * in the shared one; a line is one of each tenant that waits in it. Every change is O(log n). Sole
  * writer of its lines; tells each change.
  */
-import type { ProcessId, TaskClass, TenantId } from '@llmos/base';
+import type { ProcessId, Target, TaskClass, TenantId } from '@llmos/base';
 import { MAX_PRIORITY, TASK_CLASSES, classRank, compareUrgency } from '@llmos/base';
 import type { Task } from '../tasks/task';
 import { IndexedHeap, type HeapEntry } from './indexed-heap';
@@ -33,7 +33,7 @@ interface TenantLine extends HeapEntry {
   servedAt: number;
 }
 interface Line {
-  readonly target: string;
+  readonly target: Target;
   readonly byTurn: IndexedHeap<TenantLine>;
   readonly byTenant: Map<TenantId, TenantLine>;
   readonly counts: Record<TaskClass, number>;
@@ -53,15 +53,15 @@ interface TargetLines {
 /** What the queue tells, after it has changed. */
 export interface QueueListener {
   /** A task may be taken that could not be taken before, by this process at least. */
-  readonly onOffer: (target: string) => void;
+  readonly onOffer: (target: Target) => void;
   /** So many wait now; the most urgent one may be another. */
-  readonly onChange: (target: string, size: number) => void;
+  readonly onChange: (target: Target, size: number) => void;
 }
 
 const NOBODY: QueueListener = { onOffer: () => undefined, onChange: () => undefined };
 
 export class RunQueue {
-  private readonly lines = new Map<string, TargetLines>();
+  private readonly lines = new Map<Target, TargetLines>();
   private readonly places = new Map<number, Place>();
   private readonly counts = { interactive: 0, standard: 0, batch: 0 };
   private turns = 0;
@@ -76,7 +76,7 @@ export class RunQueue {
     return { ...this.counts };
   }
 
-  sizeOf(target: string): number {
+  sizeOf(target: Target): number {
     return this.lines.get(target)?.size ?? 0;
   }
 
@@ -85,11 +85,11 @@ export class RunQueue {
   }
 
   /** Targets that have a task waiting. */
-  targets(): string[] {
+  targets(): Target[] {
     return [...this.lines.keys()];
   }
 
-  add(task: Task, target: string, pinnedTo: ProcessId | undefined): void {
+  add(task: Task, target: Target, pinnedTo: ProcessId | undefined): void {
     const lines = this.linesOf(target);
     const line = pinnedTo === undefined ? lines.shared : pinnedLine(lines, target, pinnedTo);
     const { sequence } = task.spec;
@@ -126,13 +126,13 @@ export class RunQueue {
   }
 
   /** What this process should run next: its own or a shared task, of anyone but that tenant. */
-  bestFor(target: string, pid: ProcessId, except?: TenantId): Task | undefined {
+  bestFor(target: Target, pid: ProcessId, except?: TenantId): Task | undefined {
     const lines = this.lines.get(target);
     return moreUrgentOf(headOf(lines?.shared, except), headOf(lines?.pinned.get(pid), except));
   }
 
   /** The most urgent task of a target, whoever may run it. */
-  headOf(target: string): Task | undefined {
+  headOf(target: Target): Task | undefined {
     const lines = this.lines.get(target);
     let head = headOf(lines?.shared);
     for (const line of lines?.pinned.values() ?? []) head = moreUrgentOf(head, headOf(line));
@@ -140,7 +140,7 @@ export class RunQueue {
   }
 
   /** How many tasks of higher classes than this one the process could take next. */
-  countAbove(target: string, pid: ProcessId, than: TaskClass): number {
+  countAbove(target: Target, pid: ProcessId, than: TaskClass): number {
     const lines = this.lines.get(target);
     let count = 0;
     for (const each of TASK_CLASSES) {
@@ -151,7 +151,7 @@ export class RunQueue {
   }
 
   /** Those of the targets that have tasks, in the order of their most urgent one. */
-  byUrgency(targets: Iterable<string>): string[] {
+  byUrgency(targets: Iterable<Target>): Target[] {
     const heads = [...targets].flatMap((target) => {
       const head = this.headOf(target);
       return head === undefined ? [] : [{ target, head }];
@@ -187,7 +187,7 @@ export class RunQueue {
   }
 
   /** The process is gone: its tasks may go anywhere. */
-  unpin(target: string, pid: ProcessId): void {
+  unpin(target: Target, pid: ProcessId): void {
     const lines = this.lines.get(target);
     const line = lines?.pinned.get(pid);
     if (lines === undefined || line === undefined) return;
@@ -201,7 +201,7 @@ export class RunQueue {
     this.listener.onOffer(target);
   }
 
-  private linesOf(target: string): TargetLines {
+  private linesOf(target: Target): TargetLines {
     let lines = this.lines.get(target);
     if (lines === undefined) {
       lines = { shared: createLine(target), pinned: new Map(), size: 0 };
@@ -216,7 +216,7 @@ function rankOf({ spec }: Task): number {
   return classRank(spec.class) * (MAX_PRIORITY + 1) + MAX_PRIORITY - spec.priority;
 }
 
-function createLine(target: string): Line {
+function createLine(target: Target): Line {
   return {
     target,
     byTurn: new IndexedHeap(isBefore),
@@ -309,7 +309,7 @@ function countBefore(
   return count > most ? undefined : count;
 }
 
-function pinnedLine(lines: TargetLines, target: string, pid: ProcessId): Line {
+function pinnedLine(lines: TargetLines, target: Target, pid: ProcessId): Line {
   let line = lines.pinned.get(pid);
   if (line === undefined) {
     line = createLine(target);

@@ -6,6 +6,7 @@
  *
  * What comes later and is more urgent, or makes room by preemption, is not foreseen.
  */
+import type { Target } from '@llmos/base';
 import { RecentMap } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
@@ -25,14 +26,14 @@ interface Service {
 
 /** Of each target. Written as attempts begin and end. */
 export class ServiceTimes {
-  private readonly services = new RecentMap<string, Service>(CORE_LIMITS.maxServiceTimes);
+  private readonly services = new RecentMap<Target, Service>(CORE_LIMITS.maxServiceTimes);
 
-  began(target: string, nowMs: number): void {
+  began(target: Target, nowMs: number): void {
     const service = this.services.get(target);
     if (service !== undefined) service.movedAtMs = nowMs;
   }
 
-  measured(target: string, durationMs: number, nowMs: number): void {
+  measured(target: Target, durationMs: number, nowMs: number): void {
     const before = this.services.get(target);
     const count = Math.min((before?.count ?? 0) + 1, CORE_LIMITS.serviceWindow);
     const meanMs = (before?.meanMs ?? 0) + (durationMs - (before?.meanMs ?? 0)) / count;
@@ -44,7 +45,7 @@ export class ServiceTimes {
    *
    * @param agesMs of the attempts that run, together.
    */
-  meanMs(target: string, nowMs: number, agesMs: number): number | undefined {
+  meanMs(target: Target, nowMs: number, agesMs: number): number | undefined {
     const service = this.services.get(target);
     if (service === undefined || service.count < CORE_LIMITS.leastServices) return undefined;
     if (nowMs - service.measuredAtMs > CORE_LIMITS.serviceMemoryMs) return undefined;
@@ -108,7 +109,7 @@ function agesOf(state: KernelState, sequences: readonly number[]): number {
 }
 
 /** Those that it may go to. */
-function processesFor(state: KernelState, task: Task, target: string): readonly Process[] {
+function processesFor(state: KernelState, task: Task, target: Target): readonly Process[] {
   const affine = affineProcess(state, task);
   return affine === undefined ? state.processes.ofTarget(target) : [affine];
 }

@@ -10,6 +10,7 @@ import {
   LlmosError,
   encodeJson,
   formatModelRef,
+  modelTarget,
   parseModelRef,
   quoteShort,
 } from '@llmos/base';
@@ -79,7 +80,7 @@ export class ModelRegistrar {
   /** Whoever is told of a model may use it at once: the watch shows it a moment after the write. */
   private untilKnown(model: ModelRegistration): Promise<void> {
     const { registry } = this.options;
-    const isKnown = (): boolean => registry.modelOf(formatModelRef(model)) !== undefined;
+    const isKnown = (): boolean => registry.modelOf(modelTarget(model)) !== undefined;
     if (isKnown()) return Promise.resolve();
     return new Promise((resolve) => {
       const end = (): void => {

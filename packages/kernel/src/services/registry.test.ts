@@ -1,4 +1,4 @@
-import { silentLogger } from '@llmos/base';
+import { asTarget, silentLogger } from '@llmos/base';
 import { modelOf } from '../core-fixture';
 import { countedModels } from '../counted-models';
 import type { RegistryEvent } from '../kernel-event';
@@ -9,8 +9,8 @@ it('tells who follows it all there is, then each change alone', () => {
   registry.applyModels({ kind: 'models-changed', models: [modelOf('b'), modelOf('a')] });
   const told: RegistryEvent[] = [];
   const stop = registry.follow((event) => void told.push(event));
-  const added = { kind: 'model-changed', target: 'c@1', model: modelOf('c') } as const;
-  const removed = { kind: 'model-changed', target: 'a@1', model: undefined } as const;
+  const added = { kind: 'model-changed', target: asTarget('c@1'), model: modelOf('c') } as const;
+  const removed = { kind: 'model-changed', target: asTarget('a@1'), model: undefined } as const;
   registry.applyModels(added);
   registry.applyModels(removed);
   stop();
@@ -36,7 +36,11 @@ it('takes in a change, and finds a target, without going over all of very many m
   const registry = new Registry(silentLogger);
   registry.applyModels({ kind: 'models-changed', models });
   const looks = looksAt(() => {
-    registry.applyModels({ kind: 'model-changed', target: 'new@1', model: modelOf('new') });
+    registry.applyModels({
+      kind: 'model-changed',
+      target: asTarget('new@1'),
+      model: modelOf('new'),
+    });
     expect(registry.resolveTarget('new')).toBe('new@1');
     expect(registry.resolveTarget('model-0700')).toBe('model-0700@1');
     expect(registry.versionsOf('model-0701')).toHaveLength(1);

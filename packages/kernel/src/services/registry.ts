@@ -99,7 +99,7 @@ export class Registry {
   }
 
   /** @param target `name@version`. */
-  modelOf(target: string): ModelRegistration | undefined {
+  modelOf(target: Target): ModelRegistration | undefined {
     return this.modelIndex.get(target);
   }
 

@@ -19,7 +19,7 @@ export interface ModelChanges {
 
 /** What of the catalog has changed: one model, or anything. */
 export type CatalogChange =
-  | { readonly kind: 'model'; readonly name: string; readonly target: string }
+  | { readonly kind: 'model'; readonly name: string; readonly target: Target }
   | { readonly kind: 'any' };
 
 /** Tells each change, after it was made. */
@@ -57,7 +57,7 @@ export class Catalog {
   }
 
   /** @param model undefined where the target is gone. */
-  replaceModel(target: string, model: ModelRegistration | undefined): ModelChanges {
+  replaceModel(target: Target, model: ModelRegistration | undefined): ModelChanges {
     const before = this.models.get(target);
     const name = model?.name ?? before?.name;
     if (name === undefined) return { gone: [], changed: [] };
@@ -79,12 +79,12 @@ export class Catalog {
     return this.functions.get(functionName)?.traits ?? NO_TRAITS;
   }
 
-  model(target: string): ModelRegistration | undefined {
+  model(target: Target): ModelRegistration | undefined {
     return this.models.get(target);
   }
 
   /** Whether a process of this target may exist. */
-  isTarget(target: string): boolean {
+  isTarget(target: Target): boolean {
     return this.models.has(target) || isProgram(target);
   }
 

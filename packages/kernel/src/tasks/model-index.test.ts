@@ -1,3 +1,4 @@
+import { asTarget } from '@llmos/base';
 import type { ModelRegistration } from '@llmos/base';
 import { modelOf } from '../core-fixture';
 import { countedModels } from '../counted-models';
@@ -28,9 +29,9 @@ it('knows the newest version of a name, also when it went', () => {
   index.replaceAll([version('a', '1', 1), version('a', '2', 2), version('ab', '3', 3)]);
   expect(index.newestOf('a')?.version).toBe('2');
   expect(index.versionsOf('a').map(targetOf)).toEqual(['a@1', 'a@2']);
-  index.replace('a@2', undefined);
+  index.replace(asTarget('a@2'), undefined);
   expect(index.newestOf('a')?.version).toBe('1');
-  index.replace('a@1', undefined);
+  index.replace(asTarget('a@1'), undefined);
   expect([index.newestOf('a'), index.versionsOf('a'), targets(index)]).toEqual([
     undefined,
     [],
@@ -43,15 +44,15 @@ it('puts a registration that changed where it belongs now, and has it once', () 
   index.replaceAll([version('a', '1', 1), version('a', '2', 2)]);
   put(index, version('a', '1', 3));
   expect(targets(index)).toEqual(['a@2', 'a@1']);
-  expect(index.get('a@1')?.addedWallMs).toBe(3);
+  expect(index.get(asTarget('a@1'))?.addedWallMs).toBe(3);
 });
 
 it('leaves as it was what it has handed out, and takes no notice of what it never had', () => {
   const index = new ModelIndex();
   index.replaceAll([modelOf('a'), modelOf('b')]);
   const before = index.all();
-  index.replace('c@1', undefined);
-  index.replace('a@1', undefined);
+  index.replace(asTarget('c@1'), undefined);
+  index.replace(asTarget('a@1'), undefined);
   expect(before.map(targetOf)).toEqual(['a@1', 'b@1']);
   expect(targets(index)).toEqual(['b@1']);
 });
@@ -62,7 +63,7 @@ it('looks at few of very many models where one changes or is asked for', () => {
   index.replaceAll(models);
   const looks = looksAt(() => {
     put(index, modelOf('model-0500x'));
-    index.replace('model-1500@1', undefined);
+    index.replace(asTarget('model-1500@1'), undefined);
     expect(index.versionsOf('model-0700')).toHaveLength(1);
     expect(index.newestOf('model-0700')?.name).toBe('model-0700');
   });

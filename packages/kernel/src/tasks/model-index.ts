@@ -13,7 +13,7 @@ export function targetOf(model: ModelRegistration): Target {
 }
 
 export class ModelIndex {
-  private byTarget = new Map<string, ModelRegistration>();
+  private byTarget = new Map<Target, ModelRegistration>();
   /** Never changed in place: whoever was given it keeps what it was. */
   private inOrder: readonly ModelRegistration[] = [];
 
@@ -23,7 +23,7 @@ export class ModelIndex {
   }
 
   /** @param model undefined where the target is gone. */
-  replace(target: string, model: ModelRegistration | undefined): void {
+  replace(target: Target, model: ModelRegistration | undefined): void {
     const before = this.byTarget.get(target);
     if (before !== undefined) {
       this.byTarget.delete(target);
@@ -34,11 +34,11 @@ export class ModelIndex {
     this.inOrder = this.inOrder.toSpliced(firstAtOrAfter(this.inOrder, model), 0, model);
   }
 
-  get(target: string): ModelRegistration | undefined {
+  get(target: Target): ModelRegistration | undefined {
     return this.byTarget.get(target);
   }
 
-  has(target: string): boolean {
+  has(target: Target): boolean {
     return this.byTarget.has(target);
   }
 

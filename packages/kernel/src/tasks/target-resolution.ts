@@ -5,7 +5,7 @@
  * first: a model of the same name is reached by its version.
  */
 import type { ModelRef, ModelRegistration, Target } from '@llmos/base';
-import { BUILT_IN_FUNCTIONS, formatModelRef, parseModelRef, programTarget } from '@llmos/base';
+import { BUILT_IN_FUNCTIONS, modelTarget, parseModelRef, programTarget } from '@llmos/base';
 import { targetOf, type ModelIndex } from './model-index';
 
 export type KnownModels = Pick<ModelIndex, 'get' | 'newestOf'>;
@@ -33,5 +33,6 @@ export function resolveTarget(text: string, models: KnownModels): Target | undef
 
 /** A name without a version means the newest one. */
 export function resolveModel(ref: ModelRef, models: KnownModels): ModelRegistration | undefined {
-  return ref.version === undefined ? models.newestOf(ref.name) : models.get(formatModelRef(ref));
+  const { name, version } = ref;
+  return version === undefined ? models.newestOf(name) : models.get(modelTarget({ name, version }));
 }

@@ -34,7 +34,8 @@ export function endStopped(state: KernelState, task: Task, reason: StopReason): 
 
 /** Why no process could take it so far. */
 function blockOf(state: KernelState, task: Task): TargetBlock | undefined {
-  const { target = '' } = task;
+  const { target } = task;
+  if (target === undefined) return undefined;
   const isServed = state.processes.ofTarget(target).some(isServing);
   return task.state.kind !== 'queued' || isServed ? undefined : state.blocks.get(target);
 }

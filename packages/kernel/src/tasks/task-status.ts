@@ -66,7 +66,8 @@ type Standing = Pick<
 
 /** In line: for a process, or its turn in one. */
 function standing(state: KernelState, task: Task): Standing {
-  const target = task.target ?? '';
+  const { target } = task;
+  if (target === undefined) return { waitsFor: 'process' };
   const isReady = state.processes
     .ofTarget(target)
     .some((process) => process.state.kind === 'ready' && process.isReconciled);

@@ -4,7 +4,15 @@
  * A task passes: looking-up → unrouted → blocked | held | queued → running → between-attempts →
  * committing → settling → gone, with backing-off and dead-lettering on the way of those that fail.
  */
-import type { AttemptCost, CallerId, ErrorBody, NodeId, ProcessId, Result } from '@llmos/base';
+import type {
+  AttemptCost,
+  CallerId,
+  ErrorBody,
+  NodeId,
+  ProcessId,
+  Result,
+  Target,
+} from '@llmos/base';
 import { assertNever } from '@llmos/base';
 import type { AttemptFailure, TaskSpec } from './task-spec';
 
@@ -89,7 +97,7 @@ export interface Task {
   /** May have run under an earlier leader, and was not dispatched by this one. */
   mayRunElsewhere: boolean;
   /** `name@version` or a built-in program, once routed. */
-  target: string | undefined;
+  target: Target | undefined;
   state: TaskState;
   /** Number of the current attempt, or of the next one while none runs; from 1. */
   attempt: number;

@@ -13,7 +13,7 @@
  *   counts: any of these messages may be lost, and the agent learns of each end by it alone.
  * - H5: a host whose channel closes ends at once: nobody would stop it later.
  */
-import type { ErrorCode, LogLevel, ModelManifest, NodeId, ProcessId } from '@llmos/base';
+import type { ErrorCode, LogLevel, ModelManifest, NodeId, ProcessId, Target } from '@llmos/base';
 import type { ContextCounts } from './thread-protocol';
 
 export interface HostModel {
@@ -27,7 +27,7 @@ export interface HostSpec {
   readonly pid: ProcessId;
   readonly incarnation: number;
   /** `name@version`, or the name of a built-in program. */
-  readonly target: string;
+  readonly target: Target;
   /** NATS. */
   readonly servers: readonly string[];
   readonly logLevel: LogLevel;

@@ -1,3 +1,4 @@
+import { asTarget } from '@llmos/base';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ const SPEC: HostSpec = {
   node: 'n1' as NodeId,
   pid: 'p1-1' as ProcessId,
   incarnation: 1,
-  target: 'echo',
+  target: asTarget('echo'),
   servers: [],
   logLevel: 'silent',
   device: 'cpu',

@@ -1,4 +1,4 @@
-import { asEpoch, silentLogger } from '@llmos/base';
+import { asEpoch, asTarget, silentLogger } from '@llmos/base';
 import type { NodeRegistration, ProcessId, ReceivedCommand } from '@llmos/base';
 import { EpochGate } from '@llmos/process';
 import type { Alarm } from '../ports/alarm';
@@ -197,7 +197,7 @@ describe('kernel session', () => {
     const { session, orders, last, leader } = setUp();
     leader.epoch = 5;
     session.follow({ url: 'a:1', epoch: 5 });
-    const spec = { unreadable: 'device is "x"', target: 'm@1' };
+    const spec = { unreadable: 'device is "x"', target: asTarget('m@1') };
     last().events.command(5, { kind: 'start', pid: 'p1-1' as ProcessId, incarnation: 1, spec });
     await settled();
     expect(orders).toEqual(['refuse p1-1: device is "x"']);

@@ -20,6 +20,7 @@ import type {
   ProcessId,
   ReceivedCommand,
   ReportedProcess,
+  Target,
 } from '@llmos/base';
 import { backoffMs } from '@llmos/base';
 import { AGENT_LIMITS } from '../limits';
@@ -232,7 +233,6 @@ export class KernelSession {
   }
 }
 
-function refusedOrder(pid: ProcessId, incarnation: number, target: string) {
-  const name = target === '' ? 'unknown' : target.slice(0, 129);
-  return { pid, incarnation, spec: { target: name, device: 'cpu', reservedBytes: 0 } };
+function refusedOrder(pid: ProcessId, incarnation: number, target: Target) {
+  return { pid, incarnation, spec: { target, device: 'cpu', reservedBytes: 0 } };
 }

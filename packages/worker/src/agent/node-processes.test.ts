@@ -1,5 +1,5 @@
 import type { ModelRegistration, NodeId, ProcessId, ReportedProcess } from '@llmos/base';
-import { LlmosError } from '@llmos/base';
+import { LlmosError, asTarget } from '@llmos/base';
 import type { HeldPackage } from '../models/model-cache';
 import type { HostEvents } from './host-supervisor';
 import { NodeProcesses } from './node-processes';
@@ -42,7 +42,7 @@ function setUp() {
     },
   });
   const start = (incarnation = 1, model?: ModelRegistration): void => {
-    const spec = { target: 'echo', device: 'cpu', reservedBytes: 0 };
+    const spec = { target: asTarget('echo'), device: 'cpu', reservedBytes: 0 };
     processes.start({
       pid: PID,
       incarnation,

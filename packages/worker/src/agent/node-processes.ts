@@ -13,6 +13,7 @@ import type {
   ReportedMemory,
   ReportedProcess,
 } from '@llmos/base';
+import { programTarget } from '@llmos/base';
 import type { HostCounts } from '../actors/host-protocol';
 import { AGENT_LIMITS } from '../limits';
 import type { ProcessOrder, NodeProcessParts } from './node-process';
@@ -140,4 +141,4 @@ function idOf({ pid, incarnation }: ProcessOrder) {
   return { pid, incarnation };
 }
 
-const UNKNOWN: ProcessSpec = { target: 'unknown', device: 'cpu', reservedBytes: 0 };
+const UNKNOWN: ProcessSpec = { target: programTarget('unknown'), device: 'cpu', reservedBytes: 0 };

@@ -6,7 +6,7 @@ import type {
   OnSkipped,
   SpawnRequest,
 } from '@llmos/base';
-import { BUCKETS, LlmosError, decodeJson, encodeJson, quoteShort } from '@llmos/base';
+import { BUCKETS, LlmosError, decodeJson, encodeJson, modelTarget, quoteShort } from '@llmos/base';
 import type {
   BucketReading,
   BucketRow,
@@ -201,7 +201,9 @@ export function modelsEvent(
 ): ModelsEvent {
   if (change === undefined) return { kind: 'models-changed', models: [...rows.values()] };
   const { key } = change;
-  return { kind: 'model-changed', target: key.replace('/', '@'), model: rows.get(key) };
+  const [name = '', ...version] = key.split('/');
+  const target = modelTarget({ name, version: version.join('/') });
+  return { kind: 'model-changed', target, model: rows.get(key) };
 }
 
 /** What was deleted, or can't be read, is none. */
