@@ -1,6 +1,6 @@
 /** What a command gets from whoever runs it, and the options that every command has. */
 import type { Command } from 'commander';
-import { LlmosError } from '@llmos/base';
+import { LlmosError, settlesWithin } from '@llmos/base';
 import type { LlmosClient } from '@llmos/sdk';
 import { withClient } from './connection';
 import type { CommonOptions, Environment } from './connection';
@@ -57,18 +57,8 @@ export function useSystem(
 
 /** What heeds the signal ends by itself, cancelling its task; the rest is not waited for. */
 async function unlessInterrupted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = whenAborted(signal).then(
-    () =>
-      new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(interrupted()), CLI_LIMITS.interruptGraceMs);
-      }),
-  );
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  await Promise.race([work, whenAborted(signal)]);
+  if (!(await settlesWithin(work, CLI_LIMITS.interruptGraceMs))) throw interrupted();
 }
 
 /** Examples below a command's help. */

@@ -107,18 +107,23 @@ it('takes as much as a call may have to say', async () => {
   expect(answer).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
 });
 
-it('refuses cancels while the loop has no room for them, and says when to ask again', async () => {
+it('refuses what makes an event while the loop has no room, and says when to ask again', async () => {
   let isFull = true;
-  const { cancel, delivered } = setUp({ store, isLeading: () => true, isFull: () => isFull });
+  const { call, cancel, delivered } = setUp({ store, isLeading: () => true, isFull: () => isFull });
   const { retryAfterMs } = EDGE_LIMITS;
-  expect(await cancel('t1')).toMatchObject({
+  const tooMany = {
     ok: false,
     error: { code: 'RESOURCE_EXHAUSTED', retryable: true, details: { retryAfterMs } },
-  });
+  };
+  const spawn = { model: 'echo', replicas: 1 };
+  expect(await cancel('t1')).toMatchObject(tooMany);
+  expect(await call('spawn', spawn)).toMatchObject(tooMany);
+  expect(await call('kill', { pid: 'p1' })).toMatchObject(tooMany);
   expect(delivered).toEqual([]);
   isFull = false;
   expect(await cancel('t1')).toMatchObject({ ok: true });
-  expect(delivered).toHaveLength(1);
+  expect(await call('spawn', spawn)).toMatchObject({ ok: true });
+  expect(delivered).toHaveLength(2);
 });
 
 it('does for an operator alone what all tenants share', async () => {

@@ -43,7 +43,7 @@ export interface SystemServiceOptions {
   readonly attachService: Pick<AttachService, 'attach'>;
   readonly store: Pick<RegistryStore, 'writeDesired'>;
   readonly deliver: (event: KernelEvent) => void;
-  /** So many events wait that no cancel is taken any more. */
+  /** So many events wait that nothing is taken any more that makes one. */
   readonly isFull: () => boolean;
   readonly now: () => Instant;
   readonly info: () => Promise<SystemInfo>;
@@ -55,6 +55,9 @@ export interface SystemServiceOptions {
   readonly counters: KernelCounters;
   readonly log: Logger;
 }
+
+/** Those that the loop hears of. */
+const EVENT_CALLS: ReadonlySet<SystemCallName> = new Set(['spawn', 'kill']);
 
 type Output<Name extends SystemCallName> = SystemCalls[Name]['output'];
 type Handlers = {
@@ -101,6 +104,7 @@ function handleCall(
   if ('code' in checked) return refuse(options, request, checked);
   const { call, principal, value } = checked;
   if (call === 'kill' && !options.isLeading()) return;
+  if (EVENT_CALLS.has(call) && options.isFull()) return refuse(options, request, tooMany());
   // Each handler takes the request that its schema has just checked.
   const handler = handlers[call] as (value: unknown, principal: Principal) => unknown;
   const output = run(() => handler(value, principal));

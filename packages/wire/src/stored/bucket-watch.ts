@@ -9,7 +9,7 @@
  * - B3: rows are given only when they are complete.
  * Its consumer lives in the server's memory and asks for no acknowledgements.
  */
-import { GUARD_LIMITS, decodeJson, encodeJson, isRecord } from '@llmos/base';
+import { GUARD_LIMITS, decodeJson, encodeJson, isRecord, settlesWithin } from '@llmos/base';
 import type { Logger, OnSkipped } from '@llmos/base';
 import { BucketRows } from './bucket-rows';
 import type { Delivery } from './delivery';
@@ -96,17 +96,10 @@ export async function readBucket<T>(
 ): Promise<ReadonlyMap<string, T>> {
   let rows: ReadonlyMap<string, T> = new Map();
   const watch = new RunningWatch({ ...options, onRows: (read) => (rows = read) });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`bucket ${options.bucket} can't be read: ${watch.lastReason}`));
-    }, limitMs);
-  });
   try {
-    await Promise.race([watch.ready, late]);
-    return rows;
+    if (await settlesWithin(watch.ready, limitMs)) return rows;
+    throw new Error(`bucket ${options.bucket} can't be read: ${watch.lastReason}`);
   } finally {
-    clearTimeout(timer);
     watch.close();
   }
 }
