@@ -11,6 +11,7 @@ import {
   parseResultSubject,
   parseTenantTask,
   resultPlaces,
+  taskIdOfSequence,
 } from '@llmos/base';
 import { resultOf, textOf, tokenOf, tokensOf } from './node/executor';
 import type { Scenario } from './scenario';
@@ -34,6 +35,21 @@ export function resultIn(world: World, { tenant, id }: Named): StoredMessage | u
 
 export function hasResult(world: World, of: Named): boolean {
   return resultIn(world, of) !== undefined;
+}
+
+/** Its own: the result of its id where that is this task's, or the one under its number. */
+function hasOwnResult(world: World, task: PublishedTask): boolean {
+  const stored = resultIn(world, task);
+  // A cancel names an id, and ends whatever comes in under it.
+  const isAny = world.cancelled.has(nameOf(task));
+  if (stored !== undefined && (isAny || isOf(stored, task))) return true;
+  return hasResult(world, { tenant: task.tenant, id: taskIdOfSequence(task.sequence) });
+}
+
+/** One that says nothing of its task was stored before the task came in. */
+function isOf({ header }: StoredMessage, task: PublishedTask): boolean {
+  const identity = header?.has(HEADERS.digest) === true ? header.get(HEADERS.digest) : undefined;
+  return identity === undefined || task.identity === undefined || identity === task.identity;
 }
 
 function isRefusal({ header }: StoredMessage): boolean {
@@ -69,9 +85,13 @@ export class Judgement {
     const name = nameOf(task);
     this.onAcknowledged(name, epoch);
     const isTwinLeft = world.tasks.some(
-      (other) => other !== task && nameOf(other) === name && !other.isAcknowledged,
+      (other) =>
+        other !== task &&
+        nameOf(other) === name &&
+        other.identity === task.identity &&
+        !other.isAcknowledged,
     );
-    if (!hasResult(world, task) && !isTwinLeft) {
+    if (!hasOwnResult(world, task) && !isTwinLeft) {
       world.report(`K6: ${name} was acknowledged without a result`);
     }
     task.isAcknowledged = true;
@@ -105,7 +125,7 @@ export class Judgement {
     }
     const isByProcess = message.header?.has(HEADERS.attempt) === true;
     if (!isByProcess) return;
-    const task = this.world.tasks.find((each) => nameOf(each) === name);
+    const task = this.world.tasks.find((each) => nameOf(each) === name && isOf(message, each));
     if (task === undefined) return this.world.report(`${name} has a result and was never stored`);
     this.judgeOrder(task);
     const result = parseResult(message.data);
@@ -121,10 +141,18 @@ export class Judgement {
     const early = world.tasks
       .filter((other) => other.sequence < task.sequence && other.headers.get(HEADERS.key) === key)
       .filter((other) => other.class === task.class && other.tenant === task.tenant)
-      .filter((other) => isReadable(other) && !hasResult(world, other));
+      .filter((other) => isReadable(other) && !this.isLate(other) && !hasOwnResult(world, other));
     if (early.length === 0) return;
     const names = early.map(nameOf).join(', ');
     world.report(`${nameOf(task)} has a result before ${names} of its key`);
+  }
+
+  /** Its id belongs to another task: it ends at once, in no line. */
+  private isLate(task: PublishedTask): boolean {
+    const name = nameOf(task);
+    return this.world.tasks.some(
+      (other) => other !== task && nameOf(other) === name && other.identity !== task.identity,
+    );
   }
 
   /** Each chunk goes on where the last one of its stream ended, with the tokens of the task. */
@@ -154,7 +182,7 @@ export class Judgement {
     const { world } = this;
     for (const task of world.tasks) {
       const name = nameOf(task);
-      if (!hasResult(world, task)) world.report(`${name} has no result`);
+      if (!hasOwnResult(world, task)) world.report(`${name} has no result`);
       if (!task.isAcknowledged) {
         world.report(`${name} (${task.sequence}) is not acknowledged: ${statusOf(task)}`);
       }
@@ -167,6 +195,7 @@ export class Judgement {
       }
     }
     if (isCalm(scenario)) this.judgeCalm();
+    if (isIntakeInOrder(scenario)) this.judgeClashes();
   }
 
   /** A generation that succeeded has all its tokens in its stream. */
@@ -180,10 +209,25 @@ export class Judgement {
     }
   }
 
+  /** An id belongs to the first task in the stream that has it. */
+  private judgeClashes(): void {
+    const firsts = new Map<string, PublishedTask>();
+    for (const task of this.world.tasks) {
+      const name = nameOf(task);
+      const first = firsts.get(name);
+      if (first === undefined) firsts.set(name, task);
+      const stored = resultIn(this.world, task);
+      if (first === undefined || stored === undefined || isOf(stored, first)) continue;
+      if (this.world.cancelled.has(name)) continue;
+      this.world.report(`${name} is the result of a later task than the first of that id`);
+    }
+  }
+
   /** Lost messages alone fail no task. */
   private judgeCalm(): void {
     for (const task of this.world.tasks) {
       const stored = resultIn(this.world, task);
+      if (stored !== undefined && !isOf(stored, task)) continue;
       const isFailed = stored === undefined || !parseResult(stored.data).ok;
       if (task.script.kind === 'succeeds' && isFailed) {
         this.world.report(`${nameOf(task)} failed although nothing but messages was lost`);
@@ -195,6 +239,11 @@ export class Judgement {
 /** One that can't be read belongs to no key. */
 function isReadable(task: PublishedTask): boolean {
   return task.headers.get(HEADERS.priority) !== 'many';
+}
+
+/** Nothing is taken in ahead of what was stored before it, or again after it. */
+function isIntakeInOrder({ callRate, faults }: Scenario): boolean {
+  return callRate + faults.intakeBreaks + faults.takeovers === 0;
 }
 
 function isCalm(scenario: Scenario): boolean {

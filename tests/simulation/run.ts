@@ -1,5 +1,7 @@
 /** `npm run sim`: replays one seed with its trace, or looks for seeds that fail. */
-import { LOSSY_300 } from './scenario';
+import { seededRandom } from '@llmos/base';
+import { LOSSY_300, manyModels } from './scenario';
+import { countTableWork } from './table-work';
 import { simulate, type SimulationOutcome } from './simulation';
 
 const HELP = `Runs simulated systems around the real core.
@@ -8,11 +10,12 @@ const HELP = `Runs simulated systems around the real core.
   npm run sim -- --seeds 500 --from 9000  seeds 9000 to 9499
   npm run sim -- --replay 42              one seed, with the trace of its events
   npm run sim -- --lossy 1                300 tasks while a tenth of all messages is lost
+  npm run sim -- --many 1                 500 models on 50 nodes, and what that costs
 
 Exits with 1 where a seed fails, with 2 where an option can't be read.`;
 
 interface Command {
-  readonly kind: 'help' | 'replay' | 'seeds' | 'lossy';
+  readonly kind: 'help' | 'replay' | 'seeds' | 'lossy' | 'many';
   readonly value: number;
   readonly from: number;
 }
@@ -27,6 +30,7 @@ function parseCommand(args: readonly string[]): Command | string {
     const value = Number(text);
     if (name === '--replay') command = { ...command, kind: 'replay', value };
     else if (name === '--lossy') command = { ...command, kind: 'lossy', value };
+    else if (name === '--many') command = { ...command, kind: 'many', value };
     else if (name === '--seeds') command = { ...command, kind: 'seeds', value };
     else if (name === '--from') command = { ...command, from: value };
     else return `unknown option ${JSON.stringify(name)}`;
@@ -57,6 +61,14 @@ async function runSeeds(command: Command): Promise<number> {
   return 0;
 }
 
+async function runMany({ value: seed }: Command): Promise<number> {
+  const tables = countTableWork();
+  const outcome = await simulate({ seed, scenario: manyModels(seededRandom(seed)), tables });
+  tables.end();
+  console.log(outcome.work);
+  return report(outcome);
+}
+
 function report(outcome: SimulationOutcome): number {
   const { seed, problems, tasks, virtualMs } = outcome;
   console.log(`seed ${seed}: ${tasks} tasks in ${Math.round(virtualMs)} virtual ms`);
@@ -77,6 +89,7 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  if (command.kind === 'many') return runMany(command);
   return command.kind === 'seeds' ? runSeeds(command) : runOne(command);
 }
 

@@ -56,8 +56,13 @@ export interface Scenario {
   /** Of tasks that a kernel stores itself, and so knows of before they are delivered. */
   readonly callRate: number;
   readonly duplicateRate: number;
+  /** Of ids that a client uses a second time, for another task. */
+  readonly clashRate: number;
   readonly poisonRate: number;
   readonly deadlineRate: number;
+  /** Of tasks that run one after the other, in so many lines. */
+  readonly keyRate: number;
+  readonly keyCount: number;
   /** Of tasks whose result is larger than a message may be. */
   readonly bigAnswerRate: number;
   /** Share of long generations, which fill their model's permits and make room for each other. */
@@ -93,7 +98,14 @@ export const NO_FAULTS: Faults = {
   forgedEpochs: 0,
 };
 
-export function chooseScenario(random: Random): Scenario {
+/** Every so many-th seed is a world of many models: it takes as long as some others together. */
+const MANY_MODELS_EVERY = 100;
+
+export function chooseScenario(random: Random, seed: number): Scenario {
+  return seed % MANY_MODELS_EVERY === 0 ? manyModels(random) : fewModels(random);
+}
+
+function fewModels(random: Random): Scenario {
   return {
     taskCount: 20 + random.below(30),
     activeMs: 15_000 + random.below(15_000),
@@ -142,8 +154,11 @@ function chooseWork(random: Random) {
     cancelRate: pick([0, 0.1]),
     callRate: pick([0, 0.3, 1]),
     duplicateRate: pick([0, 0.1]),
+    clashRate: pick([0, 0.1]),
     poisonRate: pick([0, 0.03, 0.08]),
     deadlineRate: pick([0, 0.15]),
+    keyRate: pick([0.3, 0.3, 0.9]),
+    keyCount: pick([1, 3]),
     bigAnswerRate: pick([0, 0, 0.1]),
     generationRate: pick([0, 0, 0.7]),
   };
@@ -153,8 +168,11 @@ const QUIET_WORK = {
   cancelRate: 0,
   callRate: 0,
   duplicateRate: 0,
+  clashRate: 0,
   poisonRate: 0,
   deadlineRate: 0,
+  keyRate: 0.3,
+  keyCount: 3,
   bigAnswerRate: 0,
   generationRate: 0,
 };
@@ -172,7 +190,7 @@ export const LOSSY_300: Scenario = {
 /** Many models on many nodes: a few tasks, each for another one, some for what fits nowhere. */
 export function manyModels(random: Random): Scenario {
   return {
-    ...chooseScenario(random),
+    ...fewModels(random),
     taskCount: 60,
     activeMs: 8_000,
     nodeCount: 50,

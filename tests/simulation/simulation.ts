@@ -19,6 +19,7 @@ import type { CoreWork } from './kernel/checked-core';
 import { SimulatedKernel } from './kernel/simulated-kernel';
 import { SimulatedNode } from './node/simulated-node';
 import { chooseScenario, type Scenario } from './scenario';
+import type { TableWork } from './table-work';
 import { World } from './world';
 import { modelsOf, planCancels, planWorkload } from './workload';
 
@@ -29,6 +30,8 @@ export interface SimulationOptions {
   readonly isTracing?: boolean;
   /** See WorldOptions. */
   readonly isDigesting?: boolean;
+  /** Counts what the cores do with their tables. */
+  readonly tables?: TableWork;
 }
 
 /** What was done in a run, counted. */
@@ -64,12 +67,12 @@ const registry = new Registry(silentLogger);
 
 export async function simulate(options: SimulationOptions): Promise<SimulationOutcome> {
   const random = seededRandom(options.seed);
-  const scenario = options.scenario ?? chooseScenario(random);
+  const scenario = options.scenario ?? chooseScenario(random, options.seed);
   const { faults } = scenario;
   const isTracing = options.isTracing === true;
   const isDigesting = options.isDigesting === true;
   const world = new World(random, { faults, isTracing, isDigesting });
-  const system = new System(world, scenario);
+  const system = new System(world, scenario, options.tables);
   await system.run();
   return {
     seed: options.seed,
@@ -86,13 +89,20 @@ export async function simulate(options: SimulationOptions): Promise<SimulationOu
 class System {
   private readonly nodes = new Map<string, SimulatedNode>();
   private readonly kernels: SimulatedKernel[] = [];
-  private readonly coreWork: CoreWork = { events: 0, plans: 0, decisions: 0 };
+  private readonly coreWork: CoreWork = {
+    events: 0,
+    plans: 0,
+    decisions: 0,
+    tableSteps: 0,
+    mostTableSteps: 0,
+  };
   private readonly judgement: Judgement;
   private nextLookMs = 0;
 
   constructor(
     private readonly world: World,
     private readonly scenario: Scenario,
+    private readonly tables: TableWork | undefined,
   ) {
     this.judgement = new Judgement(world, (name, epoch) =>
       this.kernel(epoch)?.noteAcknowledged(name),
@@ -157,7 +167,9 @@ class System {
     if (zombieMs === 0) old?.stop();
     else old?.replace(zombieMs);
     const checkEvery = this.scenario.modelCount > 0 ? 50 : 3;
-    const kernel = new SimulatedKernel({ world, epoch, nodes, registry, work, checkEvery });
+    const tables = this.tables === undefined ? {} : { tables: this.tables };
+    const parts = { world, epoch, nodes, registry, work, checkEvery, ...tables };
+    const kernel = new SimulatedKernel(parts);
     this.kernels.push(kernel);
     for (const node of nodes.values()) node.attachTo(kernel, random.next() * 1_500);
   }
@@ -250,9 +262,8 @@ class System {
   /** Replicas that are kept may hold the memory that other work waits for. */
   private releaseReplicas(): void {
     const { time, desired } = this.world;
-    const kept = [...desired].filter(([, replicas]) => replicas > 0);
-    for (const [model] of kept) this.leader().call('spawn', { model, replicas: 0 });
-    // Nobody may have heard it, or one that was asked before is on its way.
+    for (const model of desired.keys()) this.leader().call('spawn', { model, replicas: 0 });
+    // Nobody may have heard it, or not while it led, or one that was asked before is on its way.
     if (time.nowMs < this.scenario.activeMs + 10_000) {
       time.after(1_000, () => this.releaseReplicas());
     }

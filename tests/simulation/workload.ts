@@ -8,11 +8,20 @@ import type {
   TaskSubject,
   TenantId,
 } from '@llmos/base';
-import { HEADERS, STREAMS, TASK_CLASSES, asToken, encodeJson, subjects } from '@llmos/base';
-import { taskIdOfSequence } from '@llmos/base';
+import {
+  HEADERS,
+  STREAMS,
+  TASK_CLASSES,
+  asToken,
+  digestBody,
+  encodeJson,
+  formatIdentity,
+  subjects,
+  taskIdOfSequence,
+} from '@llmos/base';
 import { headers as newHeaders } from 'nats';
 import type { Scenario } from './scenario';
-import type { World } from './world';
+import { nameOf, type World } from './world';
 
 /** How the attempts of a task end; known to processes only. */
 export type Script =
@@ -31,7 +40,11 @@ export interface PublishedTask {
   readonly subject: TaskSubject;
   readonly sequence: number;
   readonly headers: ReadonlyMap<string, string>;
+  /** Of the input; two tasks of one id and different texts are two tasks. */
+  readonly text: string;
   readonly body: Uint8Array;
+  /** What its id stands for; undefined where it is its own. */
+  readonly identity: string | undefined;
   readonly script: Script;
   readonly workMs: number;
   /** Of a generation. */
@@ -91,7 +104,7 @@ const ODD_CALLS: readonly Call[] = [
   { function: 'no-such-function', model: undefined },
   { function: 'generate', model: undefined },
 ];
-const BODY = encodeJson({ text: 'a text' });
+const TEXT = 'a text';
 
 /** @param onStored called after each message that the stream took. */
 export function planWorkload(
@@ -104,8 +117,13 @@ export function planWorkload(
     time.after(random.next() * scenario.activeMs, () => {
       const task = publish(world, scenario);
       onStored(task);
-      if (!random.chance(scenario.duplicateRate) || !task.headers.has(HEADERS.id)) return;
-      time.after(random.next() * 20_000, () => onStored(republish(world, task)));
+      if (task.identity === undefined) return;
+      if (random.chance(scenario.duplicateRate)) {
+        time.after(random.next() * 20_000, () => onStored(republish(world, task)));
+      }
+      if (random.chance(scenario.clashRate) && task.tokenCount === 0) {
+        time.after(random.next() * 5_000, () => onStored(publishAnother(world, task)));
+      }
     });
   }
 }
@@ -121,7 +139,9 @@ export function planCancels(
   for (let index = 0; index < count; index += 1) {
     time.after(random.next() * scenario.activeMs, () => {
       const task = tasks[random.below(Math.max(1, tasks.length))];
-      if (task !== undefined) cancel(task.tenant, task.id);
+      if (task === undefined) return;
+      world.cancelled.add(nameOf(task));
+      cancel(task.tenant, task.id);
     });
   }
 }
@@ -139,6 +159,7 @@ function publish(world: World, scenario: Scenario): PublishedTask {
       function: asToken<FunctionName>(call.function),
     },
     headers: chooseHeaders(world, scenario, { call, isOdd, sequence: tasks.length + 1 }),
+    text: TEXT,
     script: chooseScript(world, scenario),
     workMs: 1 + random.next() * (isLong ? 6_000 : random.chance(0.2) ? 3_000 : 300),
     tokenCount: isGeneration ? 1 + random.below(isLong ? 24 : 8) : 0,
@@ -176,7 +197,9 @@ function chooseHeaders(
     if (random.chance(0.5)) headers.set(HEADERS.timeoutMs, String(inMs));
     else headers.set(HEADERS.deadline, new Date(time.wallMs() + inMs).toISOString());
   }
-  if (random.chance(0.3)) headers.set(HEADERS.key, `k${random.below(3)}`);
+  if (random.chance(scenario.keyRate)) {
+    headers.set(HEADERS.key, `k${random.below(scenario.keyCount)}`);
+  }
   if (of.call.model !== undefined) headers.set(HEADERS.model, of.call.model);
   if (random.chance(0.1)) {
     const parent = tasks[random.below(Math.max(1, tasks.length))];
@@ -195,15 +218,26 @@ function republish(world: World, first: PublishedTask): PublishedTask {
   return store(world, { ...first, headers });
 }
 
-function store(
-  world: World,
-  of: Pick<PublishedTask, 'subject' | 'headers' | 'script' | 'workMs' | 'tokenCount'>,
-): PublishedTask {
+/** The same id for another task: it belongs to the first, and this one ends by its number. */
+function publishAnother(world: World, first: PublishedTask): PublishedTask {
+  const headers = new Map(first.headers);
+  // One that is out of time when it comes in ends before anybody looks whose its id is.
+  for (const name of [HEADERS.isIdNew, HEADERS.timeoutMs, HEADERS.deadline]) headers.delete(name);
+  return store(world, { ...first, headers, text: `another text than ${first.sequence}` });
+}
+
+type ToStore = Pick<
+  PublishedTask,
+  'subject' | 'headers' | 'text' | 'script' | 'workMs' | 'tokenCount'
+>;
+
+function store(world: World, of: ToStore): PublishedTask {
   const { time, server } = world;
   const header = newHeaders();
   for (const [name, value] of of.headers) header.set(name, value);
   const subject = subjects.task(of.subject);
-  const outcome = server.store(STREAMS.tasks, { subject, data: BODY, header });
+  const body = encodeJson({ text: of.text });
+  const outcome = server.store(STREAMS.tasks, { subject, data: body, header });
   if (outcome.kind !== 'stored') throw new Error(`a task was not stored: ${outcome.kind}`);
   const { seq: sequence } = outcome.message;
   const id = (of.headers.get(HEADERS.id) as TaskId | undefined) ?? taskIdOfSequence(sequence);
@@ -214,12 +248,20 @@ function store(
     id,
     class: taskClass,
     sequence,
-    body: BODY,
+    body,
+    identity: identityIn(of, body),
     storedAtMs: time.nowMs,
     isAcknowledged: false,
   };
   world.addTask(task);
   return task;
+}
+
+/** As a result says it (task-digest.ts). */
+function identityIn({ headers, subject }: ToStore, body: Uint8Array): string | undefined {
+  if (!headers.has(HEADERS.id)) return undefined;
+  const digest = digestBody(body, headers.get(HEADERS.model) ?? '');
+  return formatIdentity({ function: subject.function, digest });
 }
 
 function chooseScript(world: World, scenario: Scenario): Script {

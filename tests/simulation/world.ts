@@ -22,6 +22,8 @@ export class World {
   /** By their sequence, from 1 on. */
   readonly tasks: PublishedTask[] = [];
   private readonly byClass = new Map<TaskClass, PublishedTask[]>();
+  /** Names of the tasks that somebody wanted cancelled. */
+  readonly cancelled = new Set<string>();
   /** Names of the tasks that were given up. */
   readonly deadLetters = new Set<string>();
   /** Attempts that were given back. */

@@ -11,6 +11,7 @@ import {
   type TaskSpec,
 } from '@llmos/kernel/testing';
 import { hasResult } from '../judgement';
+import type { TableWork } from '../table-work';
 import { nameOf, type World } from '../world';
 
 /** What a core did, for the bounds on it. */
@@ -18,6 +19,9 @@ export interface CoreWork {
   events: number;
   plans: number;
   decisions: number;
+  /** See TableWork; of all events and plans, and the most of one. 0 where they are not counted. */
+  tableSteps: number;
+  mostTableSteps: number;
 }
 
 export interface CheckedCoreParts {
@@ -27,6 +31,7 @@ export interface CheckedCoreParts {
   /** Checking everything costs as much as all else: once in so many steps. */
   readonly checkEvery: number;
   readonly work: CoreWork;
+  readonly tables?: TableWork;
 }
 
 export interface CheckedCore {
@@ -42,11 +47,11 @@ export function createCheckedCore(parts: CheckedCoreParts): CheckedCore {
     ...inner,
     apply: (event, now) => {
       eye.beforeApply(event);
-      inner.apply(event, now);
+      eye.counted(() => inner.apply(event, now));
       eye.check(event.kind);
     },
     plan: (now) => {
-      const decisions = inner.plan(now);
+      const decisions = eye.counted(() => inner.plan(now));
       eye.afterPlan(decisions, now);
       return decisions;
     },
@@ -73,6 +78,18 @@ class CoreEye {
     work.events += 1;
     if (event.kind === 'leadership-began') this.recoverUpToSequence = event.recoverUpToSequence;
     if (event.kind === 'task-stored') this.noteIntake(event.spec);
+  }
+
+  counted<T>(run: () => T): T {
+    const { tables, work } = this.parts;
+    if (tables === undefined) return run();
+    const before = tables.steps;
+    tables.isCounting = true;
+    const value = run();
+    tables.isCounting = false;
+    work.tableSteps += tables.steps - before;
+    work.mostTableSteps = Math.max(work.mostTableSteps, tables.steps - before);
+    return value;
   }
 
   check(after: string): void {

@@ -30,6 +30,7 @@ import type { AttachableKernel, SimulatedNode } from '../node/simulated-node';
 import { Machine, Program } from '../program';
 import { connectTo } from '../server/simulated-connection';
 import { MAX_PAYLOAD_BYTES } from '../server/simulated-server';
+import type { TableWork } from '../table-work';
 import type { PublishedTask } from '../workload';
 import type { World } from '../world';
 import { createCheckedCore, type CheckedCore, type CoreWork } from './checked-core';
@@ -42,6 +43,7 @@ export interface KernelParts {
   readonly registry: Registry;
   readonly work: CoreWork;
   readonly checkEvery: number;
+  readonly tables?: TableWork;
 }
 
 function principalOf(tenant: TenantId): Principal {

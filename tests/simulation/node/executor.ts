@@ -28,7 +28,10 @@ export function tokensOf(task: PublishedTask): number[] {
 
 /** What a task that succeeds has as its result, whichever attempt made it. */
 export function resultOf(task: PublishedTask): Uint8Array {
-  return encodeJson({ ok: true, output: { task: nameOf(task), tokens: tokensOf(task) } });
+  return encodeJson({
+    ok: true,
+    output: { task: nameOf(task), text: task.text, tokens: tokensOf(task) },
+  });
 }
 
 export function executeWith(parts: ExecutorParts): (attempt: Attempt) => Promise<HandlerAnswer> {
