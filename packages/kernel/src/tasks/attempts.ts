@@ -45,6 +45,8 @@ export function applyFinished(state: KernelState, report: FinishedReport): void 
   if (running !== undefined) chargeAttempt(state, running, report.cost);
   const task = state.tasks.find(attempt.tenant, attempt.task);
   if (task === undefined || task.state.kind === 'settling') return;
+  // It may tell of an earlier task of this id: the look-up says whose result is there.
+  if (task.state.kind === 'looking-up' && !task.mayRunElsewhere) return;
   if (outcome.kind === 'committed') {
     // Also of a stale attempt: the result is there, whoever made it.
     const { ok, errorCode } = outcome;

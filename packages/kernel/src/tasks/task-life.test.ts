@@ -90,6 +90,19 @@ describe('intake', () => {
       expect(of).toMatchObject({ id: 's3', hasOwnId: false });
       expect(result).toMatchObject({ ok: false, error: { code: 'ALREADY_EXISTS' } });
     });
+
+    it('is not ended by the end of an earlier, other task of it that is told once more', () => {
+      const core = started();
+      core.store(core.task({ ...made('a'), digest: 'one' }));
+      const execute = core.only('execute');
+      core.finish(execute);
+      core.store(core.task({ ...made('a'), digest: 'two' }));
+      core.finish(execute);
+      expect(core.take('acknowledge').map(({ sequence }) => sequence)).toEqual([1]);
+      const other = { function: execute.spec.function, digest: 'one' };
+      core.apply({ ...free(2), isCommitted: true, other });
+      expect(core.only('commit-result').of).toMatchObject({ id: 's2', hasOwnId: false });
+    });
   });
 
   it('lets a child inherit the deadline and the priority of its live parent', () => {
