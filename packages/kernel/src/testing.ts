@@ -27,8 +27,10 @@ export type { IntakeContext } from './services/task-intake';
 export { checkTaskRequest } from './services/task-request';
 export { REQUEST_CODECS } from './adapters/jetstream/request-codec';
 // Adapters that tests bring together with a real server.
+export { JetStreamLeadershipStore } from './adapters/jetstream/jetstream-leadership-store';
 export { JetStreamRegistryStore } from './adapters/jetstream/jetstream-registry-store';
 export { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
+export { JetStreamTaskPublisher } from './adapters/jetstream/jetstream-task-publisher';
 export { ResultReads } from './adapters/jetstream/result-reads';
 export { SkippedTasks } from './adapters/jetstream/skipped-tasks';
 export { StrayTasks } from './adapters/jetstream/stray-tasks';

@@ -1,7 +1,7 @@
 /**
  * Which tasks of the stream no consumer brings, decided by counting: what is stored, and neither
  * delivered nor waiting in the line of a class. Sole writer of its counts. Reading the stream is
- * the adapter's (SkippedTasks), which walks it from `nextSequence` where this says so.
+ * the adapter's (SkippedTasks), which walks it, step by step, where this says so.
  *
  * - P1 Only what its consumer has passed. The stream is walked only where something is missing, and
  *   in it only what is not held: never what merely waits in line.
@@ -87,10 +87,6 @@ export class MissingTasks {
   /** Walks in a row after which as many were missing as before. */
   private fruitless = 0;
   private missedLast = 0;
-
-  get nextSequence(): number {
-    return this.next;
-  }
 
   hasTakenIn(sequence: number): boolean {
     return this.takenIn.has(sequence);
