@@ -41,7 +41,9 @@ export async function connect(options: ConnectOptions = {}): Promise<LlmosClient
   const caller = principal('principal', options.principal ?? tenant);
   const { timeoutMs, signal } = checkWait(options, SDK_LIMITS.defaultTimeoutMs);
   const prefix = inboxPrefix(options.inboxPrefix);
+  const onSkipped = warnOfSkipped();
   const connection = await connectToNats({
+    onSkipped,
     servers: serverList(options.servers),
     name: text('name', options.name) ?? 'llmos-sdk',
     timeoutMs: Math.min(timeoutMs, SDK_LIMITS.connectTimeoutMs),
@@ -53,10 +55,7 @@ export async function connect(options: ConnectOptions = {}): Promise<LlmosClient
     inboxPrefix: prefix,
     signal,
   });
-  const link = createNatsMessageLink(connection, {
-    inboxPrefix: prefix,
-    onSkipped: warnOfSkipped(),
-  });
+  const link = createNatsMessageLink(connection, { inboxPrefix: prefix, onSkipped });
   const callerId = await openCaller(link, { tenant, caller: newId() as CallerId });
   const context = createContext({ tenant, principal: caller, timeoutMs, link, callerId });
   return createClient(context, createUploadParts(context));

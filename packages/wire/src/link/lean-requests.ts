@@ -9,6 +9,7 @@
 
 import type { DeniedOperation, StatusConnection } from './link-status';
 import { followLink } from './link-status';
+import { STATUSES } from './message-headers';
 
 /** What is read of the client's messages. */
 export interface AnswerMessage {
@@ -60,7 +61,6 @@ const CLOSED = 'CONNECTION_CLOSED';
 const DRAINING = 'CONNECTION_DRAINING';
 const DENIED = 'PERMISSIONS_VIOLATION';
 
-const NO_RESPONDERS_STATUS = 503;
 /** The client's own, where a request names no limit. */
 const DEFAULT_TIMEOUT_MS = 1000;
 
@@ -179,7 +179,7 @@ function ignore(): void {
 function isUnheard(message: AnswerMessage): boolean {
   if (message.data.length > 0) return false;
   try {
-    return message.headers?.code === NO_RESPONDERS_STATUS;
+    return message.headers?.code === STATUSES.noResponders;
   } catch {
     return false;
   }

@@ -20,7 +20,7 @@ export type MessageCallback<Message> = (error: Error | null, message: Message) =
 
 /** What is used of the client's connection; `subscribe` is replaced. */
 export interface GuardableConnection<Message extends GuardedMessage, Subscription> {
-  subscribe(subject: string, options: { callback?: MessageCallback<Message> }): Subscription;
+  subscribe(subject: string, options?: { callback?: MessageCallback<Message> }): Subscription;
 }
 
 /** Puts every subscription that is made on this connection from now on behind the guard. */
@@ -30,7 +30,8 @@ export function guardMessages<Message extends GuardedMessage, Subscription>(
 ): void {
   const subscribe = connection.subscribe.bind(connection);
   connection.subscribe = (subject, options) => {
-    const { callback } = options;
+    const callback = options?.callback;
+    // One that is read as an iterator.
     if (callback === undefined) return subscribe(subject, options);
     return subscribe(subject, { ...options, callback: guardCallback(callback, onSkipped) });
   };

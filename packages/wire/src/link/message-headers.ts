@@ -40,6 +40,20 @@ export function readHeaders(source: () => DecodedHeaders | undefined): HeaderRea
   return { get, isReadable: true };
 }
 
+/**
+ * Of a header block as the stream API gives it, in base64: a status line, then `Name: value` lines.
+ * The lines that can be read are, whatever stands in the others.
+ */
+export function readHeaderBlock(base64: string): HeaderReading {
+  const lines = Buffer.from(base64, 'base64').toString('utf8').split('\r\n').slice(1);
+  return readHeaders(() => lines.flatMap(readLine));
+}
+
+function readLine(line: string): readonly [string, readonly string[]][] {
+  const colon = line.indexOf(':');
+  return colon < 1 ? [] : [[line.slice(0, colon), [line.slice(colon + 1).trim()]]];
+}
+
 /** What is used of the client's messages. */
 export interface HeadedMessage {
   readonly subject: string;
@@ -74,6 +88,9 @@ export function checkHeaderSize(message: HeadedMessage): ErrorBody | undefined {
   const text = `the headers of the request have ${bytes} bytes; at most ${limitBytes} are read`;
   return errorBody('INVALID_ARGUMENT', text, { details: { bytes, limitBytes } });
 }
+
+/** Of control messages, as in HTTP. */
+export const STATUSES = { noMessage: 404, noResponders: 503 } as const;
 
 /** The status of a control message; 0 for a message that carries something. */
 export function statusOf(message: {

@@ -1,4 +1,9 @@
-/** Tells the answers of the JetStream API apart by their numbers, which never change; texts do. */
+/**
+ * Tells apart what a NATS server refuses, for every program: the answers of the JetStream API by
+ * their numbers, which never change while texts do, and the failures of the client by its codes.
+ * An answer arrives as an error of the client, or as bytes where a program asks for itself.
+ */
+import { decodeJson, isRecord } from '@llmos/base';
 import { ErrorCode, NatsError } from 'nats';
 
 export const API_ERRORS = {
@@ -12,6 +17,7 @@ export const API_ERRORS = {
   streamCreateFailed: 10049,
   streamNameInUse: 10058,
   streamNotFound: 10059,
+  restoreFailed: 10062,
   subjectsOverlap: 10065,
   wrongLastSequence: 10071,
   replicasNotSupported: 10074,
@@ -21,16 +27,65 @@ export const API_ERRORS = {
   consumerNotUnique: 10100,
 } as const;
 
-export function apiErrorCode(error: unknown): number | undefined {
-  return error instanceof NatsError ? error.api_error?.err_code : undefined;
+export type ApiErrorName = keyof typeof API_ERRORS;
+
+/** What the JetStream API answered in place of a result. */
+export interface ApiRefusal {
+  /** As in HTTP: 404, 503, … */
+  readonly status: number;
+  /** One of `API_ERRORS`, or another one. */
+  readonly code: number;
+  readonly description: string;
 }
 
-export function isApiError(
-  error: unknown,
-  ...names: readonly (keyof typeof API_ERRORS)[]
-): boolean {
-  const code = apiErrorCode(error);
-  return code !== undefined && names.some((name) => API_ERRORS[name] === code);
+export type ApiAnswer =
+  | { readonly kind: 'answered'; readonly fields: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'refused'; readonly refusal: ApiRefusal }
+  | { readonly kind: 'unreadable' };
+
+/** Reads the body of an answer of the API; nothing at all is an answer without fields. */
+export function readApiAnswer(bytes: Uint8Array): ApiAnswer {
+  if (bytes.byteLength === 0) return { kind: 'answered', fields: {} };
+  let fields: unknown;
+  try {
+    fields = decodeJson(bytes);
+  } catch {
+    return { kind: 'unreadable' };
+  }
+  if (!isRecord(fields)) return { kind: 'unreadable' };
+  const { error } = fields;
+  if (!isRecord(error)) return { kind: 'answered', fields };
+  const { code: status, err_code: code = status, description = '' } = error;
+  const refusal = { status: Number(status), code: Number(code), description: String(description) };
+  return { kind: 'refused', refusal };
+}
+
+export function isRefusal(refusal: ApiRefusal, ...names: readonly ApiErrorName[]): boolean {
+  return names.some((name) => API_ERRORS[name] === refusal.code);
+}
+
+const LACKING_ROOM: readonly ApiErrorName[] = [
+  'insufficientStorage',
+  'insufficientResources',
+  'noSuitablePeers',
+  'replicasNotSupported',
+];
+
+/** The server, or its cluster, has too little room for a stream. */
+export function lacksRoom(refusal: ApiRefusal): boolean {
+  return isRefusal(refusal, ...LACKING_ROOM);
+}
+
+function refusalOf(error: unknown): ApiRefusal | undefined {
+  const refused = error instanceof NatsError ? error.api_error : undefined;
+  if (refused === undefined) return undefined;
+  const { code: status, err_code: code = status, description } = refused;
+  return { status, code, description };
+}
+
+export function isApiError(error: unknown, ...names: readonly ApiErrorName[]): boolean {
+  const refusal = refusalOf(error);
+  return refusal !== undefined && isRefusal(refusal, ...names);
 }
 
 /** Whether the server refused because something else was written first. */
@@ -40,22 +95,57 @@ export function isConflict(error: unknown): boolean {
 }
 
 export function describeApiError(error: unknown): string {
-  if (error instanceof NatsError && error.api_error !== undefined) {
-    return error.api_error.description;
-  }
+  const refusal = refusalOf(error);
+  if (refusal !== undefined) return refusal.description;
   return error instanceof Error ? error.message : String(error);
 }
 
 /** No answer, nobody there, or a cluster between two leaders: the same request may work later. */
 export function isUnavailable(error: unknown): boolean {
-  if (!(error instanceof NatsError)) return false;
-  const { api_error: refusal, code } = error;
-  if (refusal !== undefined) return refusal.code === 503 && !isApiError(error, 'storeFailed');
-  return code === (ErrorCode.Timeout as string) || code === (ErrorCode.NoResponders as string);
+  const refusal = refusalOf(error);
+  if (refusal !== undefined) return refusal.status === 503 && !isRefusal(refusal, 'storeFailed');
+  return isTimeout(error) || isUnheard(error);
 }
 
 /** Larger than the server or the stream takes. It will never go as it is. */
 export function isTooLarge(error: unknown): boolean {
-  if (isApiError(error, 'messageExceedsMaximum')) return true;
-  return error instanceof NatsError && error.code === (ErrorCode.MaxPayloadExceeded as string);
+  return isApiError(error, 'messageExceedsMaximum') || hasCode(error, ErrorCode.MaxPayloadExceeded);
+}
+
+/** Whether the JetStream API answered, with a refusal. */
+export function isRefused(error: unknown): boolean {
+  return refusalOf(error) !== undefined;
+}
+
+/** Whether the client or the server refused, rather than the program itself. */
+export function isNatsError(error: unknown): boolean {
+  return error instanceof NatsError;
+}
+
+/** Nobody listens on the subject: the request was not received. */
+export function isUnheard(error: unknown): boolean {
+  return hasCode(error, ErrorCode.NoResponders);
+}
+
+/** Nothing came in time; the request may have been received. */
+export function isTimeout(error: unknown): boolean {
+  return hasCode(error, ErrorCode.Timeout);
+}
+
+/** A name or a value that no header may have. */
+export function isBadHeader(error: unknown): boolean {
+  return hasCode(error, ErrorCode.BadHeader);
+}
+
+/** Why no connection was opened, where the server said so. */
+export function connectRefusal(error: unknown): 'credentials' | 'no-tls' | undefined {
+  if (hasCode(error, ErrorCode.ServerOptionNotAvailable)) return 'no-tls';
+  const isUnknown =
+    hasCode(error, ErrorCode.AuthorizationViolation) ||
+    hasCode(error, ErrorCode.AuthenticationTimeout);
+  return isUnknown ? 'credentials' : undefined;
+}
+
+function hasCode(error: unknown, code: ErrorCode): boolean {
+  return error instanceof NatsError && error.code === (code as string);
 }

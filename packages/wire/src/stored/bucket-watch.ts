@@ -9,8 +9,9 @@
  * - B3: rows are given only when they are complete.
  * Its consumer lives in the server's memory and asks for no acknowledgements.
  */
-import { GUARD_LIMITS, decodeJson, encodeJson, isRecord, settlesWithin } from '@llmos/base';
+import { GUARD_LIMITS, encodeJson, isRecord, settlesWithin } from '@llmos/base';
 import type { Logger, OnSkipped } from '@llmos/base';
+import { readApiAnswer } from './api-errors';
 import { BucketRows } from './bucket-rows';
 import type { Delivery } from './delivery';
 import { parseDelivery } from './delivery';
@@ -250,11 +251,10 @@ class Following<T> {
   }
 
   private async ask(api: string, body: object): Promise<Readonly<Record<string, unknown>>> {
-    const answer: unknown = decodeJson((await this.request(api, encodeJson(body))).data);
-    if (!isRecord(answer)) throw new TypeError(`JetStream answers ${api} with no object`);
-    const { error } = answer;
-    if (isRecord(error)) throw new Error(String(error['description']));
-    return answer;
+    const answer = readApiAnswer((await this.request(api, encodeJson(body))).data);
+    if (answer.kind === 'answered') return answer.fields;
+    if (answer.kind === 'refused') throw new Error(answer.refusal.description);
+    throw new TypeError(`JetStream answers ${api} with no object`);
   }
 
   private request(api: string, body: Uint8Array): Promise<{ readonly data: Uint8Array }> {

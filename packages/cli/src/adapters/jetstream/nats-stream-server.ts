@@ -4,9 +4,9 @@
  */
 import {
   BUCKETS,
-  GUARD_LIMITS,
   LlmosError,
   asToken,
+  cutText,
   decodeJson,
   encodeJson,
   isRecord,
@@ -14,15 +14,16 @@ import {
   subjects,
 } from '@llmos/base';
 import type { TenantId } from '@llmos/base';
+import type { ApiAnswer, ApiErrorName, ApiRefusal, Msg, NatsConnection } from '@llmos/wire';
 import {
-  useLeanHeaders,
-  ErrorCode,
-  MsgHdrsImpl,
-  NatsError,
-  connect,
   createInbox,
+  isRefusal,
+  isTimeout,
+  isUnheard,
+  lacksRoom,
+  openLink,
+  readApiAnswer,
 } from '@llmos/wire';
-import type { Msg, NatsConnection } from '@llmos/wire';
 import { CLI_LIMITS } from '../../limits';
 import { PROBE_STREAM, parseState } from '../../backup/manifest';
 import type { StreamConfigRecord } from '../../backup/manifest';
@@ -30,14 +31,8 @@ import type { Snapshot, StreamLook, StreamServer } from '../../backup/stream-ser
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const ERR = {
-  streamNotFound: 10059,
-  noMessageFound: 10037,
-  streamNameInUse: 10058,
-  restoreFailed: 10062,
-} as const;
-/** What a server or cluster says that has too little room: see the kernel's store-room.ts. */
-const LACKS_ROOM: readonly number[] = [10047, 10023, 10005, 10074];
+/** Of a text of the server in a message to people. */
+const MAX_REASON_CHARS = 300;
 const LEADER_STREAM = `KV_${BUCKETS.leader}`;
 
 export interface ServerAddress {
@@ -49,17 +44,16 @@ export interface ServerAddress {
 /** Waits for JetStream to be up: a cluster that starts first chooses a leader. */
 export async function openStreamServer(address: ServerAddress): Promise<StreamServer> {
   const given = address.servers.split(',').map((server) => server.trim());
-  const { servers, isTls, ...credentials } = parseServerUrls(given);
+  const { servers } = parseServerUrls(given);
   let connection: NatsConnection;
-  useLeanHeaders(MsgHdrsImpl, GUARD_LIMITS.maxHeaderBytes);
   try {
-    connection = await connect({
-      servers: [...servers],
-      ...credentials,
-      ...(isTls ? { tls: {} } : {}),
+    connection = await openLink({
+      servers: given,
       name: 'llmos-backup',
-      maxReconnectAttempts: -1,
-      timeout: CLI_LIMITS.natsRequestMs,
+      connectTryMs: CLI_LIMITS.natsRequestMs,
+      // What can't be read or sent is missed by whoever waits for it, and says so.
+      onSkipped: () => undefined,
+      onUnsent: () => undefined,
     });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -126,9 +120,8 @@ class NatsStreamServer implements StreamServer {
       return true;
     } catch (error) {
       // Where somebody listens and doesn't answer, somebody works.
-      const code = error instanceof NatsError ? error.code : undefined;
-      if (code === (ErrorCode.NoResponders as string)) return false;
-      if (code === (ErrorCode.Timeout as string)) return true;
+      if (isUnheard(error)) return false;
+      if (isTimeout(error)) return true;
       throw unavailable('a kernel', error);
     }
   }
@@ -136,8 +129,8 @@ class NatsStreamServer implements StreamServer {
   async leaderRecord(): Promise<{ revision: number; isReleased: boolean }> {
     const request = { last_by_subj: `$KV.${BUCKETS.leader}.leader` };
     const found = await this.#ask(`STREAM.MSG.GET.${LEADER_STREAM}`, request, [
-      ERR.streamNotFound,
-      ERR.noMessageFound,
+      'streamNotFound',
+      'noMessageFound',
     ]);
     const message = found === undefined ? undefined : found['message'];
     if (!isRecord(message)) return { revision: 0, isReleased: true };
@@ -163,7 +156,7 @@ class NatsStreamServer implements StreamServer {
   }
 
   async find(name: string): Promise<StreamLook | undefined> {
-    const info = await this.#ask(`STREAM.INFO.${name}`, undefined, [ERR.streamNotFound]);
+    const info = await this.#ask(`STREAM.INFO.${name}`, undefined, ['streamNotFound']);
     return info === undefined ? undefined : lookOf(name, info);
   }
 
@@ -238,7 +231,7 @@ class NatsStreamServer implements StreamServer {
   }
 
   async remove(name: string): Promise<void> {
-    await this.#ask(`STREAM.DELETE.${name}`, undefined, [ERR.streamNotFound]);
+    await this.#ask(`STREAM.DELETE.${name}`, undefined, ['streamNotFound']);
   }
 
   async hasRoom(bytes: number, replicas: number): Promise<boolean> {
@@ -254,8 +247,8 @@ class NatsStreamServer implements StreamServer {
     await this.remove(PROBE_STREAM);
     const subject = `$JS.API.STREAM.CREATE.${PROBE_STREAM}`;
     const message = await this.#request(subject, encodeJson(probe), CLI_LIMITS.natsRequestMs);
-    const error = errorOf(message);
-    if (error !== undefined && LACKS_ROOM.includes(error.code)) return false;
+    const refusal = refusalOf(message);
+    if (refusal !== undefined && lacksRoom(refusal)) return false;
     readAnswer(message, 'a look for room');
     await this.remove(PROBE_STREAM);
     return true;
@@ -269,12 +262,12 @@ class NatsStreamServer implements StreamServer {
   async #ask(
     call: string,
     request?: Fields,
-    expected: readonly number[] = [],
+    expected: readonly ApiErrorName[] = [],
   ): Promise<Fields | undefined> {
     const body = request === undefined ? new Uint8Array() : encodeJson(request);
     const message = await this.#request(`$JS.API.${call}`, body, CLI_LIMITS.natsRequestMs);
-    const error = errorOf(message);
-    if (error !== undefined && expected.includes(error.code)) return undefined;
+    const refusal = refusalOf(message);
+    if (refusal !== undefined && isRefusal(refusal, ...expected)) return undefined;
     return readAnswer(message, call);
   }
 
@@ -315,53 +308,49 @@ function assertWhole(message: Msg, name: string): void {
 /** What can't be written of a restore is answered as a line of text, or as an error of its own. */
 function assertTaken(message: Msg, name: string): void {
   const line = Buffer.from(message.data).toString();
-  const error = line.startsWith('-ERR') ? { text: line.slice(4).trim() } : errorOf(message);
-  if (error === undefined || ('code' in error && error.code !== ERR.restoreFailed)) return;
+  const reason = line.startsWith('-ERR') ? line.slice(4).trim() : restoreFailureOf(message);
+  if (reason === undefined) return;
   throw new LlmosError(
     'RESOURCE_EXHAUSTED',
-    `the NATS server could not write ${name} (${error.text.slice(0, 300)}): is its disk full? ` +
-      'With room, give the same command again',
+    `the NATS server could not write ${name} (${cutText(reason, MAX_REASON_CHARS)}): is its disk ` +
+      'full? With room, give the same command again',
     { retryable: false },
   );
+}
+
+function restoreFailureOf(message: Msg): string | undefined {
+  const refusal = refusalOf(message);
+  const isIt = refusal !== undefined && isRefusal(refusal, 'restoreFailed');
+  return isIt ? refusal.description : undefined;
 }
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-interface ApiError {
-  readonly code: number;
-  readonly isUnavailable: boolean;
-  readonly text: string;
+function answerOf(message: Msg): Exclude<ApiAnswer, { readonly kind: 'unreadable' }> {
+  const answer = readApiAnswer(message.data);
+  if (answer.kind === 'unreadable') throw odd(message.subject);
+  return answer;
 }
 
-function errorOf(message: Msg): ApiError | undefined {
-  if (message.data.byteLength === 0) return undefined;
-  let answer: unknown;
-  try {
-    answer = decodeJson(message.data);
-  } catch {
-    throw odd(message.subject);
-  }
-  const error = isRecord(answer) ? answer['error'] : undefined;
-  if (!isRecord(error)) return undefined;
-  const code = Number(error['err_code'] ?? error['code']);
-  const isUnavailable = error['code'] === 503 && !LACKS_ROOM.includes(code);
-  return { code, isUnavailable, text: textOf(error['description']).slice(0, 300) };
+function refusalOf(message: Msg): ApiRefusal | undefined {
+  const answer = answerOf(message);
+  return answer.kind === 'refused' ? answer.refusal : undefined;
 }
 
 /** What was answered; empty where that is nothing. */
 function readAnswer(message: Msg, what: string): Fields {
-  const error = errorOf(message);
-  if (error !== undefined) {
-    const text = `the NATS server refuses ${what}: ${error.text} (${error.code})`;
-    const details = { natsError: error.code };
-    if (error.isUnavailable) throw new LlmosError('UNAVAILABLE', text, { details });
-    const code = LACKS_ROOM.includes(error.code) ? 'RESOURCE_EXHAUSTED' : 'FAILED_PRECONDITION';
-    throw new LlmosError(code, text, { retryable: false, details });
-  }
-  const answer: unknown = message.data.byteLength === 0 ? {} : decodeJson(message.data);
-  return isRecord(answer) ? answer : {};
+  const answer = answerOf(message);
+  if (answer.kind === 'answered') return answer.fields;
+  const { code: natsError, description, status } = answer.refusal;
+  const reason = cutText(description, MAX_REASON_CHARS);
+  const text = `the NATS server refuses ${what}: ${reason} (${natsError})`;
+  const details = { natsError };
+  const isFull = lacksRoom(answer.refusal);
+  if (status === 503 && !isFull) throw new LlmosError('UNAVAILABLE', text, { details });
+  const code = isFull ? 'RESOURCE_EXHAUSTED' : 'FAILED_PRECONDITION';
+  throw new LlmosError(code, text, { retryable: false, details });
 }
 
 function unavailable(what: string, cause: unknown): LlmosError {

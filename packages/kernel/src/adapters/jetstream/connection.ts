@@ -9,8 +9,8 @@ import {
   describeApiError,
   isUnavailable,
   openLink,
-  NatsError,
   followLink,
+  isNatsError,
 } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
@@ -137,7 +137,7 @@ export async function whileUnavailable<T>(
 
 /** Of what a server refused at the start, for people; other errors pass as they are. */
 export function refusedAtStart(error: unknown): unknown {
-  if (!(error instanceof NatsError)) return error;
+  if (!isNatsError(error)) return error;
   const message = `the NATS server refuses what a kernel needs: ${describeApiError(error)}`;
   return new LlmosError('FAILED_PRECONDITION', message, { cause: error });
 }

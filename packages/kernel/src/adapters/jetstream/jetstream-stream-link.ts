@@ -20,11 +20,10 @@ import {
   readStoredChunk,
   createInbox,
   headers as newHeaders,
+  STATUSES,
 } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import type { ReaderFeed, ReaderMessage, StreamLink } from '../../ports/stream-link';
-
-const NO_RESPONDERS = 503;
 
 export class JetStreamStreamLink implements StreamLink {
   private readonly inbox = createInbox();
@@ -39,7 +38,7 @@ export class JetStreamStreamLink implements StreamLink {
   ) {
     options.connection.subscribe(`${this.inbox}.*`, {
       callback: (error, msg) => {
-        if (error !== null || statusOf(msg) !== NO_RESPONDERS) return;
+        if (error !== null || statusOf(msg) !== STATUSES.noResponders) return;
         this.deliveries.get(msg.subject.slice(this.inbox.length + 1))?.();
       },
     });

@@ -4,8 +4,7 @@ import {
   describeApiError,
   isApiError,
   isTooLarge,
-  ErrorCode,
-  NatsError,
+  isBadHeader,
   headers as newHeaders,
 } from '@llmos/wire';
 import type { JetStreamClient, NatsConnection } from '@llmos/wire';
@@ -55,7 +54,7 @@ function publishError(error: unknown): LlmosError {
     const message = 'body and headers are more than the NATS server takes (max_payload)';
     return new LlmosError('INVALID_ARGUMENT', message, { cause: error });
   }
-  if (error instanceof NatsError && error.code === (ErrorCode.BadHeader as string)) {
+  if (isBadHeader(error)) {
     return new LlmosError('INVALID_ARGUMENT', reason, { cause: error });
   }
   const message = `it is not known whether the task was stored: ${reason}`;

@@ -4,12 +4,11 @@
  */
 import type { Logger, TenantCaller } from '@llmos/base';
 import { parseTenantCaller, patterns, subjects } from '@llmos/base';
-import { statusOf, createInbox, followLink } from '@llmos/wire';
+import { statusOf, createInbox, followLink, STATUSES } from '@llmos/wire';
 import type { NatsConnection, Subscription } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { CallerLink, CallerNews } from '../../ports/caller-link';
 
-const NO_RESPONDERS = 503;
 /** As long as others have time to come back. */
 const RECENT_MS = EDGE_LIMITS.callerGraceLooks * EDGE_LIMITS.callerLookMs;
 const NOTHING = new Uint8Array(0);
@@ -36,7 +35,7 @@ export class NatsCallerLink implements CallerLink {
         callback: (error, msg) => {
           const of = error === null ? parseTenantCaller(msg.subject) : undefined;
           if (of === undefined) return;
-          if (statusOf(msg) === NO_RESPONDERS) this.news?.onUnheard(of);
+          if (statusOf(msg) === STATUSES.noResponders) this.news?.onUnheard(of);
           else this.news?.onAlive(of);
         },
       }),

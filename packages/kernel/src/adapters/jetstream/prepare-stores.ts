@@ -12,7 +12,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger, StoreBehind } from '@llmos/base';
 import { LlmosError } from '@llmos/base';
-import { apiErrorCode, describeApiError, isApiError, isUnavailable, NatsError } from '@llmos/wire';
+import { describeApiError, isApiError, isUnavailable, isNatsError, isRefused } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection, StreamConfig } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { Budgets } from './store-budgets';
@@ -212,7 +212,7 @@ async function comesSoon(options: PrepareOptions, name: string): Promise<boolean
 
 /** What the server can't do just now passes as it is: it is tried again. */
 function inPlainWords(error: unknown): unknown {
-  if (!(error instanceof NatsError) || isUnavailable(error)) return error;
+  if (!isNatsError(error) || isUnavailable(error)) return error;
   const reason = describeApiError(error);
   const message =
     `the streams, buckets and object stores of llmos can't be prepared: ${reason}. ` +
@@ -226,7 +226,7 @@ function notMade(config: WantedStore['config'], cause: unknown): unknown {
 }
 
 function refusal(what: string, config: WantedStore['config'], cause: unknown): unknown {
-  if (apiErrorCode(cause) === undefined || isUnavailable(cause)) return cause;
+  if (!isRefused(cause) || isUnavailable(cause)) return cause;
   const others = `: another stream listens to one of ${config.subjects.join(', ')}`;
   const reason = describeApiError(cause) + (isApiError(cause, 'subjectsOverlap') ? others : '');
   return new LlmosError('FAILED_PRECONDITION', `stream ${what}: ${reason}`, { cause });

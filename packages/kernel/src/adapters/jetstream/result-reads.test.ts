@@ -1,5 +1,5 @@
 import type { TaskId, TenantId } from '@llmos/base';
-import { ErrorCode, NatsError, headers } from '@llmos/wire';
+import { NatsError, headers } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { ResultReads } from './result-reads';
@@ -14,8 +14,8 @@ function setUp(options: { cluster?: string; noDirectReads?: boolean } = {}) {
     info: options.cluster === undefined ? {} : { cluster: options.cluster },
     request: async (subject: string) => {
       asked.push(subject);
-      if (state.isAway) throw NatsError.errorForCode(ErrorCode.Timeout);
-      if (options.noDirectReads) throw NatsError.errorForCode(ErrorCode.NoResponders);
+      if (state.isAway) throw NatsError.errorForCode('TIMEOUT');
+      if (options.noDirectReads) throw NatsError.errorForCode('503');
       return Promise.resolve({
         data: new Uint8Array(0),
         headers: headers(404, 'Message Not Found'),
@@ -59,7 +59,7 @@ describe('reads of results', () => {
   it('are made anew by the intake where the one before failed', async () => {
     const { reads, state } = setUp();
     state.isAway = true;
-    await expect(reads.readForTask(of)).rejects.toMatchObject({ code: ErrorCode.Timeout });
+    await expect(reads.readForTask(of)).rejects.toMatchObject({ code: 'TIMEOUT' });
     state.isAway = false;
     expect(await reads.known(of)).toBeUndefined();
   });

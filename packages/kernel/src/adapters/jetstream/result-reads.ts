@@ -7,9 +7,9 @@
  * asked. What a read for a request found is handed on to the intake of its task, which would ask
  * the same a moment later.
  */
-import type { ResultPlace, TaskIdentity, TenantTask } from '@llmos/base';
+import type { HeaderSource, ResultPlace, TaskIdentity, TenantTask } from '@llmos/base';
 import { RecentMap, STREAMS, resultPlaces, subjects, readResultMarks } from '@llmos/base';
-import { readHeaders, statusOf, readLast, ErrorCode, NatsError } from '@llmos/wire';
+import { readHeaders, statusOf, readLast, isUnheard, readDirectAnswer } from '@llmos/wire';
 import type { JetStreamManager, MsgHdrs, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoredPlace, StoredResult } from '../../ports/result-store';
@@ -30,7 +30,6 @@ interface RecentRead {
 }
 
 const NOTHING = new Uint8Array(0);
-const NOT_FOUND = 404;
 
 /** Where results are stored. */
 export const RESULT_STREAMS: readonly string[] = [STREAMS.results, STREAMS.answers];
@@ -94,8 +93,8 @@ export class ResultReads {
     }
     const stored = await readLast(manager, place.stream, place.subject);
     if (stored === undefined) return undefined;
-    const headers = (): MsgHdrs => stored.header;
-    return resultOf({ body: stored.data, headers, stream: place.stream, sequence: stored.seq });
+    const { get } = readHeaders((): MsgHdrs => stored.header);
+    return resultOf({ body: stored.data, get, stream: place.stream, sequence: stored.seq });
   }
 
   private async readDirectly(place: ResultPlace): Promise<StoredResult | 'unanswered' | undefined> {
@@ -104,35 +103,29 @@ export class ResultReads {
     try {
       const timeout = EDGE_LIMITS.requestTimeoutMs;
       const msg = await this.options.connection.request(request, NOTHING, { timeout });
-      const status = statusOf(msg);
-      if (status === NOT_FOUND) return undefined;
-      if (status !== 0) return 'unanswered';
-      return resultOf({ body: msg.data, headers: () => msg.headers, stream });
+      const { get } = readHeaders((): MsgHdrs | undefined => msg.headers);
+      const answer = readDirectAnswer(statusOf(msg), get);
+      if (answer.kind === 'absent') return undefined;
+      if (answer.kind === 'refused') return 'unanswered';
+      return resultOf({ body: msg.data, get, stream, sequence: answer.sequence });
     } catch (error) {
       // A stream that was made without direct reads.
-      const isUnheard =
-        error instanceof NatsError && error.code === (ErrorCode.NoResponders as string);
-      if (isUnheard) return 'unanswered';
+      if (isUnheard(error)) return 'unanswered';
       throw error;
     }
   }
 }
 
-/** A stored result as the kernel knows it; foreign headers are read behind our own guard. */
+/** A stored result as the kernel knows it. */
 export function resultOf(of: {
   readonly body: Uint8Array;
-  readonly headers: () => MsgHdrs | undefined;
+  /** Of its headers. */
+  readonly get: HeaderSource;
   readonly stream: string;
-  /** Absent in a direct answer, whose headers tell it. */
-  readonly sequence?: number;
+  readonly sequence: number;
 }): StoredResult {
-  const { get } = readHeaders(of.headers);
-  const sequence = of.sequence ?? Number(get('Nats-Sequence') ?? Number.NaN);
-  return {
-    body: of.body,
-    ...readResultMarks(get),
-    ...(Number.isSafeInteger(sequence) ? { place: { stream: of.stream, sequence } } : {}),
-  };
+  const { body, get, stream, sequence } = of;
+  return { body, ...readResultMarks(get), place: { stream, sequence } };
 }
 
 function withoutBody(stored: StoredResult | undefined): KnownResult | undefined {

@@ -1,23 +1,27 @@
 /**
- * Stores package files in a JetStream object store, in the layout that every NATS client reads:
- * the pieces on `$O.<bucket>.C.<upload>`, then, once all are stored, the description on
- * `$O.<bucket>.M.<name>`.
+ * Stores package files in a JetStream object store, in the layout that every NATS client reads (see
+ * wire's package-object.ts): the pieces, then, once all are stored, the description.
  *
  * Written here, not with the client's own `put`: that one sends a whole file without waiting for
  * acknowledgements, and the first one that fails is a rejection that nobody handles.
  */
 import { createHash } from 'node:crypto';
 import type { ErrorCode, Random } from '@llmos/base';
-import { LlmosError, PACKAGE_STORE, backoffMs, encodeJson, isRecord } from '@llmos/base';
+import { LlmosError, PACKAGE_STORE, backoffMs, encodeJson } from '@llmos/base';
+import {
+  PACKAGE_STREAM,
+  objectSubject,
+  paddedBase64Url,
+  piecesSubject,
+  readApiAnswer,
+  readPackageObject,
+} from '@llmos/wire';
 import { SDK_LIMITS, UPLOAD_BACKOFF } from '../../limits';
 import type { MessageLink, OutgoingMessage, RequestOutcome } from '../../ports/message-link';
 import type { PackageStore, StoreObject } from '../../ports/package-store';
 import type { StoredMessages } from '../../ports/stored-messages';
 import type { CreateDoorbell } from '../../ports/doorbell';
-import { readApiAnswer } from './api-answer';
 import { rebuffer } from './rebuffer';
-
-const STREAM = `OBJ_${PACKAGE_STORE}`;
 
 export interface PackageStoreParts {
   readonly link: MessageLink;
@@ -40,14 +44,16 @@ async function has(
   parts: PackageStoreParts,
   of: { readonly name: string; readonly bytes: number },
 ): Promise<boolean> {
-  const outcome = await parts.stored.readLast({ stream: STREAM, subject: metaSubject(of.name) });
+  const outcome = await parts.stored.readLast({
+    stream: PACKAGE_STREAM,
+    subject: objectSubject(of.name),
+  });
   if (outcome.kind === 'absent') return false;
   if (outcome.kind !== 'found') {
     const message = `the object store ${PACKAGE_STORE} can't be read: ${outcome.reason}`;
     throw new LlmosError('UNAVAILABLE', message);
   }
-  const meta = readApiAnswer(outcome.message.body);
-  return meta['deleted'] !== true && meta['size'] === of.bytes;
+  return readPackageObject(outcome.message.body)?.size === of.bytes;
 }
 
 async function putWithRetries(parts: PackageStoreParts, of: StoreObject): Promise<void> {
@@ -66,7 +72,7 @@ async function putWithRetries(parts: PackageStoreParts, of: StoreObject): Promis
 /** Pieces of an upload that failed are removed, as far as the server answers. */
 async function putOnce(parts: PackageStoreParts, of: StoreObject): Promise<void> {
   const upload = parts.newId();
-  const subject = `$O.${PACKAGE_STORE}.C.${upload}`;
+  const subject = piecesSubject(upload);
   try {
     const sent = await putPieces(parts, { ...of, subject });
     const headers = { 'Nats-Rollup': 'sub' };
@@ -82,10 +88,10 @@ async function putOnce(parts: PackageStoreParts, of: StoreObject): Promise<void>
       digest: `SHA-256=${sent.digest}`,
       deleted: false,
     };
-    await store(parts, { subject: metaSubject(of.name), headers, body: encodeJson(meta) }, of);
+    await store(parts, { subject: objectSubject(of.name), headers, body: encodeJson(meta) }, of);
   } catch (error) {
     const body = encodeJson({ filter: subject });
-    const purge = { subject: `$JS.API.STREAM.PURGE.${STREAM}`, body };
+    const purge = { subject: `$JS.API.STREAM.PURGE.${PACKAGE_STREAM}`, body };
     await parts.link.request(purge, { waitMs: SDK_LIMITS.readTimeoutMs });
     throw error;
   }
@@ -148,16 +154,11 @@ function problemOf(outcome: RequestOutcome): { code: ErrorCode; reason: string }
   if (outcome.kind === 'denied') return { code: 'PERMISSION_DENIED', reason: outcome.reason };
   if (outcome.kind === 'closed') return { code: 'CANCELLED', reason: 'the client was closed' };
   if (outcome.kind !== 'answered') return { code: 'UNAVAILABLE', reason: outcome.kind };
-  const { seq, error } = readApiAnswer(outcome.message.body);
-  if (typeof seq === 'number' && error === undefined) return undefined;
-  const reason = isRecord(error) ? String(error['description']) : 'an unreadable acknowledgement';
-  return { code: 'RESOURCE_EXHAUSTED', reason };
-}
-
-function metaSubject(name: string): string {
-  return `$O.${PACKAGE_STORE}.M.${paddedBase64Url(Buffer.from(name))}`;
-}
-
-function paddedBase64Url(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+  const answer = readApiAnswer(outcome.message.body);
+  if (answer.kind === 'refused') {
+    return { code: 'RESOURCE_EXHAUSTED', reason: answer.refusal.description };
+  }
+  const isStored = answer.kind === 'answered' && typeof answer.fields['seq'] === 'number';
+  if (isStored) return undefined;
+  return { code: 'RESOURCE_EXHAUSTED', reason: 'an unreadable acknowledgement' };
 }

@@ -5,15 +5,19 @@
  * subject of a direct get ends with the subject that is read, so permissions can tell.
  */
 import { encodeJson, isRecord } from '@llmos/base';
+import type { ApiAnswer } from '@llmos/wire';
+import { isRefusal, readApiAnswer, readDirectAnswer, readHeaderBlock } from '@llmos/wire';
 import type { IncomingMessage, MessageLink } from '../../ports/message-link';
 import type { ReadLast, ReadOutcome, StoredMessages } from '../../ports/stored-messages';
-import { readApiAnswer } from './api-answer';
-import { purgeStored, readStreamState, removeStored, waitOf } from './stream-api';
+import {
+  UNREADABLE_ANSWER,
+  purgeStored,
+  readStreamState,
+  removeStored,
+  waitOf,
+} from './stream-api';
 
 const API = '$JS.API';
-const NO_MESSAGE = 404;
-/** JetStream's error code for "no message found". */
-const NO_MESSAGE_FOUND = 10_037;
 
 export function createJetStreamStoredMessages(link: MessageLink): StoredMessages {
   // A stream without direct get does not answer at all; it is asked that way once.
@@ -60,7 +64,7 @@ async function directGet(
   const outcome = await link.request({ subject, body: direct.body }, waitOf(of));
   switch (outcome.kind) {
     case 'answered':
-      return readDirectAnswer(outcome.message);
+      return readDirect(outcome.message);
     case 'unreadable':
       return outcome;
     case 'silent':
@@ -82,21 +86,20 @@ async function readPastHeaders(
   return second.kind === 'unavailable' ? first : second;
 }
 
-function readDirectAnswer(message: IncomingMessage): ReadOutcome {
-  if (message.status === NO_MESSAGE) return { kind: 'absent' };
-  const sequence = Number(message.header('Nats-Sequence'));
-  if (message.status !== undefined || !Number.isSafeInteger(sequence)) {
-    return { kind: 'unavailable', reason: `status ${message.status ?? 'without a sequence'}` };
-  }
+function readDirect(message: IncomingMessage): ReadOutcome {
+  const header = (name: string): string | undefined => message.header(name);
+  const answer = readDirectAnswer(message.status ?? 0, header);
+  if (answer.kind === 'absent') return answer;
+  if (answer.kind === 'refused') return { kind: 'unavailable', reason: answer.reason };
   return {
     kind: 'found',
     message: {
-      sequence,
-      subject: message.header('Nats-Subject') ?? '',
+      sequence: answer.sequence,
+      subject: header('Nats-Subject') ?? '',
       body: message.body,
-      contentType: message.header('Content-Type'),
-      storedWallMs: Date.parse(message.header('Nats-Time-Stamp') ?? ''),
-      header: (name) => message.header(name),
+      contentType: header('Content-Type'),
+      storedWallMs: Date.parse(header('Nats-Time-Stamp') ?? ''),
+      header,
     },
   };
 }
@@ -127,20 +130,20 @@ async function messageGet(
   const subject = `${API}.STREAM.MSG.GET.${of.stream}`;
   const outcome = await link.request({ subject, body: encodeJson(query) }, waitOf(of));
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.kind };
-  return readAnswer(outcome.message);
+  return readMessage(readApiAnswer(outcome.message.body));
 }
 
-function readAnswer(answer: IncomingMessage): ReadOutcome {
-  const body = readApiAnswer(answer.body);
-  const error = body['error'];
-  if (isRecord(error)) {
-    if (error['err_code'] === NO_MESSAGE_FOUND) return { kind: 'absent' };
-    return { kind: 'unavailable', reason: String(error['description']) };
+function readMessage(answer: ApiAnswer): ReadOutcome {
+  if (answer.kind === 'unreadable') return { kind: 'unavailable', reason: UNREADABLE_ANSWER };
+  if (answer.kind === 'refused') {
+    if (isRefusal(answer.refusal, 'noMessageFound')) return { kind: 'absent' };
+    return { kind: 'unavailable', reason: answer.refusal.description };
   }
-  const message = isRecord(body['message']) ? body['message'] : {};
+  const message = isRecord(answer.fields['message']) ? answer.fields['message'] : {};
   const { seq, subject, data, hdrs, time } = message;
   if (typeof seq !== 'number') return { kind: 'unavailable', reason: 'an answer without message' };
-  const header = headerReader(typeof hdrs === 'string' ? hdrs : '');
+  const { get } = readHeaderBlock(typeof hdrs === 'string' ? hdrs : '');
+  const header = (name: string): string | undefined => get(name) || undefined;
   const stored = {
     sequence: seq,
     subject: String(subject),
@@ -150,15 +153,4 @@ function readAnswer(answer: IncomingMessage): ReadOutcome {
     header,
   };
   return { kind: 'found', message: stored };
-}
-
-/** Of the header block as the stream API gives it: a status line, then `Name: value` lines. */
-function headerReader(base64: string): (name: string) => string | undefined {
-  const lines = Buffer.from(base64, 'base64').toString('utf8').split('\r\n').slice(1);
-  const values = new Map<string, string>();
-  for (const line of lines) {
-    const colon = line.indexOf(':');
-    if (colon > 0) values.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
-  }
-  return (name) => values.get(name.toLowerCase()) || undefined;
 }

@@ -1,5 +1,7 @@
 /** Streams as JetStream's API describes them, and the removal of one message. */
 import { encodeJson, isRecord } from '@llmos/base';
+import type { ApiAnswer } from '@llmos/wire';
+import { isRefusal, readApiAnswer } from '@llmos/wire';
 import { SDK_LIMITS } from '../../limits';
 import type { MessageLink, RequestWait } from '../../ports/message-link';
 import type {
@@ -9,14 +11,9 @@ import type {
   StreamDescription,
   StreamOutcome,
 } from '../../ports/stored-messages';
-import { readApiAnswer } from './api-answer';
 
 const NOT_FOUND = 404;
-/** JetStream's error code for "no message found". */
-const NO_MESSAGE_FOUND = 10_037;
-/** What 2.9 and newer answer where the sequence is not there. */
-const SEQUENCE_NOT_FOUND = 10_043;
-const MESSAGE_DELETE_FAILED = 10_057;
+export const UNREADABLE_ANSWER = 'an answer that can’t be read';
 
 export async function readStreamState(
   link: MessageLink,
@@ -27,12 +24,10 @@ export async function readStreamState(
   const outcome = await link.request({ subject, body: new Uint8Array() }, waitOf(limit));
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.kind };
   const answer = readApiAnswer(outcome.message.body);
-  const error = answer['error'];
-  if (isRecord(error)) {
-    if (error['code'] === NOT_FOUND) return { kind: 'absent' };
-    return { kind: 'unavailable', reason: String(error['description']) };
-  }
-  return { kind: 'found', stream: streamRow(stream, answer) };
+  if (answer.kind === 'answered')
+    return { kind: 'found', stream: streamRow(stream, answer.fields) };
+  if (answer.kind === 'refused' && answer.refusal.status === NOT_FOUND) return { kind: 'absent' };
+  return unavailable(answer);
 }
 
 export function waitOf({ signal, waitMs = Infinity }: ReadLimit): RequestWait {
@@ -59,6 +54,9 @@ function streamRow(name: string, answer: Readonly<Record<string, unknown>>): Str
   };
 }
 
+/** What servers answer, by their age, where the message is not there. */
+const GONE = ['noMessageFound', 'sequenceNotFound', 'messageDeleteFailed'] as const;
+
 export async function removeStored(
   link: MessageLink,
   of: { readonly stream: string; readonly sequence: number },
@@ -67,11 +65,11 @@ export async function removeStored(
   const body = encodeJson({ seq: of.sequence, no_erase: true });
   const outcome = await link.request({ subject, body }, { waitMs: SDK_LIMITS.readTimeoutMs });
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.kind };
-  const { error } = readApiAnswer(outcome.message.body);
-  if (!isRecord(error)) return { kind: 'removed' };
-  const gone = [NO_MESSAGE_FOUND, SEQUENCE_NOT_FOUND, MESSAGE_DELETE_FAILED];
-  if (gone.includes(Number(error['err_code']))) return { kind: 'absent' };
-  return { kind: 'unavailable', reason: String(error['description']) };
+  const answer = readApiAnswer(outcome.message.body);
+  if (answer.kind === 'answered') return { kind: 'removed' };
+  return answer.kind === 'refused' && isRefusal(answer.refusal, ...GONE)
+    ? { kind: 'absent' }
+    : unavailable(answer);
 }
 
 export async function purgeStored(
@@ -82,7 +80,15 @@ export async function purgeStored(
   const body = encodeJson({ filter: of.subject, seq: of.belowSequence });
   const outcome = await link.request({ subject, body }, { waitMs: SDK_LIMITS.purgeTimeoutMs });
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.kind };
-  const { error, purged } = readApiAnswer(outcome.message.body);
-  if (isRecord(error)) return { kind: 'unavailable', reason: String(error['description']) };
-  return { kind: 'purged', removed: Number(purged ?? 0) };
+  const answer = readApiAnswer(outcome.message.body);
+  if (answer.kind !== 'answered') return unavailable(answer);
+  return { kind: 'purged', removed: Number(answer.fields['purged'] ?? 0) };
+}
+
+function unavailable(answer: Exclude<ApiAnswer, { readonly kind: 'answered' }>): {
+  readonly kind: 'unavailable';
+  readonly reason: string;
+} {
+  const reason = answer.kind === 'refused' ? answer.refusal.description : UNREADABLE_ANSWER;
+  return { kind: 'unavailable', reason };
 }

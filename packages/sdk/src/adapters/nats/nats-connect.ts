@@ -1,15 +1,9 @@
 /** Opens the NATS connection of a client; every failure is an LlmosError that names the servers. */
 import { access, readFile } from 'node:fs/promises';
+import type { OnSkipped } from '@llmos/base';
 import { LlmosError, parseServerUrls } from '@llmos/base';
-import {
-  cutStaleSockets,
-  useLeanHeaders,
-  ErrorCode,
-  MsgHdrsImpl,
-  connect,
-  credsAuthenticator,
-} from '@llmos/wire';
-import type { ConnectionOptions, NatsConnection } from '@llmos/wire';
+import type { ClientLinkOptions, NatsConnection } from '@llmos/wire';
+import { connectRefusal, openClientLink } from '@llmos/wire';
 import type { NatsTlsOptions } from '../../connect-options';
 import { SDK_LIMITS } from '../../limits';
 import { onAbort } from '../system/abort-listener';
@@ -24,24 +18,19 @@ export interface NatsConnectOptions {
   readonly credentialsFile?: string | undefined;
   readonly tls?: NatsTlsOptions | undefined;
   readonly inboxPrefix?: string | undefined;
+  readonly onSkipped: OnSkipped;
   readonly signal?: AbortSignal | undefined;
 }
 
-export async function connectToNats(given: NatsConnectOptions): Promise<NatsConnection> {
-  const { servers, isTls, ...urlCredentials } = parseServerUrls(given.servers);
-  const isNamed = [given.user, given.token, given.credentialsFile].some(
-    (each) => each !== undefined,
-  );
-  const tls = given.tls ?? (isTls ? {} : undefined);
-  const options = { ...given, ...(isNamed ? {} : urlCredentials), servers, tls };
+export async function connectToNats(options: NatsConnectOptions): Promise<NatsConnection> {
   const { signal } = options;
-  if (signal?.aborted === true) throw cancelled(options);
-  useLeanHeaders(MsgHdrsImpl);
-  const opening = connect(await connectionOptions(options)).then(boundWaits);
-  if (signal === undefined) return opening.catch((cause: unknown) => refuse(options, cause));
+  const { servers } = parseServerUrls(options.servers);
+  if (signal?.aborted === true) throw cancelled(servers);
+  const opening = openClientLink(await linkOptions(options));
+  if (signal === undefined) return opening.catch((cause: unknown) => refuse(servers, cause));
   let stopListening = (): void => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
-    stopListening = onAbort(signal, () => reject(cancelled(options)));
+    stopListening = onAbort(signal, () => reject(cancelled(servers)));
   });
   try {
     return await Promise.race([opening, aborted]);
@@ -51,43 +40,25 @@ export async function connectToNats(given: NatsConnectOptions): Promise<NatsConn
       (connection) => connection.close(),
       () => undefined,
     );
-    return refuse(options, cause);
+    return refuse(servers, cause);
   } finally {
     stopListening();
   }
 }
 
-/**
- * The client would wait for a server that stands still, and gives each try to reconnect as long as
- * the first connection had; it reads the options each time.
- */
-function boundWaits(connection: NatsConnection): NatsConnection {
-  cutStaleSockets(connection, SDK_LIMITS.staleFlushMs);
-  const { options } = connection as { readonly options?: ConnectionOptions };
-  if (options !== undefined) options.timeout = SDK_LIMITS.reconnectTryMs;
-  return connection;
-}
-
-async function connectionOptions(options: NatsConnectOptions): Promise<ConnectionOptions> {
-  const { token, user, pass, tls, inboxPrefix } = options;
-  await assertTlsFiles(tls ?? {});
+async function linkOptions(options: NatsConnectOptions): Promise<ClientLinkOptions> {
+  const { timeoutMs, credentialsFile, signal: _signal, ...shared } = options;
+  await assertTlsFiles(shared.tls ?? {});
   return {
-    servers: [...options.servers],
-    name: options.name,
-    timeout: options.timeoutMs,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: SDK_LIMITS.reconnectWaitMs,
-    pingInterval: SDK_LIMITS.pingIntervalMs,
-    // A stack is recorded for every request otherwise.
-    noAsyncTraces: true,
-    ...(token === undefined ? {} : { token }),
-    ...(user === undefined ? {} : { user }),
-    ...(pass === undefined ? {} : { pass }),
-    ...(tls === undefined ? {} : { tls }),
-    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
-    ...(options.credentialsFile === undefined
+    ...shared,
+    connectMs: timeoutMs,
+    reconnectTryMs: SDK_LIMITS.reconnectTryMs,
+    reconnectWaitMs: SDK_LIMITS.reconnectWaitMs,
+    pingIntervalMs: SDK_LIMITS.pingIntervalMs,
+    staleFlushMs: SDK_LIMITS.staleFlushMs,
+    ...(credentialsFile === undefined
       ? {}
-      : { authenticator: credsAuthenticator(await readCredentials(options.credentialsFile)) }),
+      : { credentials: await readCredentials(credentialsFile) }),
   };
 }
 
@@ -112,21 +83,19 @@ async function assertTlsFiles(tls: NatsTlsOptions): Promise<void> {
   }
 }
 
-function refuse(options: NatsConnectOptions, cause: unknown): never {
+function refuse(servers: readonly string[], cause: unknown): never {
   if (cause instanceof LlmosError) throw cause;
-  const servers = options.servers.join(', ');
-  const code = (cause as { code?: unknown } | undefined)?.code;
-  if (code === 'AUTHORIZATION_VIOLATION' || code === 'AUTHENTICATION_TIMEOUT') {
-    const message = `the NATS server at ${servers} refuses the credentials`;
+  const named = servers.join(', ');
+  const refusal = connectRefusal(cause);
+  if (refusal === 'credentials') {
+    const message = `the NATS server at ${named} refuses the credentials`;
     throw new LlmosError('UNAUTHENTICATED', message, { cause });
   }
-  const hasNoTls = code === ErrorCode.ServerOptionNotAvailable;
   const text = cause instanceof Error ? cause.message : String(cause);
-  const reason = hasNoTls ? 'the one there has no TLS' : text;
-  const message = `no NATS server answers at ${servers}: ${reason}`;
-  throw new LlmosError('UNAVAILABLE', message, { cause });
+  const reason = refusal === 'no-tls' ? 'the one there has no TLS' : text;
+  throw new LlmosError('UNAVAILABLE', `no NATS server answers at ${named}: ${reason}`, { cause });
 }
 
-function cancelled(options: NatsConnectOptions): LlmosError {
-  return new LlmosError('CANCELLED', `connecting to ${options.servers.join(', ')} was aborted`);
+function cancelled(servers: readonly string[]): LlmosError {
+  return new LlmosError('CANCELLED', `connecting to ${servers.join(', ')} was aborted`);
 }

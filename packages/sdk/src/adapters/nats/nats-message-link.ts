@@ -9,7 +9,7 @@ import type { OnSkipped } from '@llmos/base';
 import { settlesWithin } from '@llmos/base';
 import type { HeaderReading, Msg, MsgHdrs, NatsConnection } from '@llmos/wire';
 import {
-  guardMessages,
+  STATUSES,
   headersOf,
   readHeaders,
   createInbox,
@@ -32,7 +32,6 @@ interface PendingRequest {
   settle(outcome: RequestOutcome): void;
 }
 
-const NO_RESPONDERS = 503;
 const UNREADABLE = 'its headers can’t be read';
 /** Where the server's INFO names no limit. */
 const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
@@ -42,7 +41,6 @@ export function createNatsMessageLink(
   connection: NatsConnection,
   of: { readonly inboxPrefix?: string | undefined; readonly onSkipped: OnSkipped },
 ): MessageLink {
-  guardMessages(connection, of.onSkipped);
   return new NatsMessageLink(connection, createInbox(of.inboxPrefix), of.onSkipped);
 }
 
@@ -167,7 +165,7 @@ class NatsMessageLink implements MessageLink {
       return pending.settle({ kind: 'unreadable', reason: UNREADABLE });
     }
     const message = readMessage(msg, headers);
-    const isUnheard = message.status === NO_RESPONDERS && message.body.byteLength === 0;
+    const isUnheard = message.status === STATUSES.noResponders && message.body.byteLength === 0;
     pending.settle(isUnheard ? { kind: 'no-responders' } : { kind: 'answered', message });
   }
 

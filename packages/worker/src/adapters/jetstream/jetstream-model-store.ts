@@ -3,21 +3,22 @@
  * piece in memory but the one being written. A replica may lag, so a miss asks the leader.
  */
 import type { Logger } from '@llmos/base';
+import { LlmosError, PACKAGE_STORE, backoffMs, packageObjectName } from '@llmos/base';
+import type { MessageQuery, JetStreamManager, NatsConnection, MsgHdrs } from '@llmos/wire';
 import {
-  LlmosError,
-  PACKAGE_STORE,
-  backoffMs,
-  decodeJson,
-  isRecord,
-  packageObjectName,
-} from '@llmos/base';
-import type { MessageQuery, JetStreamManager, NatsConnection } from '@llmos/wire';
-import { isApiError, readStored } from '@llmos/wire';
+  isApiError,
+  readStored,
+  PACKAGE_STREAM,
+  objectSubject,
+  piecesSubject,
+  readDirectAnswer,
+  readHeaders,
+  readPackageObject,
+} from '@llmos/wire';
 import { PACKAGE_LIMITS } from '../../limits';
 import type { ModelStore } from '../../ports/model-store';
 
-const STREAM = `OBJ_${PACKAGE_STORE}`;
-const DIRECT = `$JS.API.DIRECT.GET.${STREAM}`;
+const DIRECT = `$JS.API.DIRECT.GET.${PACKAGE_STREAM}`;
 
 interface StoredMessage {
   readonly seq: number;
@@ -44,13 +45,12 @@ class JetStreamModelStore implements ModelStore {
 
   async *read(sha256: string): AsyncIterable<Uint8Array> {
     const name = packageObjectName(sha256);
-    const encoded = Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
-    const meta = await this.find({ last_by_subj: `$O.${PACKAGE_STORE}.M.${encoded}` });
-    const object = meta === undefined ? undefined : readMeta(meta.data);
+    const meta = await this.find({ last_by_subj: objectSubject(name) });
+    const object = meta === undefined ? undefined : readPackageObject(meta.data);
     if (object === undefined) {
       throw new LlmosError('NOT_FOUND', `no file ${name} in ${PACKAGE_STORE}`, { retryable: true });
     }
-    const subject = `$O.${PACKAGE_STORE}.C.${object.upload}`;
+    const subject = piecesSubject(object.upload);
     let sequence = 1;
     for (let piece = 0; piece < object.pieces; piece += 1) {
       const message = await this.find({ seq: sequence, next_by_subj: subject });
@@ -84,7 +84,7 @@ class JetStreamModelStore implements ModelStore {
     const direct = await this.findDirect(query);
     if (direct !== undefined) return direct;
     try {
-      return await readStored(this.jsm, STREAM, query);
+      return await readStored(this.jsm, PACKAGE_STREAM, query);
     } catch (thrown) {
       // No object store yet.
       if (isApiError(thrown, 'streamNotFound')) return undefined;
@@ -98,26 +98,11 @@ class JetStreamModelStore implements ModelStore {
       const body = JSON.stringify(query);
       const options = { timeout: PACKAGE_LIMITS.readTimeoutMs };
       const answer = await this.connection.request(DIRECT, body, options);
-      const sequence = Number(answer.headers?.get('Nats-Sequence'));
-      const isFound = answer.headers?.code === 0 && Number.isSafeInteger(sequence) && sequence > 0;
-      return isFound ? { seq: sequence, data: answer.data } : undefined;
+      const { get } = readHeaders((): MsgHdrs | undefined => answer.headers);
+      const found = readDirectAnswer(answer.headers?.code ?? 0, get);
+      return found.kind === 'found' ? { seq: found.sequence, data: answer.data } : undefined;
     } catch {
       return undefined;
     }
   }
-}
-
-function readMeta(bytes: Uint8Array): { upload: string; pieces: number } | undefined {
-  let meta: unknown;
-  try {
-    meta = decodeJson(bytes);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(meta) || meta['deleted'] === true) return undefined;
-  const { nuid, chunks } = meta;
-  // The upload's id stands in a subject.
-  if (typeof nuid !== 'string' || !/^[A-Za-z0-9_-]{1,64}$/.test(nuid)) return undefined;
-  if (typeof chunks !== 'number' || !Number.isSafeInteger(chunks) || chunks < 0) return undefined;
-  return { upload: nuid, pieces: chunks };
 }
