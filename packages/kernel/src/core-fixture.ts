@@ -20,6 +20,7 @@ import type { CoreOptions } from './core-options';
 import type { KernelCore } from './core';
 import type { KernelDecision, ProcessAddress } from './kernel-decision';
 import type { KernelEvent } from './kernel-event';
+import type { QueuePolicy } from './scheduling/queue-policy';
 import type { TaskSpec } from './tasks/task-spec';
 
 type Kind = KernelDecision['kind'];
@@ -40,9 +41,10 @@ export class CoreFixture {
     options: CoreOptions = {},
     readonly epoch = 1,
     recoverUpToSequence = 0,
+    policy?: QueuePolicy,
   ) {
     // Nodes say nothing here unless a test is about that.
-    this.core = createKernelCore({ nodeLeaseMs: 3_600_000, ...options });
+    this.core = createKernelCore({ nodeLeaseMs: 3_600_000, ...options }, policy);
     this.apply({
       kind: 'leadership-began',
       epoch: asEpoch(epoch),

@@ -32,6 +32,7 @@ import type { BoundTasks } from './tasks/caller-table';
 import { refusalOf, taskRoom } from './tasks/admission';
 import { identityOf } from './tasks/task-spec';
 import { modelLoads, type ModelLoad } from './scheduling/model-loads';
+import type { QueuePolicy } from './scheduling/queue-policy';
 import { nextTickMs, planTick } from './scheduling/plan-tick';
 import { isShort } from './scheduling/provisioning';
 import { blockOf, statusOf } from './tasks/task-status';
@@ -91,8 +92,9 @@ export interface KernelCore {
   counts(): CoreCounts;
 }
 
-export function createKernelCore(options: CoreOptions = {}): KernelCore {
-  const state = createKernelState(resolveCoreOptions(options));
+/** @param policy in whose order tasks go; its own, and new. */
+export function createKernelCore(options: CoreOptions = {}, policy?: QueuePolicy): KernelCore {
+  const state = createKernelState(resolveCoreOptions(options), policy);
   return {
     apply: (event, now) => {
       state.now = now;

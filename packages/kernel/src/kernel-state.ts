@@ -18,7 +18,9 @@ import { CancelledIds } from './tasks/cancelled-ids';
 import { EarlyCancels } from './tasks/early-cancels';
 import { RequestWindow } from './scheduling/request-window';
 import { DemandIndex } from './scheduling/demand-index';
-import { RunQueue, isMoreUrgent } from './scheduling/run-queue';
+import { PriorityPolicy } from './scheduling/priority-policy';
+import type { QueuePolicy } from './scheduling/queue-policy';
+import { RunQueue } from './scheduling/run-queue';
 import type { Sweeps } from './scheduling/sweeps';
 import { noSweeps } from './scheduling/sweeps';
 import { ServiceTimes } from './scheduling/turn-estimate';
@@ -55,6 +57,8 @@ export interface KernelState {
   readonly tasks: TaskTable;
   readonly callers: CallerTable;
   readonly chains: KeyChains;
+  /** The order of tasks. */
+  readonly policy: QueuePolicy;
   readonly queue: RunQueue;
   readonly nodes: NodeTable;
   readonly processes: ProcessTable;
@@ -108,10 +112,14 @@ export interface KernelState {
   readonly breaches: string[];
 }
 
-export function createKernelState(config: CoreConfig): KernelState {
+export function createKernelState(
+  config: CoreConfig,
+  policy: QueuePolicy = new PriorityPolicy(),
+): KernelState {
   return {
-    ...createTables(config),
+    ...createTables(config, policy),
     config,
+    policy,
     now: { nowMs: 0, wallMs: 0 },
     epoch: 0 as Epoch,
     kernelId: undefined,
@@ -131,8 +139,14 @@ export function createKernelState(config: CoreConfig): KernelState {
       CORE_LIMITS.maxEarlyCancelsPerTenant,
     ),
     endedIds: new RecentMap(CORE_LIMITS.maxEndedIds),
-    commits: new RequestWindow(CORE_LIMITS.maxOpenCommits, CORE_LIMITS.maxWaitingCommits),
-    lookUps: new RequestWindow(CORE_LIMITS.maxOpenLookUps, Number.POSITIVE_INFINITY),
+    commits: new RequestWindow(policy.createRequestLine(), {
+      maxOpen: CORE_LIMITS.maxOpenCommits,
+      maxWaiting: CORE_LIMITS.maxWaitingCommits,
+    }),
+    lookUps: new RequestWindow(policy.createRequestLine(), {
+      maxOpen: CORE_LIMITS.maxOpenLookUps,
+      maxWaiting: Number.POSITIVE_INFINITY,
+    }),
     sweeps: noSweeps(),
     unroutedCount: 0,
     taskAlarms: new Alarms(),
@@ -165,11 +179,11 @@ type ConnectedTables = Pick<
 >;
 
 /** The tables that tell their changes, and who is told: dispatch of `offers`, provisioning of all. */
-function createTables(config: CoreConfig): ConnectedTables {
+function createTables(config: CoreConfig, policy: QueuePolicy): ConnectedTables {
   const offers = new Set<Target>();
-  const demand = new DemandIndex(isMoreUrgent);
+  const demand = new DemandIndex(policy);
   const noteFacts = (target: Target): void => demand.noteTarget(target, 'facts');
-  const queue = new RunQueue({
+  const queue = new RunQueue(policy, {
     onOffer: (target) => offers.add(target),
     onChange: (target, size) => demand.noteQueue(target, size),
   });

@@ -22,12 +22,15 @@ import type { Task } from '../tasks/task';
 import { Alarms } from './alarms';
 import { DeviceRooms, type DeviceRoom } from './device-rooms';
 import { IndexedHeap, type HeapEntry } from './indexed-heap';
+import type { QueuePolicy, Standing } from './queue-policy';
 import { SizedLine } from './sized-line';
 
 export interface Waiter extends HeapEntry {
   readonly target: Target;
   /** The most urgent task that waits for it; undefined where only spawn requests do. */
-  head: Task | undefined;
+  readonly head: Task | undefined;
+  /** Of that task, when it was last looked at. */
+  readonly standing: Standing | undefined;
   readonly bytes: number;
   /** A program: it goes where programs do. */
   readonly isProgram: boolean;
@@ -70,8 +73,7 @@ export class DemandIndex {
   private readonly ending = new Set<Target>();
   private wasRecovering = false;
 
-  /** @param isMoreUrgent of two tasks; total. */
-  constructor(private readonly isMoreUrgent: (a: Task, b: Task) => boolean) {
+  constructor(private readonly policy: QueuePolicy) {
     const isBefore = (a: Row, b: Row): boolean => this.isBefore(a, b);
     this.toJudge = new IndexedHeap(isBefore);
     this.claimless = new SizedLine(isBefore);
@@ -164,14 +166,16 @@ export class DemandIndex {
   /** It is short of a process: anew, or still. */
   put(target: Target, head: Task | undefined, change: TargetChange): void {
     const known = this.waiters.get(target);
+    const standing = head === undefined ? undefined : this.policy.standing(head);
     if (known === undefined) {
       const none = { bytes: 0, isProgram: false, hasFaults: false, claim: undefined };
-      const made: Row = { target, head, ...none, index: -1 };
+      const made: Row = { target, head, standing, ...none, index: -1 };
       this.waiters.set(target, made);
       this.judge(made);
       return;
     }
-    const isRaised = known.head !== head && this.reorder(known, head);
+    const isElsewhere = known.head !== head || known.standing !== standing;
+    const isRaised = isElsewhere && this.reorder(known, { head, standing });
     if (isRaised || change === 'facts') this.judge(known);
   }
 
@@ -241,19 +245,21 @@ export class DemandIndex {
 
   /** Those that tasks wait for first; what is kept for spawn requests by the ids. */
   private isBefore(a: Waiter, b: Waiter): boolean {
-    if (a.head !== undefined && b.head !== undefined) return this.isMoreUrgent(a.head, b.head);
-    if (a.head !== undefined || b.head !== undefined) return a.head !== undefined;
+    const [one, other] = [a.standing, b.standing];
+    if (one !== undefined && other !== undefined) return this.policy.isBefore(one, other);
+    if (one !== undefined || other !== undefined) return one !== undefined;
     return a.target < b.target;
   }
 
   /** @returns whether it is more urgent than before. */
-  private reorder(row: Row, head: Task | undefined): boolean {
+  private reorder(row: Row, to: Pick<Waiter, 'head' | 'standing'>): boolean {
     const before = { ...row };
     const isDue = row.index >= 0;
     const lines = [this.claimless, this.claimers, this.rowless].filter((line) => line.has(row));
     this.toJudge.remove(row);
     for (const line of lines) line.delete(row);
-    row.head = head;
+    row.head = to.head;
+    row.standing = to.standing;
     for (const line of lines) line.add(row);
     if (isDue) this.toJudge.push(row);
     if (this.isBefore(row, before)) return true;

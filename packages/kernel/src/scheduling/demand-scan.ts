@@ -69,10 +69,18 @@ function shortViolations(state: KernelState, waiters: readonly Waiter[]): string
     .map(({ target }) => `K15: ${target} waits and is not short`);
   for (const name of desired.stale()) found.push(`K15: ${name} means another target`);
   for (const target of short) found.push(`K15: ${target} is short and does not wait`);
-  for (const { target, head } of waiters) {
-    if (head !== queue.headOf(target)) found.push(`K15: ${target} stands elsewhere in line`);
+  for (const { target, head, standing } of waiters) {
+    const isSame = head === queue.headOf(target) && isStanding(state, head, standing);
+    if (!isSame) found.push(`K15: ${target} stands elsewhere in line`);
   }
   return found;
+}
+
+/** Whether it stands now as it is known to. */
+function isStanding({ policy }: KernelState, head: Waiter['head'], known: Waiter['standing']) {
+  if (head === undefined || known === undefined) return head === known;
+  const standing = policy.standing(head);
+  return !policy.isBefore(standing, known) && !policy.isBefore(known, standing);
 }
 
 function judgementViolations(state: KernelState, waiter: Waiter): string[] {

@@ -9,7 +9,7 @@ import { freePermits, freePermitsFor, type Process } from '../processes/process'
 import type { RunningState, Task } from '../tasks/task';
 import { stopTask } from '../tasks/cancellation';
 import { preemptFor } from './preemption';
-import { isMoreUrgent } from './run-queue';
+import { goesBefore } from './queue-policy';
 import { hasApartTask, moveTask, runningState } from '../tasks/task-moves';
 
 /** Looks only at targets of which a process may take more than before. */
@@ -75,7 +75,7 @@ function choose(state: KernelState, target: Target): Choice | undefined {
     // Less urgent work must not slip past an apart task, or the process would never be empty.
     if (task.isApart && process.running.size + process.foreign.size > 0) continue;
     const choice = { task, process };
-    if (best === undefined || isBetter(choice, best)) best = choice;
+    if (best === undefined || isBetter(state, choice, best)) best = choice;
   }
   return best;
 }
@@ -88,8 +88,8 @@ function nextFor(state: KernelState, target: Target, process: Process): Task | u
   return other !== undefined && freePermitsFor(process, other.spec) > 0 ? other : undefined;
 }
 
-function isBetter(a: Choice, b: Choice): boolean {
-  if (a.task !== b.task) return isMoreUrgent(a.task, b.task);
+function isBetter({ policy }: KernelState, a: Choice, b: Choice): boolean {
+  if (a.task !== b.task) return goesBefore(policy, a.task, b.task);
   // What was given back goes on fastest where it ran before.
   if (b.process.pid === b.task.ranAt) return false;
   if (a.process.pid === a.task.ranAt) return true;

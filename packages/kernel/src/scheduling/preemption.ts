@@ -1,9 +1,9 @@
 /**
  * Makes room for urgent work: where a task waits and no process of its target has a permit free,
- * the least urgent one of a lower class that can be given back is asked back at its next step. It
- * keeps its age and goes on where it stopped.
+ * the least urgent one that may be pushed aside and can be given back is asked back at its next
+ * step. It keeps its age and goes on where it stopped.
  *
- * Bounds: no more are asked back than tasks of a higher class wait, and none more often than
+ * Bounds: no more are asked back than tasks wait that may push them aside, and none more often than
  * `maxPreemptions` times. What is not preemptible ends soon by itself.
  */
 import type { Target } from '@llmos/base';
@@ -11,14 +11,15 @@ import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import { freePermitsFor, type Process } from '../processes/process';
 import type { RunningState, Task } from '../tasks/task';
-import { isMoreUrgent } from './run-queue';
+import { goesBefore } from './queue-policy';
 import { armTask, attemptRef } from '../tasks/task-moves';
 
 /** After everything that has a permit was sent. */
 export function preemptFor(state: KernelState, target: Target): void {
+  const { policy } = state;
   const head = state.queue.headOf(target);
   // What ends soon by itself stops nothing that takes long: it waits for the next permit.
-  if (head === undefined || !isPreemptible(state, head) || head.spec.class === 'batch') return;
+  if (head === undefined || !isPreemptible(state, head) || !policy.mayPreempt(head)) return;
   const candidates: Candidate[] = [];
   let asked = 0;
   for (const process of state.processes.ofTarget(target)) {
@@ -33,9 +34,9 @@ export function preemptFor(state: KernelState, target: Target): void {
       }
     }
   }
-  candidates.sort((a, b) => (isMoreUrgent(a.task, b.task) ? 1 : -1));
+  candidates.sort((a, b) => (goesBefore(policy, a.task, b.task) ? 1 : -1));
   for (const { task, running, process } of candidates) {
-    if (asked >= state.queue.countAbove(target, process.pid, task.spec.class)) continue;
+    if (asked >= state.queue.countAbove(target, process.pid, task)) continue;
     running.preempt = { nextSendAtMs: state.now.nowMs };
     sendPreempt(state, task, running);
     asked += 1;

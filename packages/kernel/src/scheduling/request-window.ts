@@ -3,13 +3,13 @@
  *
  * Tasks may end, or come in, by the 100,000 at once (a removed model, a cancelled family, deadlines
  * in one moment, a flood), and each is a request that somebody must hold until it is answered. So
- * only so many are on their way at a time; the others wait here, in the order of ClassLines. Sole
- * writer of its lines.
+ * only so many are on their way at a time; the others wait here, in the order of the policy. Sole
+ * writer of its line.
  */
 import type { TaskClass } from '@llmos/base';
-
+import { TASK_CLASSES } from '@llmos/base';
 import type { Task } from '../tasks/task';
-import { ClassLines } from './class-lines';
+import type { RequestLine } from './queue-policy';
 
 /** Enough room is left for what is more urgent. */
 const SHARE_OPEN: Readonly<Record<TaskClass, number>> = {
@@ -19,14 +19,13 @@ const SHARE_OPEN: Readonly<Record<TaskClass, number>> = {
 };
 
 export class RequestWindow {
-  private readonly lines = new ClassLines<Task>();
   private openCount = 0;
   private isMass = false;
   private readonly waitingOfMasses = new Set<Task>();
 
   constructor(
-    private readonly maxOpen: number,
-    private readonly maxWaiting: number,
+    private readonly line: RequestLine,
+    private readonly limits: { readonly maxOpen: number; readonly maxWaiting: number },
   ) {}
 
   /** Asked for and not answered yet. */
@@ -39,7 +38,7 @@ export class RequestWindow {
    * refusals of one tenant's flood, came one by one and keep no mass from going on.
    */
   get hasRoom(): boolean {
-    return this.waitingOfMasses.size < this.maxWaiting;
+    return this.waitingOfMasses.size < this.limits.maxWaiting;
   }
 
   /** What `act` pushes belongs to a mass. */
@@ -54,11 +53,12 @@ export class RequestWindow {
 
   /** Of a class, or of all. */
   waiting(of?: TaskClass): number {
-    return this.lines.waiting(of);
+    const classes: readonly TaskClass[] = of === undefined ? TASK_CLASSES : [of];
+    return classes.reduce((count, each) => count + this.line.sizeOf(each), 0);
   }
 
   push(task: Task): void {
-    this.lines.push(task.spec, task);
+    this.line.push(task);
     if (this.isMass) this.waitingOfMasses.add(task);
   }
 
@@ -72,18 +72,17 @@ export class RequestWindow {
   }
 
   hasNext(): boolean {
-    return this.nextClass() !== undefined;
+    return TASK_CLASSES.some((each) => this.line.sizeOf(each) > 0 && this.mayGo(each));
   }
 
   /** The next one to ask for; whoever takes it calls `begin` if it still ends. */
   next(): Task | undefined {
-    const taskClass = this.nextClass();
-    const task = taskClass === undefined ? undefined : this.lines.take(taskClass);
+    const task = this.line.take((taskClass) => this.mayGo(taskClass));
     if (task !== undefined) this.waitingOfMasses.delete(task);
     return task;
   }
 
-  private nextClass(): TaskClass | undefined {
-    return this.lines.first((each) => this.openCount < Math.floor(this.maxOpen * SHARE_OPEN[each]));
+  private mayGo(taskClass: TaskClass): boolean {
+    return this.openCount < Math.floor(this.limits.maxOpen * SHARE_OPEN[taskClass]);
   }
 }

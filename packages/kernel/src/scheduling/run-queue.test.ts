@@ -4,6 +4,7 @@ import { CoreFixture } from '../core-fixture';
 import type { Task } from '../tasks/task';
 import type { HeapEntry } from './indexed-heap';
 import { IndexedHeap } from './indexed-heap';
+import { PriorityPolicy } from './priority-policy';
 import { RunQueue } from './run-queue';
 
 const fixture = new CoreFixture();
@@ -50,14 +51,14 @@ function drain(queue: RunQueue, process = 'p1'): number[] {
 }
 
 function drainOrder(tasks: readonly Task[]): number[] {
-  const all = new RunQueue();
+  const all = new RunQueue(new PriorityPolicy());
   for (const one of tasks) all.add(one, asTarget('echo'), undefined);
   return drain(all);
 }
 
 describe('run queue', () => {
   it('orders by class, then priority, then age', () => {
-    const queue = new RunQueue();
+    const queue = new RunQueue(new PriorityPolicy());
     const tasks = [
       task(1, 'batch', 9),
       task(2, 'standard', 1),
@@ -71,7 +72,7 @@ describe('run queue', () => {
   });
 
   it('tells what goes before a task, unless that is more than the bound', () => {
-    const queue = new RunQueue();
+    const queue = new RunQueue(new PriorityPolicy());
     const tasks = Array.from({ length: 40 }, (_, index) => task(index + 1, 'batch', index % 10));
     tasks.forEach((one, index) =>
       queue.add(one, asTarget('echo'), index < 8 ? pid('p1') : undefined),
@@ -92,7 +93,7 @@ describe('run queue', () => {
   });
 
   it('takes the tenants in turns where class and priority are equal, however many one has', () => {
-    const queue = new RunQueue();
+    const queue = new RunQueue(new PriorityPolicy());
     const tenants = ['a', 'a', 'a', 'a', 'b', 'b', 'c'];
     const tasks = tenants.map((tenant, index) => task(index + 1, 'standard', 5, tenant));
     tasks.push(task(8, 'interactive', 5, 'a'), task(9, 'standard', 6, 'b'), task(10, 'batch'));
@@ -107,7 +108,7 @@ describe('run queue', () => {
   });
 
   it('finds the next one of anyone but a tenant', () => {
-    const queue = new RunQueue();
+    const queue = new RunQueue(new PriorityPolicy());
     const tenants = ['a', 'a', 'b', 'c'];
     tenants.forEach((tenant, index) =>
       queue.add(
@@ -125,7 +126,7 @@ describe('run queue', () => {
   });
 
   it('gives pinned tasks only to their process, and everyone the shared ones', () => {
-    const queue = new RunQueue();
+    const queue = new RunQueue(new PriorityPolicy());
     queue.add(task(1, 'standard'), asTarget('echo'), pid('p1'));
     queue.add(task(2, 'standard'), asTarget('echo'), undefined);
     expect(queue.bestFor(asTarget('echo'), pid('p2'))?.spec.sequence).toBe(2);
@@ -135,7 +136,7 @@ describe('run queue', () => {
   });
 
   it('takes tasks out of the middle without losing others', () => {
-    const queue = new RunQueue();
+    const queue = new RunQueue(new PriorityPolicy());
     const tasks = [1, 2, 3, 4, 5].map((sequence) => task(sequence, 'standard'));
     for (const one of tasks) queue.add(one, asTarget('echo'), undefined);
     for (const one of [tasks[1], tasks[3]]) if (one !== undefined) queue.remove(one);

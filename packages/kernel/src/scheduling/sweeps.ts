@@ -6,7 +6,6 @@
  * meanwhile. Every sweep goes through the classes in the order of their urgency.
  */
 import type { TaskClass, TaskId, TenantCaller, TenantId } from '@llmos/base';
-import { TASK_CLASSES } from '@llmos/base';
 import type { KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Task } from '../tasks/task';
@@ -96,7 +95,7 @@ export interface SweepBudget {
 }
 
 function walkOver(state: KernelState): Walk {
-  return { classes: [...TASK_CLASSES], tasks: state.tasks.all() };
+  return { classes: [...state.policy.classes], tasks: state.tasks.all() };
 }
 
 /** True once everything was gone through. */

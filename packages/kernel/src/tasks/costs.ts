@@ -32,4 +32,5 @@ export function chargeAttempt(
   running.cost = addCosts(known, more);
   task.cost = addCosts(task.cost, more);
   state.costs.add(task.spec.tenant, more);
+  state.queue.charge(task, more);
 }
