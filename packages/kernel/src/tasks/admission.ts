@@ -160,6 +160,8 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
   task.isApart = answer.isApart;
   task.failures = answer.failures ?? NO_FAILURES;
   if (answer.other !== undefined) {
+    // The result that is there is that of the id: who calls it new from now on is wrong.
+    state.endedIds.set(taskName(task.spec.tenant, task.spec.id), true);
     endUnderSequence(state, task, answer.other);
     return;
   }

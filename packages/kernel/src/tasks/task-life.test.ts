@@ -79,6 +79,16 @@ describe('intake', () => {
       expect(core.take('acknowledge').map(({ sequence }) => sequence)).toEqual([1, 2]);
     });
 
+    it('asks where a look-up has found a result of it, though that was of another task', () => {
+      const core = started();
+      core.store(core.task({ ...own('a'), digest: 'two' }));
+      const other = { function: core.only('look-up-result').spec.function, digest: 'one' };
+      core.apply({ ...free(1), isCommitted: true, other });
+      core.store(core.task({ ...made('a'), digest: 'one' }));
+      expect(core.take('execute')).toHaveLength(0);
+      expect(core.only('look-up-result').spec.sequence).toBe(2);
+    });
+
     it('shares the result of a live task, and is refused where it is that of another one', () => {
       const core = started();
       core.store(core.task({ ...made('a'), digest: 'one' }));
