@@ -37,13 +37,21 @@ export function hasResult(world: World, of: Named): boolean {
   return resultIn(world, of) !== undefined;
 }
 
-/** Its own: the result of its id where that is this task's, or the one under its number. */
+/**
+ * Its own: the result of its id where that is this task's, or the one under its number, or under
+ * that of the same task's first message, whose result a repeated one shares.
+ */
 function hasOwnResult(world: World, task: PublishedTask): boolean {
   const stored = resultIn(world, task);
   // A cancel names an id, and ends whatever comes in under it, and all that comes of it.
   const isAny = world.cancelled.size > 0;
   if (stored !== undefined && (isAny || isOf(stored, task))) return true;
-  return hasResult(world, { tenant: task.tenant, id: taskIdOfSequence(task.sequence) });
+  return world.tasks
+    .filter((each) => nameOf(each) === nameOf(task) && each.identity === task.identity)
+    .filter(
+      (each) => each === task || (task.identity !== undefined && each.sequence < task.sequence),
+    )
+    .some((each) => hasResult(world, { tenant: each.tenant, id: taskIdOfSequence(each.sequence) }));
 }
 
 /** One that says nothing of its task was stored before the task came in. */

@@ -105,9 +105,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a request to the stores is not repeated',
     package: 'kernel',
-    file: 'adapters/jetstream/retry.js',
-    find: 'if (this.isEnded)\n                    throw new LeadershipEnded();\n                this.options.counters',
-    replace: 'if (true)\n                    throw error;\n                this.options.counters',
+    file: 'services/store-lanes.js',
+    find: '                // Before its place is free',
+    replace: '                throw error;\n                // Before its place is free',
   },
   {
     name: 'a new task stands in no line of its key',
@@ -199,4 +199,4 @@ function main(): number {
   return unfound === 0 ? 0 : 1;
 }
 
-process.exitCode = main();
+if (require.main === module) process.exitCode = main();
