@@ -214,6 +214,9 @@ export const EDGE_LIMITS = {
   /** Reads of results that are waited for and came without their body: in all, of one tenant. */
   maxNoticedReads: 256,
   maxTenantNoticedReads: 64,
+  /** Bodies that these bring, by what the notices say; one that is larger is read alone. */
+  maxNoticedBytes: 64 * 1024 * 1024,
+  maxTenantNoticedBytes: 16 * 1024 * 1024,
   /** Of the consumer of results; after three without a word it is made anew. */
   resultHeartbeatMs: 2_000,
   resultRestartMs: 250,

@@ -13,7 +13,7 @@
 import type { Clock, Logger, TenantId, TenantTask } from '@llmos/base';
 import { FairWindow, STREAMS } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
-import type { ResultNotice, ResultStore } from '../ports/result-store';
+import type { ResultNotice, ResultStore, StoredResult } from '../ports/result-store';
 import { BodyTravel } from './body-travel';
 import type { WaiterLimits } from './result-waiters';
 import { ResultWaiters } from './result-waiters';
@@ -37,6 +37,8 @@ export class ResultArrivals {
   private readonly reads = new FairWindow<TenantId>({
     maxOpen: EDGE_LIMITS.maxNoticedReads,
     maxOpenPerOwner: EDGE_LIMITS.maxTenantNoticedReads,
+    maxOpenWeight: EDGE_LIMITS.maxNoticedBytes,
+    maxOpenWeightPerOwner: EDGE_LIMITS.maxTenantNoticedBytes,
   });
 
   constructor(private readonly options: ResultArrivalsOptions) {
@@ -80,8 +82,12 @@ export class ResultArrivals {
       maxWaiters: limits.maxWaiters,
       maxWaitersPerTenant: limits.maxWaitersPerTenant,
       lookUp: (of) => results.read(of),
-      readNoticed: (of, { place }) =>
-        this.reads.run(of.tenant, () => results.readNoticed(of, place)),
+      readNoticed: async (of, { place, bodyBytes }) => {
+        const read = (): Promise<StoredResult | undefined> => results.readNoticed(of, place);
+        const result = await this.reads.run(of.tenant, read, bodyBytes);
+        // Where it stands is known from the delivery; a header of the message may say otherwise.
+        return result === undefined ? undefined : { ...result, place };
+      },
       onTaken: ({ place, bodyBytes }) => this.travel.get(place.stream)?.noteTaken(bodyBytes),
       onLookUpFailed: (error) => log.warn('result-look-up-failed', { error }),
     });

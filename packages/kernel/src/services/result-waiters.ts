@@ -47,6 +47,8 @@ export class ResultWaiters {
   private readonly byTask = new Map<string, WaitingFor>();
   private readonly early = new Map<string, ResultNotice>();
   private earlyBytes = 0;
+  /** Committed for certain, and not read yet: how many, and in what turn, is bounded by the reads. */
+  private readonly unread = new Map<string, { of: TenantTask; notice: ResultNotice }>();
   private waiterCount = 0;
   private readonly countByTenant = new Map<TenantId, number>();
   private unnamedCount = 0;
@@ -109,14 +111,22 @@ export class ResultWaiters {
       return;
     }
     this.options.onTaken(notice);
-    if (hasBody(notice)) return this.onResult(of, notice);
+    if (hasBody(notice)) this.onResult(of, notice);
+    else this.readNoticed(of, notice);
+  }
+
+  /** Where it can't be read now, the next sweep does it again, before it looks up anything else. */
+  private readNoticed(of: TenantTask, notice: ResultNotice): void {
+    const again = (): void => {
+      if (this.byTask.has(keyOf(of))) this.unread.set(keyOf(of), { of, notice });
+    };
     this.options.readNoticed(of, notice).then(
       (result) => {
-        if (result !== undefined) this.onResult(of, result);
-        else entry.lookUpAtMs = this.options.clock.nowMs();
+        if (result === undefined) again();
+        else this.onResult(of, result);
       },
       (error: unknown) => {
-        entry.lookUpAtMs = this.options.clock.nowMs();
+        again();
         this.options.onLookUpFailed(error);
       },
     );
@@ -137,6 +147,11 @@ export class ResultWaiters {
   /** Times out who waited too long, and looks up what may have been missed. */
   sweep(): void {
     const nowMs = this.options.clock.nowMs();
+    const unread = [...this.unread.values()];
+    this.unread.clear();
+    for (const { of, notice } of unread) {
+      if (this.byTask.has(keyOf(of))) this.readNoticed(of, notice);
+    }
     let lookUps = 0;
     for (const [key, entry] of this.byTask) {
       for (const waiter of entry.waiters) {
@@ -160,6 +175,7 @@ export class ResultWaiters {
     this.isStopped = true;
     const entries = [...this.byTask.values()];
     this.byTask.clear();
+    this.unread.clear();
     this.waiterCount = 0;
     this.countByTenant.clear();
     for (const entry of entries) {

@@ -219,6 +219,8 @@ export class StoreLanes {
   private next(taskClass: TaskClass): (() => void) | undefined {
     const [first, second] = this.turn;
     for (const kind of this.turn) {
+      // Asked once for the kind, and not for each tenant that waits.
+      if (this.pausing[kind].count >= MOST_IN_FLIGHT[taskClass]) continue;
       const mayGo = (tenant: TenantId): boolean => this.hasRoomOfKind(taskClass, kind, tenant);
       const begin = this.lines[kind].take(taskClass, mayGo);
       if (begin === undefined) continue;

@@ -155,6 +155,7 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
   if (answer.attempts > 0) task.hasAttemptRow = true;
   if (task.state.kind === 'settling' && isAnswered(task)) retire(state, task);
   if (task.state.kind !== 'looking-up') return;
+  const { told } = task.state;
   task.attempt = Math.max(1, answer.attempts);
   task.uncountedAttempts = answer.uncounted ?? 0;
   task.isApart = answer.isApart;
@@ -165,8 +166,9 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
     endUnderSequence(state, task, answer.other);
     return;
   }
-  if (answer.isCommitted) {
-    finishTask(state, task, 'known');
+  // The answer may be older than the end that was told.
+  if (answer.isCommitted || told !== undefined) {
+    finishTask(state, task, told ?? 'known');
     return;
   }
   state.chains.add(task);

@@ -5,7 +5,7 @@ import type { ReportOrigin } from '../kernel-event';
 import { emit, type KernelState } from '../kernel-state';
 import { CORE_LIMITS } from '../limits';
 import type { Process } from '../processes/process';
-import type { RunningState, Task } from './task';
+import type { EndSummary, RunningState, Task } from './task';
 import { judgeFailure, shorten, stopError, withFailure } from './task-outcomes';
 import { taskName } from './task-table';
 import { chargeAttempt } from './costs';
@@ -45,17 +45,29 @@ export function applyFinished(state: KernelState, report: FinishedReport): void 
   if (running !== undefined) chargeAttempt(state, running, report.cost);
   const task = state.tasks.find(attempt.tenant, attempt.task);
   if (task === undefined || task.state.kind === 'settling') return;
-  // It may tell of an earlier task of this id: the look-up says whose result is there.
-  if (task.state.kind === 'looking-up' && !task.mayRunElsewhere) return;
   if (outcome.kind === 'committed') {
-    // Also of a stale attempt: the result is there, whoever made it.
-    const { ok, errorCode } = outcome;
-    leaveFinishedAttempt(state, origin, attempt);
-    finishTask(state, task, errorCode === undefined ? { ok } : { ok, code: errorCode });
+    applyCommitted(state, task, { origin, attempt, outcome });
     return;
   }
   if (running === undefined) return;
   applyUnstored(state, running, outcome);
+}
+
+/** Also of a stale attempt: the result is there, whoever made it. */
+function applyCommitted(
+  state: KernelState,
+  task: Task,
+  report: FinishedReport & { readonly outcome: Extract<AttemptEnd, { kind: 'committed' }> },
+): void {
+  const { ok, errorCode: code } = report.outcome;
+  const summary: EndSummary = code === undefined ? { ok } : { ok, code };
+  if (task.state.kind === 'looking-up') {
+    // It may be that of an earlier task of this id: the look-up says whose result is there.
+    if (task.mayRunElsewhere) moveTask(state, task, { kind: 'looking-up', told: summary });
+    return;
+  }
+  leaveFinishedAttempt(state, report.origin, report.attempt);
+  finishTask(state, task, summary);
 }
 
 export function confirmFinished(state: KernelState, to: ReportOrigin, attempt: AttemptRef): void {

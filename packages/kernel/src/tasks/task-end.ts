@@ -8,7 +8,7 @@ import type { TaskFact } from '../kernel-fact';
 import { emit, type KernelState } from '../kernel-state';
 import { isServing } from '../processes/process';
 import type { TargetBlock } from '../processes/target-blocks';
-import { isAnswered, type StopReason, type Task } from './task';
+import { isAnswered, type EndSummary, type StopReason, type Task } from './task';
 import { stopError } from './task-outcomes';
 import { taskName } from './task-table';
 import { readyTask } from './queueing';
@@ -81,11 +81,6 @@ export function finishTask(state: KernelState, task: Task, how: EndSummary | 'kn
     return;
   }
   retire(state, task);
-}
-
-export interface EndSummary {
-  readonly ok: boolean;
-  readonly code?: string;
 }
 
 /** Acknowledges the message and forgets the task; the next one of its key may go. */

@@ -2,6 +2,7 @@ import type { TaskClass, TaskId, TenantId } from '@llmos/base';
 import { WIRE_LIMITS, errorBody } from '@llmos/base';
 import { CoreFixture, modelOf, refOf, runningCore } from '../core-fixture';
 import { CORE_LIMITS } from '../limits';
+import type { ProcessAddress } from '../kernel-decision';
 import type { TaskSpec } from './task-spec';
 
 const UNAVAILABLE = { code: 'UNAVAILABLE', retryable: true, message: 'not now' } as const;
@@ -115,6 +116,23 @@ describe('intake', () => {
     });
   });
 
+  it('is ended by an end that an earlier leader asked for, unless it was that of another task', () => {
+    for (const isOther of [false, true]) {
+      const core = new CoreFixture({}, 2, 10);
+      core.store(core.task({ ...own('a'), digest: 'two' }));
+      const { spec } = core.only('look-up-result');
+      const attempt = { tenant: spec.tenant, task: spec.id, attempt: 1 };
+      const origin = { nodeId: 'n1', pid: 'p1-1', incarnation: 1 } as unknown as ProcessAddress;
+      const outcome = { kind: 'committed', ok: true } as const;
+      core.apply({ kind: 'attempt-finished', origin, attempt, outcome });
+      expect(core.take('acknowledge')).toHaveLength(0);
+      const other = { function: spec.function, digest: 'one' };
+      core.apply({ ...free(1), isCommitted: isOther, ...(isOther ? { other } : {}) });
+      expect(core.take('acknowledge')).toHaveLength(isOther ? 0 : 1);
+      expect(core.take('commit-result').map(({ of }) => of.id)).toEqual(isOther ? ['s1'] : []);
+    }
+  });
+
   it('lets a child inherit the deadline and the priority of its live parent', () => {
     const core = started(1);
     core.store(core.task());
@@ -201,12 +219,12 @@ describe('intake', () => {
     const finished = { kind: 'attempt-finished', origin, attempt, outcome } as const;
     core.store(task).apply(finished, finished);
     expect(core.take('look-up-result')).toHaveLength(1);
-    const ends = core.take('announce').filter(({ fact }) => fact.kind === 'task-completed');
-    expect(ends).toHaveLength(1);
     core.store(task);
     expect(core.take('look-up-result')).toHaveLength(0);
     core.apply(free(1)).advance(10_000);
     expect(core.take('execute')).toHaveLength(0);
+    const ends = core.take('announce').filter(({ fact }) => fact.kind === 'task-completed');
+    expect(ends).toHaveLength(1);
     expect(core.only('acknowledge').sequence).toBe(1);
     core.store(task);
     expect(core.take('look-up-result')).toHaveLength(1);

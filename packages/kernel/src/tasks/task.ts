@@ -55,9 +55,18 @@ export interface StopRequest {
   nextSendAtMs: number;
 }
 
+/** How a task ended. */
+export interface EndSummary {
+  readonly ok: boolean;
+  readonly code?: string;
+}
+
 export type TaskState =
-  /** Asked whether its result is there already. */
-  | { readonly kind: 'looking-up' }
+  /**
+   * Asked whether its result is there already. `told`: how a process says meanwhile that the task
+   * of its id ended, this one or an earlier one.
+   */
+  | { readonly kind: 'looking-up'; readonly told?: EndSummary }
   /** Waits until the models are known. */
   | { readonly kind: 'unrouted' }
   /** An earlier task of its key is not over. */
