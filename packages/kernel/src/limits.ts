@@ -28,7 +28,7 @@ export const CORE_LIMITS = {
   /** Tasks of a mass (released, rerouted, cancelled, expired, failed together) in one tick. */
   maxSweptPerTick: 1_024,
   /** Targets short of a process that are judged in one tick; the others in the next ones. */
-  maxJudgedPerTick: 1_024,
+  maxJudgedPerTick: 64,
   /** Tasks looked at in one tick to find those. */
   maxLooksPerTick: 65_536,
   /** Families to cancel that wait, beyond twice those there are; then the empty ones are dropped. */

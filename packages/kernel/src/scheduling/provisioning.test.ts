@@ -1,4 +1,5 @@
 /** Who gets memory that comes free, and what finding that out costs. */
+import { CORE_LIMITS } from '../limits';
 import { asTarget } from '@llmos/base';
 import type { FunctionName, ProcessId } from '@llmos/base';
 import { CoreFixture, modelOf } from '../core-fixture';
@@ -117,6 +118,10 @@ describe('with very many models that wait for memory', () => {
     for (const node of ['a', 'b']) core.attachNode(node, Math.ceil((KEPT / 2) * 100) / 0.9);
     startAll(core);
     core.store(...names.slice(KEPT).map((name) => core.task(embed(name))));
+    // Each tick judges so many of them.
+    for (let judged = 0; judged < WAITING; judged += CORE_LIMITS.maxJudgedPerTick) {
+      core.apply({ kind: 'time-passed' });
+    }
     return { core, looksAt, names };
   }
 

@@ -152,6 +152,21 @@ describe('generate dispatcher', () => {
     expect(thread.bodies.slice(5)).toEqual(['and more']);
   });
 
+  it('lets a higher priority wait behind none that was switched out for a higher class', () => {
+    const { thread, dispatcher } = setUp(2);
+    const give = (task: string, taskClass: TaskClass, priority: number) => {
+      const { attempt } = attemptOf(task, taskClass);
+      void dispatcher.handle({ ...attempt, spec: { ...attempt.spec, priority } });
+    };
+    for (const task of ['a', 'b']) give(task, 'standard', 0);
+    for (const task of ['c', 'd']) give(task, 'interactive', 5);
+    give('usual', 'standard', 0);
+    give('first', 'standard', 9);
+    expect(thread.bodies).toEqual(['a', 'b', 'c', 'd']);
+    thread.answer(3);
+    expect(thread.bodies.slice(4)).toEqual(['first']);
+  });
+
   it('takes what needs no row at once, beside any number of generations', () => {
     const { thread, dispatcher } = setUp(1);
     for (const task of ['a', 'b']) void dispatcher.handle(attemptOf(task).attempt);

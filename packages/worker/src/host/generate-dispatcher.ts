@@ -6,8 +6,10 @@
  * request joins those that run at once, and the engine decides between two steps which of their
  * sequences has a row (a request may be several, and memory may allow fewer rows than usual).
  *
- * - G1: a request is taken only where a row is its own at once: a free one, or that of one of a
- *   lower class, which the engine switches out and which goes on when a row is free.
+ * - G1: a request is taken only where those as urgent as it is leave it a row: a free one, or that
+ *   of one of a lower class, which the engine switches out and which goes on when a row is free. Of
+ *   its class, those of a lower priority keep their rows; it is taken all the same, so that the
+ *   next free row is its own and not that of one of them that was switched out.
  * - G2: what was taken and has not ended is in `open`, and nowhere in the mailbox. It is asked back
  *   by its thread, with what it has, and never put back into the line here.
  * - G3: a cancel and a preemption of what waits are the mailbox's; of what is open, the thread's.
@@ -93,15 +95,14 @@ export class GenerateDispatcher implements AttemptRunner {
     if (requests.length > 0) this.parts.thread.join(requests, this.events);
   }
 
-  /** G1: those of a lower class stand in nobody's way. */
+  /** G1. */
   private mayRun(waiting: WaitingAttempt): boolean {
     if (!hasRow(waiting)) return true;
-    const rank = classRank(waiting.class);
-    let staying = 0;
+    let before = 0;
     for (const open of this.open.values()) {
-      if (hasRow(open) && classRank(open.class) <= rank) staying += 1;
+      if (hasRow(open) && !isLessUrgent(open, waiting)) before += 1;
     }
-    return staying < this.parts.maxRows;
+    return before < this.parts.maxRows;
   }
 
   private begin(waiting: WaitingAttempt): ThreadRequest {
@@ -143,6 +144,12 @@ export class GenerateDispatcher implements AttemptRunner {
     this.fill();
     this.line.answer(open, answer);
   }
+}
+
+/** Whatever its age: of equals, whoever has begun goes first. */
+function isLessUrgent(open: WaitingAttempt, than: WaitingAttempt): boolean {
+  const [rank, other] = [classRank(open.class), classRank(than.class)];
+  return rank === other ? open.priority < than.priority : rank > other;
 }
 
 /** What else this model serves is a step of its own between those of the rows. */
