@@ -53,6 +53,9 @@ function pick<Item>(random: Random, items: readonly Item[]): Item {
   return items[Math.floor(random.next() * items.length)] as Item;
 }
 
+/** Of generations; a thread has at most 8 rows in these tests. */
+const FIRST_BURST = 16;
+
 /** One after the other; an error is its code. */
 export async function generateAlone(
   thread: DrivenThread,
@@ -73,8 +76,9 @@ interface Open {
 }
 
 /**
- * In bursts that join what runs, each of a random class. Some are preempted at a random chunk and
- * sent again, to go on after the tokens that they had.
+ * In bursts that join what runs, each of a random class. The first one is bulk, more than there are
+ * rows, which the second joins at its first chunk: so some are switched out however fast the model
+ * is. Some are preempted at a random chunk and sent again, to go on after the tokens that they had.
  */
 export async function generateMixed(
   thread: DrivenThread,
@@ -87,25 +91,28 @@ export async function generateMixed(
   let returns = 0;
   const create = (index: number, resumeTokens: readonly number[]): ThreadRequest => {
     const input = inputs[index] as GenerateInput;
-    const request = jsonRequest(nextId++, 'generate', input, {
+    const requestId = nextId++;
+    const request = jsonRequest(requestId, 'generate', input, {
       seedText: `tenant/${index}`,
       stream: input.n === undefined,
-      class: pick<TaskClass>(random, TASK_CLASSES),
+      class: requestId <= FIRST_BURST ? 'batch' : pick<TaskClass>(random, TASK_CLASSES),
       sequence: index,
       ...(resumeTokens.length > 0 ? { resumeTokens } : {}),
     });
-    open.set(request.requestId, { index, request });
+    open.set(requestId, { index, request });
     return request;
   };
   const waiting = inputs.map((_, index) => ({ index, resumeTokens: [] as readonly number[] }));
   const takeBurst = (): readonly ThreadRequest[] => {
-    const count = 1 + Math.floor(random.next() * 24);
+    const isEarly = nextId <= FIRST_BURST + 1;
+    const count = isEarly ? FIRST_BURST : 1 + Math.floor(random.next() * 24);
     return waiting.splice(0, count).map(({ index, resumeTokens }) => create(index, resumeTokens));
   };
   while (waiting.length > 0) {
     const { answers, preempted } = await thread.run(takeBurst(), (requestId) => {
       if (random.next() < 0.02) thread.send({ kind: 'preempt', requestId });
-      if (random.next() < 0.05 && waiting.length > 0) {
+      const isSecond = nextId === FIRST_BURST + 1;
+      if ((isSecond || random.next() < 0.05) && waiting.length > 0) {
         thread.send({ kind: 'run', requests: takeBurst() });
       }
     });
