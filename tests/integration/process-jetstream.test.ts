@@ -6,10 +6,10 @@ import type {
   MailboxCommand,
   NodeId,
   ProcessId,
-  TaskId,
   TenantId,
 } from '@llmos/base';
 import { runEach, runProcess } from '@llmos/process';
+import { attemptSpec } from '@llmos/process/testing';
 import type { Attempt, AttemptHandler, RunningProcess } from '@llmos/process';
 import { decodeReport, encodeMailboxMessage } from '@llmos/wire';
 import type { ReceivedReport } from '@llmos/wire';
@@ -94,22 +94,7 @@ const fixtures: Fixture[] = [];
 
 function spec(more: Partial<AttemptSpec> = {}): AttemptSpec {
   taskCount += 1;
-  const task = `t${taskCount}` as TaskId;
-  return {
-    tenant: TENANT,
-    task,
-    attempt: 1,
-    function: 'echo' as FunctionName,
-    class: 'standard',
-    priority: 5,
-    sequence: 1,
-    deadlineAtMs: Infinity,
-    stream: false,
-    format: 'json',
-    root: task,
-    body: Buffer.from('{}'),
-    ...more,
-  };
+  return attemptSpec(`t${taskCount}`, { body: Buffer.from('{}'), ...more });
 }
 
 const resultOf = (text: string): Uint8Array =>

@@ -3,9 +3,9 @@
  * simulator runs, and a real JetStream with the streams that a kernel makes.
  */
 import { HEADERS, answerPlace, resultPlace, seededRandom, subjects } from '@llmos/base';
-import type { AttemptSpec, FunctionName, TaskId, TenantId } from '@llmos/base';
+import type { AttemptSpec, FunctionName, TenantId } from '@llmos/base';
 import { wantedStores } from '@llmos/kernel/testing';
-import { createTaskStore, type TaskStore } from '@llmos/process/testing';
+import { attemptSpec, createTaskStore, type TaskStore } from '@llmos/process/testing';
 import { connect, headers } from 'nats';
 import type { NatsConnection } from 'nats';
 import { Machine, Program } from '../simulation/program';
@@ -29,21 +29,7 @@ interface Side {
 
 function specOf(more: Partial<AttemptSpec> = {}): AttemptSpec {
   taskCount += 1;
-  const task = `t${taskCount}` as TaskId;
-  return {
-    tenant: TENANT,
-    task,
-    attempt: 1,
-    function: 'echo' as FunctionName,
-    class: 'standard',
-    priority: 5,
-    sequence: 1,
-    deadlineAtMs: Infinity,
-    stream: false,
-    format: 'json',
-    root: task,
-    ...more,
-  };
+  return attemptSpec(`t${taskCount}`, more);
 }
 
 function simulatedSide(): Side {

@@ -1,25 +1,9 @@
-import type { AttemptSpec, FunctionName, TaskClass, TaskId, TenantId } from '@llmos/base';
+import type { AttemptSpec, TaskClass, TenantId } from '@llmos/base';
 import type { Attempt, HandlerAnswer } from './attempt';
+import { attemptSpec as spec } from './attempt-fixture';
 import type { WaitingAttempt } from './mailbox';
 import { Mailbox } from './mailbox';
 import { TenantTurns } from './waiting-order';
-
-function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
-  return {
-    tenant: 'acme' as TenantId,
-    task: task as TaskId,
-    attempt: 1,
-    function: 'echo' as FunctionName,
-    class: 'standard',
-    priority: 5,
-    sequence: 1,
-    deadlineAtMs: Infinity,
-    stream: false,
-    format: 'json',
-    root: task as TaskId,
-    ...more,
-  };
-}
 
 const mailboxOf = (capacity: number) => new Mailbox(capacity, new TenantTurns());
 

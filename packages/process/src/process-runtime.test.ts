@@ -7,8 +7,6 @@ import type {
   GenerateChunk,
   MailboxCommand,
   MailboxMessage,
-  TaskId,
-  TenantId,
 } from '@llmos/base';
 import {
   NO_COST,
@@ -21,9 +19,7 @@ import {
   systemTimers,
 } from '@llmos/base';
 import type { Attempt, AttemptHandler } from './attempt';
-import type { AttemptRunner } from './attempt-runner';
-import { NOTHING_WAITS } from './attempt-runner';
-import type { WaitingLine } from './mailbox';
+import { attemptSpec, runSome } from './attempt-fixture';
 import type { TaskStore } from './ports/task-store';
 import { ProcessRuntime } from './process-runtime';
 
@@ -33,41 +29,7 @@ const LIKE_GENERATIONS = builtInTraits('generate');
 const RESULT = encodeJson({ ok: true, output: 1 });
 
 function spec(task: string, more: Partial<AttemptSpec> = {}): AttemptSpec {
-  return {
-    tenant: 'acme' as TenantId,
-    task: task as TaskId,
-    attempt: 1,
-    function: 'echo' as FunctionName,
-    class: 'standard',
-    priority: 5,
-    sequence: 1,
-    deadlineAtMs: Infinity,
-    stream: false,
-    format: 'json',
-    root: task as TaskId,
-    body: encodeJson({}),
-    ...more,
-  };
-}
-
-/** Pulls the next one whenever less than two run. */
-function twoAtOnce(handler: AttemptHandler): AttemptRunner {
-  let line: WaitingLine = NOTHING_WAITS;
-  let running = 0;
-  const pull = (): void => {
-    while (running < 2) {
-      const [next] = line.inOrder();
-      if (next === undefined) return;
-      line.take(next);
-      running += 1;
-      void handler(next.attempt).then((answer) => {
-        running -= 1;
-        line.answer(next, answer);
-        pull();
-      });
-    }
-  };
-  return { serve: (served) => void (line = served), wake: pull };
+  return attemptSpec(task, { body: encodeJson({}), ...more });
 }
 
 class Fixture {
@@ -95,7 +57,7 @@ class Fixture {
         this.looks += 1;
         return this.leader;
       },
-      runner: twoAtOnce(handler),
+      runner: runSome(2, handler),
       traitsOf: (name) => (name === STORY ? LIKE_GENERATIONS : NO_TRAITS),
       incarnation: 2,
       permits: 4,

@@ -5,13 +5,13 @@
 import { BUILT_IN_FUNCTIONS, silentLogger, traitsIn } from '@llmos/base';
 import type { AttemptReport, MailboxMessage } from '@llmos/base';
 import type { ProcessAddress } from '@llmos/kernel/testing';
-import { NOTHING_WAITS, type AttemptHandler, type AttemptRunner } from '@llmos/process';
 import type { MailboxLink } from '@llmos/process/testing';
 import {
   ProcessRuntime,
   createLeaderEpoch,
   createMailboxLink,
   createTaskStore,
+  runSome,
 } from '@llmos/process/testing';
 import { Program, type Machine } from '../program';
 import { connectTo, type Connected } from '../server/simulated-connection';
@@ -33,26 +33,6 @@ const CHUNK_MS = 2;
 
 /** Fewer than it has permits, so that attempts wait in the mailbox. */
 const AT_ONCE = 3;
-
-/** Takes the next one whenever less than a few run. */
-function runSome(handler: AttemptHandler): AttemptRunner {
-  let line = NOTHING_WAITS;
-  let running = 0;
-  const pull = (): void => {
-    while (running < AT_ONCE) {
-      const [next] = line.inOrder();
-      if (next === undefined) return;
-      line.take(next);
-      running += 1;
-      void handler(next.attempt).then((answer) => {
-        running -= 1;
-        line.answer(next, answer);
-        pull();
-      });
-    }
-  };
-  return { serve: (served) => void (line = served), wake: pull };
-}
 
 export class SimulatedProcess {
   private readonly program: Program;
@@ -99,7 +79,7 @@ export class SimulatedProcess {
       ),
       store: await createTaskStore(connection),
       readEpoch: await createLeaderEpoch(connection),
-      runner: runSome(handler),
+      runner: runSome(AT_ONCE, handler),
       traitsOf,
       incarnation: address.incarnation,
       permits,
