@@ -83,7 +83,7 @@ function specOf(id: string, of: Partial<TaskSpec> = {}): TaskSpec {
   };
 }
 const failed = { ok: false, error: { code: 'CANCELLED', retryable: false, message: 'x' } } as const;
-const commit = (spec: TaskSpec, as: 'end' | 'refused' | 'early' = 'end'): Promise<void> =>
+const commit = (spec: TaskSpec, as: 'end' | 'refused' | 'early' = 'end') =>
   records.commitResult(lanes, { of: spec, class: spec.class, result: failed, as });
 const lookUp = (spec: TaskSpec) => records.lookUp(lanes, spec, UNKNOWN);
 const storedAt = async (stream: string, subject: string): Promise<string> => {
@@ -114,6 +114,20 @@ describe('a result', () => {
     await commit(specOf('refused-2', { sequence: 900 }), 'refused');
     await commit(specOf('refused-2', { keepMs: 1_000 }));
     expect(await storedAt(STREAMS.answers, answerSubject('refused-2'))).toContain('CANCELLED');
+  });
+
+  it.each([
+    ['end', undefined],
+    ['end', 1_000],
+    ['refused', 1_000],
+  ] as const)('says whose the one is that was there first (%s, kept %s ms)', async (as, keepMs) => {
+    const kept = { digest: 'AAAAAAAAAAA', ...(keepMs === undefined ? {} : { keepMs }) };
+    const first = specOf(`first-${as}-${keepMs}`, kept);
+    expect(await commit(first)).toBeUndefined();
+    expect(await commit(first, as)).toBeUndefined();
+    const other = { ...first, digest: 'BBBBBBBBBBB' };
+    expect(await commit(other, as)).toEqual({ function: 'echo', digest: first.digest });
+    expect(await commit(other, 'early')).toBeUndefined();
   });
 
   it('that has headers nobody can read, or none of ours, is a result all the same', async () => {

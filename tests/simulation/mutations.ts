@@ -92,7 +92,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the kernel goes on before its own result is stored',
     package: 'kernel',
     file: 'carry-out.js',
-    find: 'await taskStream.commitResult(decision);',
+    find: 'const other = await taskStream.commitResult(decision);',
     replace: 'void taskStream.commitResult(decision);',
   },
   {

@@ -132,7 +132,7 @@ function applyAnswer(state: KernelState, event: Answer): void {
     }
     case 'result-committed':
       if (!state.earlyCancels.answered(event.tenant, event.task)) state.commits.answered();
-      applyResultCommitted(state, event.tenant, event.task);
+      applyResultCommitted(state, event);
       return;
     case 'dead-letter-stored':
       applyDeadLetterStored(state, event.tenant, event.task);

@@ -111,13 +111,15 @@ export class DecisionCarrier {
         await taskStream.recordAttempt(spec, { attempt, uncounted, isApart, failures });
         return { kind: 'attempt-recorded', sequence: spec.sequence, attempt };
       }
-      case 'commit-result':
-        await taskStream.commitResult(decision);
+      case 'commit-result': {
+        const { tenant, id: task } = decision.of;
+        const other = await taskStream.commitResult(decision);
         return {
           kind: 'result-committed',
-          tenant: decision.of.tenant,
-          task: decision.of.id,
+          ...{ tenant, task },
+          ...(other === undefined ? {} : { other }),
         };
+      }
       case 'store-dead-letter': {
         await taskStream.storeDeadLetter(decision);
         const { tenant, id } = decision.spec;

@@ -92,7 +92,13 @@ export type KernelEvent =
     }
   | { readonly kind: 'attempt-recorded'; readonly sequence: number; readonly attempt: number }
   /** The kernel's own result is stored, or one was there already. */
-  | { readonly kind: 'result-committed'; readonly tenant: TenantId; readonly task: TaskId }
+  | {
+      readonly kind: 'result-committed';
+      readonly tenant: TenantId;
+      readonly task: TaskId;
+      /** Whose result was there, where that is another task of the id: then this one has none. */
+      readonly other?: TaskIdentity;
+    }
   | { readonly kind: 'dead-letter-stored'; readonly tenant: TenantId; readonly task: TaskId }
   // Reports of processes.
   | {

@@ -7,7 +7,15 @@
  * acknowledgements touch nothing. Where the connection breaks, what comes meanwhile is lost until
  * the consumer is made anew; then everything that is not acknowledged comes again.
  */
-import type { Epoch, Logger, ServerTime, TaskClass, TenantId, TaskId } from '@llmos/base';
+import type {
+  Epoch,
+  Logger,
+  ServerTime,
+  TaskClass,
+  TaskId,
+  TaskIdentity,
+  TenantId,
+} from '@llmos/base';
 import { STREAMS, TASK_CLASSES } from '@llmos/base';
 import type { TaskRecords } from '@llmos/kernel/testing';
 import {
@@ -155,7 +163,7 @@ export class SimulatedTaskStream implements TaskStream {
     return this.parts.records.recordAttempt(this.leadership().lanes, spec, record);
   }
 
-  commitResult(of: CommittedResult): Promise<void> {
+  commitResult(of: CommittedResult): Promise<TaskIdentity | undefined> {
     return this.parts.records.commitResult(this.leadership().lanes, of);
   }
 

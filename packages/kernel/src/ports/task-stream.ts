@@ -85,8 +85,12 @@ export interface TaskStream {
   end(): Promise<void>;
   lookUp(spec: TaskSpec): Promise<LookedUp>;
   recordAttempt(spec: TaskSpec, record: AttemptRecord): Promise<void>;
-  /** Resolves when a result of the task is stored, this one or an earlier one. */
-  commitResult(of: CommittedResult): Promise<void>;
+  /**
+   * Resolves when a result of the id is stored, this one or an earlier one.
+   *
+   * @returns whose the earlier one is, where that is another task.
+   */
+  commitResult(of: CommittedResult): Promise<TaskIdentity | undefined>;
   storeDeadLetter(letter: DeadLetter): Promise<void>;
   /** Fire and forget; a lost acknowledgement is repaired by the next leader's look-up. */
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void;

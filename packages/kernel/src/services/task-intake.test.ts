@@ -113,6 +113,18 @@ it.each([
   expect(text).toMatch(message);
 });
 
+it('knows what a task stands for that it can’t read, so that another of its id is told apart', () => {
+  const headers = { [HEADERS.id]: 'mine', [HEADERS.model]: 'mini@2' };
+  const { spec } = read({ headers });
+  const digests = ['1', '2'].map((body) => {
+    const bad = read({ headers: { ...headers, [HEADERS.priority]: 'many' }, body });
+    expect(bad).toMatchObject({ kind: 'task-malformed', spec: { id: 'mine' } });
+    return bad.spec.digest;
+  });
+  expect(digests[0]).toBe(spec.digest);
+  expect(digests[1]).not.toBe(spec.digest);
+});
+
 it('ends a task whose headers can’t be decoded', () => {
   const event = readTask({ ...task({}), areHeadersReadable: false }, context);
   expect(event).toMatchObject({ kind: 'task-malformed', spec: { id: 's41' } });

@@ -99,12 +99,12 @@ function readParts(task: ForeignTask, context: IntakeContext): IntakeEvent {
   }
   const reading = readTaskTerms(task.header);
   if (reading.kind === 'invalid') {
-    return malformed(task, { format: reading.format, header: task.header }, reading.error);
+    return malformed(task, { ...task, format: reading.format }, reading.error);
   }
   const { terms } = reading;
   const idError = terms.id === undefined ? undefined : checkOwnId(terms.id);
   if (idError !== undefined) {
-    return malformed(task, { format: terms.format, header: task.header }, idError);
+    return malformed(task, { ...task, format: terms.format }, idError);
   }
   return readBody(task, terms, context);
 }
@@ -207,7 +207,7 @@ export function deadlineOf(
 
 function malformed(
   task: Pick<ForeignTask, 'subject' | 'sequence' | 'storedWallMs'>,
-  known: (Pick<TaskSpec, 'format'> & { readonly header: HeaderSource }) | undefined,
+  known: (Pick<TaskSpec, 'format'> & Pick<ForeignTask, 'header' | 'body'>) | undefined,
   error: ErrorBody,
 ): Extract<IntakeEvent, { kind: 'task-malformed' }> {
   const id = known === undefined ? undefined : ownIdOf(known.header);
@@ -224,8 +224,14 @@ function malformed(
     maxAttempts: WIRE_LIMITS.defaultAttempts,
     stream: false,
     format: known?.format ?? 'json',
+    ...(known === undefined || id === undefined ? {} : { digest: unreadDigestOf(known) }),
   };
   return { kind: 'task-malformed', spec, error };
+}
+
+/** As `digestOf` has it, of a task whose terms can't be read as a whole. */
+function unreadDigestOf({ header, body }: Pick<ForeignTask, 'header' | 'body'>): string {
+  return digestBody(body, header(HEADERS.model)?.trim() ?? '');
 }
 
 /** The id that a malformed task may still end under. */

@@ -124,6 +124,13 @@ function endUnderSequence(state: KernelState, task: Task, first: TaskIdentity): 
   if (next?.state.kind === 'blocked') readyTask(state, next);
 }
 
+/** Ends one whose id has the result of another task, `first`. */
+export function endBehindOther(state: KernelState, task: Task, first: TaskIdentity): void {
+  // The result that is there is that of the id: who calls it new from now on is wrong.
+  state.endedIds.set(taskName(task.spec.tenant, task.spec.id), true);
+  endUnderSequence(state, task, first);
+}
+
 function isWaiting(task: Task): boolean {
   const { kind } = task.state;
   return kind === 'looking-up' || kind === 'unrouted' || kind === 'blocked' || kind === 'queued';
@@ -160,12 +167,7 @@ export function applyLookUp(state: KernelState, task: Task, answer: LookUpAnswer
   task.uncountedAttempts = answer.uncounted ?? 0;
   task.isApart = answer.isApart;
   task.failures = answer.failures ?? NO_FAILURES;
-  if (answer.other !== undefined) {
-    // The result that is there is that of the id: who calls it new from now on is wrong.
-    state.endedIds.set(taskName(task.spec.tenant, task.spec.id), true);
-    endUnderSequence(state, task, answer.other);
-    return;
-  }
+  if (answer.other !== undefined) return endBehindOther(state, task, answer.other);
   // The answer may be older than the end that was told.
   if (answer.isCommitted || told !== undefined) {
     finishTask(state, task, told ?? 'known');

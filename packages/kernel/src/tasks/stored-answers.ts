@@ -1,15 +1,28 @@
 /** The stores' answers to the kernel's own writes: results and dead letters. */
 import type { TaskId, TenantId } from '@llmos/base';
+import { isOther } from '@llmos/base';
+import type { KernelEvent } from '../kernel-event';
 import type { KernelState } from '../kernel-state';
+import { endBehindOther } from './admission';
+import { isAnswered } from './task';
 import { endTask, finishTask } from './task-end';
+import { identityOf } from './task-spec';
 
-/** A result is stored, the kernel's or one that was there already: the task is over either way. */
-export function applyResultCommitted(state: KernelState, tenant: TenantId, id: TaskId): void {
-  const task = state.tasks.find(tenant, id);
+type ResultCommitted = Extract<KernelEvent, { kind: 'result-committed' }>;
+
+/**
+ * A result is stored, the kernel's or one that was there already: the task is over either way. Where
+ * it is that of another task of the id, this one ends under its number.
+ */
+export function applyResultCommitted(state: KernelState, event: ResultCommitted): void {
+  const task = state.tasks.find(event.tenant, event.task);
   if (task === undefined || task.state.kind === 'settling') return;
   const { state: current } = task;
   const result = current.kind === 'committing' ? current.result : undefined;
-  if (result === undefined || result.ok) finishTask(state, task, 'known');
+  const { other } = event;
+  const isOthers = other !== undefined && isOther(identityOf(task.spec), other);
+  if (isOthers && result !== undefined && isAnswered(task)) endBehindOther(state, task, other);
+  else if (result === undefined || result.ok) finishTask(state, task, 'known');
   else finishTask(state, task, { ok: false, code: result.error.code });
 }
 

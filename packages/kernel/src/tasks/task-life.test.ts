@@ -116,6 +116,22 @@ describe('intake', () => {
     });
   });
 
+  it('ends under its number where it ends at once and its id has the result of another', () => {
+    const core = started();
+    const spec = core.task({ ...own('a'), digest: 'two' });
+    core.apply({ kind: 'task-malformed', spec, error: errorBody('INVALID_ARGUMENT', 'bad') });
+    const { tenant, id: task } = core.only('commit-result').of;
+    expect(task).toBe('a');
+    const other = { function: spec.function, digest: 'one' };
+    core.apply({ kind: 'result-committed', tenant, task, other });
+    expect(core.take('acknowledge')).toHaveLength(0);
+    const { of, result } = core.only('commit-result');
+    expect(of).toMatchObject({ id: `s${spec.sequence}`, hasOwnId: false });
+    expect(result).toMatchObject({ ok: false, error: { code: 'ALREADY_EXISTS' } });
+    core.apply({ kind: 'result-committed', tenant, task: of.id });
+    expect(core.only('acknowledge').sequence).toBe(spec.sequence);
+  });
+
   it('is ended by an end that an earlier leader asked for, unless it was that of another task', () => {
     for (const isOther of [false, true]) {
       const core = new CoreFixture({}, 2, 10);

@@ -10,6 +10,7 @@ import type {
   ServerTime,
   TaskClass,
   TaskId,
+  TaskIdentity,
   TenantId,
 } from '@llmos/base';
 import { LlmosError, STREAMS, TASK_CLASSES, failure, systemTimers } from '@llmos/base';
@@ -219,7 +220,7 @@ export class JetStreamTaskStream implements TaskStream {
     return this.records.recordAttempt(this.leadership().lanes, spec, record);
   }
 
-  commitResult(of: CommittedResult): Promise<void> {
+  commitResult(of: CommittedResult): Promise<TaskIdentity | undefined> {
     return this.records.commitResult(this.leadership().lanes, of);
   }
 

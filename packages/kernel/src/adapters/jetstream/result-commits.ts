@@ -4,13 +4,14 @@
  * Committed like those of processes, so one wins. A refusal by a limit is no result: it goes to the
  * answers, whatever the task asked for, and whatever comes later takes its place or removes it.
  */
-import type { BodyFormat, Result, ResultPlace } from '@llmos/base';
+import type { BodyFormat, Result, ResultPlace, TaskIdentity } from '@llmos/base';
 import {
   HEADERS,
   STREAMS,
   answerPlace,
   assertNever,
   formatIdentity,
+  isOther,
   resultPlace,
 } from '@llmos/base';
 import { isConflict, headers as newHeaders } from '@llmos/wire';
@@ -32,27 +33,33 @@ export interface ResultCommitOptions {
 export class ResultCommits {
   constructor(private readonly options: ResultCommitOptions) {}
 
-  /** Resolves when a result is stored: this one, or one that was there. */
-  async commit(commit: CommittedResult): Promise<void> {
+  /**
+   * Resolves when a result is stored: this one, or one that was there.
+   *
+   * @returns whose the one is that was there, where that is another task of the id.
+   */
+  async commit(commit: CommittedResult): Promise<TaskIdentity | undefined> {
     const { of } = commit;
     const name = { tenant: of.tenant, task: of.id };
     switch (commit.as) {
       case 'refused':
-        await this.tryCommit(commit, answerPlace(name), 0);
-        return;
+        if (await this.tryCommit(commit, answerPlace(name), 0)) return undefined;
+        return this.otherAt(commit, answerPlace(name));
       case 'early':
         // One among the answers belongs to a short-lived task, which has ended. Then the other
         // place decides, as it does for every reader.
         if (await this.replace(commit, answerPlace(name))) {
           await this.tryCommit(commit, resultPlace(name, undefined), 0);
         }
-        return;
-      case 'end':
+        return undefined;
+      case 'end': {
         // One is there already: this one, if an answer was lost, or the process's.
-        await this.replace(commit, resultPlace(name, of.keepMs));
-        return;
+        const place = resultPlace(name, of.keepMs);
+        if (await this.replace(commit, place)) return undefined;
+        return this.otherAt(commit, place);
+      }
       default:
-        assertNever(commit.as);
+        return assertNever(commit.as);
     }
   }
 
@@ -66,6 +73,18 @@ export class ResultCommits {
     const { place } = found;
     if (place !== undefined) await deleteMessage(this.options.manager, place);
     return false;
+  }
+
+  /** Whose result is in the way of one, where it is not the same task's. */
+  private async otherAt(
+    { of }: CommittedResult,
+    place: ResultPlace,
+  ): Promise<TaskIdentity | undefined> {
+    const own = identityOf(of);
+    if (own === undefined) return undefined;
+    const stored = await this.options.reads.readAt(place);
+    if (stored === undefined || stored.refusedSequence !== undefined) return undefined;
+    return isOther(own, stored.identity) ? stored.identity : undefined;
   }
 
   /** Also where a refusal is in the way. @returns whether it was stored. */

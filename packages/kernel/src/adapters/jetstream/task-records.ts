@@ -5,7 +5,7 @@
  * Reads that decide something go to the stream's leader, because a follower may not know yet what
  * was committed.
  */
-import type { BodyFormat, Logger, Result, TenantTask } from '@llmos/base';
+import type { BodyFormat, Logger, Result, TaskIdentity, TenantTask } from '@llmos/base';
 import { isOther } from '@llmos/base';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -68,7 +68,7 @@ export class TaskRecords {
     );
   }
 
-  commitResult(lanes: StoreLanes, of: CommittedResult): Promise<void> {
+  commitResult(lanes: StoreLanes, of: CommittedResult): Promise<TaskIdentity | undefined> {
     return lanes.run('commit-result', { class: of.class, tenant: of.of.tenant }, () =>
       this.commits.commit(of),
     );
