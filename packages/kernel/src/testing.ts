@@ -21,7 +21,7 @@ export {
 // What holds tasks and counts them, for the measurement of their memory.
 export { openingFor } from './intake/intake-opening';
 export { budgetFor } from './memory-budget';
-export { HeldMessages } from './adapters/jetstream/held-messages';
+export { HeldMessages } from './intake/held-messages';
 export { readTask } from './services/task-intake';
 export type { IntakeContext } from './services/task-intake';
 export { checkTaskRequest } from './services/task-request';
@@ -36,7 +36,7 @@ export { SkippedTasks } from './adapters/jetstream/skipped-tasks';
 export { StrayTasks } from './adapters/jetstream/stray-tasks';
 export type { ResultNotice } from './ports/result-store';
 // The edge around the core, which the simulator runs on a server of its own.
-export { AheadTasks } from './intake/ahead-tasks';
+export { TakenTasks } from './intake/taken-tasks';
 export { deleteMessage } from './adapters/jetstream/message-deletion';
 export { JetStreamProcessLink } from './adapters/jetstream/jetstream-process-link';
 export { MessageReader } from './adapters/jetstream/message-reader';

@@ -1,7 +1,7 @@
 /**
  * The intake of a simulated kernel: hands the stream's messages to the leadership as the server's
  * consumers do, one for each class. What is stored of tasks goes the real way (TaskRecords), and so
- * does what was taken in ahead of its delivery (AheadTasks).
+ * does what is known of the messages that were taken in (TakenTasks).
  *
  * A consumer belongs to one epoch: with the next, it delivers nothing more, and its
  * acknowledgements touch nothing. Where the connection breaks, what comes meanwhile is lost until
@@ -19,10 +19,9 @@ import type {
 import { STREAMS, TASK_CLASSES } from '@llmos/base';
 import type { TaskRecords } from '@llmos/kernel/testing';
 import {
-  AheadTasks,
-  HeldMessages,
   MessageReader,
   StoreLanes,
+  TakenTasks,
   deleteMessage,
   silentCounters,
   type AttemptRecord,
@@ -57,11 +56,9 @@ export interface TaskStreamParts {
 
 interface Leadership {
   readonly epoch: Epoch;
-  readonly deliver: (event: IntakeEvent) => void;
   readonly lastSequence: number;
   readonly lanes: StoreLanes;
-  readonly held: HeldMessages;
-  readonly ahead: AheadTasks;
+  readonly taken: TakenTasks;
   /** Its consumers; others once they were made anew. */
   consumers: Consumers;
 }
@@ -96,37 +93,31 @@ export class SimulatedTaskStream implements TaskStream {
     const { program, log } = this.parts;
     const lastSequence = await this.takeOver(epoch);
     const nowMs = (): number => program.nowMs();
-    this.active = {
-      epoch,
-      deliver,
-      lastSequence,
-      lanes: new StoreLanes({
-        ...{ log, counters: silentCounters, nowMs, timers: program },
-        describe: String,
-      }),
-      held: new HeldMessages(BODY_CACHE_BYTES),
-      ahead: new AheadTasks({
-        lastSequence,
-        nowMs,
-        deleteMessage: (sequence) => this.deleteTask(sequence),
-      }),
-      consumers: makeConsumers(),
-    };
+    const lanes = new StoreLanes({
+      ...{ log, counters: silentCounters, nowMs, timers: program },
+      describe: String,
+    });
+    const taken = new TakenTasks({
+      ...{ lastSequence, nowMs },
+      bodyCacheBytes: BODY_CACHE_BYTES,
+      bringIn: (event) => {
+        if (event.spec.class === 'interactive') lanes.noteUrgent();
+        deliver(event);
+      },
+      acknowledge: (reply) => this.parts.slowLane.push(reply),
+      deleteMessage: (sequence) => this.deleteTask(sequence),
+    });
+    this.active = { epoch, lastSequence, lanes, taken, consumers: makeConsumers() };
     program.every(AHEAD_LOOK_MS, () => {
-      if (!this.isSuspended && !this.isBroken) this.active?.ahead.look();
+      if (!this.isSuspended && !this.isBroken) this.active?.taken.look();
     });
     this.pumpAll();
     return { lastSequence };
   }
 
   takeInAhead(published: PublishedTask): void {
-    const { active } = this;
-    const { subject, sequence, body } = published;
-    if (active === undefined || !this.isOpen(subject.class)) return;
-    if (!active.ahead.mayTakeIn({ class: subject.class, sequence })) return;
-    const event = this.reader.readPublished(published);
-    if (event.spec.key !== undefined) return;
-    this.bringIn(active, { ...event, arrival: 'ahead' }, { reply: '', body });
+    if (!this.isOpen(published.subject.class)) return;
+    this.active?.taken.takeAhead(published, (task) => this.reader.readPublished(task));
   }
 
   setIntakeOpen(open: IntakeOpening): { isHeldBack: boolean } {
@@ -172,14 +163,12 @@ export class SimulatedTaskStream implements TaskStream {
   }
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
-    const reply = this.active?.held.release(sequence);
-    if (reply === '') this.active?.ahead.noteEnded(sequence);
-    else if (reply !== undefined) this.parts.slowLane.push(reply);
+    this.active?.taken.end(sequence);
     if (forget !== undefined) this.parts.records.forgetAttempts(forget);
   }
 
   bodyOf(sequence: number): Uint8Array | undefined {
-    return this.active?.held.bodyOf(sequence);
+    return this.active?.taken.bodyOf(sequence);
   }
 
   /** A message was stored. */
@@ -251,30 +240,12 @@ export class SimulatedTaskStream implements TaskStream {
   private take(active: Leadership, taskClass: TaskClass, message: StoredMessage): void {
     const { seq: sequence, subject, data: body, header } = message;
     const reply = `$JS.ACK.${active.epoch}.${sequence}`;
-    const arrival = active.ahead.noteDelivered({ class: taskClass, sequence });
-    if (arrival === 'ended') this.parts.slowLane.push(reply);
-    if (arrival === 'ended' || active.held.renew(sequence, reply)) return;
     const delivered = { subject, headers: header, data: body } as unknown as Msg;
     const storedWallMs = message.time.getTime();
-    const pending = 0;
-    const event = this.reader.readDelivered(delivered, {
-      sequence,
-      consumerSequence: sequence,
-      storedWallMs,
-      pending,
-    });
-    if (event === undefined) return;
-    this.bringIn(active, arrival === 'again' ? { ...event, arrival } : event, { reply, body });
-  }
-
-  private bringIn(
-    active: Leadership,
-    event: IntakeEvent,
-    message: { readonly reply: string; readonly body: Uint8Array },
-  ): void {
-    if (event.spec.class === 'interactive') active.lanes.noteUrgent();
-    active.held.hold(event.spec.sequence, message.reply, message.body);
-    active.deliver(event);
+    const delivery = { sequence, consumerSequence: sequence, storedWallMs, pending: 0 };
+    active.taken.takeDelivered({ class: taskClass, sequence, reply, body }, () =>
+      this.reader.readDelivered(delivered, delivery),
+    );
   }
 
   private deleteTask(sequence: number): Promise<void> {

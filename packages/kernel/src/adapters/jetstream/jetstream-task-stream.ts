@@ -17,9 +17,9 @@ import { LlmosError, STREAMS, TASK_CLASSES, failure, systemTimers } from '@llmos
 import { describeApiError } from '@llmos/wire';
 import type { Delivery, JetStreamManager, Msg, NatsConnection, StoredMsg } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
-import { AheadTasks } from '../../intake/ahead-tasks';
 import { mayTakeIn } from '../../intake/intake-gate';
 import { IntakePace, type LoopReading } from '../../intake/intake-pace';
+import { TakenTasks } from '../../intake/taken-tasks';
 import type { IntakeEvent } from '../../kernel-event';
 import type { KernelCounters } from '../../ports/kernel-counters';
 import type {
@@ -39,7 +39,6 @@ import type { EncodedResult } from '../protobuf/codec';
 import type { KnownOfTask } from './backlog-reads';
 import { BacklogReads } from './backlog-reads';
 import { whileUnavailable } from './connection';
-import { HeldMessages } from './held-messages';
 import { intakeConsumerName, remakeConsumer, takeOverConsumers } from './intake-consumers';
 import { IntakePull } from './intake-pull';
 import type { Reconnect } from './recent-acks';
@@ -77,12 +76,10 @@ const ALL_OPEN: IntakeOpening = { interactive: true, standard: true, batch: true
 /** What takes tasks in for one leadership. */
 interface LedIntake {
   readonly epoch: Epoch;
-  readonly deliver: (event: IntakeEvent) => void;
   readonly pace: IntakePace;
   readonly pulls: readonly IntakePull[];
   readonly lanes: StoreLanes;
-  readonly held: HeldMessages;
-  readonly ahead: AheadTasks;
+  readonly taken: TakenTasks;
   readonly aheadTimer: NodeJS.Timeout;
   readonly strays: StrayTasks;
   readonly skipped: SkippedTasks;
@@ -131,14 +128,13 @@ export class JetStreamTaskStream implements TaskStream {
       ...{ log, counters, nowMs, timers: systemTimers },
       describe: describeApiError,
     });
-    const held = new HeldMessages(this.options.bodyCacheBytes);
     const onStray = (stray: StrayTask): Promise<void> => this.endStray(stray);
     const strays = new StrayTasks({ manager, log, onStray });
-    const skipped = new SkippedTasks({
+    const skipped: SkippedTasks = new SkippedTasks({
       manager,
       log,
       consumerOf: (taskClass) => intakeConsumerName(epoch, taskClass),
-      isHeld: (sequence) => held.has(sequence),
+      isHeld: (sequence) => taken.has(sequence),
       isOpen: (taskClass) => this.isOpen(taskClass),
       onSkipped: (stored) => this.takeSkipped(stored),
       onOther: (stored) => strays.take(stored),
@@ -148,16 +144,19 @@ export class JetStreamTaskStream implements TaskStream {
     this.open = ALL_OPEN;
     this.isSuspended = false;
     this.recentAcks.takeAll();
-    const ahead = new AheadTasks({
-      lastSequence,
-      nowMs,
+    const taken: TakenTasks = new TakenTasks({
+      ...{ lastSequence, nowMs },
+      bodyCacheBytes: this.options.bodyCacheBytes,
+      bringIn: (event) => this.bringIn({ deliver, lanes }, event),
+      acknowledge: (reply) => this.acknowledgeDelivery(reply),
       deleteMessage: (sequence) => this.deleteMessage(sequence),
+      isPassedOver: (sequence) => skipped.hasTakenIn(sequence),
     });
     const aheadTimer = setInterval(() => {
-      if (!this.isSuspended) ahead.look();
+      if (!this.isSuspended) taken.look();
     }, EDGE_LIMITS.aheadLookMs);
-    const intake = { pace, pulls, held, ahead, aheadTimer, strays, skipped, backlog };
-    this.active = { epoch, deliver, lanes, lastSequence, ...intake };
+    const intake = { pace, pulls, taken, aheadTimer, strays, skipped, backlog };
+    this.active = { epoch, lanes, lastSequence, ...intake };
     backlog.begin();
     for (const pull of pulls) pull.pump();
     strays.begin();
@@ -167,14 +166,10 @@ export class JetStreamTaskStream implements TaskStream {
 
   takeInAhead(published: PublishedTask): void {
     const { active } = this;
-    const { subject, body, sequence } = published;
     if (active === undefined) return;
     active.pace.noteCall();
-    if (!this.isOpen(subject.class)) return;
-    if (!active.ahead.mayTakeIn({ class: subject.class, sequence })) return;
-    const event = this.reader.readPublished(published);
-    if (event.spec.key !== undefined) return;
-    this.bringIn(active, { ...event, arrival: 'ahead' }, { reply: '', body });
+    if (!this.isOpen(published.subject.class)) return;
+    active.taken.takeAhead(published, (task) => this.reader.readPublished(task));
   }
 
   setIntakeOpen(open: IntakeOpening): { isHeldBack: boolean } {
@@ -204,7 +199,7 @@ export class JetStreamTaskStream implements TaskStream {
     ended?.skipped.end();
     ended?.backlog.end();
     ended?.lanes.end();
-    ended?.held.clear();
+    ended?.taken.clear();
     this.options.slowLane.flush();
     return Promise.resolve();
   }
@@ -229,22 +224,12 @@ export class JetStreamTaskStream implements TaskStream {
   }
 
   acknowledge(sequence: number, forget?: { tenant: TenantId; task: TaskId }): void {
-    const reply = this.active?.held.release(sequence);
-    if (reply === '') this.endUndelivered(sequence);
-    else if (reply !== undefined) this.acknowledgeDelivery(reply);
-    if (reply !== '') this.active?.skipped.noteGone(sequence);
+    if (this.active?.taken.end(sequence) === true) this.active.skipped.noteGone(sequence);
     if (forget !== undefined) this.records.forgetAttempts(forget);
   }
 
   bodyOf(sequence: number): Uint8Array | undefined {
-    return this.active?.held.bodyOf(sequence);
-  }
-
-  private endUndelivered(sequence: number): void {
-    const { ahead, skipped } = this.leadership();
-    if (!skipped.hasTakenIn(sequence)) return ahead.noteEnded(sequence);
-    // No delivery of it will come; where it can't be deleted now, it is tried again later.
-    this.deleteMessage(sequence).catch(() => ahead.noteEnded(sequence));
+    return this.active?.taken.bodyOf(sequence);
   }
 
   private acknowledgeDelivery(reply: string): void {
@@ -304,26 +289,21 @@ export class JetStreamTaskStream implements TaskStream {
     if (active === undefined) return false;
     const { sequence } = delivery;
     const { reply = '', data: body } = msg;
-    const arrival = active.ahead.noteDelivered({ class: taskClass, sequence });
-    if (arrival === 'ended') this.acknowledgeDelivery(reply);
-    if (arrival === 'ended' || active.held.renew(sequence, reply)) return false;
-    const event = this.reader.readDelivered(msg, delivery);
-    if (event === undefined) this.drop(msg);
-    else this.bringIn(active, arrival === 'again' ? { ...event, arrival } : event, { reply, body });
-    return true;
+    const outcome = active.taken.takeDelivered({ class: taskClass, sequence, reply, body }, () =>
+      this.reader.readDelivered(msg, delivery),
+    );
+    if (outcome === 'unreadable') this.drop(msg);
+    return outcome !== 'known';
   }
 
   private takeSkipped(stored: StoredMsg): void {
-    const { active } = this;
     const event = this.reader.readStored(stored);
-    if (active === undefined || event === undefined) return;
-    this.bringIn(active, { ...event, arrival: 'again' }, { reply: '', body: stored.data });
+    if (event !== undefined) this.active?.taken.takePassedOver(event, stored.data);
   }
 
   private bringIn(
-    { held, deliver, lanes }: LedIntake,
+    to: { readonly deliver: (event: IntakeEvent) => void; readonly lanes: StoreLanes },
     event: IntakeEvent,
-    message: { readonly reply: string; readonly body: Uint8Array },
   ): void {
     const { counters, log } = this.options;
     const { spec } = event;
@@ -333,10 +313,9 @@ export class JetStreamTaskStream implements TaskStream {
       const { tenant, function: name } = spec;
       if (error.code === 'INTERNAL') log.error('intake-failed', { tenant, function: name, error });
     }
-    if (spec.class === 'interactive') lanes.noteUrgent();
-    held.hold(spec.sequence, message.reply, message.body);
+    if (spec.class === 'interactive') to.lanes.noteUrgent();
     counters.add('tasks_taken_in', spec.class);
-    deliver(event);
+    to.deliver(event);
   }
 
   /** A tenant that is not a token can't have a result subject either. */

@@ -6,7 +6,7 @@
  * A small body is kept as text behind its reply subject: one short string takes 250 bytes less than
  * a string, an array of bytes and an entry for each of them, and tasks may wait by the 100,000.
  */
-import { EDGE_LIMITS } from '../../edge-limits';
+import { EDGE_LIMITS } from '../edge-limits';
 
 type Held =
   /** Reply subject, line break (no subject has one), and the bytes of the body as latin1. */
