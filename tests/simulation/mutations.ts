@@ -93,7 +93,14 @@ export const MUTATIONS: readonly Mutation[] = [
     package: 'kernel',
     file: 'carry-out.js',
     find: 'const other = await taskStream.commitResult(decision);',
-    replace: 'void taskStream.commitResult(decision);',
+    replace: 'const other = void taskStream.commitResult(decision);',
+  },
+  {
+    name: 'the result of another task of its id ends a task',
+    package: 'kernel',
+    file: 'adapters/jetstream/result-commits.js',
+    find: 'return (0, base_1.isOther)(own, stored.identity) ? stored.identity : undefined;',
+    replace: 'return undefined;',
   },
   {
     name: 'a new leader overlooks the results that are there',

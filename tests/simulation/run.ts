@@ -14,6 +14,9 @@ const HELP = `Runs simulated systems around the real core.
 
 Exits with 1 where a seed fails, with 2 where an option can't be read.`;
 
+/** Between two lines of progress. */
+const PROGRESS_MS = 30_000;
+
 interface Command {
   readonly kind: 'help' | 'replay' | 'seeds' | 'lossy' | 'many';
   readonly value: number;
@@ -48,10 +51,14 @@ async function runOne(command: Command): Promise<number> {
 async function runSeeds(command: Command): Promise<number> {
   const startMs = performance.now();
   let steps = 0;
+  let toldMs = startMs;
   for (let seed = command.from; seed < command.from + command.value; seed += 1) {
     const outcome = await simulate({ seed });
     steps += outcome.work.steps;
     if (outcome.problems.length > 0) return report(outcome);
+    if (performance.now() - toldMs < PROGRESS_MS) continue;
+    toldMs = performance.now();
+    console.error(`${seed + 1 - command.from} of ${command.value} seeds`);
   }
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
   const each = (command.value / Number(seconds)).toFixed(1);
