@@ -4,7 +4,6 @@ import { isOther } from '@llmos/base';
 import type { KernelEvent } from '../kernel-event';
 import type { KernelState } from '../kernel-state';
 import { endBehindOther } from './admission';
-import { isAnswered } from './task';
 import { endTask, finishTask } from './task-end';
 import { identityOf } from './task-spec';
 
@@ -21,7 +20,7 @@ export function applyResultCommitted(state: KernelState, event: ResultCommitted)
   const result = current.kind === 'committing' ? current.result : undefined;
   const { other } = event;
   const isOthers = other !== undefined && isOther(identityOf(task.spec), other);
-  if (isOthers && result !== undefined && isAnswered(task)) endBehindOther(state, task, other);
+  if (isOthers && result !== undefined) endBehindOther(state, task, other);
   else if (result === undefined || result.ok) finishTask(state, task, 'known');
   else finishTask(state, task, { ok: false, code: result.error.code });
 }

@@ -132,6 +132,21 @@ describe('intake', () => {
     expect(core.only('acknowledge').sequence).toBe(spec.sequence);
   });
 
+  it('ends so, too, while its own look-up is not answered', () => {
+    const core = started();
+    const deadlineWallMs = core.now().wallMs + 10;
+    const spec = core.task({ ...own('a'), digest: 'two', deadlineWallMs });
+    core.store(spec).advance(11);
+    const { tenant, id: task } = core.only('commit-result').of;
+    const other = { function: spec.function, digest: 'one' };
+    core.apply({ kind: 'result-committed', tenant, task, other });
+    expect(core.only('commit-result').of).toMatchObject({ id: 's1' });
+    core.apply({ ...free(1), isCommitted: true, other });
+    expect(core.take('acknowledge')).toEqual([]);
+    core.apply({ kind: 'result-committed', tenant, task: 's1' as TaskId });
+    expect(core.only('acknowledge').sequence).toBe(1);
+  });
+
   it('is ended by an end that an earlier leader asked for, unless it was that of another task', () => {
     for (const isOther of [false, true]) {
       const core = new CoreFixture({}, 2, 10);
