@@ -52,3 +52,26 @@ export async function publishUnreadable(of: {
     bytes: Buffer.concat([headers, Buffer.from(of.body ?? '{}')]),
   });
 }
+
+/** Header blocks that none of our programs writes, by what is odd about them. */
+export const ODD_HEADERS = {
+  'a name with a space': `${MALFORMED}\r\n`,
+  'no header at all': 'garbage\r\n\r\n',
+  'a line without a colon': 'NATS/1.0\r\nnothing\r\n\r\n',
+  'a status that is no number': 'NATS/1.0 x503 ?\r\n\r\n',
+  'a repeated name': 'NATS/1.0\r\nLlmos-Key: a\r\nLlmos-Key: b\r\n\r\n',
+  'more than a request may have': `NATS/1.0\r\nX: ${'x'.repeat(64 * 1024)}\r\n\r\n`,
+  'more than is read': `NATS/1.0\r\nX: ${'x'.repeat(160 * 1024)}\r\n\r\n`,
+} as const;
+
+/** Publishes the same body under each of them, in their order. */
+export async function publishOddHeaders(of: {
+  readonly url: string;
+  readonly subject: string;
+  readonly body: Uint8Array;
+}): Promise<void> {
+  for (const block of Object.values(ODD_HEADERS)) {
+    const bytes = Buffer.concat([Buffer.from(block), of.body]);
+    await rawPublish({ url: of.url, subject: of.subject, headerBytes: block.length, bytes });
+  }
+}

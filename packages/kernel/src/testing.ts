@@ -27,10 +27,16 @@ export type { IntakeContext } from './services/task-intake';
 export { checkTaskRequest } from './services/task-request';
 export { REQUEST_CODECS } from './adapters/jetstream/request-codec';
 // Adapters that tests bring together with a real server.
+export { BacklogReads } from './adapters/jetstream/backlog-reads';
+export { JetStreamEventLog } from './adapters/jetstream/jetstream-event-log';
 export { JetStreamLeadershipStore } from './adapters/jetstream/jetstream-leadership-store';
+export { JetStreamPackageStore } from './adapters/jetstream/jetstream-package-store';
 export { JetStreamRegistryStore } from './adapters/jetstream/jetstream-registry-store';
 export { JetStreamResultStore } from './adapters/jetstream/jetstream-result-store';
+export { JetStreamStreamReadings } from './adapters/jetstream/jetstream-stream-readings';
 export { JetStreamTaskPublisher } from './adapters/jetstream/jetstream-task-publisher';
+export { NatsCallerLink } from './adapters/jetstream/nats-caller-link';
+export { NatsRequestLink } from './adapters/jetstream/nats-request-link';
 export { ResultReads } from './adapters/jetstream/result-reads';
 export { SkippedTasks } from './adapters/jetstream/skipped-tasks';
 export { StrayTasks } from './adapters/jetstream/stray-tasks';
