@@ -42,7 +42,9 @@ export class NatsCallerLink implements CallerLink {
       connection.subscribe(`${this.marks}.*`, {
         callback: (error, msg) => {
           if (error !== null) return;
-          this.news?.onMark(Number(msg.subject.slice(this.marks.length + 1)));
+          const mark = Number(msg.subject.slice(this.marks.length + 1));
+          // Whoever reads inboxes may write there, too.
+          if (Number.isSafeInteger(mark)) this.news?.onMark(mark);
         },
       }),
     ];
