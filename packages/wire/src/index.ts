@@ -13,7 +13,14 @@ export {
   readHeaders,
   statusOf,
 } from './link/message-headers';
-export { checkAnswerSize, guardPublishes, maxBodyBytesOf } from './link/publish-guard';
+export {
+  checkAnswerSize,
+  guardPublishes,
+  maxBodyBytesOf,
+  maxPayloadBytesOf,
+} from './link/publish-guard';
+export type { RequestEnd } from './link/request-table';
+export { RequestTable } from './link/request-table';
 export { LINK_LIMITS } from './limits';
 export * from './nats';
 export * from './node-codec';

@@ -103,6 +103,7 @@ it('reads no headers beyond a limit, and says so as of those that can’t be rea
   expect(readHeaders(() => MsgHdrsImpl.decode(small)).isReadable).toBe(true);
   expect(readHeaders(() => MsgHdrsImpl.decode(large)).isReadable).toBe(false);
   const headed = {
+    subject: 'any',
     data: new Uint8Array(),
     get headers() {
       return MsgHdrsImpl.decode(large);

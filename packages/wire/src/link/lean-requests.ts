@@ -4,20 +4,12 @@
  * The nats client rejects a promise of every request that was answered, with an error whose stack
  * it records first: six per cent of a busy kernel's time. Here an error is made where one is told.
  * What callers see is the client's own: the same messages, and the same errors by code.
- * Sole owner of the inbox and of the table of pending requests.
  */
 
-import type { DeniedOperation, StatusConnection } from './link-status';
+import type { StatusConnection } from './link-status';
 import { followLink } from './link-status';
-import { STATUSES } from './message-headers';
-
-/** What is read of the client's messages. */
-export interface AnswerMessage {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  /** Throws where foreign headers can't be read. */
-  readonly headers?: { readonly code: number };
-}
+import type { AnswerMessage, RequestEnd } from './request-table';
+import { RequestTable } from './request-table';
 
 export interface LeanRequestOptions<Headers> {
   timeout: number;
@@ -47,11 +39,6 @@ export interface RequestConnection<
 export interface RequestErrors {
   new (message: string, code: string): Error;
   errorForCode(code: string): Error;
-}
-
-interface Pending<Message> {
-  readonly subject: string;
-  settle: (failure: Error | undefined, message?: Message) => void;
 }
 
 /** The client's codes. */
@@ -85,102 +72,63 @@ export function useLeanRequests<Message extends AnswerMessage, Body, Headers>(
 }
 
 class LeanRequests<Message extends AnswerMessage, Body, Headers> {
-  private readonly pending = new Map<string, Pending<Message>>();
-  private isSubscribed = false;
-  private nextRequest = 0;
+  private readonly table: RequestTable<Message>;
   /** That which throws: a request whose message can't be sent fails at once. */
   private readonly publish: RequestConnection<Message, Body, Headers>['publish'];
 
   constructor(
     private readonly connection: RequestConnection<Message, Body, Headers>,
-    private readonly inbox: string,
+    inbox: string,
     private readonly errors: RequestErrors,
   ) {
     this.publish = connection.publish.bind(connection);
-    followLink(connection, { onDenied: (subject, operation) => this.refuse(subject, operation) });
-    // As the client has it: a request that a close interrupts ran out of time.
-    void connection.closed().then(() => this.failAll(() => errors.errorForCode(TIMEOUT)));
+    this.table = new RequestTable({
+      inbox,
+      subscribe: (subject, options) => connection.subscribe(subject, options),
+      whenInboxDenied: 'end',
+    });
+    followLink(connection, {
+      onDenied: (subject, operation) => {
+        if (operation === 'publish') this.table.deny(subject);
+      },
+    });
+    void connection.closed().then(() => this.table.endAll({ kind: 'closed' }));
   }
 
   request(subject: string, body?: Body, options?: LeanRequestOptions<Headers>): Promise<Message> {
     if (this.connection.isClosed()) return Promise.reject(this.errors.errorForCode(CLOSED));
     if (this.connection.isDraining()) return Promise.reject(this.errors.errorForCode(DRAINING));
     const answer = new Promise<Message>((resolve, reject) => {
-      const token = (this.nextRequest += 1).toString(36);
-      const timer = setTimeout(() => {
-        pending.settle(this.errors.errorForCode(TIMEOUT));
-      }, options?.timeout ?? DEFAULT_TIMEOUT_MS);
-      const pending: Pending<Message> = {
-        subject,
-        settle: (failure, message) => {
-          this.pending.delete(token);
-          // A map that grows holds its former tables for as long as an old one is not collected,
-          // and through this everything that waited for the answer.
-          pending.settle = ignore;
-          clearTimeout(timer);
-          if (message === undefined) reject(failure ?? this.errors.errorForCode(TIMEOUT));
-          else resolve(message);
-        },
+      const send = (reply: string): void => {
+        const { headers } = options ?? {};
+        this.publish(subject, body, { reply, ...(headers === undefined ? {} : { headers }) });
       };
-      this.pending.set(token, pending);
-      try {
-        this.subscribe();
-        this.publish(subject, body, {
-          reply: `${this.inbox}.${token}`,
-          ...(options?.headers === undefined ? {} : { headers: options.headers }),
-        });
-      } catch (error) {
-        pending.settle(error instanceof Error ? error : new Error(String(error)));
-      }
+      const waitMs = options?.timeout ?? DEFAULT_TIMEOUT_MS;
+      this.table.request({ subject, waitMs, send }, (end) => {
+        if (end.kind === 'answered') resolve(end.message);
+        else reject(this.errorOf(end));
+      });
     });
     // A failed request that nobody waits for any more is no unhandled rejection, as in the client.
     answer.catch(() => undefined);
     return answer;
   }
 
-  private subscribe(): void {
-    if (this.isSubscribed) return;
-    this.connection.subscribe(`${this.inbox}.*`, {
-      callback: (error, message) => this.take(error, message),
-    });
-    this.isSubscribed = true;
-  }
-
-  private take(error: Error | null, message: Message): void {
-    if (error !== null) {
-      // The server refuses the inbox: the next request asks for it again.
-      this.isSubscribed = false;
-      return this.failAll(() => error);
+  private errorOf(end: Exclude<RequestEnd<Message>, { kind: 'answered' }>): Error {
+    switch (end.kind) {
+      case 'no-responders':
+        return this.errors.errorForCode(NO_RESPONDERS);
+      case 'denied': {
+        const text = `Permissions Violation for Publish to "${end.subject}"`;
+        return new this.errors(text, DENIED);
+      }
+      case 'inbox-denied':
+        return end.error;
+      case 'unsent':
+        return end.error instanceof Error ? end.error : new Error(String(end.error));
+      // As the client has it: a request that a close interrupts ran out of time.
+      default:
+        return this.errors.errorForCode(TIMEOUT);
     }
-    const pending = this.pending.get(message.subject.slice(this.inbox.length + 1));
-    if (pending === undefined) return;
-    if (isUnheard(message)) pending.settle(this.errors.errorForCode(NO_RESPONDERS));
-    else pending.settle(undefined, message);
-  }
-
-  /** The server says which subject it refuses, not which request: the oldest on it is the one. */
-  private refuse(denied: string, operation: DeniedOperation): void {
-    if (operation !== 'publish') return;
-    const text = `Permissions Violation for Publish to "${denied}"`;
-    const first = [...this.pending.values()].find(({ subject }) => subject === denied);
-    first?.settle(new this.errors(text, DENIED));
-  }
-
-  private failAll(failure: () => Error): void {
-    for (const pending of [...this.pending.values()]) pending.settle(failure());
-  }
-}
-
-function ignore(): void {
-  // It is settled.
-}
-
-/** Headers are decoded only where the body is empty, as the server's own answer has it. */
-function isUnheard(message: AnswerMessage): boolean {
-  if (message.data.length > 0) return false;
-  try {
-    return message.headers?.code === STATUSES.noResponders;
-  } catch {
-    return false;
   }
 }

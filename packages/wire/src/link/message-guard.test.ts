@@ -68,7 +68,7 @@ describe('headers', () => {
     const malformed = Object.defineProperty({ ...message }, 'headers', { get: fail });
     expect(statusOf(malformed)).toBe(0);
     expect(statusOf({ ...message, headers: { code: 404 } })).toBe(404);
-    expect(statusOf({ data: new Uint8Array(1), headers: { code: 404 } })).toBe(0);
+    expect(statusOf({ ...message, data: new Uint8Array(1), headers: { code: 404 } })).toBe(0);
   });
 });
 

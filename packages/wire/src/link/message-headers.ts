@@ -93,13 +93,12 @@ export function checkHeaderSize(message: HeadedMessage): ErrorBody | undefined {
 export const STATUSES = { noMessage: 404, noResponders: 503 } as const;
 
 /** The status of a control message; 0 for a message that carries something. */
-export function statusOf(message: {
-  readonly data: Uint8Array;
-  readonly headers?: { readonly code: number };
-}): number {
+export function statusOf(
+  message: HeadedMessage & { readonly headers?: { readonly code: number } },
+): number {
   if (message.data.length > 0) return 0;
   try {
-    return message.headers?.code ?? 0;
+    return headersOf(message)?.code ?? 0;
   } catch {
     return 0;
   }

@@ -45,9 +45,14 @@ export interface PayloadLimit {
   readonly info?: { readonly max_payload: number };
 }
 
+/** The largest message that the server takes now: body and headers. */
+export function maxPayloadBytesOf({ info }: PayloadLimit): number {
+  return info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES;
+}
+
 /** The largest body that the server takes now, beside headers of our own. */
 export function maxBodyBytesOf(connection: PayloadLimit): number {
-  return (connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES) - OWN_HEADERS_BYTES;
+  return maxPayloadBytesOf(connection) - OWN_HEADERS_BYTES;
 }
 
 /** The error that stands for an answer which is larger than the server takes. */

@@ -6,13 +6,11 @@ import {
   isTooLarge,
   isBadHeader,
   headers as newHeaders,
+  maxPayloadBytesOf,
 } from '@llmos/wire';
 import type { JetStreamClient, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import type { StoredTask, TaskPublisher } from '../../ports/task-publisher';
-
-/** What a server announces if it says nothing. */
-const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
 
 export class JetStreamTaskPublisher implements TaskPublisher {
   private readonly jetstream: JetStreamClient;
@@ -22,8 +20,7 @@ export class JetStreamTaskPublisher implements TaskPublisher {
   }
 
   maxBodyBytes(): number {
-    const maxPayload = this.connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES;
-    return Math.max(0, maxPayload - WIRE_LIMITS.bodyReserveBytes);
+    return Math.max(0, maxPayloadBytesOf(this.connection) - WIRE_LIMITS.bodyReserveBytes);
   }
 
   async publish(of: Parameters<TaskPublisher['publish']>[0]): Promise<StoredTask> {

@@ -18,6 +18,7 @@ import {
   encodeErrorResult,
   isConflict,
   isTooLarge,
+  maxPayloadBytesOf,
   readResultEnd,
   readStored,
   readStoredChunk,
@@ -68,7 +69,7 @@ class JetStreamTaskStore implements TaskStore {
   ) {}
 
   get maxBodyBytes(): number {
-    return (this.connection.info?.max_payload ?? 1024 * 1024) - PROCESS_LIMITS.headerReserveBytes;
+    return maxPayloadBytesOf(this.connection) - PROCESS_LIMITS.headerReserveBytes;
   }
 
   async readBody(of: AttemptSpec): Promise<BodyOutcome> {

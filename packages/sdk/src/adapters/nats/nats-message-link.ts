@@ -3,18 +3,19 @@
  *
  * Requests share one inbox subscription of our own: unlike the client's, a request ends at once
  * when its signal aborts, when the connection was lost and is back, or when the server refuses
- * its subject. Sole owner of the connection and of the table of pending requests.
+ * its subject. Sole owner of the connection.
  */
 import type { OnSkipped } from '@llmos/base';
 import { settlesWithin } from '@llmos/base';
-import type { HeaderReading, Msg, MsgHdrs, NatsConnection } from '@llmos/wire';
+import type { HeaderReading, Msg, MsgHdrs, NatsConnection, RequestEnd } from '@llmos/wire';
 import {
-  STATUSES,
+  RequestTable,
   headersOf,
   readHeaders,
   createInbox,
   followLink,
   headers as natsHeaders,
+  maxPayloadBytesOf,
 } from '@llmos/wire';
 import { SDK_LIMITS } from '../../limits';
 import { onAbort } from '../system/abort-listener';
@@ -27,14 +28,7 @@ import type {
   RequestWait,
 } from '../../ports/message-link';
 
-interface PendingRequest {
-  readonly subject: string;
-  settle(outcome: RequestOutcome): void;
-}
-
 const UNREADABLE = 'its headers can’t be read';
-/** Where the server's INFO names no limit. */
-const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
 
 /** @param of.inboxPrefix of reply subjects; default `_INBOX`. */
 export function createNatsMessageLink(
@@ -45,38 +39,43 @@ export function createNatsMessageLink(
 }
 
 class NatsMessageLink implements MessageLink {
-  private readonly pending = new Map<string, PendingRequest>();
+  private readonly table: RequestTable<Msg>;
   private readonly reconnectCallbacks = new Set<() => void>();
   private readonly closing = new AbortController();
   private drained: Promise<void> | undefined;
-  private nextRequest = 0;
 
   readonly closed = this.closing.signal;
 
   constructor(
     private readonly connection: NatsConnection,
-    /** Answers come to a subject below it. */
-    private readonly inbox: string,
+    inbox: string,
     private readonly onSkipped: OnSkipped,
   ) {
-    connection.subscribe(`${this.inbox}.*`, {
-      callback: (error, msg) => this.onAnswer(error, msg),
+    this.table = new RequestTable({
+      inbox,
+      subscribe: (subject, options) => connection.subscribe(subject, options),
+      // Whether a kernel had them is not known: they run out, as any without an answer.
+      whenInboxDenied: 'wait',
     });
     followLink(connection, {
       onReconnected: () => this.onReconnected(),
       onDenied: (subject, operation) => {
-        if (operation === 'publish') this.onDenied(subject);
+        if (operation === 'publish') this.table.deny(subject);
       },
     });
     void connection.closed().then(() => this.endRequests());
   }
 
   maxPayloadBytes(): number {
-    return this.connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES;
+    return maxPayloadBytesOf(this.connection);
   }
 
   publish(message: OutgoingMessage): void {
-    this.tryPublish(message);
+    try {
+      this.send(message);
+    } catch {
+      // Dropped, as whatever goes out of a closed link.
+    }
   }
 
   subscribe(
@@ -111,25 +110,18 @@ class NatsMessageLink implements MessageLink {
   request(message: OutgoingMessage, wait: RequestWait): Promise<RequestOutcome> {
     if (wait.signal?.aborted === true) return Promise.resolve({ kind: 'aborted' });
     if (this.closed.aborted) return Promise.resolve({ kind: 'closed' });
-    if (this.pending.size >= SDK_LIMITS.maxPendingRequests) {
+    if (this.table.size >= SDK_LIMITS.maxPendingRequests) {
       return Promise.resolve({ kind: 'full' });
     }
     return new Promise((resolve) => {
-      const token = (this.nextRequest += 1).toString(36);
-      const timer = setTimeout(() => pending.settle({ kind: 'silent' }), Math.max(1, wait.waitMs));
-      const pending: PendingRequest = {
-        subject: message.subject,
-        settle: (outcome) => {
-          this.pending.delete(token);
-          clearTimeout(timer);
-          stopListening();
-          resolve(outcome);
-        },
-      };
-      const stopListening = onAbort(wait.signal, () => pending.settle({ kind: 'aborted' }));
-      this.pending.set(token, pending);
-      const failure = this.tryPublish(message, `${this.inbox}.${token}`);
-      if (failure !== undefined) pending.settle(failure);
+      let token = '';
+      const stopListening = onAbort(wait.signal, () => this.table.abort(token));
+      const { subject } = message;
+      const send = (reply: string): void => this.send(message, reply);
+      token = this.table.request({ subject, waitMs: Math.max(1, wait.waitMs), send }, (end) => {
+        stopListening();
+        resolve(this.outcomeOf(end));
+      });
     });
   }
 
@@ -138,35 +130,41 @@ class NatsMessageLink implements MessageLink {
     return this.drained;
   }
 
-  /** @returns why it could not be written. */
-  private tryPublish(message: OutgoingMessage, reply?: string): RequestOutcome | undefined {
-    if (this.connection.isClosed()) return { kind: 'closed' };
-    try {
-      this.connection.publish(message.subject, message.body, {
-        ...(message.headers === undefined ? {} : { headers: writeHeaders(message.headers) }),
-        ...(reply === undefined ? {} : { reply }),
-      });
-      return undefined;
-    } catch (error) {
-      // Closed in this very moment, or a body above max_payload, which callers check before.
-      if (this.connection.isClosed()) return { kind: 'closed' };
-      return { kind: 'denied', reason: error instanceof Error ? error.message : String(error) };
+  /** Throws where the connection is closed, or does not take it. */
+  private send({ subject, body, headers }: OutgoingMessage, reply?: string): void {
+    this.connection.publish(subject, body, {
+      ...(headers === undefined ? {} : { headers: writeHeaders(headers) }),
+      ...(reply === undefined ? {} : { reply }),
+    });
+  }
+
+  private outcomeOf(end: RequestEnd<Msg>): RequestOutcome {
+    switch (end.kind) {
+      case 'answered':
+        return this.answerOf(end.message);
+      case 'timed-out':
+      case 'inbox-denied':
+        return { kind: 'silent' };
+      case 'denied':
+        return { kind: 'denied', reason: `the server refuses to publish to ${end.subject}` };
+      case 'unsent':
+        return this.unsentOutcome(end.error);
+      default:
+        return end;
     }
   }
 
-  private onAnswer(error: Error | null, msg: Msg): void {
-    // Denied inbox: requests end by their own limit.
-    if (error !== null) return;
-    const pending = this.pending.get(msg.subject.slice(this.inbox.length + 1));
-    if (pending === undefined) return;
+  private answerOf(msg: Msg): RequestOutcome {
     const headers = readHeaders(() => headersOf(msg));
-    if (!headers.isReadable) {
-      this.skip(msg);
-      return pending.settle({ kind: 'unreadable', reason: UNREADABLE });
-    }
-    const message = readMessage(msg, headers);
-    const isUnheard = message.status === STATUSES.noResponders && message.body.byteLength === 0;
-    pending.settle(isUnheard ? { kind: 'no-responders' } : { kind: 'answered', message });
+    if (headers.isReadable) return { kind: 'answered', message: readMessage(msg, headers) };
+    this.skip(msg);
+    return { kind: 'unreadable', reason: UNREADABLE };
+  }
+
+  private unsentOutcome(error: unknown): RequestOutcome {
+    // Closed in this very moment, or a body above max_payload, which callers check before.
+    if (this.connection.isClosed()) return { kind: 'closed' };
+    return { kind: 'denied', reason: error instanceof Error ? error.message : String(error) };
   }
 
   private skip({ subject }: Msg): void {
@@ -174,20 +172,13 @@ class NatsMessageLink implements MessageLink {
   }
 
   private onReconnected(): void {
-    for (const request of [...this.pending.values()]) request.settle({ kind: 'interrupted' });
+    this.table.endAll({ kind: 'interrupted' });
     for (const callback of [...this.reconnectCallbacks]) callback();
-  }
-
-  private onDenied(subject: string): void {
-    const reason = `the server refuses to publish to ${subject}`;
-    for (const request of [...this.pending.values()]) {
-      if (request.subject === subject) request.settle({ kind: 'denied', reason });
-    }
   }
 
   private endRequests(): void {
     this.closing.abort();
-    for (const request of [...this.pending.values()]) request.settle({ kind: 'closed' });
+    this.table.endAll({ kind: 'closed' });
   }
 
   private async drain(): Promise<void> {
