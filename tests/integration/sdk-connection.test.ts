@@ -94,6 +94,23 @@ describe('on a server with permissions', () => {
   });
 });
 
+it('is answered once a server that refused its inbox allows it', async () => {
+  const server = await startNatsServer({ config: AUTHORIZATION });
+  const functions = { echo: (task: FakeTask): unknown => task.input };
+  const kernel = await FakeKernel.start({ url: server.url, user: 'kernel', pass: 'k', functions });
+  const os = await connect({ servers: server.url, user: 'private', pass: 'p' });
+  try {
+    const silence = { code: 'DEADLINE_EXCEEDED' };
+    await expect(os.echo('x', { timeoutMs: 200 })).rejects.toMatchObject(silence);
+    await server.restart({ config: AUTHORIZATION.replace('_INBOX.private.>', '_INBOX.>') });
+    await expect(os.echo('heard', { timeoutMs: 60_000 })).resolves.toBe('heard');
+  } finally {
+    await os.close();
+    await kernel.stop();
+    await server.stop();
+  }
+});
+
 describe('on an open server', () => {
   let server: TestNatsServer;
   beforeEach(async () => {
