@@ -129,6 +129,32 @@ describe('the word of a committed result', () => {
     }
   });
 
+  it('is brought by one consumer, however often it changed: the former ones are deleted', async () => {
+    const manager = await connection.jetstreamManager(PATIENT);
+    const names = async (): Promise<string[]> =>
+      (await manager.consumers.list(STREAMS.results).next()).map(({ name }) => name);
+    const others = await names();
+    const watched = await watchResults();
+    for (let change = 1; change <= 3; change += 1) {
+      watched.wants = !watched.wants;
+      let tries = 0;
+      await waitFor(
+        async () => {
+          tries += 1;
+          await commit(`changed-${change}-${tries}`);
+          const { body } = await until(watched, `acme/changed-${change}-${tries}`);
+          return (body !== undefined) === watched.wants;
+        },
+        { what: `change ${change}` },
+      );
+    }
+    const what = 'the former consumers to be deleted';
+    const own = async (): Promise<string[]> =>
+      (await names()).filter((name) => !others.includes(name));
+    // Long before they would expire.
+    await waitFor(async () => (await own()).length === 1, { what, limitMs: 5_000 });
+  });
+
   it('does not come for a commit that lost', async () => {
     const watched = await watchResults();
     watched.wants = true;

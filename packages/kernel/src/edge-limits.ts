@@ -209,6 +209,8 @@ export const EDGE_LIMITS = {
   readWorthBytes: 16 * 1024,
   /** Results that tell whether bodies are wanted; of older ones, the half of their weight each. */
   bodyTravelWindow: 256,
+  /** Between two changes of that: each makes a consumer, and bursts of calls come and go faster. */
+  bodyTravelDwellMs: 10_000,
   /** How often it is looked whether they are, and whether the consumer is silent. */
   resultLookMs: 500,
   /** Reads of results that are waited for and came without their body: in all, of one tenant. */

@@ -8,9 +8,11 @@
  * come too, to every kernel. So bodies travel while what that saves outweighs what comes in vain: a
  * kernel that nobody calls has none, and one whose calls are most of what ends reads none apart.
  *
- * Sole writer of its counts. The latest results count most; what is in between changes nothing, so
- * that a consumer is not made anew all the time.
+ * Sole writer of its counts. The latest results count most. Each change makes a consumer anew, so
+ * what is in between changes nothing, and a choice stays for a while: where calls and published
+ * tasks take turns, one follows the longer run of either and not each burst.
  */
+import type { Clock } from '@llmos/base';
 import { EDGE_LIMITS } from '../edge-limits';
 
 export class BodyTravel {
@@ -19,6 +21,9 @@ export class BodyTravel {
   private taken = 0;
   private takenBytes = 0;
   private isWanted = false;
+  private changedMs = -Infinity;
+
+  constructor(private readonly clock: Pick<Clock, 'nowMs'>) {}
 
   /** A result was committed. */
   noteHeard(bodyBytes: number): void {
@@ -37,8 +42,14 @@ export class BodyTravel {
     const savedBytes = this.taken * EDGE_LIMITS.readWorthBytes;
     const vainBytes = Math.max(0, this.heardBytes - this.takenBytes);
     const least = this.isWanted ? vainBytes / 2 : vainBytes * 2;
-    this.isWanted = this.taken > 0 && savedBytes >= least;
-    return this.isWanted;
+    const isWanted = this.taken > 0 && savedBytes >= least;
+    const nowMs = this.clock.nowMs();
+    if (isWanted === this.isWanted || nowMs - this.changedMs < EDGE_LIMITS.bodyTravelDwellMs) {
+      return this.isWanted;
+    }
+    this.changedMs = nowMs;
+    this.isWanted = isWanted;
+    return isWanted;
   }
 
   private halve(): void {

@@ -31,9 +31,7 @@ export class ResultArrivals {
   readonly calls: ResultWaiters;
   /** Readers that attached: they are no calls, and have bounds of their own. */
   readonly readers: ResultWaiters;
-  private readonly travel = new Map(
-    [STREAMS.results, STREAMS.answers].map((stream) => [stream as string, new BodyTravel()]),
-  );
+  private readonly travel: ReadonlyMap<string, BodyTravel>;
   private readonly reads = new FairWindow<TenantId>({
     maxOpen: EDGE_LIMITS.maxNoticedReads,
     maxOpenPerOwner: EDGE_LIMITS.maxTenantNoticedReads,
@@ -42,6 +40,8 @@ export class ResultArrivals {
   });
 
   constructor(private readonly options: ResultArrivalsOptions) {
+    const streams: readonly string[] = [STREAMS.results, STREAMS.answers];
+    this.travel = new Map(streams.map((stream) => [stream, new BodyTravel(options.clock)]));
     this.calls = this.waitersOf(EDGE_LIMITS);
     this.readers = this.waitersOf({
       maxWaiters: EDGE_LIMITS.maxReaders,

@@ -11,7 +11,7 @@
  * The listener may assume:
  * - N1 Each result once, in the order of the stream, from `watch` on. Changing between headers and
  *   bodies loses none and repeats none: the next consumer starts after the last result heard of,
- *   and until it is there the former one goes on.
+ *   and until it is there the former one goes on. Then that one is deleted.
  * - N2 A consumer that falls silent, skips a delivery or is lost with its server is made anew after
  *   the last result heard of. What was stored while no connection was there comes then.
  * - N3 Headers are foreign bytes: what can't be read counts as absent, and stops nothing.
@@ -48,6 +48,8 @@ export interface ResultFeedOptions {
 /** What one consumer brings. */
 interface Tap {
   readonly hasBodies: boolean;
+  /** The server's name of it; undefined until it is there. */
+  name: string | undefined;
   subscription: Subscription | undefined;
   /** Of the last delivery. */
   number: number;
@@ -98,6 +100,7 @@ export class ResultFeed {
     const { connection, manager } = this.options;
     const tap: Tap = {
       hasBodies: listener.wantsBodies(this.stream),
+      name: undefined,
       subscription: undefined,
       number: 0,
     };
@@ -111,11 +114,12 @@ export class ResultFeed {
     });
     try {
       const after = this.lastSequence;
-      const { delivered } = await manager.consumers.add(this.stream, {
+      const { name, delivered } = await manager.consumers.add(this.stream, {
         ...pushedTo(inbox),
         ...startAfter(after),
         headers_only: !tap.hasBodies,
       });
+      tap.name = name;
       // Lower than asked for: the stream was made anew.
       if (after === undefined) this.lastSequence ??= delivered.stream_seq;
       else if (delivered.stream_seq < after) this.lastSequence = delivered.stream_seq;
@@ -123,10 +127,17 @@ export class ResultFeed {
       tap.subscription.unsubscribe();
       throw error;
     }
-    former?.subscription?.unsubscribe();
     this.tap = tap;
+    if (former !== undefined) this.end(former);
     this.heardAtMs = performance.now();
     if (this.isClosed) tap.subscription.unsubscribe();
+  }
+
+  private end(former: Tap): void {
+    former.subscription?.unsubscribe();
+    if (former.name === undefined) return;
+    // Where this fails, the consumer is gone already or expires by itself.
+    this.options.manager.consumers.delete(this.stream, former.name).catch(() => undefined);
   }
 
   private restart(listener: ResultListener, reason: string): void {
