@@ -95,7 +95,7 @@ export async function readChunks(
     if (stored === undefined) return chunks;
     const chunk = replyOf(stored);
     chunks.push(chunk);
-    sequence = Number(chunk.header('Nats-Sequence')) + 1;
+    sequence = Number(stored.headers?.last('Nats-Sequence')) + 1;
   }
 }
 

@@ -8,6 +8,17 @@ it('holds nothing of the headers beside the one that was read', async () => {
   expect(await heldBytesOf(header)).toBeLessThan(HARDLY_ANY_BYTES);
 });
 
+it('takes what the server added, not what a publisher wrote under the same name', () => {
+  const stored = headers();
+  stored.append('Nats-Sequence', '1');
+  stored.append('nats-sequence', '2');
+  stored.append('Llmos-Id', 'first');
+  stored.append('Nats-Sequence', '7');
+  stored.append('Llmos-Id', 'second');
+  const { get } = readHeaders(() => stored);
+  expect([get('Nats-Sequence'), get('Llmos-Id')]).toEqual(['7', 'first']);
+});
+
 describe('a header block of the stream API', () => {
   function blockOf(...lines: readonly string[]): string {
     return Buffer.from(['NATS/1.0', ...lines, '', ''].join('\r\n')).toString('base64');

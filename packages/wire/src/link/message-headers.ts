@@ -18,7 +18,16 @@ export type DecodedHeaders = Iterable<readonly [string, readonly string[]]>;
 const NONE: HeaderReading = { get: () => undefined, isReadable: true };
 const UNREADABLE: HeaderReading = { get: () => undefined, isReadable: false };
 
-/** @param source decodes them, and may throw. */
+/**
+ * What the server adds to a stored message that it gives, after the publisher's own headers: of
+ * these the last of several counts, in this spelling, for the first may be a publisher's lie.
+ */
+const ADDED_BY_SERVER: ReadonlySet<string> = new Set([
+  ...['Nats-Stream', 'Nats-Subject', 'Nats-Sequence', 'Nats-Time-Stamp'],
+  ...['Nats-Num-Pending', 'Nats-Last-Sequence', 'Nats-UpTo-Sequence', 'Nats-Msg-Size'],
+]);
+
+/** Of several of one name the first counts. @param source decodes them, and may throw. */
 export function readHeaders(source: () => DecodedHeaders | undefined): HeaderReading {
   let found: DecodedHeaders | undefined;
   try {
@@ -30,8 +39,9 @@ export function readHeaders(source: () => DecodedHeaders | undefined): HeaderRea
   const values = new Map<string, string>();
   for (const [name, all] of found) {
     const key = name.toLowerCase();
-    const [first] = all;
-    if (first !== undefined && !values.has(key)) values.set(key, first);
+    const isAdded = ADDED_BY_SERVER.has(name);
+    const value = isAdded ? all.at(-1) : all[0];
+    if (value !== undefined && (isAdded || !values.has(key))) values.set(key, value);
   }
   const get: HeaderSource = (name) => {
     const value = values.get(name.toLowerCase());

@@ -1,6 +1,7 @@
 /**
  * What a stream says to a direct get: the body is the message's own, and the headers tell the rest.
- * A follower may answer, so what is absent may just not have come to it yet.
+ * A follower may answer, so what is absent may just not have come to it yet. A publisher may have
+ * stored headers of the names that the server adds: readHeaders gives the server's own.
  */
 import type { HeaderSource } from '@llmos/base';
 import { STATUSES } from '../link/message-headers';
