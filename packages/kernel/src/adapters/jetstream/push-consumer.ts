@@ -1,5 +1,5 @@
 /** What all consumers share that only read along: they live in the server's memory and end soon. */
-import { AckPolicy, JsHeaders, ReplayPolicy, nanos, statusOf } from '@llmos/wire';
+import { AckPolicy, JsHeaders, ReplayPolicy, nanos, readHeaders, statusOf } from '@llmos/wire';
 import type { ConsumerConfig, Msg, MsgHdrs, NatsConnection } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 
@@ -18,9 +18,14 @@ export function pushedTo(inbox: string): Partial<ConsumerConfig> {
   };
 }
 
-/** For a message that is no delivery: flow control is answered, a heartbeat is not. */
+/**
+ * For a message that is no delivery: flow control is answered, and so is a heartbeat that says that
+ * the consumer waits for such an answer, as where the question or the answer was lost.
+ */
 export function answerFlowControl(connection: NatsConnection, msg: Msg): void {
-  if (statusOf(msg) === 100 && msg.reply) connection.publish(msg.reply);
+  if (statusOf(msg) !== 100) return;
+  const asked = msg.reply || readHeaders(() => msg.headers).get(JsHeaders.ConsumerStalledHdr);
+  if (asked) connection.publish(asked);
 }
 
 /**
