@@ -6,6 +6,8 @@ import type {
   TokenLogprob,
 } from './functions/function-types';
 import { decodeJson, encodeJson, isRecord } from './result';
+import type { HeaderSource } from './task-headers';
+import { HEADERS } from './task-headers';
 
 export interface StoredChunk {
   readonly sequence: number;
@@ -17,6 +19,12 @@ export interface StoredChunk {
 
 export function encodeChunk(chunk: GenerateChunk): Uint8Array {
   return encodeJson(chunk);
+}
+
+/** The attempt that wrote a chunk, by its headers; 0 where they tell none. */
+export function chunkAttempt(get: HeaderSource): number {
+  const attempt = Number(get(HEADERS.attempt) ?? 0);
+  return Number.isSafeInteger(attempt) ? attempt : 0;
 }
 
 /** Undefined where the bytes are not a chunk. */

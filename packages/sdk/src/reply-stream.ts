@@ -8,7 +8,7 @@ import type { GenerateChunk, GenerateOutput, TaskId } from '@llmos/base';
 import {
   backoffMs,
   ChunkAssembly,
-  HEADERS,
+  chunkAttempt,
   LlmosError,
   parseChunk,
   STREAMS,
@@ -116,9 +116,9 @@ class GenerationReader {
 
   /** That of a host which was replaced is refused by the stream, but heard here all the same. */
   private takeLive(message: IncomingMessage): void {
-    const attempt = Number(message.header(HEADERS.attempt) ?? 0);
+    const attempt = chunkAttempt((name) => message.header(name));
     if (attempt < this.attempt) return;
-    if (Number.isSafeInteger(attempt)) this.attempt = attempt;
+    this.attempt = attempt;
     this.take(message.body);
   }
 

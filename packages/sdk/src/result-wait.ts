@@ -6,11 +6,11 @@
  */
 import type { BackoffPolicy, Result, TenantTask } from '@llmos/base';
 import {
-  HEADERS,
   LlmosError,
   PROTOBUF_CONTENT_TYPE,
   backoffMs,
   parseResult,
+  readResultMarks,
   resultPlaces,
 } from '@llmos/base';
 import type { ClientContext } from './client-context';
@@ -82,8 +82,7 @@ export async function lookUpResult(
 
 /** Of the task that a limit refused, where this is no result. */
 export function refusedSequence(message: StoredMessage): number | undefined {
-  const sequence = Number(message.header(HEADERS.refused) ?? Number.NaN);
-  return Number.isSafeInteger(sequence) ? sequence : undefined;
+  return readResultMarks((name) => message.header(name)).refusedSequence;
 }
 
 function isStale(message: StoredMessage, wait: ResultWait): boolean {
