@@ -215,7 +215,7 @@ async function build(wire: Wire, closers: Closers, ports: ListeningPorts): Promi
   const wallMs = (): number => time.wallMs();
   const { registry, registryStore } = await openRegistry(wire, closers);
   const publisher = new JetStreamTaskPublisher(connection);
-  const packages = await whileUnavailable(waitingOf(wire), () => JetStreamPackageStore.open(wire));
+  const packages = new JetStreamPackageStore(manager);
   const turns = new PackageTurns(EDGE_LIMITS.maxAdditions);
   const reads = new ResultReads({ ...wire, nowMs: () => systemClock.nowMs() });
   const foreignEpochs = new ForeignEpochs(wire.counters);

@@ -28,7 +28,6 @@ export type {
   Msg,
   MsgHdrs,
   NatsConnection,
-  ObjectStore,
   StoredMsg,
   StreamConfig,
   StreamInfo,

@@ -1,4 +1,4 @@
-import type { JetStreamManager, NatsConnection } from '@llmos/wire';
+import type { JetStreamManager } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
 import { JetStreamPackageStore } from './jetstream-package-store';
 
@@ -10,11 +10,8 @@ it('asks for no list of more subjects than it may, and says why', async () => {
     if (options !== undefined) world.lists += 1;
     return Promise.resolve({ state: { num_subjects: world.subjects } });
   };
-  const connection = { jetstream: () => ({ views: { os: () => Promise.resolve({}) } }) };
-  const store = await JetStreamPackageStore.open({
-    connection: connection as unknown as NatsConnection,
-    manager: { streams: { info } } as unknown as JetStreamManager,
-  });
+  const manager = { streams: { info } } as unknown as JetStreamManager;
+  const store = new JetStreamPackageStore(manager);
   const isUsed = (): boolean => true;
   const code = 'RESOURCE_EXHAUSTED';
   await expect(store.unused(isUsed)).rejects.toMatchObject({ code });
