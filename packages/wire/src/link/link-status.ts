@@ -1,4 +1,7 @@
-/** What the client says of a connection itself, beside the messages on it. */
+/**
+ * What the client says of a connection itself, beside the messages on it. A callback that throws
+ * ends nothing: neither the program, nor the following, nor what the other callbacks hear.
+ */
 
 /** What is used of the client's connection. */
 export interface StatusConnection {
@@ -19,6 +22,8 @@ export interface LinkNews {
   readonly onDenied?: (subject: string, operation: DeniedOperation) => void;
   /** Each word of the client, by its own name of it: for a log. */
   readonly onStatus?: (type: string, data: unknown) => void;
+  /** One of the others threw, or rejected. Must not throw itself. Default: nobody hears of it. */
+  readonly onFailed?: (error: unknown) => void;
 }
 
 export type DeniedOperation = 'publish' | 'subscription';
@@ -40,9 +45,19 @@ export function followLink(connection: StatusConnection, news: LinkNews): () => 
 }
 
 function tell({ type, data, permissionContext: denied }: ClientStatus, news: LinkNews): void {
-  news.onStatus?.(type, data);
-  if (type === 'disconnect') news.onDisconnected?.();
-  if (type === 'reconnect') news.onReconnected?.();
+  guarded(news, () => news.onStatus?.(type, data));
+  if (type === 'disconnect') guarded(news, () => news.onDisconnected?.());
+  if (type === 'reconnect') guarded(news, () => news.onReconnected?.());
   if (denied === undefined) return;
-  news.onDenied?.(denied.subject, denied.operation === 'publish' ? 'publish' : 'subscription');
+  const operation = denied.operation === 'publish' ? 'publish' : 'subscription';
+  guarded(news, () => news.onDenied?.(denied.subject, operation));
+}
+
+function guarded(news: LinkNews, call: () => unknown): void {
+  try {
+    const result = call();
+    if (result instanceof Promise) result.catch((error: unknown) => news.onFailed?.(error));
+  } catch (error) {
+    news.onFailed?.(error);
+  }
 }

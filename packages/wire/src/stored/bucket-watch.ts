@@ -128,6 +128,7 @@ class RunningWatch<T> implements BucketWatch {
   followReconnects(): void {
     this.endFollowing = followLink(this.options.connection, {
       onReconnected: () => this.beginAgain('reconnected', 0),
+      onFailed: (error) => this.options.log.error('link-news-failed', { error }),
     });
   }
 

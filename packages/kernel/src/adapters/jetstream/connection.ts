@@ -66,6 +66,7 @@ function followStatus(connection: NatsConnection, options: ConnectionOptions): v
   followLink(connection, {
     onReconnected: options.onReconnect,
     onDisconnected: options.onDisconnect,
+    onFailed: (error) => options.log.error('link-news-failed', { error }),
     onStatus: (type, data) => {
       if (ROUTINE.has(type)) return;
       const value = typeof data === 'object' ? 'change' : data;

@@ -103,7 +103,7 @@ export class JetStreamTaskStream implements TaskStream {
     this.records = new TaskRecords(options);
     this.reader = new MessageReader(options);
     this.refused = new RefusedSubjects(options);
-    followServer(options.connection, (reconnect) => this.onReconnected(reconnect));
+    followServer(options, (reconnect) => this.onReconnected(reconnect));
   }
 
   async begin(

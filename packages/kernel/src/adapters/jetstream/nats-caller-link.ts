@@ -22,7 +22,10 @@ export class NatsCallerLink implements CallerLink {
   constructor(
     private readonly options: { readonly connection: NatsConnection; readonly log: Logger },
   ) {
-    followLink(options.connection, { onReconnected: () => this.noteReconnect() });
+    followLink(options.connection, {
+      onReconnected: () => this.noteReconnect(),
+      onFailed: (error) => options.log.error('link-news-failed', { error }),
+    });
   }
 
   begin(news: CallerNews): void {

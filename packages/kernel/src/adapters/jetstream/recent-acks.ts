@@ -3,6 +3,7 @@
  * a connection broke are lost, and their tasks would lie in the stream for a day. So they are sent
  * once more after a reconnect; a server ignores what it knows already.
  */
+import type { Logger } from '@llmos/base';
 import type { NatsConnection } from '@llmos/wire';
 import { followLink } from '@llmos/wire';
 import { EDGE_LIMITS } from '../../edge-limits';
@@ -33,7 +34,7 @@ export interface Reconnect {
 }
 
 export function followServer(
-  connection: NatsConnection,
+  { connection, log }: { readonly connection: NatsConnection; readonly log: Logger },
   onReconnected: (reconnect: Reconnect) => void,
 ): void {
   let serverId = connection.info?.server_id;
@@ -44,5 +45,6 @@ export function followServer(
       serverId = nextId;
       onReconnected({ hasForgotten });
     },
+    onFailed: (error) => log.error('link-news-failed', { error }),
   });
 }

@@ -77,6 +77,7 @@ export class ResultFeed {
     followLink(this.options.connection, {
       // The server may have been restarted, and the consumer lived in its memory.
       onReconnected: () => this.restart(listener, 'reconnected'),
+      onFailed: (error) => this.options.log.error('link-news-failed', { error }),
     });
   }
 

@@ -62,6 +62,7 @@ class NatsMessageLink implements MessageLink {
       onDenied: (subject, operation) => {
         if (operation === 'publish') this.table.deny(subject);
       },
+      onFailed: (error) => this.noteFailed(error),
     });
     void connection.closed().then(() => this.endRequests());
   }
@@ -173,7 +174,18 @@ class NatsMessageLink implements MessageLink {
 
   private onReconnected(): void {
     this.table.endAll({ kind: 'interrupted' });
-    for (const callback of [...this.reconnectCallbacks]) callback();
+    for (const callback of [...this.reconnectCallbacks]) {
+      try {
+        callback();
+      } catch (error) {
+        this.noteFailed(error);
+      }
+    }
+  }
+
+  /** What was to follow from news of the connection. */
+  private noteFailed(error: unknown): void {
+    this.onSkipped({ subject: '', reason: error instanceof Error ? error.message : String(error) });
   }
 
   private endRequests(): void {

@@ -38,6 +38,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Guarde
   const { log } = options;
   followLink(connection, {
     onReconnected: options.onReconnect,
+    onFailed: (error) => log.error('link-news-failed', { error }),
     onStatus: (type, data) => {
       if (type === 'disconnect' || type === 'reconnect') log.warn(`nats-${type}`);
       else if (type === 'error') log.warn('nats-error', { what: data });
