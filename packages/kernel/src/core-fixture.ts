@@ -80,6 +80,12 @@ export class CoreFixture {
     }
   }
 
+  /** Time passes, and the kernel stands still: no alarm rings before the next event. */
+  stand(ms: number): this {
+    this.nowMs += ms;
+    return this;
+  }
+
   /** Takes the decisions of a kind out of what the core decided so far. */
   take<K extends Kind>(kind: K): Of<K>[] {
     const taken = this.decisions.filter((decision): decision is Of<K> => decision.kind === kind);

@@ -80,9 +80,12 @@ function noteMissed(state: KernelState, task: Task, running: RunningState): void
   running.missedAtMs = nowMs;
   running.missedHeartbeats += 1;
   if (running.missedHeartbeats < CORE_LIMITS.missedBeforeResend) return;
-  if (running.stop !== undefined) {
+  // The alarm of its deadline may be a moment late.
+  const isLate = state.now.wallMs >= task.deadlineWallMs;
+  const reason = running.stop?.reason ?? (isLate ? 'DEADLINE_EXCEEDED' : undefined);
+  if (reason !== undefined) {
     // It is not there any more, so there is nothing to wait for.
-    endStopped(state, task, running.stop.reason);
+    endStopped(state, task, reason);
     return;
   }
   running.acceptedAtMs = undefined;

@@ -2,7 +2,10 @@
  * Class, then priority; where these are equal the tenants take turns, and of one tenant the oldest
  * goes first. What attempts cost has no part in it: a turn is a task.
  *
- * Turns are taken within a line, and only by who waits in it: a tenant that comes anew had none.
+ * Turns are taken within a line, and only by who waits in it.
+ *
+ * - Q6 A tenant that comes anew stands behind all that wait: of equal tasks, each other tenant has
+ *   at most one turn between two of one that waits, however often it comes.
  */
 import type { Target, TaskClass, TenantId } from '@llmos/base';
 import { MAX_PRIORITY, TASK_CLASSES, classRank, compareUrgency } from '@llmos/base';
@@ -25,7 +28,7 @@ interface RankedPlace extends HeapEntry {
 interface TenantLine extends HeapEntry {
   readonly tenant: TenantId;
   readonly heap: IndexedHeap<RankedPlace>;
-  /** Larger the later it had its last turn since it waits here; 0: none. */
+  /** Larger the later it had its last turn, or came where it had none since. Of one count: unique. */
   servedAt: number;
 }
 
@@ -93,7 +96,7 @@ class TurnLine implements PolicyLine {
   private readonly byTenant = new Map<TenantId, TenantLine>();
   private readonly counts: Record<TaskClass, number> = { interactive: 0, standard: 0, batch: 0 };
 
-  /** @param nextTurn counts the turns of all lines. */
+  /** @param nextTurn counts turns and comers of all lines: 2^53 of them are never reached. */
   constructor(
     readonly target: Target,
     private readonly nextTurn: () => number,
@@ -163,7 +166,7 @@ class TurnLine implements PolicyLine {
     const heap = new IndexedHeap<RankedPlace>((a, b) =>
       a.rank === b.rank ? a.sequence < b.sequence : a.rank < b.rank,
     );
-    const made: TenantLine = { tenant, heap, servedAt: 0, index: -1 };
+    const made: TenantLine = { tenant, heap, servedAt: this.nextTurn(), index: -1 };
     this.byTenant.set(tenant, made);
     return made;
   }

@@ -406,6 +406,18 @@ describe('dispatch', () => {
     expect(core.only('execute').attempt).toBe(1);
   });
 
+  it('asks for none again whose deadline has passed while the kernel stood still', () => {
+    const core = started();
+    core.store(core.task({ deadlineWallMs: core.now().wallMs + 1_000 }));
+    const execute = core.only('execute');
+    core.accept(execute).advance(900).beat(execute.to);
+    core.stand(900);
+    core.beat(execute.to);
+    expect(core.take('execute')).toHaveLength(0);
+    const { result } = core.only('commit-result');
+    expect(result).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
+  });
+
   it('stops attempts that it does not know', () => {
     const core = started();
     const [row] = core.core.processes(core.now());
