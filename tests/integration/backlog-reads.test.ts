@@ -3,9 +3,10 @@ import { BUCKETS, STREAMS, encodeJson, silentLogger } from '@llmos/base';
 import type { FunctionName, TaskId, TenantId } from '@llmos/base';
 import { BacklogReads, ResultReads, wantedStores } from '@llmos/kernel/testing';
 import type { AttemptRecord, TaskSpec } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import { connect } from 'nats';
 import type { ConsumerConfig, ConsumerInfo, JetStreamManager, NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { publishOddHeaders, publishUnreadable, rawPublish } from '../support/raw-nats';
@@ -25,8 +26,7 @@ const closers: (() => unknown)[] = [];
 beforeEach(async () => {
   [skipped, logged] = [[], []];
   nats = await startNatsServer();
-  connection = await openLink({
-    ...{ servers: [nats.url], name: 'kernel', onUnsent: () => undefined },
+  connection = await openKernelLink(nats.url, {
     onSkipped: ({ subject }) => void skipped.push(subject),
   });
   manager = await connection.jetstreamManager(PATIENT);

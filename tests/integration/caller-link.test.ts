@@ -2,9 +2,10 @@
 import { silentLogger, subjects } from '@llmos/base';
 import type { CallerId, TenantCaller, TenantId } from '@llmos/base';
 import { NatsCallerLink } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import { startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { ODD_HEADERS, publishOddHeaders, rawPublish } from '../support/raw-nats';
@@ -26,8 +27,7 @@ let news: string[];
 beforeEach(async () => {
   [skipped, news] = [[], []];
   nats = await startNatsServer({ jetstream: false });
-  connection = await openLink({
-    ...{ servers: [nats.url], name: 'kernel', onUnsent: () => undefined },
+  connection = await openKernelLink(nats.url, {
     onSkipped: ({ subject }) => void skipped.push(subject),
   });
   stranger = await connect({ servers: nats.url });

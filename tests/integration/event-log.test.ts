@@ -1,8 +1,9 @@
 /** Lifecycle events on a real server, beside events of strangers: JetStreamEventLog. */
 import { STREAMS, decodeJson, parseEventSubject, systemTimers } from '@llmos/base';
 import { JetStreamEventLog, SlowLane, wantedStores } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { publishOddHeaders, publishUnreadable } from '../support/raw-nats';
@@ -21,10 +22,7 @@ let dropped: number;
 beforeEach(async () => {
   [unsent, dropped] = [0, 0];
   nats = await startNatsServer();
-  connection = await openLink({
-    ...{ servers: [nats.url], name: 'kernel', onSkipped: () => undefined },
-    onUnsent: () => void (unsent += 1),
-  });
+  connection = await openKernelLink(nats.url, { onUnsent: () => void (unsent += 1) });
   manager = await connection.jetstreamManager(PATIENT);
   for (const { config } of wantedStores({ storageBytes: 2 ** 28, resultMaxAgeMs: 3_600_000 })) {
     if (config.name === STREAMS.events) await manager.streams.add(config);

@@ -1,8 +1,9 @@
 /** Package files on a real server, beside what none of us stored: JetStreamPackageStore. */
 import { PACKAGE_STORE, encodeJson, packageObjectName } from '@llmos/base';
 import { JetStreamPackageStore, wantedStores } from '@llmos/kernel/testing';
-import { PACKAGE_STREAM, closeLink, objectSubject, openLink, piecesSubject } from '@llmos/wire';
+import { PACKAGE_STREAM, closeLink, objectSubject, piecesSubject } from '@llmos/wire';
 import type { JetStreamManager, NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { publishOddHeaders, publishUnreadable, rawPublish } from '../support/raw-nats';
@@ -19,9 +20,7 @@ let store: JetStreamPackageStore;
 
 beforeEach(async () => {
   nats = await startNatsServer();
-  const ignore = (): void => undefined;
-  const servers = [nats.url];
-  connection = await openLink({ servers, name: 'kernel', onSkipped: ignore, onUnsent: ignore });
+  connection = await openKernelLink(nats.url);
   manager = await connection.jetstreamManager(PATIENT);
   for (const { config } of wantedStores({ storageBytes: 2 ** 28, resultMaxAgeMs: 3_600_000 })) {
     if (config.name === PACKAGE_STREAM) await manager.streams.add(config);

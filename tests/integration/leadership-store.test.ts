@@ -3,8 +3,9 @@ import { LEADER_STREAM, LEADER_SUBJECT, BUCKETS, ServerTime, asToken } from '@ll
 import { silentLogger, systemClock } from '@llmos/base';
 import type { KernelId, LeaderRecord } from '@llmos/base';
 import { JetStreamLeadershipStore } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import type { NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import type { TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import { publishUnreadable } from '../support/raw-nats';
@@ -18,9 +19,7 @@ const closers: (() => void)[] = [];
 beforeEach(async () => {
   mayLead = true;
   nats = await startNatsServer();
-  const ignore = (): void => undefined;
-  const servers = [nats.url];
-  connection = await openLink({ servers, name: 'kernel', onSkipped: ignore, onUnsent: ignore });
+  connection = await openKernelLink(nats.url);
   await connection.jetstream(PATIENT).views.kv(BUCKETS.leader);
 });
 afterEach(async () => {

@@ -3,9 +3,10 @@ import { ServerTime, silentLogger, subjects, systemClock, systemTimers } from '@
 import type { Epoch, FunctionName, NodeId, ProcessId, TaskId, TenantId } from '@llmos/base';
 import { JetStreamProcessLink, SlowLane } from '@llmos/kernel/testing';
 import type { KernelEvent, ProcessAddress, TaskSpec } from '@llmos/kernel/testing';
-import { closeLink, decodeMailboxMessage, encodeReport, openLink } from '@llmos/wire';
+import { closeLink, decodeMailboxMessage, encodeReport } from '@llmos/wire';
 import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import { startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { ODD_HEADERS, publishOddHeaders, rawPublish } from '../support/raw-nats';
@@ -28,8 +29,7 @@ let events: KernelEvent[];
 beforeEach(async () => {
   [skipped, counts, events] = [[], [], []];
   nats = await startNatsServer({ jetstream: false });
-  connection = await openLink({
-    ...{ servers: [nats.url], name: 'kernel', onUnsent: () => undefined },
+  connection = await openKernelLink(nats.url, {
     onSkipped: ({ subject }) => void skipped.push(subject),
   });
   stranger = await connect({ servers: nats.url });

@@ -2,8 +2,9 @@
 import { BUCKETS, encodeJson, silentLogger } from '@llmos/base';
 import type { FunctionDefinition, ModelRegistration } from '@llmos/base';
 import { JetStreamRegistryStore } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import type { NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import { ROW_DIGEST, modelRow } from '../support/model-rows';
 import type { TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
@@ -19,8 +20,7 @@ const skipped: string[] = [];
 beforeAll(async () => {
   nats = await startNatsServer();
   const onSkipped = ({ subject }: { readonly subject: string }): void => void skipped.push(subject);
-  const servers = [nats.url];
-  connection = await openLink({ servers, name: 'kernel', onSkipped, onUnsent: () => undefined });
+  connection = await openKernelLink(nats.url, { onSkipped });
   const { views } = connection.jetstream(PATIENT);
   for (const bucket of [BUCKETS.models, BUCKETS.functions, BUCKETS.processes]) {
     await views.kv(bucket);

@@ -3,9 +3,10 @@ import { decodeJson, encodeJson, silentLogger, subjects } from '@llmos/base';
 import type { FunctionName, Logger, TaskId, TenantId } from '@llmos/base';
 import { NatsRequestLink } from '@llmos/kernel/testing';
 import type { ForeignRequest, RequestKind, RequestKinds } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import { connect, createInbox } from 'nats';
 import type { NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import { startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { ODD_HEADERS, publishOddHeaders, rawPublish } from '../support/raw-nats';
@@ -32,8 +33,7 @@ let inbox: string;
 beforeEach(async () => {
   [skipped, counts, logged, answers, inbox] = [[], [], [], [], createInbox()];
   nats = await startNatsServer({ jetstream: false });
-  connection = await openLink({
-    ...{ servers: [nats.url], name: 'kernel', onUnsent: () => undefined },
+  connection = await openKernelLink(nats.url, {
     onSkipped: ({ subject }) => void skipped.push(subject),
   });
   stranger = await connect({ servers: nats.url });

@@ -3,9 +3,10 @@ import { STREAMS, asToken, patterns, silentLogger, subjects } from '@llmos/base'
 import type { TaskId, TenantId, TenantTask } from '@llmos/base';
 import { JetStreamResultStore, ResultReads } from '@llmos/kernel/testing';
 import type { ResultNotice } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import { headers as newHeaders } from 'nats';
 import type { NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import type { TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import { publishUnreadable } from '../support/raw-nats';
@@ -22,7 +23,6 @@ interface Watched {
   wants: boolean;
 }
 
-const ignore = (): void => undefined;
 let nats: TestNatsServer;
 /** As a kernel has it, behind its guards. */
 let connection: NatsConnection;
@@ -30,8 +30,7 @@ const closers: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   nats = await startNatsServer();
-  const servers = [nats.url];
-  connection = await openLink({ servers, name: 'kernel', onSkipped: ignore, onUnsent: ignore });
+  connection = await openKernelLink(nats.url);
   await makeStream(STREAMS.results, patterns.results);
   await makeStream(STREAMS.answers, patterns.answers);
 });

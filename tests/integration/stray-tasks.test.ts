@@ -2,9 +2,10 @@
 import { STREAMS, parseTaskSubject, patterns, silentLogger } from '@llmos/base';
 import type { TaskClass } from '@llmos/base';
 import { SkippedTasks, StrayTasks } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import { AckPolicy } from 'nats';
 import type { JetStreamManager, NatsConnection, StoredMsg } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import type { TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import { publishUnreadable, rawPublish } from '../support/raw-nats';
@@ -22,9 +23,7 @@ const closers: (() => void)[] = [];
 
 beforeEach(async () => {
   nats = await startNatsServer();
-  const ignore = (): void => undefined;
-  const servers = [nats.url];
-  connection = await openLink({ servers, name: 'kernel', onSkipped: ignore, onUnsent: ignore });
+  connection = await openKernelLink(nats.url);
   manager = await connection.jetstreamManager(PATIENT);
   await manager.streams.add({ name: STREAMS.tasks, subjects: [...patterns.tasks] });
   for (const taskClass of CLASSES) {

@@ -1,9 +1,10 @@
 /** How full the streams of a real server are, and answers that say nothing: JetStreamStreamReadings. */
 import { STREAMS, patterns, silentLogger } from '@llmos/base';
 import { JetStreamStreamReadings, wantedStores } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import { AckPolicy, connect } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import type { TestNatsServer } from '../support/nats-server';
 import { publishOddHeaders, rawPublish } from '../support/raw-nats';
@@ -29,10 +30,8 @@ afterEach(async () => {
 });
 
 async function setUp(jetstream: boolean): Promise<JetStreamStreamReadings> {
-  const ignore = (): void => undefined;
   nats = await startNatsServer({ jetstream });
-  const servers = [nats.url];
-  connection = await openLink({ servers, name: 'kernel', onSkipped: ignore, onUnsent: ignore });
+  connection = await openKernelLink(nats.url);
   manager = await connection.jetstreamManager({ ...PATIENT, checkAPI: false });
   return new JetStreamStreamReadings({
     manager,

@@ -2,9 +2,10 @@
 import { STREAMS, WIRE_LIMITS, asToken, patterns } from '@llmos/base';
 import type { FunctionName, TaskId, TaskTerms, TenantId } from '@llmos/base';
 import { JetStreamTaskPublisher } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import { DiscardPolicy } from 'nats';
 import type { JetStreamManager, NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import type { TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 
@@ -16,9 +17,7 @@ let publisher: JetStreamTaskPublisher;
 
 beforeAll(async () => {
   nats = await startNatsServer({ config: `max_payload: ${MAX_PAYLOAD}` });
-  const ignore = (): void => undefined;
-  const servers = [nats.url];
-  connection = await openLink({ servers, name: 'kernel', onSkipped: ignore, onUnsent: ignore });
+  connection = await openKernelLink(nats.url);
   manager = await connection.jetstreamManager(PATIENT);
   const bounds = { discard: DiscardPolicy.New, max_bytes: 4 * 1024 * 1024 };
   await manager.streams.add({ name: STREAMS.tasks, subjects: [...patterns.tasks], ...bounds });

@@ -12,9 +12,10 @@ import type { FunctionName, TaskId, TenantId } from '@llmos/base';
 import { systemTimers } from '@llmos/base';
 import { ResultReads, StoreLanes, TaskRecords, silentCounters } from '@llmos/kernel/testing';
 import type { TaskSpec } from '@llmos/kernel/testing';
-import { closeLink, openLink } from '@llmos/wire';
+import { closeLink } from '@llmos/wire';
 import { StringCodec } from 'nats';
 import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+import { openKernelLink } from '../support/kernel-link';
 import type { TestNatsServer } from '../support/nats-server';
 import { PATIENT, startNatsServer } from '../support/nats-server';
 import { publishUnreadable } from '../support/raw-nats';
@@ -32,9 +33,7 @@ let lanes: StoreLanes;
 
 beforeAll(async () => {
   nats = await startNatsServer();
-  const ignore = (): void => undefined;
-  const servers = [nats.url];
-  connection = await openLink({ servers, name: 'kernel', onSkipped: ignore, onUnsent: ignore });
+  connection = await openKernelLink(nats.url);
   manager = await connection.jetstreamManager(PATIENT);
   jetstream = connection.jetstream(PATIENT);
   const own = { max_msgs_per_subject: 1, allow_direct: true };
